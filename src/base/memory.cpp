@@ -1,0 +1,140 @@
+#include "base/memory.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "base/fault.h"
+
+namespace watra {
+namespace {
+
+constexpr uint64_t kHugePage = 2u << 20;
+
+uint64_t meminfo_bytes(const char* key) {
+  std::ifstream f("/proc/meminfo");
+  std::string name, unit;
+  uint64_t kib = 0;
+  while (f >> name >> kib) {
+    if (name == key) return kib * 1024;
+    std::getline(f, unit);
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status MemoryBudget::take(const std::string& tag, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (fault::hit("memory.take") || (limit_bytes_ && bytes > limit_bytes_ - std::min(used_, limit_bytes_)))
+    return fail("memory.over_budget",
+                fmt::format("{} for {} does not fit: {} allowed, {} already in use", format_bytes(bytes), tag,
+                            format_bytes(limit_bytes_), format_bytes(used_)),
+                "raise --ram, or lower --ctx");
+  used_ += bytes;
+  peak_ = std::max(peak_, used_);
+  by_tag_[tag] += bytes;
+  return {};
+}
+
+void MemoryBudget::give(const std::string& tag, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  used_ -= bytes;
+  auto it = by_tag_.find(tag);
+  if (it != by_tag_.end() && (it->second -= bytes) == 0) by_tag_.erase(it);
+}
+
+std::vector<MemoryBudget::Use> MemoryBudget::uses() const {
+  std::lock_guard lock(mutex_);
+  std::vector<Use> out;
+  for (const auto& [tag, bytes] : by_tag_) out.push_back({tag, bytes});
+  std::sort(out.begin(), out.end(), [](const Use& a, const Use& b) { return a.bytes > b.bytes; });
+  return out;
+}
+uint64_t MemoryBudget::used_bytes() const {
+  std::lock_guard lock(mutex_);
+  return used_;
+}
+uint64_t MemoryBudget::peak_bytes() const {
+  std::lock_guard lock(mutex_);
+  return peak_;
+}
+
+Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t bytes) {
+  if (budget) WATRA_TRY(budget->take(tag, bytes));
+  const uint64_t align = bytes >= kHugePage ? kHugePage : 64;
+  const uint64_t whole = (bytes + align - 1) / align * align;
+  void* p = whole >= bytes && whole ? std::aligned_alloc(align, whole) : nullptr;
+  if (!p && bytes) {
+    if (budget) budget->give(tag, bytes);
+    return fail("memory.refused", fmt::format("the system refused {} for {}; {} of {} are free", format_bytes(bytes), tag,
+                                              format_bytes(available_memory_bytes()), format_bytes(total_memory_bytes())),
+                "close other programs, or choose a smaller model or --ctx");
+  }
+  if (align == kHugePage) ::madvise(p, whole, MADV_HUGEPAGE);
+  if (p) std::memset(p, 0, whole);
+  Buffer b;
+  b.data_ = static_cast<std::byte*>(p);
+  b.bytes_ = bytes;
+  b.budget_ = budget;
+  b.tag_ = std::move(tag);
+  return b;
+}
+
+Buffer::~Buffer() {
+  if (budget_ && data_) budget_->give(tag_, bytes_);
+  std::free(data_);
+}
+Buffer::Buffer(Buffer&& o) noexcept
+    : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), budget_(o.budget_), tag_(std::move(o.tag_)) {}
+Buffer& Buffer::operator=(Buffer&& o) noexcept {
+  if (this != &o) {
+    this->~Buffer();
+    new (this) Buffer(std::move(o));
+  }
+  return *this;
+}
+
+uint64_t peak_resident_bytes() {
+  rusage u{};
+  ::getrusage(RUSAGE_SELF, &u);
+  return static_cast<uint64_t>(u.ru_maxrss) * 1024;
+}
+uint64_t available_memory_bytes() { return meminfo_bytes("MemAvailable:"); }
+uint64_t total_memory_bytes() { return meminfo_bytes("MemTotal:"); }
+
+std::string format_bytes(uint64_t bytes) {
+  static const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double v = static_cast<double>(bytes);
+  int u = 0;
+  while (v >= 1024 && u < 6) v /= 1024, ++u;
+  return u == 0 ? fmt::format("{} B", bytes) : v < 99.95 ? fmt::format("{:.1f} {}", v, units[u]) : fmt::format("{:.0f} {}", v, units[u]);
+}
+
+Result<uint64_t> parse_bytes(std::string_view text) {
+  const auto wrong = [&] {
+    return fail("usage.size", fmt::format("'{}' is not a size", text), "write a number with a unit, like 48GiB, 512MiB or 2GB");
+  };
+  double value = 0;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (ec != std::errc() || !(value >= 0)) return wrong();
+  std::string unit(end, text.data() + text.size());
+  unit.erase(0, unit.find_first_not_of(' '));
+  std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
+  static const std::pair<const char*, double> factors[] = {
+      {"", 1},           {"b", 1},           {"k", 1024.},           {"kib", 1024.},           {"m", 1048576.},
+      {"mib", 1048576.}, {"g", 1073741824.}, {"gib", 1073741824.},   {"t", 1099511627776.},    {"tib", 1099511627776.},
+      {"kb", 1e3},       {"mb", 1e6},        {"gb", 1e9},            {"tb", 1e12}};
+  for (const auto& [name, factor] : factors)
+    if (unit == name && value * factor < 1.8e19) return static_cast<uint64_t>(value * factor);
+  return wrong();
+}
+
+}  // namespace watra

@@ -1,0 +1,40 @@
+// Safetensors: reading one file or a sharded folder (model.safetensors.index.json), and writing.
+//
+// Same trust rules as Checkpoint: header length, JSON, offsets and dtypes are checked against the file. Read-only after open;
+// read() is thread-safe.
+#pragma once
+
+#include "checkpoint/checkpoint.h"
+
+namespace watra::checkpoint {
+
+class Safetensors {
+ public:
+  // PATH: a .safetensors file, an index.json, or a folder with either.
+  static Result<Safetensors> open(const fs::path& path);
+
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }
+  const TensorInfo* find(std::string_view name) const;
+  const std::vector<std::pair<std::string, std::string>>& metadata() const { return metadata_; }
+  Status read(const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes = 0) const;
+
+ private:
+  friend class SafetensorsReader;
+  std::vector<TensorInfo> tensors_;
+  std::unordered_map<std::string, size_t> by_name_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
+  std::vector<File> files_;
+};
+
+struct SafetensorsEntry {
+  std::string name;
+  tensor::DType dtype;
+  tensor::Shape shape;
+  std::span<const std::byte> data;
+};
+
+// Writes one file, or shards "model-0000i-of-0000n.safetensors" with index when max_shard_bytes > 0 (then PATH is a folder).
+Status write_safetensors(const fs::path& path, std::span<const SafetensorsEntry> entries,
+                         std::span<const std::pair<std::string, std::string>> metadata = {}, uint64_t max_shard_bytes = 0);
+
+}  // namespace watra::checkpoint

@@ -1,0 +1,30 @@
+// Scalar quantization and dequantization: the truth every faster kernel is held to.
+//
+// Dequantization is bit-exact with the reference of the `gguf` Python package. Quantization is at least as good (RMSE on
+// the block's weights) as llama.cpp's of the same type. Thread-safe, no allocation visible to the caller, no I/O.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "tensor/dtype.h"
+
+namespace watra::tensor {
+
+// n elements (whole blocks) from `src` to `dst`. REQUIRES: can_dequantize(dtype), n % block_elements == 0.
+void dequantize_row(DType dtype, const void* src, float* dst, int64_t n);
+bool can_dequantize(DType dtype);
+
+// n elements (whole blocks) from `src` to `dst`. `importance` (n values, mean squared activation of each input channel, or
+// null) weighs the rounding error. REQUIRES: can_quantize(dtype), n % block_elements == 0. NaN and infinity are quantized as
+// 0 and the largest finite value; the caller checks beforehand if it wants an error.
+void quantize_row(DType dtype, const float* src, void* dst, int64_t n, const float* importance = nullptr);
+bool can_quantize(DType dtype);
+
+// IEEE half and bfloat16, round to nearest even.
+uint16_t f32_to_f16(float v);
+float f16_to_f32(uint16_t v);
+uint16_t f32_to_bf16(float v);
+float bf16_to_f32(uint16_t v);
+
+}  // namespace watra::tensor
