@@ -1,1 +1,95 @@
-int main() { return 0; }
+// watra: the one command. Parses, runs the chosen subcommand, shows its error. Exit 0 ok, 1 failed, 2 usage.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "apps/command.h"
+#include "base/log.h"
+#include "watra_version.h"
+
+namespace watra::apps {
+
+void print_json(const nlohmann::ordered_json& object) {
+  const std::string text = object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+namespace {
+
+void show_error(const Globals& g, const Error& e) {
+  if (g.json)
+    print_json({{"error", {{"code", e.code}, {"message", e.message}, {"hint", e.hint}}}});
+  else
+    fmt::print(stderr, "{}\n", e.to_string());
+}
+
+int run_main(int argc, char** argv) {
+  Globals g;
+  Handler chosen;
+  CLI::App app{"Watra: an offline home for a large language model."};
+  app.name("watra");
+  app.set_version_flag("--version", fmt::format("watra {} ({})", kVersion, kCommit));
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--threads", g.threads, "Threads that compute (default: one per physical core)")->check(CLI::Range(1, 1024));
+  app.add_option("--ctx", g.ctx, "Tokens of context (default: the model's, at most 4096)")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--ram", g.ram, "Hard limit on memory, e.g. 48GiB");
+  app.add_option("--vram", g.vram, "Hard limit on GPU memory, e.g. 22GiB");
+  app.add_option("--disk", g.disks, "Folder whose disk may hold weights (repeatable)");
+  app.add_option("--kv-type", g.kv_type, "Type of the cached keys and values: f16 (K[,V])");
+  app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
+  app.add_option("--seed", g.seed, "Seed of all randomness");
+  app.add_option("--hardware", g.hardware, "Hardware file to plan for");
+  app.add_option("--home", g.home, "Where models and data live (also WATRA_HOME)");
+  app.add_flag("--json", g.json, "Print exactly one JSON object");
+  app.add_flag("-v,--verbose", g.verbosity, "Say more (twice: even more)");
+
+  add_run(app, g, chosen);
+#ifndef WATRA_ENGINE_ONLY
+  add_pull(app, g, chosen);
+  add_list(app, g, chosen);
+  add_rm(app, g, chosen);
+#endif
+  add_show(app, g, chosen);
+  add_tokenize(app, g, chosen);
+  add_template(app, g, chosen);
+  add_eval(app, g, chosen);
+  add_bench(app, g, chosen);
+  add_doctor(app, g, chosen);
+  add_convert(app, g, chosen);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);
+    for (int i = 1; i < argc; ++i) g.json = g.json || std::string_view(argv[i]) == "--json";
+    if (g.json)
+      show_error(g, {"usage", e.what(), "watra --help, or watra COMMAND --help"});
+    else
+      app.exit(e);
+    return 2;
+  }
+  log::init(g.verbosity);
+  if (!chosen) return 2;
+  const Status done = chosen();
+  if (!done) {
+    show_error(g, done.error());
+    return done.error().code.starts_with("usage") ? 2 : 1;
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace watra::apps
+
+int main(int argc, char** argv) {
+  try {
+    return watra::apps::run_main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("error memory.exhausted: the machine has no memory left\n  try     a smaller model, a smaller --ctx, or --ram\n", stderr);
+  } catch (const std::exception& e) {  // a bug of ours: modules return errors instead of throwing
+    std::fprintf(stderr, "error internal: %s\n  try     report this with the command you typed\n", e.what());
+  }
+  return 1;
+}
