@@ -1,12 +1,13 @@
-// Checkpoint: an open model file (GGUF, all its splits): metadata and tensor directory, every number checked against the
-// bytes that are there; no weights loaded yet.
+// Checkpoint: an open model file (GGUF, all its splits): metadata and tensor directory, every number checked against
+// the bytes that are there; no weights loaded yet.
 //
-// Opening reads the header only, so a 250 GB file opens in milliseconds. Read-only after open; read() may be called from
-// several threads.
+// Opening reads the header only, so a 250 GB file opens in milliseconds. Read-only after open; read() may be called
+// from several threads.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +25,7 @@ namespace watra::checkpoint {
 
 // GGUF's metadata types; the numbers are the file's.
 enum class MetaType : uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+std::string_view meta_type_name(MetaType type);  // "u32", "bool", "array"
 
 struct MetaArray;
 
@@ -31,6 +33,22 @@ struct MetaArray;
 struct MetaValue {
   MetaType type = MetaType::u32;
   std::variant<uint64_t, int64_t, double, bool, std::string, std::shared_ptr<const MetaArray>> value;
+
+  bool operator==(const MetaValue& other) const;  // same type and same content; arrays are compared by content
+
+  static MetaValue of_u8(uint8_t v) { return {MetaType::u8, uint64_t{v}}; }
+  static MetaValue of_u16(uint16_t v) { return {MetaType::u16, uint64_t{v}}; }
+  static MetaValue of_u32(uint32_t v) { return {MetaType::u32, uint64_t{v}}; }
+  static MetaValue of_u64(uint64_t v) { return {MetaType::u64, v}; }
+  static MetaValue of_i8(int8_t v) { return {MetaType::i8, int64_t{v}}; }
+  static MetaValue of_i16(int16_t v) { return {MetaType::i16, int64_t{v}}; }
+  static MetaValue of_i32(int32_t v) { return {MetaType::i32, int64_t{v}}; }
+  static MetaValue of_i64(int64_t v) { return {MetaType::i64, v}; }
+  static MetaValue of_f32(float v) { return {MetaType::f32, double{v}}; }
+  static MetaValue of_f64(double v) { return {MetaType::f64, v}; }
+  static MetaValue of_bool(bool v) { return {MetaType::boolean, v}; }
+  static MetaValue of_string(std::string v) { return {MetaType::string, std::move(v)}; }
+  static MetaValue of_array(MetaArray v);
 };
 
 struct MetaArray {
@@ -42,10 +60,11 @@ struct MetaArray {
   std::vector<std::string> strings;
   std::vector<MetaValue> nested;
   size_t size() const;
+  bool operator==(const MetaArray& other) const;
 };
 
-// Ordered key/value pairs. Getters convert between integer widths when the value fits and give nullopt when the key is missing or
-// of another kind; require_* give an Error that names key, wanted and found.
+// Ordered key/value pairs. Getters convert between integer widths when the value fits and give nullopt when the key is
+// missing or of another kind; require_* give an Error that names key, wanted and found.
 class Metadata {
  public:
   const MetaValue* find(std::string_view key) const;
@@ -65,8 +84,12 @@ class Metadata {
 
  private:
   std::vector<std::pair<std::string, MetaValue>> entries_;
-  // an index from key to position, so that 100,000 keys stay linear (implementation detail of checkpoint.cpp)
-  std::unordered_map<std::string, size_t> index_;
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  };
+  // from key to position, so that 100,000 keys stay linear
+  std::unordered_map<std::string, size_t, Hash, std::equal_to<>> index_;
 };
 
 struct TensorInfo {
@@ -81,6 +104,8 @@ struct TensorInfo {
 class Checkpoint {
  public:
   // Opens PATH and, when it is one part of a split ("-00001-of-00003.gguf", any part), all the others beside it.
+  // Errors: "checkpoint.*" for what is wrong inside a file (README.md lists them), "file.*" for what the system
+  // refused.
   static Result<Checkpoint> open(const fs::path& path);
 
   const Metadata& metadata() const { return metadata_; }
@@ -95,7 +120,7 @@ class Checkpoint {
   const File& file(uint32_t file_index) const { return files_[file_index]; }
 
  private:
-  friend class GgufReader;
+  friend class GgufOpener;
   uint32_t version_ = 3;
   uint64_t file_bytes_ = 0;
   Metadata metadata_;

@@ -10,8 +10,8 @@ namespace watra::checkpoint {
 
 struct GgufWriterOptions {
   uint32_t version = 3;
-  uint32_t alignment = 32;        // power of two >= 8; written as general.alignment when it is not 32
-  uint64_t max_split_bytes = 0;   // 0 = one file; otherwise NAME-0000i-of-0000n.gguf (TARGET's stem is the prefix)
+  uint32_t alignment = 32;       // power of two >= 8; written as general.alignment when it is not 32
+  uint64_t max_split_bytes = 0;  // 0 = one file; otherwise NAME-0000i-of-0000n.gguf (TARGET's stem is the prefix)
 };
 
 class GgufWriter {

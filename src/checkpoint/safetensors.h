@@ -1,7 +1,7 @@
 // Safetensors: reading one file or a sharded folder (model.safetensors.index.json), and writing.
 //
-// Same trust rules as Checkpoint: header length, JSON, offsets and dtypes are checked against the file. Read-only after open;
-// read() is thread-safe.
+// Same trust rules as Checkpoint: header length, JSON, offsets and dtypes are checked against the file. Read-only after
+// open; read() is thread-safe.
 #pragma once
 
 #include "checkpoint/checkpoint.h"
@@ -19,7 +19,7 @@ class Safetensors {
   Status read(const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes = 0) const;
 
  private:
-  friend class SafetensorsReader;
+  friend class SafetensorsOpener;
   std::vector<TensorInfo> tensors_;
   std::unordered_map<std::string, size_t> by_name_;
   std::vector<std::pair<std::string, std::string>> metadata_;
@@ -33,8 +33,10 @@ struct SafetensorsEntry {
   std::span<const std::byte> data;
 };
 
-// Writes one file, or shards "model-0000i-of-0000n.safetensors" with index when max_shard_bytes > 0 (then PATH is a folder).
+// Writes one file, or shards "model-0000i-of-0000n.safetensors" with index when max_shard_bytes > 0 (then PATH is a
+// folder).
 Status write_safetensors(const fs::path& path, std::span<const SafetensorsEntry> entries,
-                         std::span<const std::pair<std::string, std::string>> metadata = {}, uint64_t max_shard_bytes = 0);
+                         std::span<const std::pair<std::string, std::string>> metadata = {},
+                         uint64_t max_shard_bytes = 0);
 
 }  // namespace watra::checkpoint
