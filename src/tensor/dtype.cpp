@@ -4,43 +4,54 @@
 #include <cassert>
 #include <cstddef>
 
+#include "tensor/blocks.h"
+
 namespace watra::tensor {
 namespace {
 
+constexpr DTypeTraits plain(DType dtype, std::string_view name, std::string_view gguf_name, uint32_t bytes) {
+  return {dtype, name, gguf_name, 1, bytes, false};
+}
+
+template <class Block>
+constexpr DTypeTraits quantized(DType dtype, std::string_view name, std::string_view gguf_name) {
+  return {dtype, name, gguf_name, Block::kElements, sizeof(Block), true};
+}
+
 constexpr std::array kTraits = {
-    DTypeTraits{DType::f32, "f32", "F32", 1, 4, false},
-    DTypeTraits{DType::f16, "f16", "F16", 1, 2, false},
-    DTypeTraits{DType::bf16, "bf16", "BF16", 1, 2, false},
-    DTypeTraits{DType::f64, "f64", "F64", 1, 8, false},
-    DTypeTraits{DType::i8, "i8", "I8", 1, 1, false},
-    DTypeTraits{DType::i16, "i16", "I16", 1, 2, false},
-    DTypeTraits{DType::i32, "i32", "I32", 1, 4, false},
-    DTypeTraits{DType::i64, "i64", "I64", 1, 8, false},
-    DTypeTraits{DType::q4_0, "q4_0", "Q4_0", 32, 18, true},
-    DTypeTraits{DType::q4_1, "q4_1", "Q4_1", 32, 20, true},
-    DTypeTraits{DType::q5_0, "q5_0", "Q5_0", 32, 22, true},
-    DTypeTraits{DType::q5_1, "q5_1", "Q5_1", 32, 24, true},
-    DTypeTraits{DType::q8_0, "q8_0", "Q8_0", 32, 34, true},
-    DTypeTraits{DType::q8_1, "q8_1", "Q8_1", 32, 36, true},
-    DTypeTraits{DType::q2_k, "q2_k", "Q2_K", 256, 84, true},
-    DTypeTraits{DType::q3_k, "q3_k", "Q3_K", 256, 110, true},
-    DTypeTraits{DType::q4_k, "q4_k", "Q4_K", 256, 144, true},
-    DTypeTraits{DType::q5_k, "q5_k", "Q5_K", 256, 176, true},
-    DTypeTraits{DType::q6_k, "q6_k", "Q6_K", 256, 210, true},
-    DTypeTraits{DType::q8_k, "q8_k", "Q8_K", 256, 292, true},
-    DTypeTraits{DType::iq1_s, "iq1_s", "IQ1_S", 256, 50, true},
-    DTypeTraits{DType::iq1_m, "iq1_m", "IQ1_M", 256, 56, true},
-    DTypeTraits{DType::iq2_xxs, "iq2_xxs", "IQ2_XXS", 256, 66, true},
-    DTypeTraits{DType::iq2_xs, "iq2_xs", "IQ2_XS", 256, 74, true},
-    DTypeTraits{DType::iq2_s, "iq2_s", "IQ2_S", 256, 82, true},
-    DTypeTraits{DType::iq3_xxs, "iq3_xxs", "IQ3_XXS", 256, 98, true},
-    DTypeTraits{DType::iq3_s, "iq3_s", "IQ3_S", 256, 110, true},
-    DTypeTraits{DType::iq4_nl, "iq4_nl", "IQ4_NL", 32, 18, true},
-    DTypeTraits{DType::iq4_xs, "iq4_xs", "IQ4_XS", 256, 136, true},
-    DTypeTraits{DType::tq1_0, "tq1_0", "TQ1_0", 256, 54, true},
-    DTypeTraits{DType::tq2_0, "tq2_0", "TQ2_0", 256, 66, true},
-    DTypeTraits{DType::mxfp4, "mxfp4", "MXFP4", 32, 17, true},
-    DTypeTraits{DType::nvfp4, "nvfp4", "NVFP4", 64, 36, true},
+    plain(DType::f32, "f32", "F32", 4),
+    plain(DType::f16, "f16", "F16", 2),
+    plain(DType::bf16, "bf16", "BF16", 2),
+    plain(DType::f64, "f64", "F64", 8),
+    plain(DType::i8, "i8", "I8", 1),
+    plain(DType::i16, "i16", "I16", 2),
+    plain(DType::i32, "i32", "I32", 4),
+    plain(DType::i64, "i64", "I64", 8),
+    quantized<BlockQ4_0>(DType::q4_0, "q4_0", "Q4_0"),
+    quantized<BlockQ4_1>(DType::q4_1, "q4_1", "Q4_1"),
+    quantized<BlockQ5_0>(DType::q5_0, "q5_0", "Q5_0"),
+    quantized<BlockQ5_1>(DType::q5_1, "q5_1", "Q5_1"),
+    quantized<BlockQ8_0>(DType::q8_0, "q8_0", "Q8_0"),
+    quantized<BlockQ8_1>(DType::q8_1, "q8_1", "Q8_1"),
+    quantized<BlockQ2K>(DType::q2_k, "q2_k", "Q2_K"),
+    quantized<BlockQ3K>(DType::q3_k, "q3_k", "Q3_K"),
+    quantized<BlockQ4K>(DType::q4_k, "q4_k", "Q4_K"),
+    quantized<BlockQ5K>(DType::q5_k, "q5_k", "Q5_K"),
+    quantized<BlockQ6K>(DType::q6_k, "q6_k", "Q6_K"),
+    quantized<BlockQ8K>(DType::q8_k, "q8_k", "Q8_K"),
+    quantized<BlockIQ1S>(DType::iq1_s, "iq1_s", "IQ1_S"),
+    quantized<BlockIQ1M>(DType::iq1_m, "iq1_m", "IQ1_M"),
+    quantized<BlockIQ2XXS>(DType::iq2_xxs, "iq2_xxs", "IQ2_XXS"),
+    quantized<BlockIQ2XS>(DType::iq2_xs, "iq2_xs", "IQ2_XS"),
+    quantized<BlockIQ2S>(DType::iq2_s, "iq2_s", "IQ2_S"),
+    quantized<BlockIQ3XXS>(DType::iq3_xxs, "iq3_xxs", "IQ3_XXS"),
+    quantized<BlockIQ3S>(DType::iq3_s, "iq3_s", "IQ3_S"),
+    quantized<BlockIQ4NL>(DType::iq4_nl, "iq4_nl", "IQ4_NL"),
+    quantized<BlockIQ4XS>(DType::iq4_xs, "iq4_xs", "IQ4_XS"),
+    quantized<BlockTQ1_0>(DType::tq1_0, "tq1_0", "TQ1_0"),
+    quantized<BlockTQ2_0>(DType::tq2_0, "tq2_0", "TQ2_0"),
+    quantized<BlockMXFP4>(DType::mxfp4, "mxfp4", "MXFP4"),
+    quantized<BlockNVFP4>(DType::nvfp4, "nvfp4", "NVFP4"),
 };
 
 constexpr size_t kNumbers = 41;  // one above the largest DType value

@@ -8,6 +8,7 @@
 
 #include "base/result.h"
 #include "tensor/dtype.h"
+#include "tensor/half.h"
 
 namespace watra::tensor {
 
@@ -20,11 +21,5 @@ bool can_dequantize(DType dtype);
 // 0 and the largest finite value; the caller checks beforehand if it wants an error.
 void quantize_row(DType dtype, const float* src, void* dst, int64_t n, const float* importance = nullptr);
 bool can_quantize(DType dtype);
-
-// IEEE half and bfloat16, round to nearest even.
-uint16_t f32_to_f16(float v);
-float f16_to_f32(uint16_t v);
-uint16_t f32_to_bf16(float v);
-float bf16_to_f32(uint16_t v);
 
 }  // namespace watra::tensor

@@ -12,7 +12,8 @@ Result<TensorBuffer> TensorBuffer::allocate(MemoryBudget* budget, std::string ta
   TensorBuffer t;
   t.dtype_ = dtype;
   t.shape_ = shape;
-  WATRA_ASSIGN(t.buffer_, Buffer::allocate(budget, std::move(tag), row_bytes(dtype, shape.cols()) * static_cast<uint64_t>(shape.rows())));
+  WATRA_ASSIGN(t.buffer_, Buffer::allocate(budget, std::move(tag),
+                                           row_bytes(dtype, shape.cols()) * static_cast<uint64_t>(shape.rows())));
   return t;
 }
 
