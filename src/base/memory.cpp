@@ -29,6 +29,34 @@ uint64_t meminfo_bytes(const char* key) {
   return 0;
 }
 
+void* small_block(uint64_t bytes) {
+  const uint64_t whole = (bytes + 63) / 64 * 64;
+  void* p = std::aligned_alloc(64, whole);
+  if (p) std::memset(p, 0, whole);
+  return p;
+}
+
+// Pages straight from the system: zero when first touched (by the thread that will use them), huge where it can.
+void* big_block(uint64_t bytes) {
+  const uint64_t whole = bytes + kHugePage;  // room to align
+  if (whole < bytes) return nullptr;
+  void* p = ::mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  const auto begin = reinterpret_cast<uintptr_t>(p);
+  const uintptr_t aligned = (begin + kHugePage - 1) / kHugePage * kHugePage;
+  const uintptr_t end = aligned + (bytes + 4095) / 4096 * 4096;
+  if (aligned > begin) ::munmap(p, aligned - begin);
+  if (end < begin + whole) ::munmap(reinterpret_cast<void*>(end), begin + whole - end);
+  ::madvise(reinterpret_cast<void*>(aligned), end - aligned, MADV_HUGEPAGE);
+  return reinterpret_cast<void*>(aligned);
+}
+
+void release_block(void* p, uint64_t bytes) {
+  if (!p) return;
+  if (bytes < kHugePage) std::free(p);
+  else ::munmap(p, (bytes + 4095) / 4096 * 4096);
+}
+
 }  // namespace
 
 Status MemoryBudget::take(const std::string& tag, uint64_t bytes) {
@@ -69,17 +97,13 @@ uint64_t MemoryBudget::peak_bytes() const {
 
 Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t bytes) {
   if (budget) WATRA_TRY(budget->take(tag, bytes));
-  const uint64_t align = bytes >= kHugePage ? kHugePage : 64;
-  const uint64_t whole = (bytes + align - 1) / align * align;
-  void* p = whole >= bytes && whole ? std::aligned_alloc(align, whole) : nullptr;
+  void* p = bytes == 0 ? nullptr : bytes < kHugePage ? small_block(bytes) : big_block(bytes);
   if (!p && bytes) {
     if (budget) budget->give(tag, bytes);
     return fail("memory.refused", fmt::format("the system refused {} for {}; {} of {} are free", format_bytes(bytes), tag,
                                               format_bytes(available_memory_bytes()), format_bytes(total_memory_bytes())),
                 "close other programs, or choose a smaller model or --ctx");
   }
-  if (align == kHugePage) ::madvise(p, whole, MADV_HUGEPAGE);
-  if (p) std::memset(p, 0, whole);
   Buffer b;
   b.data_ = static_cast<std::byte*>(p);
   b.bytes_ = bytes;
@@ -90,7 +114,7 @@ Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t 
 
 Buffer::~Buffer() {
   if (budget_ && data_) budget_->give(tag_, bytes_);
-  std::free(data_);
+  release_block(data_, bytes_);
 }
 Buffer::Buffer(Buffer&& o) noexcept
     : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), budget_(o.budget_), tag_(std::move(o.tag_)) {}

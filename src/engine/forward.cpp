@@ -1,0 +1,495 @@
+#include "engine/forward.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/checked.h"
+#include "engine/internal/steps.h"
+#include "tensor/quantize.h"
+
+namespace watra::engine {
+namespace {
+
+using internal::ActFormat;
+using internal::Chunk;
+using internal::CompiledGraph;
+using internal::Linear;
+using internal::RowOp;
+using internal::Step;
+using model::Act;
+using model::Role;
+
+// Partial attention results of at most this many bytes at a time: they stay in the last-level cache.
+constexpr int64_t kPartialBytes = 16 << 20;
+
+constexpr int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
+
+}  // namespace
+
+struct Forward::Impl {
+  std::shared_ptr<const model::Model> model;
+  std::shared_ptr<const Residency> weights;
+  std::shared_ptr<ThreadTeam> team;
+  const kernels::Kernels* k = nullptr;
+  ForwardOptions options;
+  KvCache kv;
+  CompiledGraph steps;
+  std::unique_ptr<CompiledGraph> tapped_steps;
+
+  // activations
+  Buffer activations;
+  float* act[model::kActs] = {};
+  int64_t act_stride[model::kActs] = {};
+  Buffer converted;
+  int64_t converted_stride = 0;
+  Buffer scratch;
+  int64_t scratch_stride = 0;
+  Buffer partial;
+  std::vector<model::RopeParams::Table> rope_tables;
+  Buffer rotations;  // by rope: cos [max_rows, n_rot/2], then sin
+  std::vector<float*> rope_cos, rope_sin;
+
+  // the pass
+  struct SequenceRows {
+    SequenceId id;
+    int64_t base;  // cached before the pass
+    int32_t n_rows;
+    bool is_chain;
+  };
+  std::vector<SequenceRows> sequences;
+  std::vector<kernels::AttentionRow> attention_rows;
+  std::vector<int32_t> tails, tail_begin, slot_offset;
+  std::vector<int64_t> rope_position;
+  std::vector<int32_t> out_rows;  // rows that want logits, then those that want hidden only
+  int64_t n_logits = 0;
+  const Batch* batch = nullptr;
+  PassOptions pass;
+  std::atomic<bool> abort{false};
+
+  struct alignas(64) Counter {
+    std::atomic<int64_t> next{0};
+  };
+  Counter counters[4];
+
+  // One thread's way through the pass. Work is claimed from a counter per phase; a phase ends with a barrier.
+  struct Member {
+    int rank;
+    uint32_t phase = 0;
+  };
+
+  template <class Fn>  // fn(unit_begin, unit_end)
+  void share(Member& me, int64_t n, int64_t chunk, Fn&& fn) {
+    // Everyone has left phase-1 (barrier), so the counter of phase+1, last used in phase-3, is free to be set back.
+    if (me.rank == 0) counters[(me.phase + 1) & 3].next.store(0, std::memory_order_relaxed);
+    auto& next = counters[me.phase & 3].next;
+    for (int64_t b; (b = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) fn(b, std::min(b + chunk, n));
+    team->barrier();
+    ++me.phase;
+  }
+
+  float* row(Act a, int64_t i) const { return act[static_cast<int>(a)] + i * act_stride[static_cast<int>(a)]; }
+
+  Status allocate();
+  Status prepare(const Batch& b);
+  void embed_row(int64_t i);
+  void run_row_op(const RowOp& op, int64_t i, int64_t in_first);
+  void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
+  void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
+  void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
+  void attend(const Step& s, Member& me, int64_t n_rows);
+  void call_tap(const Step& s, int64_t n_rows);
+  int64_t width(Act a, int layer) const;
+  void run_logits(const std::vector<Step>& logit_steps, Member& me, int64_t first, int64_t n);
+};
+
+Forward::Forward(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Forward::~Forward() = default;
+
+Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Model> model, std::shared_ptr<const Residency> weights,
+                                                 std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels, const ForwardOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->model = std::move(model);
+  impl->weights = std::move(weights);
+  impl->team = std::move(team);
+  impl->k = &kernels;
+  impl->options = options;
+  impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
+  impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
+  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type, options.n_ctx, options.budget));
+  impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
+  WATRA_TRY(impl->allocate());
+  return std::unique_ptr<Forward>(new Forward(std::move(impl)));
+}
+
+Status Forward::Impl::allocate() {
+  const auto& hp = model->hparams();
+  const int64_t m = options.max_rows;
+  int64_t kv_width = 0, max_cols = hp.d_model;
+  for (const auto& l : hp.layers) {
+    kv_width = std::max<int64_t>(kv_width, int64_t{l.n_kv_heads} * l.d_head);
+    max_cols = std::max({max_cols, l.d_ff, int64_t{l.n_heads} * l.d_head});
+  }
+  const int64_t widths[model::kActs] = {hp.d_model, hp.d_model, hp.max_heads_width(), kv_width, kv_width, hp.max_heads_width(), hp.max_d_ff(), hp.max_d_ff(), hp.n_vocab};
+  int64_t floats = 0;
+  for (int a = 0; a < model::kActs; ++a) {
+    act_stride[a] = round_up(widths[a], 16);
+    floats += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
+  }
+  WATRA_ASSIGN(activations, Buffer::allocate(options.budget, "activations", static_cast<uint64_t>(floats) * sizeof(float)));
+  float* at = activations.as<float>();
+  for (int a = 0; a < model::kActs; ++a) {
+    act[a] = at;
+    at += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
+  }
+
+  for (const auto* steps_of : {&steps.layers, &steps.final_norm, &steps.logits})
+    for (const Step& s : *steps_of) {
+      for (const RowOp& op : s.program)
+        if (op.kind == RowOp::Kind::convert) converted_stride = std::max(converted_stride, round_up(k->act_row_bytes(op.format, op.width), 64));
+      for (const Linear& l : s.linears)
+        if (!k->supports(l.weight->matrix.dtype))
+          return fail("kernels.unsupported_dtype", fmt::format("the {} kernels cannot multiply {} matrices", k->isa, tensor::dtype_name(l.weight->matrix.dtype)),
+                      "use a file in another quantization, or another --isa");
+    }
+  WATRA_ASSIGN(converted, Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
+  scratch_stride = round_up(k->matmul_scratch_bytes(max_cols), 64);
+  WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch", static_cast<uint64_t>(scratch_stride) * team->size()));
+
+  int64_t partial_bytes = 0;
+  const int64_t n_chunks = ceil_div<int64_t>(options.n_ctx, kernels::kAttentionChunk);
+  for (const auto& l : hp.layers) {
+    const int64_t one = kernels::attention_partial_floats(1, l.n_heads, l.d_head, n_chunks) * static_cast<int64_t>(sizeof(float));
+    partial_bytes = std::max(partial_bytes, std::max(one, std::min(one * m, kPartialBytes)));
+  }
+  WATRA_ASSIGN(partial, Buffer::allocate(options.budget, "attention partials", static_cast<uint64_t>(partial_bytes)));
+
+  int64_t rotation_floats = 0;
+  for (const auto& rope : hp.ropes) rotation_floats += m * rope.n_rot;
+  WATRA_ASSIGN(rotations, Buffer::allocate(options.budget, "rotations", static_cast<uint64_t>(rotation_floats) * sizeof(float)));
+  at = rotations.as<float>();
+  for (const auto& rope : hp.ropes) {
+    rope_tables.push_back(rope.table(options.n_ctx));
+    rope_cos.push_back(at);
+    rope_sin.push_back(at + m * (rope.n_rot / 2));
+    at += m * rope.n_rot;
+  }
+  const auto rows = static_cast<size_t>(m);
+  attention_rows.resize(rows);
+  slot_offset.resize(rows);
+  rope_position.resize(rows);
+  tail_begin.resize(rows);
+  tails.reserve(rows * 32);
+  out_rows.reserve(rows);
+  sequences.reserve(rows);
+  return {};
+}
+
+// Checks the batch and finds each row's slot, position and ancestors.
+Status Forward::Impl::prepare(const Batch& b) {
+  const auto n = static_cast<int64_t>(b.rows.size());
+  const auto bad = [](std::string message) { return fail("forward.bad_batch", std::move(message)); };
+  if (n == 0 || n > options.max_rows) return bad(fmt::format("a pass takes 1..{} rows, {} given", options.max_rows, n));
+  sequences.clear();
+  out_rows.clear();
+  tails.clear();
+  n_logits = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    const Row& r = b.rows[static_cast<size_t>(i)];
+    if (!kv.has(r.sequence)) return bad(fmt::format("row {} names sequence {}, which does not exist", i, r.sequence));
+    if (!r.embedding && (r.token < 0 || r.token >= model->hparams().n_vocab))
+      return bad(fmt::format("row {} has token {}, the vocabulary has 0..{}", i, r.token, model->hparams().n_vocab - 1));
+    auto s = std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
+    if (s == sequences.end()) s = sequences.insert(s, {r.sequence, kv.length(r.sequence), 0, true});
+    slot_offset[static_cast<size_t>(i)] = s->n_rows++;
+    if (r.parent != kChain) {
+      s->is_chain = false;
+      if (r.parent >= i || (r.parent >= 0 && b.rows[static_cast<size_t>(r.parent)].sequence != r.sequence) || r.parent < kFromCache)
+        return bad(fmt::format("row {} continues row {}, which is not an earlier row of its sequence", i, r.parent));
+    }
+  }
+  for (const auto& s : sequences) WATRA_TRY(kv.reserve(s.id, s.n_rows));
+
+  // Chains: all earlier rows lie at slot = position. Trees: the path is listed.
+  for (int64_t i = 0; i < n; ++i) {
+    const Row& r = b.rows[static_cast<size_t>(i)];
+    const auto s = std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
+    kernels::AttentionRow& a = attention_rows[static_cast<size_t>(i)];
+    const int32_t slot = static_cast<int32_t>(s->base) + slot_offset[static_cast<size_t>(i)];
+    a.pages = kv.page_table(r.sequence);
+    tail_begin[static_cast<size_t>(i)] = static_cast<int32_t>(tails.size());
+    if (s->is_chain) {
+      a.n_shared = slot;
+      a.n_tail = 1;
+    } else {
+      int64_t parent = r.parent;
+      if (parent == kChain) {
+        parent = kFromCache;
+        for (int64_t j = i - 1; j >= 0 && parent < 0; --j)
+          if (b.rows[static_cast<size_t>(j)].sequence == r.sequence) parent = j;
+      }
+      a.n_shared = s->base;
+      if (parent >= 0) {
+        const auto& up = attention_rows[static_cast<size_t>(parent)];
+        a.n_tail = up.n_tail + 1;
+        for (int32_t t = 0; t < up.n_tail; ++t) tails.push_back(tails[static_cast<size_t>(tail_begin[static_cast<size_t>(parent)] + t)]);
+      } else {
+        a.n_tail = 1;
+      }
+    }
+    tails.push_back(slot);
+    rope_position[static_cast<size_t>(i)] = r.position[0] >= 0 ? r.position[0] : a.position();
+    if (r.wants_logits) out_rows.push_back(static_cast<int32_t>(i)), ++n_logits;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    attention_rows[static_cast<size_t>(i)].tail = tails.data() + tail_begin[static_cast<size_t>(i)];
+    const Row& r = b.rows[static_cast<size_t>(i)];
+    if (r.wants_hidden && !r.wants_logits) out_rows.push_back(static_cast<int32_t>(i));
+  }
+  if (n_logits > options.max_logit_rows)
+    return bad(fmt::format("{} rows want logits, {} are possible in a pass", n_logits, options.max_logit_rows));
+  batch = &b;
+  return {};
+}
+
+void Forward::Impl::embed_row(int64_t i) {
+  const auto& hp = model->hparams();
+  const Row& r = batch->rows[static_cast<size_t>(i)];
+  float* x = row(Act::x, i);
+  if (pass.first_layer > 0 || r.embedding) {
+    std::memcpy(x, pass.first_layer > 0 ? pass.hidden_in + i * hp.d_model : r.embedding, static_cast<size_t>(hp.d_model) * sizeof(float));
+  } else {
+    const auto& table = weights->global(Role::token_embd).matrix;
+    tensor::dequantize_row(table.dtype, table.row(r.token), x, hp.d_model);
+    if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
+  }
+  for (size_t t = 0; t < rope_tables.size(); ++t) {
+    const auto& table = rope_tables[t];
+    const auto half = static_cast<int64_t>(table.inv_freq.size());
+    for (int64_t j = 0; j < half; ++j) {
+      const double angle = static_cast<double>(rope_position[static_cast<size_t>(i)]) * table.inv_freq[static_cast<size_t>(j)];
+      rope_cos[t][i * half + j] = static_cast<float>(std::cos(angle) * table.magnitude);
+      rope_sin[t][i * half + j] = static_cast<float>(std::sin(angle) * table.magnitude);
+    }
+  }
+}
+
+void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
+  const int64_t source = op.gathered ? out_rows[static_cast<size_t>(i)] : op.in == Act::h ? i + in_first : i;
+  const float* in = row(op.in, source);
+  switch (op.kind) {
+    case RowOp::Kind::rms_norm: k->rms_norm(in, op.weight, row(op.out, i), op.width, model->hparams().norm_eps); break;
+    case RowOp::Kind::add: k->add(row(op.out, i), in, op.width); break;
+    case RowOp::Kind::glu: k->glu(op.glu, in, row(op.in2, i), row(op.out, i), op.width); break;
+    case RowOp::Kind::softcap: k->softcap(row(op.out, i), model->hparams().final_softcap, op.width); break;
+    case RowOp::Kind::convert: k->convert_act_row(op.format, in, converted.data() + i * converted_stride, op.width); break;
+    case RowOp::Kind::head_norm:
+    case RowOp::Kind::rope:
+      for (int32_t h = 0; h < op.n_heads; ++h) run_head({op}, i, h, row(op.out, i));
+      break;
+  }
+}
+
+// Runs norms and RoPE on one head of a row of q or k.
+void Forward::Impl::run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x) {
+  for (const RowOp& op : ops) {
+    float* at = x + head * op.width;
+    if (op.kind == RowOp::Kind::head_norm) {
+      k->rms_norm(at, op.weight, at, op.width, model->hparams().norm_eps);
+    } else {
+      const auto& rope = model->hparams().ropes[static_cast<size_t>(op.rope)];
+      const int64_t half = rope.n_rot / 2;
+      k->rope(at, 1, op.width, rope.n_rot, rope.style, rope_cos[static_cast<size_t>(op.rope)] + i * half, rope_sin[static_cast<size_t>(op.rope)] + i * half);
+    }
+  }
+}
+
+void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
+  std::byte* my_scratch = scratch.data() + me.rank * scratch_stride;
+  const auto product = [&](const Linear& l, int64_t begin, int64_t end) {
+    const bool plain = l.format == ActFormat::f32;
+    const kernels::MatmulArgs args{
+        .w = l.weight->matrix,
+        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0)) : converted.data(),
+        .x_stride_bytes = plain ? act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)) : converted_stride,
+        .m = n_rows,
+        .y = act[static_cast<int>(l.out)],
+        .y_stride = act_stride[static_cast<int>(l.out)],
+    };
+    k->matmul(args, begin, end, my_scratch);
+    if (l.weight->bias)
+      for (int64_t i = 0; i < n_rows; ++i) k->add(row(l.out, i) + begin, l.weight->bias + begin, end - begin);
+  };
+  share(me, static_cast<int64_t>(s.chunks.size()), 1, [&](int64_t b, int64_t e) {
+    for (; b < e; ++b) {
+      const Chunk& c = s.chunks[static_cast<size_t>(b)];
+      product(s.linears[static_cast<size_t>(c.linear)], c.row_begin, c.row_end);
+      if (!s.finish_with_glu) continue;
+      product(s.linears[1], c.row_begin, c.row_end);
+      for (int64_t i = 0; i < n_rows; ++i) {
+        float* gate = row(s.linears[0].out, i) + c.row_begin;
+        k->glu(s.glu, gate, row(s.linears[1].out, i) + c.row_begin, gate, c.row_end - c.row_begin);
+      }
+    }
+  });
+}
+
+void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
+  const auto& hp = model->hparams();
+  const auto& l = hp.layers[static_cast<size_t>(s.layer)];
+  const int n_q = l.n_heads, n_kv = l.n_kv_heads, d = l.d_head;
+
+  // New rows: q heads are rotated in place, k heads rotated and stored, v heads stored.
+  const int64_t per_row = n_q + 2 * n_kv;
+  share(me, n_rows * per_row, n_rows == 1 ? 4 : per_row, [&](int64_t b, int64_t e) {
+    for (; b < e; ++b) {
+      const int64_t i = b / per_row;
+      const int unit = static_cast<int>(b % per_row);
+      if (unit < n_q) {
+        run_head(s.query_ops, i, unit, row(s.q, i));
+        continue;
+      }
+      const auto& r = attention_rows[static_cast<size_t>(i)];
+      const int64_t slot = r.tail[r.n_tail - 1];
+      std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
+      if (unit < n_q + n_kv) {
+        const int g = unit - n_q;
+        run_head(s.key_ops, i, g, row(s.k, i));
+        k->store_kv(kv.k_type(), row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
+      } else {
+        const int g = unit - n_q - n_kv;
+        k->store_kv(kv.v_type(), row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+      }
+    }
+  });
+
+  // As many rows at a time as the partial results have room for. Rows are independent, so the cut changes nothing.
+  for (int64_t first = 0; first < n_rows;) {
+    int64_t n = 0, n_chunks = 0;
+    while (first + n < n_rows) {
+      const int64_t c = std::max(n_chunks, attention_rows[static_cast<size_t>(first + n)].position() / kernels::kAttentionChunk + 1);
+      if (n > 0 && kernels::attention_partial_floats(n + 1, n_q, d, c) * static_cast<int64_t>(sizeof(float)) > static_cast<int64_t>(partial.size_bytes())) break;
+      n_chunks = c;
+      ++n;
+    }
+    const kernels::AttentionArgs args{
+        .n_heads = n_q, .n_kv_heads = n_kv, .d_head = d,
+        .k_type = kv.k_type(), .v_type = kv.v_type(),
+        .k_offset_bytes = kv.k_offset_bytes(s.layer), .v_offset_bytes = kv.v_offset_bytes(s.layer),
+        .scale = hp.attention_scale, .softcap = hp.attention_softcap, .window = l.window,
+        .m = n,
+        .q = row(s.q, first), .q_stride = act_stride[static_cast<int>(s.q)],
+        .out = row(s.attention_out, first), .out_stride = act_stride[static_cast<int>(s.attention_out)],
+        .rows = attention_rows.data() + first,
+        .partial = partial.as<float>(),
+        .n_chunks = static_cast<int32_t>(n_chunks),
+    };
+    share(me, n * n_kv * n_chunks, n > 8 ? n_kv * n_chunks : 1, [&](int64_t b, int64_t e) { k->attention_partial(args, b, e); });
+    share(me, n * n_q, n > 8 ? n_q : ceil_div<int64_t>(n * n_q, team->size()), [&](int64_t b, int64_t e) { k->attention_merge(args, b, e); });
+    first += n;
+  }
+}
+
+void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
+  if (s.ends_layer && me.rank == 0 && pass.cancel && pass.cancel->load(std::memory_order_relaxed)) abort.store(true, std::memory_order_relaxed);
+  switch (s.kind) {
+    case Step::Kind::rows:
+      share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
+        for (; b < e; ++b)
+          for (const RowOp& op : s.program) run_row_op(op, b, in_first);
+      });
+      break;
+    case Step::Kind::linears: run_linears(s, me, n_rows, in_first); break;
+    case Step::Kind::attend: attend(s, me, n_rows); break;
+  }
+  if (s.op) {
+    if (me.rank == 0) call_tap(s, n_rows);
+    team->barrier();
+  }
+}
+
+int64_t Forward::Impl::width(Act a, int layer) const {
+  const auto& hp = model->hparams();
+  const auto& l = hp.layers[static_cast<size_t>(std::min(layer, hp.n_layers - 1))];
+  switch (a) {
+    case Act::x: case Act::h: return hp.d_model;
+    case Act::q: case Act::attn: return int64_t{l.n_heads} * l.d_head;
+    case Act::k: case Act::v: return int64_t{l.n_kv_heads} * l.d_head;
+    case Act::gate: case Act::up: return l.d_ff;
+    case Act::logits: case Act::count: break;
+  }
+  return hp.n_vocab;
+}
+
+void Forward::Impl::call_tap(const Step& s, int64_t n_rows) {
+  const model::Op& op = *s.op;
+  (*pass.tap)({.layer = s.layer, .op = &op, .n_rows = n_rows,
+               .input = row(op.in, 0), .input_width = width(op.in, s.layer), .input_stride = act_stride[static_cast<int>(op.in)],
+               .output = row(op.out, 0), .output_width = width(op.out, s.layer), .output_stride = act_stride[static_cast<int>(op.out)]});
+}
+
+void Forward::Impl::run_logits(const std::vector<Step>& logit_steps, Member& me, int64_t first, int64_t n) {
+  for (const Step& s : logit_steps) run_step(s, me, n, first);
+}
+
+Status Forward::run(const Batch& batch, const PassOptions& pass) {
+  Impl& s = *impl_;
+  const int n_layers = s.model->hparams().n_layers;
+  s.pass = pass;
+  if (s.pass.last_layer < 0) s.pass.last_layer = n_layers;
+  if (s.pass.first_layer < 0 || s.pass.last_layer > n_layers || s.pass.first_layer > s.pass.last_layer || (s.pass.first_layer > 0 && !s.pass.hidden_in))
+    return fail("forward.bad_batch", fmt::format("layers {}..{} of {} cannot be run", s.pass.first_layer, s.pass.last_layer, n_layers));
+  WATRA_TRY(s.prepare(batch));
+  if (pass.tap && !s.tapped_steps)
+    s.tapped_steps = std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
+  const CompiledGraph& steps = pass.tap ? *s.tapped_steps : s.steps;
+
+  const auto n_rows = static_cast<int64_t>(batch.rows.size());
+  const bool whole = s.pass.last_layer == n_layers;
+  s.abort = false;
+  for (auto& c : s.counters) c.next = 0;
+  s.team->run([&](int rank) {
+    Impl::Member me{rank};
+    s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
+      for (; b < e; ++b) s.embed_row(b);
+    });
+    const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
+    for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end && !s.abort.load(std::memory_order_relaxed); ++i)
+      s.run_step(steps.layers[i], me, n_rows, 0);
+    if (s.abort.load(std::memory_order_relaxed) || !whole || s.out_rows.empty()) return;
+    for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
+    if (s.n_logits > 0) s.run_logits(steps.logits, me, 0, s.n_logits);
+  });
+  if (s.abort) return fail("forward.cancelled", "the pass was cancelled");
+  if (whole)
+    for (const auto& q : s.sequences)
+      if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);
+  return {};
+}
+
+Status Forward::project(int64_t first, int64_t n) {
+  Impl& s = *impl_;
+  if (first < 0 || n < 1 || n > s.options.max_logit_rows || first + n > static_cast<int64_t>(s.out_rows.size()))
+    return fail("forward.bad_batch", fmt::format("rows {}..{} of {} hidden states cannot be projected (at most {} at a time)", first, first + n,
+                                                 s.out_rows.size(), s.options.max_logit_rows));
+  s.pass = {};
+  for (auto& c : s.counters) c.next = 0;
+  s.team->run([&](int rank) {
+    Impl::Member me{rank};
+    s.run_logits(s.steps.logits, me, first, n);
+  });
+  s.n_logits = n;
+  return {};
+}
+
+std::span<float> Forward::logits(int64_t i) const { return {impl_->row(Act::logits, i), static_cast<size_t>(impl_->model->hparams().n_vocab)}; }
+int64_t Forward::n_logit_rows() const { return impl_->n_logits; }
+std::span<const float> Forward::hidden(int64_t i) const { return {impl_->row(Act::h, i), static_cast<size_t>(impl_->model->hparams().d_model)}; }
+const float* Forward::residual() const { return impl_->act[static_cast<int>(Act::x)]; }
+KvCache& Forward::kv() { return impl_->kv; }
+const model::Model& Forward::model() const { return *impl_->model; }
+const ForwardOptions& Forward::options() const { return impl_->options; }
+const kernels::Kernels& Forward::kernels() const { return *impl_->k; }
+int Forward::n_threads() const { return impl_->team->size(); }
+
+}  // namespace watra::engine

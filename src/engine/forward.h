@@ -1,0 +1,86 @@
+// Forward: one pass of a loaded model over a Batch. Walks the model's Graph; kernels compute, the thread team shares the work.
+//
+// The op lists are compiled once into *steps*, each a piece of work the team shares out and ends with a barrier: row programs
+// (norms, residual adds, conversions: everything that looks at one row at a time), groups of products that read the same input,
+// and the phases of attention. After create() a pass allocates nothing.
+//
+// Not thread-safe: one pass at a time. The weights and the team may be shared with other Forwards; their passes must not overlap
+// on one team.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "base/thread_team.h"
+#include "engine/batch.h"
+#include "engine/kv_cache.h"
+#include "engine/residency.h"
+#include "kernels/ops.h"
+#include "model/model.h"
+
+namespace watra::engine {
+
+// What a tap sees: an op's input and output, whole matrices of this pass (rows `stride` floats apart).
+struct Tap {
+  int layer;  // -1 before the layers, n_layers after
+  const model::Op* op;
+  int64_t n_rows;
+  const float* input;
+  int64_t input_width, input_stride;
+  const float* output;
+  int64_t output_width, output_stride;
+};
+
+struct ForwardOptions {
+  int64_t n_ctx = 4096;           // positions of the KV cache, all sequences together; also what one sequence may grow to
+  int64_t max_rows = 512;         // rows of a pass (a micro-batch)
+  int64_t max_logit_rows = 16;    // rows of a pass that may want logits
+  KvType k_type = KvType::f16, v_type = KvType::f16;
+  MemoryBudget* budget = nullptr;
+};
+
+struct PassOptions {
+  // Layers [first_layer, last_layer) are run; -1 = n_layers. A pass that begins later takes its residual stream from hidden_in
+  // ([rows, d_model]); one that ends earlier leaves it in residual() and gives no logits.
+  int first_layer = 0, last_layer = -1;
+  const float* hidden_in = nullptr;
+  const std::atomic<bool>* cancel = nullptr;      // looked at between layers
+  const std::function<void(const Tap&)>* tap = nullptr;  // called by one thread; slows the pass down
+};
+
+class Forward {
+ public:
+  static Result<std::unique_ptr<Forward>> create(std::shared_ptr<const model::Model> model, std::shared_ptr<const Residency> weights,
+                                                 std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels,
+                                                 const ForwardOptions& options);
+  ~Forward();
+
+  // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows the caller
+  // follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's rows).
+  // Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
+  Status run(const Batch& batch, const PassOptions& options = {});
+
+  // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().
+  std::span<float> logits(int64_t i) const;
+  int64_t n_logit_rows() const;
+  // Normed hidden state of the i-th row that wanted logits or hidden: those wanting logits first.
+  std::span<const float> hidden(int64_t i) const;
+  // Logits of hidden rows [first, first + n), n <= max_logit_rows, into logits(0..n-1).
+  Status project(int64_t first, int64_t n);
+  // Residual stream after the last layer that ran: [rows, d_model].
+  const float* residual() const;
+
+  KvCache& kv();
+  const model::Model& model() const;
+  const ForwardOptions& options() const;
+  const kernels::Kernels& kernels() const;
+  int n_threads() const;
+
+ private:
+  struct Impl;
+  explicit Forward(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace watra::engine

@@ -1,0 +1,179 @@
+#include "engine/internal/steps.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace watra::engine::internal {
+namespace {
+
+using model::Heads;
+using model::Op;
+using model::OpKind;
+
+class Compiler {
+ public:
+  Compiler(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads, bool fuse)
+      : hp_(model.hparams()), model_(model), weights_(weights), kernels_(k), n_threads_(n_threads), fuse_(fuse) {}
+
+  CompiledGraph run() {
+    CompiledGraph out;
+    for (int layer = 0; layer < hp_.n_layers; ++layer) {
+      out.first_step.push_back(out.layers.size());
+      steps_ = &out.layers;
+      layer_ = layer;
+      break_step();  // a pass may stop here: the residual stream is complete between layers
+      for (const Op& op : model_.graph().layer_ops(layer)) add(op);
+      out.layers.back().ends_layer = true;
+    }
+    out.first_step.push_back(out.layers.size());
+    layer_ = hp_.n_layers;
+    for (const Op& op : model_.graph().head) {
+      steps_ = op.kind == OpKind::rms_norm ? &out.final_norm : &out.logits;
+      if (op.kind == OpKind::rms_norm) break_step();
+      add(op);
+      if (op.kind == OpKind::rms_norm) {
+        out.final_norm.back().program.back().gathered = true;
+        break_step();
+      }
+    }
+    return out;
+  }
+
+ private:
+  const LoadedWeight& weight(const Op& op) const {
+    return model::is_layer_role(op.role) ? weights_.layer(layer_, op.role) : weights_.global(op.role);
+  }
+  const model::LayerHParams& layer_hparams() const { return hp_.layers[static_cast<size_t>(std::min(layer_, hp_.n_layers - 1))]; }
+
+  void break_step() {
+    converted_.reset();
+    open_ = false;
+    query_ops_.clear();
+    key_ops_.clear();
+  }
+
+  Step& step(Step::Kind kind, const Op& op) {
+    const bool joins = open_ && fuse_ && !steps_->empty() && steps_->back().kind == kind && kind != Step::Kind::attend;
+    if (!joins) {
+      steps_->push_back({.kind = kind, .layer = layer_});
+      open_ = true;
+    }
+    steps_->back().op = fuse_ ? nullptr : &op;
+    return steps_->back();
+  }
+
+  void written(Act act) {
+    if (converted_ && converted_->first == act) converted_.reset();
+  }
+
+  void add(const Op& op) {
+    const auto& l = layer_hparams();
+    switch (op.kind) {
+      case OpKind::embed: break;  // the pass begins with it
+      case OpKind::rms_norm:
+        row_op({.kind = RowOp::Kind::rms_norm, .in = op.in, .out = op.out, .width = hp_.d_model, .weight = weight(op).vector}, op);
+        break;
+      case OpKind::head_norm:
+        head_op({.kind = RowOp::Kind::head_norm, .in = op.in, .out = op.out, .width = l.d_head, .n_heads = n_heads(op), .weight = weight(op).vector}, op);
+        break;
+      case OpKind::rope:
+        head_op({.kind = RowOp::Kind::rope, .in = op.in, .out = op.out, .width = l.d_head, .n_heads = n_heads(op), .rope = l.rope}, op);
+        break;
+      case OpKind::add:
+        row_op({.kind = RowOp::Kind::add, .in = op.in, .out = op.out, .width = hp_.d_model}, op);
+        break;
+      case OpKind::glu: glu(op, l.d_ff); break;
+      case OpKind::softcap:
+        row_op({.kind = RowOp::Kind::softcap, .in = op.in, .out = op.out, .width = hp_.n_vocab}, op);
+        break;
+      case OpKind::linear: linear(op); break;
+      case OpKind::attention: {
+        Step& s = step(Step::Kind::attend, op);
+        s.q = op.in, s.k = op.in2, s.v = op.in3, s.attention_out = op.out;
+        s.query_ops = std::move(query_ops_);
+        s.key_ops = std::move(key_ops_);
+        query_ops_.clear();
+        key_ops_.clear();
+        written(op.out);
+        break;
+      }
+    }
+  }
+
+  int32_t n_heads(const Op& op) const { return op.heads == Heads::query ? layer_hparams().n_heads : layer_hparams().n_kv_heads; }
+
+  void row_op(RowOp r, const Op& op) {
+    step(Step::Kind::rows, op).program.push_back(r);
+    written(r.out);
+  }
+
+  // Head norms and RoPE wait for the attention step, which runs them head by head.
+  void head_op(RowOp r, const Op& op) {
+    if (!fuse_) return row_op(r, op);
+    (op.heads == Heads::query ? query_ops_ : key_ops_).push_back(r);
+  }
+
+  void glu(const Op& op, int64_t d_ff) {
+    Step* last = steps_->empty() ? nullptr : &steps_->back();
+    const bool finishes = fuse_ && last && last->kind == Step::Kind::linears && last->linears.size() == 2 && last->linears[0].out == op.in &&
+                          last->linears[1].out == op.in2 && op.out == op.in;
+    if (!finishes) {
+      row_op({.kind = RowOp::Kind::glu, .in = op.in, .in2 = op.in2, .out = op.out, .width = d_ff, .glu = op.glu}, op);
+      return;
+    }
+    last->finish_with_glu = true;
+    last->glu = op.glu;
+    last->chunks = cut({last->linears[0]});
+    open_ = false;
+    written(op.out);
+  }
+
+  void linear(const Op& op) {
+    const LoadedWeight& w = weight(op);
+    const ActFormat format = kernels_.act_format(w.matrix.dtype);
+    if (format != ActFormat::f32 && converted_ != std::pair(op.in, format)) {
+      step(Step::Kind::rows, op).program.push_back({.kind = RowOp::Kind::convert, .in = op.in, .width = w.matrix.shape.cols(), .format = format});
+      converted_ = {op.in, format};
+      if (!fuse_) steps_->back().op = nullptr;  // the tap comes after the product
+    }
+    if (!steps_->empty() && open_ && steps_->back().kind == Step::Kind::linears)
+      for (const Linear& other : steps_->back().linears)
+        if (other.out == op.in || other.in != op.in) open_ = false;
+    Step& s = step(Step::Kind::linears, op);
+    s.linears.push_back({&w, op.in, op.out, format});
+    s.chunks = cut(s.linears);
+    written(op.out);
+  }
+
+  // Ranges of output rows: about eight a thread and product, so that unequal cores finish together; the claim costs nothing beside them.
+  std::vector<Chunk> cut(const std::vector<Linear>& linears) const {
+    std::vector<Chunk> chunks;
+    for (size_t i = 0; i < linears.size(); ++i) {
+      const int64_t rows = linears[i].weight->matrix.shape.rows();
+      int64_t size = rows / (n_threads_ * 8) / kernels::kRowGroup * kernels::kRowGroup;
+      size = std::max(size, kernels::kRowGroup);
+      for (int64_t b = 0; b < rows; b += size) chunks.push_back({static_cast<int32_t>(i), b, std::min(b + size, rows)});
+    }
+    return chunks;
+  }
+
+  const model::HParams& hp_;
+  const model::Model& model_;
+  const Residency& weights_;
+  const kernels::Kernels& kernels_;
+  const int n_threads_;
+  const bool fuse_;
+  int layer_ = 0;
+  std::vector<Step>* steps_ = nullptr;
+  bool open_ = false;                                       // the last step may be added to
+  std::optional<std::pair<Act, ActFormat>> converted_;      // what lies in the conversion buffer
+  std::vector<RowOp> query_ops_, key_ops_;
+};
+
+}  // namespace
+
+CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads, bool fuse) {
+  return Compiler(model, weights, k, n_threads, fuse).run();
+}
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,138 @@
+#include "engine/kv_cache.h"
+
+#include <cstring>
+
+#include "base/checked.h"
+
+namespace watra::engine {
+
+using kernels::kKvPage;
+
+Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions, MemoryBudget* budget) {
+  KvCache c;
+  c.k_ = k;
+  c.v_ = v;
+  int64_t offset = 0;
+  for (const auto& l : hp.layers) {
+    Layer layer{};
+    layer.n_kv_heads = l.n_kv_heads;
+    layer.k_row_bytes = l.d_head * kernels::kv_element_bytes(k);
+    layer.v_row_bytes = l.d_head * kernels::kv_element_bytes(v);
+    layer.k_offset = offset;
+    offset += l.n_kv_heads * kKvPage * layer.k_row_bytes;
+    layer.v_offset = offset;
+    offset += l.n_kv_heads * kKvPage * layer.v_row_bytes;
+    c.layers_.push_back(layer);
+  }
+  c.page_bytes_ = static_cast<uint64_t>(offset);
+  const auto n_pages = static_cast<uint64_t>(ceil_div<int64_t>(std::max<int64_t>(n_positions, 1), kKvPage));
+  const auto bytes = checked_mul<uint64_t>(n_pages, c.page_bytes_);
+  if (!bytes) return fail("kv.too_large", fmt::format("a cache of {} positions is larger than any machine", n_positions), "lower --ctx");
+  WATRA_ASSIGN(c.pool_, Buffer::allocate(budget, "kv cache", *bytes));
+  c.references_.assign(n_pages, 0);
+  c.free_.reserve(n_pages);
+  for (uint64_t i = n_pages; i-- > 0;) c.free_.push_back(c.pool_.data() + i * c.page_bytes_);
+  return c;
+}
+
+SequenceId KvCache::add() {
+  const SequenceId id = next_id_++;
+  sequences_[id].table.reserve(references_.size());
+  return id;
+}
+
+void KvCache::remove(SequenceId id) {
+  truncate(id, 0);
+  sequences_.erase(id);
+}
+
+std::byte* KvCache::take_page() {
+  std::byte* page = free_.back();
+  free_.pop_back();
+  references(page) = 1;
+  return page;
+}
+
+void KvCache::release_page(std::byte* page) {
+  if (--references(page) == 0) free_.push_back(page);
+}
+
+void KvCache::truncate(SequenceId id, int64_t n) {
+  Sequence& s = sequences_.at(id);
+  s.length = std::min(s.length, n);
+  const auto keep = static_cast<size_t>(ceil_div<int64_t>(s.length, kKvPage));
+  while (s.table.size() > keep) {
+    release_page(s.table.back());
+    s.table.pop_back();
+  }
+}
+
+Result<SequenceId> KvCache::fork(SequenceId id, int64_t n) {
+  const SequenceId child = add();
+  const Sequence& from = sequences_.at(id);
+  Sequence& to = sequences_.at(child);
+  to.length = std::min(n, from.length);
+  const auto n_pages = static_cast<size_t>(ceil_div<int64_t>(to.length, kKvPage));
+  for (size_t i = 0; i < n_pages; ++i) {
+    to.table.push_back(from.table[i]);
+    ++references(from.table[i]);
+  }
+  if (Status ready = reserve(child, 0); !ready) {  // copies the last page if it is not full
+    remove(child);
+    return fail(std::move(ready).error());
+  }
+  return child;
+}
+
+Status KvCache::reserve(SequenceId id, int64_t n) {
+  Sequence& s = sequences_.at(id);
+  const auto wanted = static_cast<size_t>(ceil_div<int64_t>(s.length + n, kKvPage));
+  const bool copy_last = s.length % kKvPage != 0 && references(s.table[static_cast<size_t>(s.length / kKvPage)]) > 1;
+  const size_t needed = (wanted > s.table.size() ? wanted - s.table.size() : 0) + (copy_last ? 1 : 0);
+  if (needed > free_.size())
+    return fail("kv.full",
+                fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(), total_positions()),
+                "raise --ctx, or begin a new conversation");
+  if (copy_last) {
+    std::byte*& page = s.table[static_cast<size_t>(s.length / kKvPage)];
+    std::byte* copy = take_page();
+    std::memcpy(copy, page, page_bytes_);
+    release_page(page);
+    page = copy;
+  }
+  while (s.table.size() < wanted) s.table.push_back(take_page());
+  return {};
+}
+
+int64_t KvCache::k_row_offset(int layer, int g, int64_t slot) const {
+  const Layer& l = layers_[layer];
+  return l.k_offset + (g * kKvPage + slot % kKvPage) * l.k_row_bytes;
+}
+int64_t KvCache::v_row_offset(int layer, int g, int64_t slot) const {
+  const Layer& l = layers_[layer];
+  return l.v_offset + (g * kKvPage + slot % kKvPage) * l.v_row_bytes;
+}
+
+void KvCache::copy_row(std::byte* to, int64_t to_slot, const std::byte* from, int64_t from_slot) const {
+  for (int layer = 0; layer < static_cast<int>(layers_.size()); ++layer) {
+    const Layer& l = layers_[layer];
+    for (int g = 0; g < l.n_kv_heads; ++g) {
+      std::memcpy(to + k_row_offset(layer, g, to_slot), from + k_row_offset(layer, g, from_slot), static_cast<size_t>(l.k_row_bytes));
+      std::memcpy(to + v_row_offset(layer, g, to_slot), from + v_row_offset(layer, g, from_slot), static_cast<size_t>(l.v_row_bytes));
+    }
+  }
+}
+
+void KvCache::keep_path(SequenceId id, std::span<const int32_t> slot_offsets) {
+  const int64_t base = length(id);
+  for (size_t i = 0; i < slot_offsets.size(); ++i) {
+    // Paths run forward (a row comes after its parent), so offset i is read before any later move overwrites it.
+    const int64_t to = base + static_cast<int64_t>(i), from = base + slot_offsets[i];
+    if (to != from) copy_row(slot_page(id, to), to, slot_page(id, from), from);
+  }
+  Sequence& s = sequences_.at(id);
+  s.length = base + static_cast<int64_t>(slot_offsets.size());
+  truncate(id, s.length);
+}
+
+}  // namespace watra::engine
