@@ -1,7 +1,9 @@
 // GgufWriter: writes a GGUF file tensor by tensor, never holding more than the caller gives it.
 //
-// Usage: open, metadata(), declare all tensors in order, then write each one's bytes in the same order, then finish().
-// The file is written beside the target and renamed by finish(): an unfinished writer leaves nothing behind.
+// Usage: create with the metadata, declare all tensors in order, then write their bytes in the same order, then
+// finish(). The file is written beside the target and renamed by finish(): an unfinished writer leaves nothing behind,
+// and after the first error every later call repeats it. "general.alignment" and the "split.*" keys describe a file and
+// not the model: the writer drops those it is given and sets its own. One thread.
 #pragma once
 
 #include "checkpoint/checkpoint.h"
@@ -11,7 +13,7 @@ namespace watra::checkpoint {
 struct GgufWriterOptions {
   uint32_t version = 3;
   uint32_t alignment = 32;       // power of two >= 8; written as general.alignment when it is not 32
-  uint64_t max_split_bytes = 0;  // 0 = one file; otherwise NAME-0000i-of-0000n.gguf (TARGET's stem is the prefix)
+  uint64_t max_split_bytes = 0;  // 0 = one file; otherwise, when it needs more than one, STEM-0000i-of-0000n.gguf
 };
 
 class GgufWriter {
@@ -23,7 +25,7 @@ class GgufWriter {
 
   // All declarations come before the first write. Shape in numpy order.
   Status declare(std::string name, tensor::DType dtype, tensor::Shape shape);
-  // Bytes of the declared tensors in order; one tensor may come in several pieces.
+  // Bytes of the declared tensors in order; a piece may end or begin anywhere.
   Status write(std::span<const std::byte> bytes);
   // Checks that every declared byte came, syncs, renames. Returns the paths written.
   Result<std::vector<fs::path>> finish();

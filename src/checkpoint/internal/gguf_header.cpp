@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <numeric>
 #include <unordered_set>
 
 #include "base/checked.h"
+#include "checkpoint/internal/tensor_extent.h"
 #include "checkpoint/internal/untrusted_text.h"
 
 namespace watra::checkpoint {
@@ -368,24 +368,8 @@ class Parser {
                               where("the number of its dimensions"), in_.position(), tensor::kMaxRank, rank),
                   kDamaged);
     uint64_t dims[tensor::kMaxRank];
-    uint64_t elements = 1;
-    for (uint32_t i = 0; i < rank; ++i) {
-      WATRA_TRY(number(dims[i], "one of its dimensions"));
-      if (dims[i] == 0)
-        return fail("checkpoint.bad_shape",
-                    fmt::format("{}: tensor {} is empty: dimension {} (before byte {}) is 0", name_, shown(t.name), i,
-                                in_.position()),
-                    kDamaged);
-      const auto product = checked_mul(elements, dims[i]);
-      if (!product || *product > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-        return fail("checkpoint.bad_shape",
-                    fmt::format("{}: tensor {} has more than 2^63 elements: dimension {} (before byte {}) is {}", name_,
-                                shown(t.name), i, in_.position(), dims[i]),
-                    kDamaged);
-      elements = *product;
-    }
     for (uint32_t i = rank; i-- > 0;)
-      t.shape.push_back(static_cast<int64_t>(dims[i]));  // the file counts from the inside out
+      WATRA_TRY(number(dims[i], "one of its dimensions"));  // the file's first is the contiguous one
 
     uint32_t raw_type = 0;
     WATRA_TRY(number(raw_type, "its type"));
@@ -397,19 +381,14 @@ class Parser {
                   "types 4, 5, 31-33 and 36-38 were withdrawn from the format; get the model in another quantization, "
                   "or a newer Watra");
     t.dtype = *dtype;
-    const tensor::DTypeTraits& traits = tensor::traits(*dtype);
-    if (dims[0] % traits.block_elements != 0)
-      return fail("checkpoint.bad_shape",
-                  fmt::format("{}: tensor {} {} of type {}: a row holds whole blocks of {} elements, found rows of {}",
-                              name_, shown(t.name), t.shape.to_string(), traits.name, traits.block_elements, dims[0]),
+    const auto extent = tensor_extent(*dtype, std::span(dims, rank));
+    if (!extent)
+      return fail(extent.error().code,
+                  fmt::format("{}: tensor {} (before byte {}): {}", name_, shown(t.name), in_.position(),
+                              extent.error().message),
                   kDamaged);
-    const auto bytes = checked_mul<uint64_t>(elements / traits.block_elements, traits.block_bytes);
-    if (!bytes)
-      return fail("checkpoint.bad_shape",
-                  fmt::format("{}: tensor {} {} of type {} has more than 2^64 bytes", name_, shown(t.name),
-                              t.shape.to_string(), traits.name),
-                  kDamaged);
-    t.size_bytes = *bytes;
+    t.shape = extent->shape;
+    t.size_bytes = extent->size_bytes;
     t.file_index = 0;
     WATRA_TRY(number(t.offset_bytes, "its offset"));
     if (t.offset_bytes % header_.alignment != 0)
