@@ -1,12 +1,13 @@
 // The kernels' one public face: a table of functions for one ISA, chosen once at start (dispatch.cpp).
 //
-// Kernels know memory and arithmetic, nothing else: no allocation, no threads, no model names, no I/O. The engine's executor
-// cuts the work into ranges and calls them from every member of its thread team.
+// Kernels know memory and arithmetic, nothing else: no allocation, no threads, no model names, no I/O. The engine's
+// executor cuts the work into ranges and calls them from every member of its thread team.
 //
-// Exactness (DESIGN section 5): each output has one order of float operations per dtype and ISA, whatever M is, however rows
-// and positions are cut into ranges, and in every layout. So decode, verification and prefill give the same bits.
+// Exactness (DESIGN section 5): each output has one order of float operations per dtype and ISA, whatever M is, however
+// rows and positions are cut into ranges, and in every layout. So decode, verification and prefill give the same bits.
 //
-// Shape letters: M rows of the pass, R output rows, D inputs, H heads, G kv heads, E d_head. Row-major, last contiguous.
+// Shape letters: M rows of the pass, R output rows, D inputs, H heads, G kv heads, E d_head. Row-major, last
+// contiguous.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ namespace watra::kernels {
 using tensor::DType;
 using tensor::TensorView;
 
-// How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and shared by
-// all products that read the same input (q, k, v; gate, up).
+// How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and
+// shared by all products that read the same input (q, k, v; gate, up).
 enum class ActFormat : uint8_t {
   f32,     // as they are
   q8_b32,  // blocks of 32: float scale, float scale*sum, 32 int8 (kernels of issue "at the speed of memory")
@@ -31,11 +32,11 @@ enum class ActFormat : uint8_t {
 };
 
 struct MatmulArgs {
-  TensorView w;              // [R, D]
-  const std::byte* x;        // M rows in act_format(w.dtype)
+  TensorView w;        // [R, D]
+  const std::byte* x;  // M rows in act_format(w.dtype)
   int64_t x_stride_bytes;
   int64_t m;
-  float* y;                  // y[m * y_stride + r]
+  float* y;  // y[m * y_stride + r]
   int64_t y_stride;
 };
 
@@ -49,13 +50,14 @@ inline constexpr int kAttentionChunk = 512;
 enum class KvType : uint8_t { f16, f32 };
 inline int64_t kv_element_bytes(KvType t) { return t == KvType::f16 ? 2 : 4; }
 
-// What one query row sees. Position p < n_shared lies at slot p. Position n_shared + i lies at slot tail[i]: the row's own
-// ancestors in this pass (a chain, or a branch of a draft tree) and, last, the row itself. Slot s lies in page s / kKvPage.
+// What one query row sees. Position p < n_shared lies at slot p. Position n_shared + i lies at slot tail[i]: the row's
+// own ancestors in this pass (a chain, or a branch of a draft tree) and, last, the row itself. Slot s lies in page s /
+// kKvPage.
 struct AttentionRow {
   const std::byte* const* pages;  // page table of the row's sequence
   int64_t n_shared;
   const int32_t* tail;
-  int32_t n_tail;                 // >= 1; the row's position is n_shared + n_tail - 1
+  int32_t n_tail;  // >= 1; the row's position is n_shared + n_tail - 1
   int64_t position() const { return n_shared + n_tail - 1; }
 };
 
@@ -64,17 +66,17 @@ struct AttentionArgs {
   int32_t n_heads, n_kv_heads, d_head;
   KvType k_type, v_type;
   int64_t k_offset_bytes, v_offset_bytes;
-  float scale;      // on q.k
-  float softcap;    // 0 = none; else s = softcap * tanh(s / softcap)
-  int64_t window;   // 0 = all; else only positions > p - window
+  float scale;     // on q.k
+  float softcap;   // 0 = none; else s = softcap * tanh(s / softcap)
+  int64_t window;  // 0 = all; else only positions > p - window
   int64_t m;
-  const float* q;   // [M, H, E], rows q_stride apart
+  const float* q;  // [M, H, E], rows q_stride apart
   int64_t q_stride;
-  float* out;       // [M, H, E], rows out_stride apart
+  float* out;  // [M, H, E], rows out_stride apart
   int64_t out_stride;
   const AttentionRow* rows;
-  float* partial;   // [M, H, n_chunks, E + 2]: sum of exp(s - max) * v, then max, then sum of exp(s - max)
-  int32_t n_chunks; // ceil((largest position + 1) / kAttentionChunk)
+  float* partial;    // [M, H, n_chunks, E + 2]: sum of exp(s - max) * v, then max, then sum of exp(s - max)
+  int32_t n_chunks;  // ceil((largest position + 1) / kAttentionChunk)
 };
 inline int64_t attention_partial_floats(int64_t m, int64_t n_heads, int64_t d_head, int64_t n_chunks) {
   return m * n_heads * n_chunks * (d_head + 2);
@@ -100,7 +102,8 @@ struct Kernels {
   int64_t (*matmul_scratch_bytes)(int64_t d);
 
   // -- attention: all units of the first, a barrier, all units of the second --
-  // unit = (m * G + g) * n_chunks + c : the H/G heads of kv head g, row m, over chunk c. Chunks the row cannot see are skipped.
+  // unit = (m * G + g) * n_chunks + c : the H/G heads of kv head g, row m, over chunk c. Chunks the row cannot see are
+  // skipped.
   void (*attention_partial)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end);
   // unit = m * H + h : merges the chunks in order and divides.
   void (*attention_merge)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end);
@@ -112,9 +115,9 @@ struct Kernels {
   // n_heads heads of d_head floats, rotated in place in their first n_rot dimensions. cos, sin: [n_rot / 2].
   void (*rope)(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle, const float* cos, const float* sin);
   void (*glu)(GluKind, const float* gate, const float* up, float* y, int64_t n);  // y = act(gate) * up; y may be gate
-  void (*add)(float* x, const float* y, int64_t n);      // x += y
+  void (*add)(float* x, const float* y, int64_t n);                               // x += y
   void (*scale)(float* x, float s, int64_t n);
-  void (*softcap)(float* x, float cap, int64_t n);       // x = cap * tanh(x / cap)
+  void (*softcap)(float* x, float cap, int64_t n);  // x = cap * tanh(x / cap)
 
   // Multiply-accumulates of 8-bit integers as fast as this ISA can: returns how many were done. For the measured peak.
   int64_t (*int8_burst)(int64_t iterations);

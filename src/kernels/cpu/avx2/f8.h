@@ -1,0 +1,80 @@
+// F8 on AVX2 with FMA and F16C: one register. Meanings and the order of folds: lanes/f8_portable.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace watra::kernels::WATRA_KERNELS_ISA {
+
+struct F8 {
+  __m256 v;
+};
+struct I8 {
+  __m256i v;
+};
+
+inline F8 set(float v) { return {_mm256_set1_ps(v)}; }
+inline F8 zero() { return {_mm256_setzero_ps()}; }
+inline F8 load(const float* p) { return {_mm256_loadu_ps(p)}; }
+inline void store(float* p, F8 v) { _mm256_storeu_ps(p, v.v); }
+
+inline F8 operator+(F8 a, F8 b) { return {_mm256_add_ps(a.v, b.v)}; }
+inline F8 operator-(F8 a, F8 b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F8 operator*(F8 a, F8 b) { return {_mm256_mul_ps(a.v, b.v)}; }
+inline F8 operator/(F8 a, F8 b) { return {_mm256_div_ps(a.v, b.v)}; }
+inline F8 fma(F8 a, F8 b, F8 c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+
+inline F8 where_greater(F8 a, F8 b, F8 yes, F8 no) {
+  return {_mm256_blendv_ps(no.v, yes.v, _mm256_cmp_ps(a.v, b.v, _CMP_GT_OQ))};
+}
+inline F8 max(F8 a, F8 b) { return {_mm256_max_ps(a.v, b.v)}; }
+inline F8 min(F8 a, F8 b) { return {_mm256_min_ps(a.v, b.v)}; }
+
+inline I8 bits(F8 v) { return {_mm256_castps_si256(v.v)}; }
+inline F8 from_bits(I8 v) { return {_mm256_castsi256_ps(v.v)}; }
+inline I8 set_bits(int32_t v) { return {_mm256_set1_epi32(v)}; }
+inline I8 operator+(I8 a, I8 b) { return {_mm256_add_epi32(a.v, b.v)}; }
+inline I8 operator&(I8 a, I8 b) { return {_mm256_and_si256(a.v, b.v)}; }
+inline I8 operator|(I8 a, I8 b) { return {_mm256_or_si256(a.v, b.v)}; }
+template <int kBits>
+I8 shift_left(I8 a) {
+  return {_mm256_slli_epi32(a.v, kBits)};
+}
+
+inline float fold_sum(F8 v) {
+  const __m128 s = _mm_add_ps(_mm256_castps256_ps128(v.v), _mm256_extractf128_ps(v.v, 1));
+  const __m128 t = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(t, _mm_movehdup_ps(t)));
+}
+inline F8 fold_sum8(const F8* v) {
+  const auto halves = [](__m256 a, __m256 b) {  // a's four sums, b's four sums
+    return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+  };
+  const auto pairs = [](__m256 a, __m256 b) {
+    return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xee));
+  };
+  // Low half: v[0..3], high half: v[4..7], as the 128-bit lanes of the following steps want it.
+  const __m256 s04 = halves(v[0].v, v[4].v), s15 = halves(v[1].v, v[5].v);
+  const __m256 s26 = halves(v[2].v, v[6].v), s37 = halves(v[3].v, v[7].v);
+  const __m256 p0 = pairs(s04, s15), p1 = pairs(s26, s37);
+  return {_mm256_add_ps(_mm256_shuffle_ps(p0, p1, 0x88), _mm256_shuffle_ps(p0, p1, 0xdd))};
+}
+inline float fold_max(F8 v) {
+  const __m128 s = _mm_max_ps(_mm256_castps256_ps128(v.v), _mm256_extractf128_ps(v.v, 1));
+  const __m128 t = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
+}
+
+inline F8 load_f16(const uint16_t* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline F8 load_bf16(const uint16_t* p) {
+  const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(wide, 16))};
+}
+inline void store_f16(uint16_t* p, F8 v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v.v, _MM_FROUND_TO_NEAREST_INT));
+}
+
+}  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -1,0 +1,56 @@
+// The AVX2 table: AVX2, FMA and F16C. The kernels of lanes/ over 256-bit registers.
+#define WATRA_KERNELS_ISA avx2
+// clang-format off: the vectors come first, each following text is compiled over them
+#include "kernels/cpu/avx2/f8.h"
+#include "kernels/lanes/attention.h"
+#include "kernels/lanes/dot.h"
+#include "kernels/lanes/math.h"
+#include "kernels/lanes/small_ops.h"
+// clang-format on
+#include "kernels/act_format.h"
+#include "kernels/tables.h"
+
+namespace watra::kernels {
+namespace {
+
+// vpmaddubsw and an add of its 16-bit sums: what products of 4-bit weights are made of, and the most this ISA does.
+int64_t int8_burst(int64_t iterations) {
+  constexpr int kChains = 8;
+  __m256i sums[kChains], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(-5);
+  for (auto& s : sums) s = _mm256_setzero_si256();
+  for (int64_t n = 0; n < iterations; ++n) {
+    for (auto& s : sums) {
+      asm volatile("" : "+x"(a), "+x"(b));  // a new product each time
+      s = _mm256_add_epi16(s, _mm256_maddubs_epi16(a, b));
+    }
+  }
+  for (auto& s : sums) asm volatile("" : : "x"(s));
+  return iterations * kChains * 32;
+}
+
+}  // namespace
+
+const Kernels& avx2_table() {
+  static const Kernels table = {
+      .isa = "avx2",
+      .act_format = [](DType) { return ActFormat::f32; },
+      .act_row_bytes = act_row_bytes,
+      .convert_act_row = convert_act_row,
+      .supports = tensor::can_dequantize,
+      .matmul = avx2::matmul_float,
+      .matmul_scratch_bytes = avx2::dot_scratch_bytes,
+      .attention_partial = avx2::attention_partial,
+      .attention_merge = avx2::attention_merge,
+      .store_kv = avx2::store_kv,
+      .rms_norm = avx2::rms_norm,
+      .rope = avx2::rope,
+      .glu = avx2::glu,
+      .add = avx2::add,
+      .scale = avx2::scale,
+      .softcap = avx2::softcap,
+      .int8_burst = int8_burst,
+  };
+  return table;
+}
+
+}  // namespace watra::kernels

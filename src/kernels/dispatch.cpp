@@ -1,0 +1,58 @@
+// Which table this machine uses: the last usable one of the list below, unless WATRA_ISA or --isa names another.
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+#include "kernels/tables.h"
+
+namespace watra::kernels {
+namespace {
+
+struct Entry {
+  const Kernels& (*table)();
+  bool (*usable)(const CpuFeatures&);
+  const char* needs;  // for people
+};
+
+// Slowest first. `ref` is only used when it is named.
+constexpr Entry kEntries[] = {
+    {ref_table, [](const CpuFeatures&) { return true; }, "nothing"},
+    {generic_table, [](const CpuFeatures&) { return true; }, "nothing"},
+#if defined(__x86_64__)
+    {avx2_table, [](const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }, "AVX2, FMA and F16C"},
+#endif
+};
+
+}  // namespace
+
+std::span<const Kernels* const> available() {
+  static const std::vector<const Kernels*> tables = [] {
+    std::vector<const Kernels*> usable;
+    for (const Entry& e : kEntries)
+      if (e.usable(cpu_info().features)) usable.push_back(&e.table());
+    return usable;
+  }();
+  return tables;
+}
+
+Result<const Kernels*> select(std::string_view name) {
+  if (name.empty())
+    if (const char* forced = std::getenv("WATRA_ISA")) name = forced;
+  if (name.empty()) return available().back();
+  std::string names;
+  for (const Kernels* k : available()) {
+    if (k->isa == name) return k;
+    names += (names.empty() ? "" : ", ") + std::string(k->isa);
+  }
+  for (const Entry& e : kEntries)
+    if (e.table().isa == name)
+      return fail("kernels.isa_not_here",
+                  fmt::format("the kernels '{}' need {}, which this processor ({}) does not have", name, e.needs,
+                              cpu_info().model_name),
+                  fmt::format("choose one of: {}", names));
+  return fail("kernels.unknown_isa", fmt::format("there are no kernels called '{}'", name),
+              fmt::format("choose one of: {}", names));
+}
+
+}  // namespace watra::kernels

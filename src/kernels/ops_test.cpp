@@ -1,0 +1,491 @@
+// One test drives every table of this machine over every operation: against the truth in kernels/ref (error bounds),
+// and against itself (the same bits for every M, every cut into ranges, every way a row can be embedded in a pass).
+#include "kernels/ops.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "kernels/act_format.h"
+#include "kernels/ref/ref.h"
+#include "tensor/quantize.h"
+
+namespace watra::kernels {
+namespace {
+
+using Rng = std::mt19937_64;
+
+struct AlignedBytes {
+  explicit AlignedBytes(size_t n) : bytes(n + 64) {}
+  std::byte* data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
+  std::vector<std::byte> bytes;
+};
+
+std::vector<float> normal_floats(Rng& rng, size_t n, float sigma = 1.0f) {
+  std::normal_distribution<float> normal(0, sigma);
+  std::vector<float> v(n);
+  for (float& x : v) x = normal(rng);
+  return v;
+}
+
+bool same_bits(const float* a, const float* b, size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+
+// Squared error relative to the truth's squares.
+double nmse(const float* got, const double* want, size_t n) {
+  double error = 0, power = 0;
+  for (size_t i = 0; i < n; ++i) {
+    error += (got[i] - want[i]) * (got[i] - want[i]);
+    power += want[i] * want[i];
+  }
+  return power > 0 ? error / power : error;
+}
+
+// Random bytes whose blocks mean ordinary numbers, whatever the format: every bit pattern of the integers appears.
+std::vector<std::byte> random_weights(Rng& rng, DType dtype, int64_t elements) {
+  const auto& t = tensor::traits(dtype);
+  std::vector<std::byte> out(tensor::row_bytes(dtype, elements));
+  if (t.block_elements == 1) {
+    const auto v = normal_floats(rng, elements);
+    for (int64_t i = 0; i < elements; ++i) {
+      if (dtype == DType::f32) std::memcpy(out.data() + 4 * i, &v[i], 4);
+      const uint16_t half = dtype == DType::f16 ? tensor::f32_to_f16(v[i]) : tensor::f32_to_bf16(v[i]);
+      if (dtype != DType::f32) std::memcpy(out.data() + 2 * i, &half, 2);
+    }
+    return out;
+  }
+  std::vector<float> values(t.block_elements);
+  for (int64_t at = 0; at < elements; at += t.block_elements) {
+    std::byte* block = out.data() + at / t.block_elements * t.block_bytes;
+    for (;;) {
+      for (uint32_t i = 0; i < t.block_bytes; ++i) block[i] = static_cast<std::byte>(rng());
+      tensor::dequantize_row(dtype, block, values.data(), t.block_elements);
+      float largest = 0;
+      bool finite = true;
+      for (float v : values) {
+        finite &= std::isfinite(v);
+        largest = std::max(largest, std::fabs(v));
+      }
+      if (finite && largest > 1e-2f && largest < 10.0f) break;
+    }
+  }
+  return out;
+}
+
+std::vector<DType> weight_dtypes() {
+  std::vector<DType> out;
+  for (const auto& t : tensor::all_dtypes())
+    if (tensor::can_dequantize(t.dtype)) out.push_back(t.dtype);
+  return out;
+}
+
+class EveryTable : public testing::TestWithParam<const Kernels*> {
+ protected:
+  const Kernels& k = *GetParam();
+  bool is_ref() const { return k.isa == "ref"; }
+};
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begin(), available().end()),
+                         [](const auto& table) { return std::string(table.param->isa); });
+
+// ---- products ----
+
+std::vector<float> run_matmul(const Kernels& k, const TensorView& w, const std::vector<std::byte>& x, int64_t x_stride,
+                              int64_t first, int64_t m, Rng* cuts) {
+  const int64_t n_rows = w.shape.rows(), y_stride = n_rows + 3;
+  AlignedBytes scratch(k.matmul_scratch_bytes(w.shape.cols()));
+  std::vector<float> y(m * y_stride, std::numeric_limits<float>::quiet_NaN());
+  const MatmulArgs args{w, x.data() + first * x_stride, x_stride, m, y.data(), y_stride};
+  for (int64_t r = 0; r < n_rows;) {
+    const int64_t left = (n_rows - r + kRowGroup - 1) / kRowGroup;
+    const int64_t groups = cuts ? 1 + static_cast<int64_t>((*cuts)() % left) : left;
+    const int64_t end = std::min(n_rows, r + groups * kRowGroup);
+    k.matmul(args, r, end, scratch.data());
+    r = end;
+  }
+  std::vector<float> packed(m * n_rows);
+  for (int64_t i = 0; i < m; ++i) {
+    std::copy_n(y.data() + i * y_stride, n_rows, packed.data() + i * n_rows);
+    for (int64_t j = n_rows; j < y_stride; ++j) EXPECT_TRUE(std::isnan(y[i * y_stride + j])) << "wrote past the rows";
+  }
+  return packed;
+}
+
+TEST_P(EveryTable, ProductsMeetTheTruthAndNeverDependOnM) {
+  Rng rng(1);
+  for (DType dtype : weight_dtypes()) {
+    SCOPED_TRACE(tensor::dtype_name(dtype));
+    if (!k.supports(dtype)) continue;
+    const int64_t block = tensor::traits(dtype).block_elements;
+    std::vector<std::pair<int64_t, int64_t>> shapes = {{48, 4 * block}, {37, 3 * block}, {1, block}, {16, 9 * block}};
+    if (block == 1) shapes = {{48, 256}, {37, 77}, {1, 3}, {5, 8}, {19, 1031}};
+    for (const auto& [n_rows, d] : shapes) {
+      SCOPED_TRACE(testing::Message() << n_rows << " x " << d);
+      const auto bytes = random_weights(rng, dtype, n_rows * d);
+      const TensorView w{dtype, tensor::Layout::rows, {n_rows, d}, bytes.data()};
+      constexpr int64_t kMost = 64;
+      const auto x = normal_floats(rng, kMost * d);
+      const ActFormat format = k.act_format(dtype);
+      const int64_t stride = k.act_row_bytes(format, d) + (format == ActFormat::f32 ? 4 : 0);
+      std::vector<std::byte> acts(kMost * stride);
+      std::vector<float> x_meant(kMost * d);
+      for (int64_t i = 0; i < kMost; ++i) {
+        if (format == ActFormat::f32)
+          std::memcpy(acts.data() + i * stride, x.data() + i * d, d * 4);
+        else
+          k.convert_act_row(format, x.data() + i * d, acts.data() + i * stride, d);
+        decode_act_row(format, acts.data() + i * stride, x_meant.data() + i * d, d);
+      }
+      std::vector<double> truth(kMost * n_rows);
+      ref::matmul(w, x_meant.data(), kMost, truth.data());
+      const auto all = run_matmul(k, w, acts, stride, 0, kMost, nullptr);
+      ASSERT_LE(nmse(all.data(), truth.data(), truth.size()), 1e-11);
+      for (int64_t m = 1; m <= 17; ++m) {
+        const int64_t first = static_cast<int64_t>(rng() % (kMost - m));
+        const auto some = run_matmul(k, w, acts, stride, first, m, &rng);
+        ASSERT_TRUE(same_bits(some.data(), all.data() + first * n_rows, some.size()))
+            << "M = " << m << " from row " << first;
+      }
+      const auto cut = run_matmul(k, w, acts, stride, 0, kMost, &rng);
+      ASSERT_TRUE(same_bits(cut.data(), all.data(), all.size())) << "cut into ranges";
+    }
+  }
+}
+
+TEST_P(EveryTable, ActivationsAreConvertedAsTheFormatSays) {
+  Rng rng(2);
+  auto x = normal_floats(rng, 320);
+  std::fill_n(x.begin() + 32, 32, 0.0f);   // a block of zeros
+  std::fill_n(x.begin() + 64, 32, -3.5f);  // all at the edge
+  for (int i = 96; i < 128; ++i) x[i] *= 1e-30f;
+  for (int i = 128; i < 160; ++i) x[i] *= 1e30f;
+  for (int i = 160; i < 192; ++i) x[i] *= 1e-42f;                             // subnormal
+  for (int i = 192; i < 224; ++i) x[i] = static_cast<float>(i - 208) * 0.5f;  // halves: ties
+  x[223] = 127.0f;
+  for (ActFormat format : {ActFormat::q8_b32, ActFormat::bf16}) {
+    std::vector<std::byte> got(k.act_row_bytes(format, 320)), want(act_row_bytes(format, 320));
+    ASSERT_EQ(got.size(), want.size());
+    k.convert_act_row(format, x.data(), got.data(), 320);
+    convert_act_row(format, x.data(), want.data(), 320);
+    EXPECT_EQ(got, want);
+    std::vector<float> back(320);
+    decode_act_row(format, got.data(), back.data(), 320);
+    for (int b = 0; b < 10; ++b) {
+      float largest = 0;
+      for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[32 * b + i]));
+      for (int i = 0; i < 32; ++i) EXPECT_LE(std::fabs(back[32 * b + i] - x[32 * b + i]), largest / 250 + kActSmallest);
+    }
+  }
+}
+
+// ---- attention ----
+
+// A sequence of positions whose keys and values lie in pages, in slots that need not be in order.
+struct Cache {
+  Cache(Rng& rng, KvType k_type, KvType v_type, int64_t n_kv_heads, int64_t d_head, int64_t n_slots)
+      : k_type(k_type), v_type(v_type), g(n_kv_heads), e(d_head), slots(n_slots) {
+    const int64_t n_pages = (n_slots + kKvPage - 1) / kKvPage;
+    k_offset = 64;
+    v_offset = k_offset + g * kKvPage * e * kv_element_bytes(k_type);
+    page_bytes = v_offset + g * kKvPage * e * kv_element_bytes(v_type);
+    for (int64_t i = 0; i < n_pages; ++i) storage.emplace_back(page_bytes);
+    for (auto& s : storage) pages.push_back(s.data());
+    std::shuffle(pages.begin(), pages.end(), rng);
+  }
+  std::byte* key(int64_t slot, int64_t head) {
+    return const_cast<std::byte*>(pages[slot / kKvPage]) + k_offset +
+           (head * kKvPage + slot % kKvPage) * e * kv_element_bytes(k_type);
+  }
+  std::byte* value(int64_t slot, int64_t head) {
+    return const_cast<std::byte*>(pages[slot / kKvPage]) + v_offset +
+           (head * kKvPage + slot % kKvPage) * e * kv_element_bytes(v_type);
+  }
+  void put(const Kernels& k, int64_t slot, const float* kv) {  // [2, G, E]
+    for (int64_t h = 0; h < g; ++h) {
+      k.store_kv(k_type, kv + h * e, key(slot, h), e);
+      k.store_kv(v_type, kv + (g + h) * e, value(slot, h), e);
+    }
+  }
+  KvType k_type, v_type;
+  int64_t g, e, slots, k_offset, v_offset, page_bytes;
+  std::vector<AlignedBytes> storage;
+  std::vector<const std::byte*> pages;
+};
+
+struct AttentionCase {
+  int64_t heads, kv_heads, d_head;
+  float softcap;
+  int64_t window;
+  KvType k_type, v_type;
+};
+
+AttentionArgs attention_args(const AttentionCase& c, const Cache& cache, const std::vector<AttentionRow>& rows,
+                             const float* q) {
+  AttentionArgs a{};
+  a.n_heads = static_cast<int32_t>(c.heads);
+  a.n_kv_heads = static_cast<int32_t>(c.kv_heads);
+  a.d_head = static_cast<int32_t>(c.d_head);
+  a.k_type = c.k_type;
+  a.v_type = c.v_type;
+  a.k_offset_bytes = cache.k_offset;
+  a.v_offset_bytes = cache.v_offset;
+  a.scale = 1.0f / std::sqrt(static_cast<float>(c.d_head));
+  a.softcap = c.softcap;
+  a.window = c.window;
+  a.m = static_cast<int64_t>(rows.size());
+  a.q = q;
+  a.q_stride = c.heads * c.d_head;
+  a.rows = rows.data();
+  a.out_stride = c.heads * c.d_head + 5;
+  int64_t last = 0;
+  for (const auto& r : rows) last = std::max(last, r.position());
+  a.n_chunks = static_cast<int32_t>((last + kAttentionChunk) / kAttentionChunk);
+  return a;
+}
+
+std::vector<float> run_attention(const Kernels& k, AttentionArgs a, Rng& rng) {
+  std::vector<float> partial(attention_partial_floats(a.m, a.n_heads, a.d_head, a.n_chunks),
+                             std::numeric_limits<float>::quiet_NaN());
+  std::vector<float> out(a.m * a.out_stride, std::numeric_limits<float>::quiet_NaN());
+  a.partial = partial.data();
+  a.out = out.data();
+  const auto in_cuts = [&](int64_t n, auto fn) {
+    for (int64_t at = 0; at < n;) {
+      const int64_t to = at + 1 + static_cast<int64_t>(rng() % (n - at));
+      fn(a, at, to);
+      at = to;
+    }
+  };
+  in_cuts(a.m * a.n_kv_heads * a.n_chunks, k.attention_partial);
+  in_cuts(a.m * a.n_heads, k.attention_merge);
+  const int64_t width = int64_t{a.n_heads} * a.d_head;
+  std::vector<float> packed(a.m * width);
+  for (int64_t m = 0; m < a.m; ++m) {
+    std::copy_n(out.data() + m * a.out_stride, width, packed.data() + m * width);
+    for (int64_t j = width; j < a.out_stride; ++j) EXPECT_TRUE(std::isnan(out[m * a.out_stride + j]));
+  }
+  return packed;
+}
+
+TEST_P(EveryTable, AttentionMeetsTheTruthHoweverARowIsEmbedded) {
+  Rng rng(3);
+  const AttentionCase cases[] = {
+      {8, 2, 64, 0, 0, KvType::f16, KvType::f16},      {6, 2, 80, 0, 100, KvType::f16, KvType::f16},
+      {4, 4, 128, 30.0f, 0, KvType::f16, KvType::f16}, {7, 1, 64, 0, 600, KvType::f32, KvType::f32},
+      {10, 2, 20, 5.0f, 7, KvType::f16, KvType::f32},  {1, 1, 256, 0, 1, KvType::f32, KvType::f16},
+      {3, 1, 12, 0, 0, KvType::f32, KvType::f32},
+  };
+  for (const AttentionCase& c : cases) {
+    for (int64_t n_past : {0, 1, 40, 63, 64, 120, 500, 511, 1020, 1030}) {
+      SCOPED_TRACE(testing::Message() << c.heads << "/" << c.kv_heads << " heads of " << c.d_head << ", window "
+                                      << c.window << ", past " << n_past);
+      constexpr int64_t kRows = 17;
+      // The truth of positions: contents by position, written to slots in two different ways.
+      const int64_t n_all = n_past + kRows;
+      const auto contents = normal_floats(rng, n_all * 2 * c.kv_heads * c.d_head);
+      const auto q = normal_floats(rng, kRows * c.heads * c.d_head, 2.0f);
+      const int64_t width = c.heads * c.d_head;
+      const auto content = [&](int64_t p) { return contents.data() + p * 2 * c.kv_heads * c.d_head; };
+
+      // A: everything in order; row i decoded alone, as n_tail = 1.
+      Cache in_order(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_all);
+      for (int64_t p = 0; p < n_all; ++p) in_order.put(k, p, content(p));
+      std::vector<float> alone(kRows * width);
+      for (int64_t i = 0; i < kRows; ++i) {
+        const auto slot = static_cast<int32_t>(n_past + i);
+        const std::vector<AttentionRow> rows = {{in_order.pages.data(), n_past + i, &slot, 1}};
+        const AttentionArgs a = attention_args(c, in_order, rows, q.data() + i * width);
+        const auto got = run_attention(k, a, rng);
+        std::vector<double> truth(width);
+        ref::attention(a, truth.data());
+        ASSERT_LE(nmse(got.data(), truth.data(), truth.size()), 1e-11) << "row " << i;
+        std::copy(got.begin(), got.end(), alone.begin() + i * width);
+      }
+
+      // B: one chain of 17 rows over the shared past.
+      std::vector<int32_t> chain(kRows);
+      std::iota(chain.begin(), chain.end(), static_cast<int32_t>(n_past));
+      std::vector<AttentionRow> rows;
+      for (int64_t i = 0; i < kRows; ++i)
+        rows.push_back({in_order.pages.data(), n_past, chain.data(), static_cast<int32_t>(i + 1)});
+      const auto chained = run_attention(k, attention_args(c, in_order, rows, q.data()), rng);
+      ASSERT_TRUE(same_bits(chained.data(), alone.data(), alone.size())) << "as a chain";
+
+      // C: the same chain as one branch of a tree: its slots lie scattered among those of another branch.
+      const int64_t n_slots = n_past + 3 * kRows;
+      Cache scattered(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_slots);
+      std::vector<int32_t> slots(3 * kRows);
+      std::iota(slots.begin(), slots.end(), static_cast<int32_t>(n_past));
+      std::shuffle(slots.begin(), slots.end(), rng);
+      for (int64_t p = 0; p < n_past; ++p) scattered.put(k, p, content(p));
+      const auto other = normal_floats(rng, 2 * c.kv_heads * c.d_head);
+      for (int64_t i = 0; i < 3 * kRows; ++i)
+        scattered.put(k, slots[i], i < kRows ? content(n_past + i) : other.data());
+      rows.clear();
+      for (int64_t i = 0; i < kRows; ++i)
+        rows.push_back({scattered.pages.data(), n_past, slots.data(), static_cast<int32_t>(i + 1)});
+      const auto branch = run_attention(k, attention_args(c, scattered, rows, q.data()), rng);
+      ASSERT_TRUE(same_bits(branch.data(), alone.data(), alone.size())) << "as a branch";
+    }
+  }
+}
+
+TEST_P(EveryTable, StoredKeysAreRoundedToNearest) {
+  Rng rng(4);
+  for (int64_t n : {1, 7, 8, 64, 80, 133}) {
+    auto x = normal_floats(rng, n);
+    x[0] = 65519.0f;
+    if (n > 2) x[1] = 65520.0f, x[2] = 1e-7f;
+    std::vector<uint16_t> half(n + 1, 0xabcd);
+    k.store_kv(KvType::f16, x.data(), reinterpret_cast<std::byte*>(half.data()), n);
+    for (int64_t i = 0; i < n; ++i) EXPECT_EQ(half[i], tensor::f32_to_f16(x[i])) << i;
+    EXPECT_EQ(half[n], 0xabcd);
+    std::vector<float> full(n);
+    k.store_kv(KvType::f32, x.data(), reinterpret_cast<std::byte*>(full.data()), n);
+    EXPECT_TRUE(same_bits(full.data(), x.data(), n));
+  }
+}
+
+// ---- small ops ----
+
+TEST_P(EveryTable, NormsMeetTheTruth) {
+  Rng rng(5);
+  for (int64_t d : {1, 3, 8, 15, 16, 17, 64, 576, 2051}) {
+    const auto x = normal_floats(rng, d, 3.0f), weight = normal_floats(rng, d);
+    std::vector<float> y(d);
+    std::vector<double> truth(d);
+    double sum = 0;
+    for (float v : x) sum += static_cast<double>(v) * v;
+    for (bool weighted : {true, false}) {
+      for (int64_t i = 0; i < d; ++i) truth[i] = x[i] / std::sqrt(sum / d + 1e-5) * (weighted ? weight[i] : 1.0f);
+      k.rms_norm(x.data(), weighted ? weight.data() : nullptr, y.data(), d, 1e-5f);
+      EXPECT_LE(nmse(y.data(), truth.data(), d), 1e-12) << d;
+    }
+    auto in_place = x;
+    k.rms_norm(in_place.data(), nullptr, in_place.data(), d, 1e-5f);
+    EXPECT_TRUE(same_bits(in_place.data(), y.data(), d));
+  }
+}
+
+TEST_P(EveryTable, RopeTurnsPairs) {
+  Rng rng(6);
+  for (const auto& [d_head, n_rot] : {std::pair<int64_t, int64_t>{64, 64}, {80, 32}, {10, 6}, {128, 128}}) {
+    for (RopeStyle style : {RopeStyle::adjacent, RopeStyle::halves}) {
+      const int64_t heads = 3, half = n_rot / 2;
+      const auto x = normal_floats(rng, heads * d_head);
+      const auto angles = normal_floats(rng, half, 5.0f);
+      std::vector<float> cos(half), sin(half);
+      for (int64_t i = 0; i < half; ++i) cos[i] = std::cos(angles[i]), sin[i] = std::sin(angles[i]);
+      std::vector<double> truth(x.begin(), x.end());
+      for (int64_t h = 0; h < heads; ++h)
+        for (int64_t i = 0; i < half; ++i) {
+          const int64_t u = h * d_head + (style == RopeStyle::halves ? i : 2 * i);
+          const int64_t v = h * d_head + (style == RopeStyle::halves ? i + half : 2 * i + 1);
+          truth[u] = double{x[u]} * cos[i] - double{x[v]} * sin[i];
+          truth[v] = double{x[u]} * sin[i] + double{x[v]} * cos[i];
+        }
+      auto y = x;
+      k.rope(y.data(), heads, d_head, n_rot, style, cos.data(), sin.data());
+      EXPECT_LE(nmse(y.data(), truth.data(), y.size()), 1e-13);
+      for (int64_t h = 0; h < heads; ++h)
+        EXPECT_TRUE(same_bits(y.data() + h * d_head + n_rot, x.data() + h * d_head + n_rot, d_head - n_rot));
+    }
+  }
+}
+
+// Distance in units of the truth's last place.
+double ulps(float got, double want) {
+  const float f = static_cast<float>(want);
+  const double ulp = std::fabs(f) < 0x1p-126f ? 0x1p-149 : std::ldexp(1.0, std::ilogb(f) - 23);
+  return std::fabs(got - want) / ulp;
+}
+
+TEST_P(EveryTable, GatesMeetTheTruthInBodyAndTail) {
+  std::vector<float> x;
+  for (float v = -30.0f; v <= 30.0f; v += 0.00371f) x.push_back(v);
+  for (float v = 1e-30f; v < 40.0f; v *= 1.07f) x.push_back(v), x.push_back(-v);
+  const std::vector<float> ones(x.size(), 1.0f);
+  for (GluKind kind : {GluKind::silu, GluKind::gelu_tanh, GluKind::gelu_erf}) {
+    std::vector<float> y(x.size());
+    k.glu(kind, x.data(), ones.data(), y.data(), static_cast<int64_t>(x.size()));
+    double worst = 0, worst_relative_to_x = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double want = ref::activation(kind, x[i]);
+      if (std::fabs(want) > 1e-3 * std::fabs(x[i])) worst = std::max(worst, ulps(y[i], want));
+      worst_relative_to_x = std::max(worst_relative_to_x, std::fabs(y[i] - want) / std::fabs(x[i]));
+    }
+    EXPECT_LE(worst, 16.0) << "kind " << static_cast<int>(kind);
+    EXPECT_LE(worst_relative_to_x, 2.5e-7) << "kind " << static_cast<int>(kind);
+    // One element at a time: everything is a tail.
+    for (size_t i = 0; i < x.size(); i += 97) {
+      float one = 0;
+      k.glu(kind, &x[i], &ones[i], &one, 1);
+      ASSERT_EQ(std::bit_cast<uint32_t>(one), std::bit_cast<uint32_t>(y[i])) << x[i];
+    }
+    const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+    float odd[3] = {1e30f, -1e30f, nan}, out[3];
+    const float up[3] = {1, 1, 1};
+    k.glu(kind, odd, up, out, 3);
+    EXPECT_EQ(out[0], 1e30f);
+    EXPECT_EQ(out[1], 0.0f);
+    EXPECT_TRUE(std::isnan(out[2]));
+    EXPECT_FALSE(std::isinf(out[0]) && inf > 0);
+  }
+}
+
+TEST_P(EveryTable, SoftcapMeetsTheTruth) {
+  std::vector<float> x;
+  for (float v = -300.0f; v <= 300.0f; v += 0.0371f) x.push_back(v);
+  for (float v = 1e-20f; v < 1e6f; v *= 1.1f) x.push_back(v), x.push_back(-v);
+  auto y = x;
+  k.softcap(y.data(), 30.0f, static_cast<int64_t>(y.size()));
+  for (size_t i = 0; i < x.size(); ++i) ASSERT_LE(ulps(y[i], 30.0 * std::tanh(double{x[i]} / 30.0)), 4.0) << x[i];
+  for (size_t i = 0; i < x.size(); i += 31) {
+    float one = x[i];
+    k.softcap(&one, 30.0f, 1);
+    ASSERT_EQ(std::bit_cast<uint32_t>(one), std::bit_cast<uint32_t>(y[i]));
+  }
+}
+
+TEST_P(EveryTable, SumsAndFactorsAreExact) {
+  Rng rng(7);
+  for (int64_t n : {1, 5, 16, 77}) {
+    const auto x = normal_floats(rng, n), y = normal_floats(rng, n);
+    auto sum = x, scaled = x;
+    k.add(sum.data(), y.data(), n);
+    k.scale(scaled.data(), 0.37f, n);
+    for (int64_t i = 0; i < n; ++i) {
+      EXPECT_EQ(sum[i], x[i] + y[i]);
+      EXPECT_EQ(scaled[i], x[i] * 0.37f);
+    }
+  }
+}
+
+TEST_P(EveryTable, BurstCountsItsWork) {
+  const int64_t few = k.int8_burst(10), many = k.int8_burst(1000);
+  EXPECT_GT(few, 0);
+  EXPECT_EQ(many, 100 * few);
+}
+
+// ---- choice ----
+
+TEST(Dispatch, NamesAreFoundAndUnknownOnesListed) {
+  ASSERT_FALSE(available().empty());
+  for (const Kernels* k : available()) EXPECT_EQ(select(k->isa).value(), k);
+  const auto wrong = select("mmx");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code, "kernels.unknown_isa");
+  EXPECT_NE(wrong.error().hint.find("generic"), std::string::npos);
+  ASSERT_EQ(setenv("WATRA_ISA", "generic", 1), 0);
+  EXPECT_EQ(select().value()->isa, "generic");
+  unsetenv("WATRA_ISA");
+  EXPECT_EQ(select().value(), available().back());
+}
+
+}  // namespace
+}  // namespace watra::kernels
