@@ -1,14 +1,11 @@
 // The generic table: the kernels of lanes/ over portable vectors of the compiler (SSE2 on x86-64). Activations stay
 // float.
 #define WATRA_KERNELS_ISA generic
-// clang-format off: the vectors come first, each following text is compiled over them
+#define WATRA_KERNELS_F8 "kernels/lanes/f8_portable.h"
+#include "kernels/act_format.h"
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/dot.h"
-#include "kernels/lanes/f8_portable.h"
-#include "kernels/lanes/math.h"
 #include "kernels/lanes/small_ops.h"
-// clang-format on
-#include "kernels/act_format.h"
 #include "kernels/tables.h"
 
 namespace watra::kernels {

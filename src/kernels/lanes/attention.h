@@ -14,6 +14,7 @@
 // bits.
 #pragma once
 
+#include "kernels/lanes/math.h"
 #include "kernels/ops.h"
 
 namespace watra::kernels::WATRA_KERNELS_ISA {

@@ -9,6 +9,7 @@
 // Order: the lanes above, whatever the tile, M or range: tiles only decide which sums are computed side by side.
 #pragma once
 
+#include "kernels/lanes/math.h"
 #include "kernels/ops.h"
 #include "tensor/quantize.h"
 

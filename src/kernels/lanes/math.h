@@ -4,6 +4,10 @@
 // code.
 #pragma once
 
+#include <cstdint>
+
+#include WATRA_KERNELS_F8
+
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
 // Up to 7 trailing elements; what is beyond reads as `fill`.

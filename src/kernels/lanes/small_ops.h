@@ -2,6 +2,7 @@
 // reductions and transcendental functions go through F8, tails included.
 #pragma once
 
+#include "kernels/lanes/math.h"
 #include "kernels/ops.h"
 
 namespace watra::kernels::WATRA_KERNELS_ISA {

@@ -1,13 +1,10 @@
 // The AVX2 table: AVX2, FMA and F16C. The kernels of lanes/ over 256-bit registers.
 #define WATRA_KERNELS_ISA avx2
-// clang-format off: the vectors come first, each following text is compiled over them
-#include "kernels/cpu/avx2/f8.h"
+#define WATRA_KERNELS_F8 "kernels/cpu/avx2/f8.h"
+#include "kernels/act_format.h"
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/dot.h"
-#include "kernels/lanes/math.h"
 #include "kernels/lanes/small_ops.h"
-// clang-format on
-#include "kernels/act_format.h"
 #include "kernels/tables.h"
 
 namespace watra::kernels {
