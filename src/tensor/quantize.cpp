@@ -12,6 +12,7 @@
 #include "tensor/internal/levels.h"
 #include "tensor/internal/quantize_rows.h"
 #include "tensor/internal/scale_search.h"
+#include "tensor/internal/search_points.h"
 
 namespace watra::tensor {
 namespace internal {
@@ -32,21 +33,6 @@ void prepare(const float* x, const float* importance, int n, float limit, float*
 
 namespace {
 
-// Fractions of the level range that the largest magnitude is mapped to, tried in both signs: below 1 it stays inside,
-// above it is clipped. Spacing and reach were chosen on gaussian, laplacian and real weights: finer or wider gains <
-// 0.1 % of the error.
-template <int n>
-constexpr std::array<float, n> evenly(float first, float last) {
-  std::array<float, n> f{};
-  for (int i = 0; i < n; ++i) f[i] = first + (last - first) * static_cast<float>(i) / static_cast<float>(n - 1);
-  return f;
-}
-constexpr auto kFactors4 = evenly<14>(0.86f, 1.34f);
-constexpr auto kFactors5 = evenly<14>(0.92f, 1.16f);
-constexpr auto kFactorsIq4 = evenly<16>(0.80f, 1.36f);
-constexpr std::array<float, 6> kCuts4 = {-0.02f, 0.0f, 0.03f, 0.06f, 0.09f, 0.12f};
-constexpr std::array<float, 5> kCuts5 = {-0.01f, 0.0f, 0.02f, 0.04f, 0.06f};
-
 // f16 scales worth comparing: nearest to v, and among the coarse subnormals its neighbours too.
 struct F16Choices {
   std::array<uint16_t, 3> bits;
@@ -63,7 +49,7 @@ F16Choices f16_choices(float v) {
   return c;
 }
 
-// The block's f16 scale and its levels. `plain` is a scale to do no worse than.
+// The block's levels under the best of some scales, rounded to f16; returns its bits.
 template <class Levels>
 uint16_t encode_scaled(const float* x, const float* w, std::initializer_list<float> scales, uint8_t* codes) {
   uint16_t best_bits = 0;
@@ -84,11 +70,11 @@ uint16_t encode_scaled(const float* x, const float* w, std::initializer_list<flo
 }
 
 template <class Levels>
-uint16_t quantize_scaled(const float* src, const float* importance, std::span<const float> factors, uint8_t* codes) {
+uint16_t quantize_scaled(const float* src, const float* importance, uint8_t* codes) {
   alignas(16) float x[32], w[32];
   prepare(src, importance, 32, kF16Max * -Levels::kLow, x, w);
-  const float furthest = *std::max_element(x, x + 32, [](float a, float b) { return std::fabs(a) < std::fabs(b); });
-  return encode_scaled<Levels>(x, w, {fit_scale<Levels, 32>(x, w, factors), furthest / Levels::kLow}, codes);
+  return encode_scaled<Levels>(x, w, {fit_scale<Levels, 32>(x, w, kFactors<Levels>), furthest<32>(x) / Levels::kLow},
+                               codes);
 }
 
 struct ScaleOffset {
@@ -120,10 +106,10 @@ float encode_affine(const float* x, const float* w, const AffineFit& fit, ScaleO
 }
 
 template <int kTop>
-ScaleOffset quantize_affine(const float* src, const float* importance, std::span<const float> cuts, uint8_t* codes) {
+ScaleOffset quantize_affine(const float* src, const float* importance, uint8_t* codes) {
   alignas(16) float x[32], w[32];
   prepare(src, importance, 32, kF16Max, x, w);
-  AffineFit fit = fit_affine<kTop, 32>(x, w, Offset::any, cuts);
+  AffineFit fit = fit_affine<kTop, 32>(x, w, Offset::any, kCuts<kTop>);
   // The offset rounds to f16 first; the scale is then the best one beside it.
   const float m = f16_to_f32(f32_to_f16(std::clamp(fit.o, -kF16Max, kF16Max)));
   double xq = 0, qq = 0;
@@ -156,33 +142,33 @@ void pack_fifth_bits(const uint8_t (&codes)[32], uint8_t (&qh)[4]) {
 
 void quantize_block(const float* x, const float* importance, BlockQ4_0& b) {
   uint8_t codes[32];
-  b.d = quantize_scaled<UniformLevels<-8, 7>>(x, importance, kFactors4, codes);
+  b.d = quantize_scaled<UniformLevels<-8, 7>>(x, importance, codes);
   pack_nibbles(codes, b.qs);
 }
 
 void quantize_block(const float* x, const float* importance, BlockQ5_0& b) {
   uint8_t codes[32];
-  b.d = quantize_scaled<UniformLevels<-16, 15>>(x, importance, kFactors5, codes);
+  b.d = quantize_scaled<UniformLevels<-16, 15>>(x, importance, codes);
   pack_nibbles(codes, b.qs);
   pack_fifth_bits(codes, b.qh);
 }
 
 void quantize_block(const float* x, const float* importance, BlockIQ4NL& b) {
   uint8_t codes[32];
-  b.d = quantize_scaled<Iq4Levels>(x, importance, kFactorsIq4, codes);
+  b.d = quantize_scaled<Iq4Levels>(x, importance, codes);
   pack_nibbles(codes, b.qs);
 }
 
 void quantize_block(const float* x, const float* importance, BlockQ4_1& b) {
   uint8_t codes[32];
-  const ScaleOffset s = quantize_affine<15>(x, importance, kCuts4, codes);
+  const ScaleOffset s = quantize_affine<15>(x, importance, codes);
   b.d = s.d, b.m = s.m;
   pack_nibbles(codes, b.qs);
 }
 
 void quantize_block(const float* x, const float* importance, BlockQ5_1& b) {
   uint8_t codes[32];
-  const ScaleOffset s = quantize_affine<31>(x, importance, kCuts5, codes);
+  const ScaleOffset s = quantize_affine<31>(x, importance, codes);
   b.d = s.d, b.m = s.m;
   pack_nibbles(codes, b.qs);
   pack_fifth_bits(codes, b.qh);
@@ -193,7 +179,7 @@ void quantize_block(const float* x, const float* importance, BlockQ5_1& b) {
 uint16_t quantize_8_bits(const float* src, int8_t (&qs)[32]) {
   alignas(16) float x[32], w[32];
   prepare(src, nullptr, 32, kF16Max * 127, x, w);
-  const F16Choices choices = f16_choices(largest_magnitude<32>(x) / 127);
+  const F16Choices choices = f16_choices(std::fabs(furthest<32>(x)) / 127);
   uint16_t best_bits = 0;
   float best_error = INFINITY;
   for (int c = 0; c < choices.n; ++c) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "tensor/blocks.h"
 #include "tensor/internal/levels.h"
@@ -11,17 +12,6 @@
 
 namespace watra::tensor::internal {
 namespace {
-
-// What fit_scale and fit_affine try (see quantize.cpp); fewer levels need a longer reach.
-constexpr std::array<float, 12> kFactors3 = {0.72f, 0.78f, 0.84f, 0.90f, 0.96f, 1.02f,
-                                             1.08f, 1.14f, 1.20f, 1.28f, 1.38f, 1.5f};
-constexpr std::array<float, 12> kFactors6 = {0.96f, 0.97f, 0.98f, 0.99f, 1.0f,  1.01f,
-                                             1.02f, 1.03f, 1.04f, 1.05f, 1.06f, 1.08f};
-constexpr std::array<float, 12> kFactorsIq4 = {0.80f, 0.85f, 0.90f, 0.95f, 1.0f,  1.05f,
-                                               1.10f, 1.15f, 1.20f, 1.25f, 1.30f, 1.36f};
-constexpr std::array<float, 6> kCuts2 = {-0.1f, 0.0f, 0.08f, 0.16f, 0.24f, 0.32f};
-constexpr std::array<float, 6> kCuts4 = {-0.02f, 0.0f, 0.03f, 0.06f, 0.09f, 0.12f};
-constexpr std::array<float, 5> kCuts5 = {-0.01f, 0.0f, 0.02f, 0.04f, 0.06f};
 
 // The largest magnitude that a super-block of these integer ranges can hold with a finite f16 scale, and searches can
 // square.
@@ -107,7 +97,7 @@ void pack_q3k_scales(const std::array<int8_t, 16>& scales, uint8_t (&s)[12]) {
 
 void quantize_q2_k(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockQ2K>(src, dst, n, importance, [](const Prepared& p, BlockQ2K& b) {
-    const auto fit = fit_affine_super<3, 16, 15>(p.x, p.w, kCuts2);
+    const auto fit = fit_affine_super<3, 16, 15>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<3>(p, fit, codes);
     b.d = fit.d, b.dmin = fit.dmin;
@@ -119,7 +109,7 @@ void quantize_q2_k(const float* src, void* dst, int64_t n, const float* importan
 void quantize_q3_k(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockQ3K>(src, dst, n, importance, [](const Prepared& p, BlockQ3K& b) {
     using Levels = UniformLevels<-4, 3>;
-    const auto fit = fit_signed_super<Levels, 16, -32, 31>(p.x, p.w, kFactors3);
+    const auto fit = fit_signed_super<Levels, 16, -32, 31>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<Levels>(p, fit, codes);
     b.d = fit.d;
@@ -131,7 +121,7 @@ void quantize_q3_k(const float* src, void* dst, int64_t n, const float* importan
 
 void quantize_q4_k(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockQ4K>(src, dst, n, importance, [](const Prepared& p, BlockQ4K& b) {
-    const auto fit = fit_affine_super<15, 8, 63>(p.x, p.w, kCuts4);
+    const auto fit = fit_affine_super<15, 8, 63>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<15>(p, fit, codes);
     b.d = fit.d, b.dmin = fit.dmin;
@@ -142,7 +132,7 @@ void quantize_q4_k(const float* src, void* dst, int64_t n, const float* importan
 
 void quantize_q5_k(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockQ5K>(src, dst, n, importance, [](const Prepared& p, BlockQ5K& b) {
-    const auto fit = fit_affine_super<31, 8, 63>(p.x, p.w, kCuts5);
+    const auto fit = fit_affine_super<31, 8, 63>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<31>(p, fit, codes);
     b.d = fit.d, b.dmin = fit.dmin;
@@ -155,7 +145,7 @@ void quantize_q5_k(const float* src, void* dst, int64_t n, const float* importan
 void quantize_q6_k(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockQ6K>(src, dst, n, importance, [](const Prepared& p, BlockQ6K& b) {
     using Levels = UniformLevels<-32, 31>;
-    const auto fit = fit_signed_super<Levels, 16, -128, 127>(p.x, p.w, kFactors6);
+    const auto fit = fit_signed_super<Levels, 16, -128, 127>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<Levels>(p, fit, codes);
     b.d = fit.d;
@@ -167,7 +157,7 @@ void quantize_q6_k(const float* src, void* dst, int64_t n, const float* importan
 
 void quantize_iq4_xs(const float* src, void* dst, int64_t n, const float* importance) {
   each_block<BlockIQ4XS>(src, dst, n, importance, [](const Prepared& p, BlockIQ4XS& b) {
-    const auto fit = fit_signed_super<Iq4Levels, 8, -32, 31>(p.x, p.w, kFactorsIq4);
+    const auto fit = fit_signed_super<Iq4Levels, 8, -32, 31>(p.x, p.w);
     uint8_t codes[kSuperBlock];
     assign_codes<Iq4Levels>(p, fit, codes);
     b.d = fit.d;
@@ -182,32 +172,27 @@ void quantize_iq4_xs(const float* src, void* dst, int64_t n, const float* import
   });
 }
 
-// The scale is a float here and the levels are 8-bit: cover the range with the negative end on the largest magnitude,
-// then solve for the scale once. Magnitudes are brought to the range of the levels first, so that any float scale
-// works.
-void quantize_q8_k(const float* src, void* dst, int64_t n, const float*) {
+// The scale is a float here and the levels have 8 bits: cover the range (-128 stays unused, as in Q8_0), then solve for
+// the scale. Magnitudes are brought to the range of the levels first, so that any float will do.
+void quantize_q8_k(const float* src, void* dst, int64_t n, const float* importance) {
   auto* blocks = static_cast<BlockQ8K*>(dst);
   for (int64_t i = 0; i < n; i += kSuperBlock) {
     BlockQ8K& b = blocks[i / kSuperBlock];
-    std::array<float, kSuperBlock> x;
-    std::transform(src + i, src + i + kSuperBlock, x.begin(), [](float v) {
-      constexpr float kMax = std::numeric_limits<float>::max();
-      return std::isnan(v) ? 0.0f : std::clamp(v, -kMax, kMax);
-    });
-    const float furthest =
-        *std::max_element(x.begin(), x.end(), [](float a, float c) { return std::fabs(a) < std::fabs(c); });
+    float x[kSuperBlock], w[kSuperBlock];
+    prepare(src + i, importance ? importance + i : nullptr, kSuperBlock, std::numeric_limits<float>::max(), x, w);
+    const float largest = std::fabs(furthest<kSuperBlock>(x));
     b = {};
-    if (furthest == 0) continue;
+    if (largest == 0) continue;
     double xq = 0, qq = 0;
     for (int k = 0; k < kSuperBlock; ++k) {
-      const float v = static_cast<float>(x[k] / static_cast<double>(furthest) * -128);
-      const float q = std::min(std::nearbyint(v), 127.0f);
+      const double v = static_cast<double>(x[k]) / largest * 127;
+      const double q = std::nearbyint(v);
       b.qs[k] = static_cast<int8_t>(q);
       b.bsums[k / 16] = static_cast<int16_t>(b.bsums[k / 16] + b.qs[k]);
-      xq += static_cast<double>(v) * q;
-      qq += static_cast<double>(q) * q;
+      xq += w[k] * v * q;
+      qq += w[k] * q * q;
     }
-    b.d = static_cast<float>(furthest / -128.0 * (xq / qq));
+    b.d = static_cast<float>(largest / 127.0 * (qq > 0 ? xq / qq : 1.0));
   }
 }
 

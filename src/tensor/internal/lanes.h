@@ -2,6 +2,12 @@
 // instructions and add in the same order everywhere, so that the same weights give the same file on each of them.
 #pragma once
 
+#include <algorithm>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace watra::tensor::internal {
 
 using F4 = float __attribute__((vector_size(16)));
@@ -15,12 +21,19 @@ inline F4 load(const float* p) {
 inline void store(F4 v, float* p) { __builtin_memcpy(p, &v, sizeof v); }
 inline F4 splat(float v) { return F4{v, v, v, v}; }
 inline float sum(F4 v) { return (v[0] + v[2]) + (v[1] + v[3]); }
+inline float largest(F4 v) { return std::max(std::max(v[0], v[1]), std::max(v[2], v[3])); }
+inline float smallest(F4 v) { return std::min(std::min(v[0], v[1]), std::min(v[2], v[3])); }
 
-inline F4 clamp(F4 v, float low, float high) {
-  const F4 l = splat(low), h = splat(high);
-  v = v > l ? v : l;
-  return v < h ? v : h;
-}
+// Of numbers, never of NaN.
+#if defined(__SSE2__)
+inline F4 larger(F4 a, F4 b) { return _mm_max_ps(a, b); }
+inline F4 smaller(F4 a, F4 b) { return _mm_min_ps(a, b); }
+#else
+inline F4 larger(F4 a, F4 b) { return a > b ? a : b; }
+inline F4 smaller(F4 a, F4 b) { return a < b ? a : b; }
+#endif
+
+inline F4 clamp(F4 v, float low, float high) { return smaller(larger(v, splat(low)), splat(high)); }
 
 // To the nearest integer, ties to even, for |v| < 2^22: adding 1.5 * 2^23 leaves no room for a fraction.
 inline F4 round_even(F4 v) {

@@ -20,8 +20,12 @@
 
 namespace watra::tensor::internal {
 
+// A later candidate must be better by more than the rounding of the sums, so that groups with several perfect fits
+// (constant or ternary weights) all take the same one: their scales then agree, and share a super-block's scale
+// exactly.
+inline constexpr float kBetter = 1 + 5e-7f;
+
 // ---- x = d * q
-// ----------------------------------------------------------------------------------------------------------
 
 struct ScaleSums {
   float xq = 0, qq = 0;  // sum w x q, sum w q^2
@@ -44,29 +48,29 @@ ScaleSums scale_sums(const float* x, const float* w, float inverse) {
 
 inline float inverse_or_zero(float d) { return d != 0 ? 1.0f / d : 0.0f; }
 
+// The element furthest from zero, with its sign.
 template <int N>
-float largest_magnitude(const float* x) {
-  F4 m{};
-  for (int i = 0; i < N; i += 4) {
-    const F4 v = load(x + i), a = v > -v ? v : -v;
-    m = m > a ? m : a;
+float furthest(const float* x) {
+  F4 highs = load(x), lows = highs;
+  for (int i = 4; i < N; i += 4) {
+    highs = larger(highs, load(x + i));
+    lows = smaller(lows, load(x + i));
   }
-  return std::max(std::max(m[0], m[1]), std::max(m[2], m[3]));
+  const float high = largest(highs), low = smallest(lows);
+  return high > -low ? high : low;
 }
 
-// The scale with the least error; negative when the largest weights are better off at the longer, negative end of the
-// levels. `factors`: scales to try, as fractions of the level range that the largest magnitude is mapped to.
+// The scale with the least error. `factors`: where to map the furthest weight, in units of the longer, negative end of
+// the levels; a factor below zero maps it to the other side.
 template <class Levels, int N>
 float fit_scale(const float* x, const float* w, std::span<const float> factors) {
-  const float largest = largest_magnitude<N>(x);
-  if (largest == 0) return 0;
-  const float full = -Levels::kLow / largest;
-  ScaleSums best;
+  const float extreme = furthest<N>(x);
+  if (extreme == 0) return 0;
+  const float full = Levels::kLow / extreme;
+  ScaleSums best = scale_sums<Levels, N>(x, w, full);
   for (const float factor : factors) {
-    for (const float inverse : {full * factor, -full * factor}) {
-      const ScaleSums s = scale_sums<Levels, N>(x, w, inverse);
-      if (s.gain() > best.gain()) best = s;
-    }
+    const ScaleSums s = scale_sums<Levels, N>(x, w, full * factor);
+    if (s.gain() > best.gain() * kBetter) best = s;
   }
   for (int round = 0; round < 4; ++round) {
     const ScaleSums s = scale_sums<Levels, N>(x, w, inverse_or_zero(best.scale()));
@@ -92,7 +96,6 @@ float assign_levels(const float* x, const float* w, float d, float* levels) {
 }
 
 // ---- x = d * q + o, q = 0 .. kTop
-// ---------------------------------------------------------------------------------------
 
 enum class Offset { any, not_positive, not_negative };
 
@@ -127,7 +130,8 @@ struct AffineSolver {
     const double q = s.q, qq = s.qq, xq = s.xq;
     const double determinant = w * qq - q * q;
     if (determinant > 1e-7 * w * qq) {
-      const double d = (w * xq - x * q) / determinant, o = (qq * x - q * xq) / determinant;
+      const double inverse = 1 / determinant;
+      const double d = (w * xq - x * q) * inverse, o = (qq * x - q * xq) * inverse;
       if (allowed == Offset::any || (allowed == Offset::not_positive ? o <= 0 : o >= 0)) {
         fit = {static_cast<float>(d), static_cast<float>(o)};
         return d * xq + o * x;
@@ -145,13 +149,12 @@ AffineFit fit_affine(const float* x, const float* w, Offset allowed, std::span<c
   F4 lows = load(x), highs = lows, sum_w{}, sum_x{};
   for (int i = 0; i < N; i += 4) {
     const F4 v = load(x + i), wv = load(w + i);
-    lows = v < lows ? v : lows;
-    highs = v > highs ? v : highs;
+    lows = smaller(lows, v);
+    highs = larger(highs, v);
     sum_w += wv;
     sum_x += wv * v;
   }
-  float low = std::min(std::min(lows[0], lows[1]), std::min(lows[2], lows[3]));
-  float high = std::max(std::max(highs[0], highs[1]), std::max(highs[2], highs[3]));
+  float low = smallest(lows), high = largest(highs);
   if (allowed == Offset::not_positive) low = std::min(low, 0.0f);
   if (allowed == Offset::not_negative) low = std::max(low, 0.0f);
   high = std::max(high, low);
@@ -161,14 +164,21 @@ AffineFit fit_affine(const float* x, const float* w, Offset allowed, std::span<c
   const AffineSolver solver{sum(sum_w), sum(sum_x), allowed};
   AffineFit best{range / kTop, low};
   double best_gain = 0;
+  const auto consider = [&](float inverse, float o) {
+    AffineFit fit;
+    const double gain = solver.solve(affine_sums<kTop, N>(x, w, inverse, o), fit);
+    if (gain > best_gain * kBetter && fit.d > 0) best = fit, best_gain = gain;
+  };
+  consider(kTop / range, low);
   for (const float low_cut : cuts) {
-    const float o = low + low_cut * range;
     for (const float high_cut : cuts) {
-      AffineFit fit;
-      const float inverse = kTop / (range * (1 - low_cut - high_cut));
-      const double gain = solver.solve(affine_sums<kTop, N>(x, w, inverse, o), fit);
-      if (gain > best_gain && fit.d > 0) best = fit, best_gain = gain;
+      consider(kTop / (range * (1 - low_cut - high_cut)), low + low_cut * range);
     }
+  }
+  // Weights that lie on a grid already (ternary ones, say, or a requantized file's) and span fewer levels than there
+  // are.
+  for (int steps = kTop - 1; steps >= std::max(1, kTop - 4); --steps) {
+    consider(static_cast<float>(steps) / range, low);
   }
   for (int round = 0; round < 4; ++round) {
     AffineFit fit;

@@ -15,22 +15,24 @@
 #include "tensor/blocks.h"
 #include "tensor/half.h"
 #include "tensor/internal/scale_search.h"
+#include "tensor/internal/search_points.h"
 
 namespace watra::tensor::internal {
 
 inline constexpr int kRounds = 4;
 
-// f16 with |result| <= 65504. Among the subnormals, where steps are coarse, away from zero: integers can make a scale
-// that is too large finer, but not one that is too small longer.
-inline uint16_t to_f16_scale(float v) {
-  uint16_t bits = f32_to_f16(std::min(std::max(v, -kF16Max), kF16Max));
+inline uint16_t nearest_f16(float v) { return f32_to_f16(std::clamp(v, -kF16Max, kF16Max)); }
+
+// The first guess of a super-block's scale. Among the subnormals of f16, where steps are coarse, it is rounded away
+// from zero: integers can make a scale that is too large finer, but not one that is too small longer.
+inline uint16_t first_f16(float v) {
+  uint16_t bits = nearest_f16(v);
   const float magnitude = std::fabs(v);
   if (magnitude > 0 && magnitude < 0x1p-14f && std::fabs(f16_to_f32(bits)) < magnitude) ++bits;
   return bits;
 }
 
 // ---- x = d * scale[j] * q
-// -------------------------------------------------------------------------------------------------
 
 template <int kSubs>
 struct SignedSuperFit {
@@ -59,18 +61,18 @@ ScaleTrial try_scale(const float* x, const float* w, float d) {
 }
 
 template <class Levels, int kSubs, int kScaleLow, int kScaleHigh>
-SignedSuperFit<kSubs> fit_signed_super(const float* x, const float* w, std::span<const float> factors) {
+SignedSuperFit<kSubs> fit_signed_super(const float* x, const float* w) {
   constexpr int N = kSuperBlock / kSubs;
   std::array<float, kSubs> own;
   float longest = 0;
   for (int j = 0; j < kSubs; ++j) {
-    own[j] = fit_scale<Levels, N>(x + j * N, w + j * N, factors);
+    own[j] = fit_scale<Levels, N>(x + j * N, w + j * N, kFactors<Levels>);
     if (std::fabs(own[j]) > std::fabs(longest)) longest = own[j];
   }
 
   SignedSuperFit<kSubs> best, current;
   float best_error = std::numeric_limits<float>::infinity();
-  current.d = to_f16_scale(longest / kScaleLow);  // the longest scale gets the longer, negative end
+  current.d = first_f16(longest / kScaleLow);  // the longest scale gets the longer, negative end
   for (int round = 0; round < kRounds; ++round) {
     const float d = f16_to_f32(current.d);
     if (d == 0) break;
@@ -90,7 +92,7 @@ SignedSuperFit<kSubs> fit_signed_super(const float* x, const float* w, std::span
     if (!(error < best_error)) break;
     best = current, best_error = error;
     if (qq <= 0) break;
-    const uint16_t next = to_f16_scale(xq / qq);
+    const uint16_t next = nearest_f16(xq / qq);
     if (next == current.d) break;
     current.d = next;
   }
@@ -98,7 +100,6 @@ SignedSuperFit<kSubs> fit_signed_super(const float* x, const float* w, std::span
 }
 
 // ---- x = d * scale[j] * q - dmin * min[j]
-// -------------------------------------------------------------------------------
 
 template <int kSubs>
 struct AffineSuperFit {
@@ -153,7 +154,7 @@ struct SuperEquations {
 };
 
 template <int kTop, int kSubs, int kScaleMax>
-AffineSuperFit<kSubs> fit_affine_super(const float* x, const float* w, std::span<const float> cuts) {
+AffineSuperFit<kSubs> fit_affine_super(const float* x, const float* w) {
   constexpr int N = kSuperBlock / kSubs;
   // Minima are stored without sign: they reach down from zero, or, when all weights are positive, with dmin < 0, up
   // from it.
@@ -165,7 +166,7 @@ AffineSuperFit<kSubs> fit_affine_super(const float* x, const float* w, std::span
   std::array<float, kSubs> sum_w{}, sum_x{};
   float longest = 0, deepest = 0;
   for (int j = 0; j < kSubs; ++j) {
-    own[j] = fit_affine<kTop, N>(x + j * N, w + j * N, allowed, cuts);
+    own[j] = fit_affine<kTop, N>(x + j * N, w + j * N, allowed, kCuts<kTop>);
     longest = std::max(longest, own[j].d);
     deepest = std::max(deepest, std::fabs(own[j].o));
     for (int i = j * N; i < (j + 1) * N; ++i) sum_w[j] += w[i], sum_x[j] += w[i] * x[i];
@@ -173,8 +174,8 @@ AffineSuperFit<kSubs> fit_affine_super(const float* x, const float* w, std::span
 
   AffineSuperFit<kSubs> best, current;
   float best_error = std::numeric_limits<float>::infinity();
-  current.d = to_f16_scale(longest / kScaleMax);
-  current.dmin = to_f16_scale(sign * deepest / kScaleMax);
+  current.d = first_f16(longest / kScaleMax);
+  current.dmin = first_f16(sign * deepest / kScaleMax);
   const auto near = [](float v) { return static_cast<int>(std::lrint(std::clamp(v, 0.0f, float{kScaleMax}))); };
   for (int round = 0; round < kRounds; ++round) {
     const float d = f16_to_f32(current.d), dmin = f16_to_f32(current.dmin);
@@ -201,7 +202,7 @@ AffineSuperFit<kSubs> fit_affine_super(const float* x, const float* w, std::span
     best = current, best_error = error;
     float next_d, next_dmin;
     if (!equations.solve(sign, next_d, next_dmin)) break;
-    const uint16_t d_bits = to_f16_scale(next_d), dmin_bits = to_f16_scale(next_dmin);
+    const uint16_t d_bits = nearest_f16(next_d), dmin_bits = nearest_f16(next_dmin);
     if (d_bits == current.d && dmin_bits == current.dmin) break;
     current.d = d_bits, current.dmin = dmin_bits;
   }
