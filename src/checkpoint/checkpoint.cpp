@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "checkpoint/internal/gguf_header.h"
+#include "checkpoint/internal/open_file.h"
 #include "checkpoint/internal/split_name.h"
 #include "checkpoint/internal/untrusted_text.h"
 
@@ -15,23 +16,15 @@ constexpr std::string_view kExtension = ".gguf";
 
 struct OpenPart {
   fs::path path;
-  File file;
-  uint64_t file_bytes = 0;
+  OpenFile opened;
   GgufHeader header;
 };
 
 Result<OpenPart> open_part(const fs::path& path) {
-  std::error_code ec;
-  // Before opening: a pipe would block for ever.
-  if (const auto status = fs::status(path, ec);
-      !ec && fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status))
-    return fail("checkpoint.not_a_file", fmt::format("{} is a pipe or a device, a file was wanted", path.string()),
-                "model files are read at any position; save it to disk first");
   OpenPart part;
   part.path = path;
-  WATRA_ASSIGN(part.file, File::open(path, File::Mode::read));
-  WATRA_ASSIGN(part.file_bytes, part.file.size_bytes());
-  HeaderBytes bytes(part.file, part.file_bytes);
+  WATRA_ASSIGN(part.opened, open_regular_file(path));
+  HeaderBytes bytes(part.opened.file, part.opened.bytes);
   WATRA_ASSIGN(part.header, parse_gguf_header(bytes, path.filename().string()));
   return part;
 }
@@ -182,11 +175,11 @@ class GgufOpener {
         t.file_index = i;
         c.tensors_.push_back(std::move(t));
       }
-      const auto sum = checked_add(c.file_bytes_, p.file_bytes);
+      const auto sum = checked_add(c.file_bytes_, p.opened.bytes);
       if (!sum) return fail("checkpoint.bad_count", "the parts together have more than 2^64 bytes");
       c.file_bytes_ = *sum;
       c.paths_.push_back(std::move(p.path));
-      c.files_.push_back(std::move(p.file));
+      c.files_.push_back(std::move(p.opened.file));
     }
     c.by_name_.reserve(c.tensors_.size());
     for (size_t i = 0; i < c.tensors_.size(); ++i) {
@@ -211,10 +204,7 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
 }
 
 Status Checkpoint::read(const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes) const {
-  if (info.file_index >= files_.size() || skip_bytes > info.size_bytes || out.size() > info.size_bytes - skip_bytes)
-    return fail("checkpoint.bad_range", fmt::format("tensor {} has {} bytes; {} at {} were wanted", shown(info.name),
-                                                    info.size_bytes, out.size(), skip_bytes));
-  return files_[info.file_index].read_at(info.offset_bytes + skip_bytes, out);
+  return read_tensor(files_, info, out, skip_bytes);
 }
 
 }  // namespace watra::checkpoint

@@ -1,0 +1,17 @@
+// Counts what the tests allocate. In a file of its own, so that no allocation is inlined with its replacement.
+#include "checkpoint/internal/allocation_count.h"
+
+#include <cstdlib>
+#include <new>
+
+namespace watra::checkpoint::test {
+std::atomic<uint64_t> allocated_bytes{0};
+}
+
+void* operator new(size_t n) {
+  watra::checkpoint::test::allocated_bytes.fetch_add(n, std::memory_order_relaxed);
+  if (void* p = std::malloc(n ? n : 1)) return p;
+  throw std::bad_alloc();
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, size_t) noexcept { std::free(p); }
