@@ -173,13 +173,14 @@ void quantize_iq4_xs(const float* src, void* dst, int64_t n, const float* import
 }
 
 // The scale is a float here and the levels have 8 bits: cover the range (-128 stays unused, as in Q8_0), then solve for
-// the scale. Magnitudes are brought to the range of the levels first, so that any float will do.
+// the scale. Magnitudes are brought to the range of the levels first, so that any float will do up to half of the largest: the
+// solution may lie above the first guess.
 void quantize_q8_k(const float* src, void* dst, int64_t n, const float* importance) {
   auto* blocks = static_cast<BlockQ8K*>(dst);
   for (int64_t i = 0; i < n; i += kSuperBlock) {
     BlockQ8K& b = blocks[i / kSuperBlock];
     float x[kSuperBlock], w[kSuperBlock];
-    prepare(src + i, importance ? importance + i : nullptr, kSuperBlock, std::numeric_limits<float>::max(), x, w);
+    prepare(src + i, importance ? importance + i : nullptr, kSuperBlock, std::numeric_limits<float>::max() / 2, x, w);
     const float largest = std::fabs(furthest<kSuperBlock>(x));
     b = {};
     if (largest == 0) continue;
