@@ -1,0 +1,97 @@
+#include "base/process.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/file.h"
+
+namespace watra {
+namespace {
+
+using namespace std::chrono_literals;
+
+ProcessResult shell(const std::string& script, const ProcessOptions& options = {}) {
+  auto r = run_process({"sh", "-c", script}, options);
+  EXPECT_TRUE(r) << (r ? "" : r.error().to_string());
+  return r ? *r : ProcessResult{-1, {}, {}};
+}
+
+TEST(Process, BothStreamsAndTheExitCodeAreCaptured) {
+  const auto r = shell("echo to-out; echo to-err >&2; exit 3");
+  EXPECT_EQ(r.exit_code, 3);
+  EXPECT_EQ(r.out, "to-out\n");
+  EXPECT_EQ(r.err, "to-err\n");
+}
+
+TEST(Process, ArgumentsArePassedAsTheyAre) {
+  const auto r = run_process({"printf", "%s|", "a b", "$HOME", "\"*\"", ""});
+  ASSERT_TRUE(r);
+  EXPECT_EQ(r->out, "a b|$HOME|\"*\"||");
+}
+
+TEST(Process, StandardInputIsEmptyAndTheEnvironmentIsReplacedByName) {
+  ::setenv("WATRA_TEST_A", "old", 1);
+  ProcessOptions options;
+  options.environment = {{"WATRA_TEST_A", "new"}, {"WATRA_TEST_B", "b=c"}};
+  EXPECT_EQ(shell("cat; echo $WATRA_TEST_A $WATRA_TEST_B", options).out, "new b=c\n");
+  ::unsetenv("WATRA_TEST_A");
+}
+
+TEST(Process, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
+  const auto r = run_process({"watra-no-such-program"});
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, "process.not_found");
+  EXPECT_NE(r.error().message.find("watra-no-such-program"), std::string::npos);
+}
+
+TEST(Process, ASignalShowsInTheExitCode) { EXPECT_EQ(shell("kill -9 $$").exit_code, 128 + SIGKILL); }
+
+TEST(Process, OfALongOutputTheEndIsKept) {
+  ProcessOptions options;
+  options.max_output_bytes = 1000;
+  const auto r = shell("i=0; while [ $i -lt 5000 ]; do echo line$i; i=$((i+1)); done", options);
+  EXPECT_EQ(r.out.size(), 1000u);
+  EXPECT_TRUE(r.out.ends_with("line4999\n"));
+}
+
+TEST(Process, CancelEndsTheChildAndItsChildren) {
+  const fs::path marker = fs::temp_directory_path() / fmt::format("watra-process-{}", ::getpid());
+  fs::remove(marker);
+  std::atomic<bool> stop{false};
+  ProcessOptions options;
+  options.cancelled = [&] { return stop.load(); };
+  std::thread later([&] {
+    std::this_thread::sleep_for(200ms);
+    stop = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  const auto r = run_process({"sh", "-c", "(sleep 1.5; touch " + marker.string() + ") & wait"}, options);
+  later.join();
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, "process.cancelled");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 1200ms);
+  std::this_thread::sleep_for(1600ms);
+  EXPECT_FALSE(fs::exists(marker)) << "a grandchild went on";
+}
+
+TEST(Process, TimeoutEndsOneThatIgnoresTerm) {
+  ProcessOptions options;
+  options.timeout = 200ms;
+  const auto start = std::chrono::steady_clock::now();
+  const auto r = run_process({"sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"}, options);
+  ASSERT_FALSE(r);
+  EXPECT_EQ(r.error().code, "process.timeout");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 3s);
+}
+
+TEST(Process, AGrandchildThatKeepsTheStreamsOpenDoesNotHoldUs) {
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(shell("sleep 3 & echo done").out, "done\n");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
+}
+
+}  // namespace
+}  // namespace watra
