@@ -1,0 +1,226 @@
+// watra bench: how fast a model reads and writes on this machine, beside what the machine's memory and arithmetic can do.
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "apps/loading.h"
+#include "base/terminal.h"
+#include "engine/hardware.h"
+#include "watra_version.h"
+
+namespace watra::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+struct BenchOptions {
+  std::string model;
+  std::vector<int64_t> prompt{512}, gen{128}, depth{0}, batch{1}, verify;
+  int repeats = 5;
+};
+
+double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+struct Spread {
+  double median, min, max;
+};
+Spread spread(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  const size_t n = v.size();
+  return {n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2, v.front(), v.back()};
+}
+Json spread_json(const std::vector<double>& runs) {
+  const Spread s = spread(runs);
+  return {{"median", s.median}, {"min", s.min}, {"max", s.max}, {"runs", runs}};
+}
+
+// Runs passes on fresh sequences; token ids are a fixed pseudo-random walk (which ids does not matter for dense models).
+class Bench {
+ public:
+  Bench(const engine::LoadedModel& model) : forward_(*model.forward), n_vocab_(model.model->hparams().n_vocab) {}
+
+  Status prefill(engine::SequenceId s, int64_t n) {
+    for (int64_t done = 0; done < n;) {
+      const int64_t rows = std::min(n - done, forward_.options().max_rows);
+      batch_.clear();
+      for (int64_t i = 0; i < rows; ++i) batch_.rows.push_back({.token = next_token(), .sequence = s});
+      batch_.rows.back().wants_logits = done + rows == n;
+      WATRA_TRY(forward_.run(batch_));
+      done += rows;
+    }
+    return {};
+  }
+
+  // One step of all sequences, m tokens each.
+  Status step(const std::vector<engine::SequenceId>& sequences, int64_t m = 1) {
+    batch_.clear();
+    for (engine::SequenceId s : sequences)
+      for (int64_t i = 0; i < m; ++i) batch_.rows.push_back({.token = next_token(), .sequence = s, .wants_logits = true});
+    return forward_.run(batch_);
+  }
+
+  Result<double> time_prefill(int64_t n, int64_t depth) {
+    const auto s = forward_.kv().add();
+    if (depth > 0) WATRA_TRY(prefill(s, depth));
+    const auto t = Clock::now();
+    WATRA_TRY(prefill(s, n));
+    const double seconds = since(t);
+    forward_.kv().remove(s);
+    return seconds;
+  }
+
+  Result<double> time_decode(int64_t n, int64_t depth, int64_t n_sequences) {
+    std::vector<engine::SequenceId> sequences;
+    for (int64_t i = 0; i < n_sequences; ++i) {
+      sequences.push_back(forward_.kv().add());
+      if (depth > 0) WATRA_TRY(prefill(sequences.back(), depth));
+    }
+    WATRA_TRY(step(sequences));
+    const auto t = Clock::now();
+    for (int64_t i = 0; i < n; ++i) WATRA_TRY(step(sequences));
+    const double seconds = since(t);
+    for (auto s : sequences) forward_.kv().remove(s);
+    return seconds;
+  }
+
+  Result<double> time_verify(engine::SequenceId s, int64_t m, int64_t base) {
+    const auto t = Clock::now();
+    WATRA_TRY(step({s}, m));
+    const double seconds = since(t);
+    forward_.kv().truncate(s, base);
+    return seconds;
+  }
+
+  engine::Forward& forward() { return forward_; }
+
+ private:
+  text::TokenId next_token() {
+    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<text::TokenId>((state_ >> 33) % static_cast<uint64_t>(n_vocab_));
+  }
+  engine::Forward& forward_;
+  const int64_t n_vocab_;
+  engine::Batch batch_;
+  uint64_t state_ = 1;
+};
+
+Status bench(const Globals& g, const BenchOptions& o) {
+  const auto most = [](const std::vector<int64_t>& v) { return v.empty() ? 0 : *std::max_element(v.begin(), v.end()); };
+  for (const auto* list : {&o.prompt, &o.gen, &o.depth})
+    for (int64_t v : *list)
+      if (v < 0) return fail("usage.bench", fmt::format("{} is not a number of tokens", v));
+  for (const auto* list : {&o.batch, &o.verify})
+    for (int64_t v : *list)
+      if (v < 1 || v > 512) return fail("usage.bench", fmt::format("{} is outside 1..512", v));
+  const int64_t per_sequence = most(o.depth) + std::max(most(o.prompt), most(o.gen) + 1) + most(o.verify) + 1;
+  const int64_t n_ctx = (per_sequence + kernels::kKvPage) * std::max<int64_t>(1, most(o.batch));
+  Globals with = g;
+  with.ctx = std::max(g.ctx, n_ctx);
+  WATRA_ASSIGN(const auto model, load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
+  Bench b(model);
+
+  engine::MeasureOptions measure;
+  measure.buffer_bytes = std::min<uint64_t>(measure.buffer_bytes, available_memory_bytes() / 4);
+  WATRA_ASSIGN(const double read_gb_s, engine::measure_read_gb_s(*model.team, measure));
+  const double int8_gop_s = engine::measure_int8_gop_s(*model.team, b.forward().kernels());
+  const auto pass_bytes = static_cast<double>(model.model->pass_bytes());
+
+  Json out = {{"model", o.model},
+              {"n_params", model.model->n_params()},
+              {"weight_bytes", model.model->weight_bytes()},
+              {"isa", b.forward().kernels().isa},
+              {"threads", model.team->size()},
+              {"commit", kCommit},
+              {"peak_read_gb_s", read_gb_s},
+              {"peak_int8_gop_s", int8_gop_s},
+              {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
+              {"tests", Json::array()}};
+  ProgressBar bar(ProgressBar::Unit::items);
+  const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth, int64_t batch,
+                        const std::function<Result<double>()>& time) -> Status {
+    std::vector<double> rates, seconds;
+    const auto n_tokens = static_cast<double>(n_prompt + n_gen * batch);
+    WATRA_TRY(time());  // warm-up
+    for (int r = 0; r < o.repeats; ++r) {
+      bar.update(name, static_cast<uint64_t>(r), static_cast<uint64_t>(o.repeats));
+      WATRA_ASSIGN(const double s, time());
+      seconds.push_back(s);
+      rates.push_back(n_tokens / s);
+    }
+    Json row = {{"name", name}, {"kind", kind}, {"n_prompt", n_prompt}, {"n_gen", n_gen}, {"depth", depth}, {"batch", batch}, {"tokens_per_s", spread_json(rates)}};
+    if (n_gen > 0) row["weight_gb_s"] = pass_bytes * static_cast<double>(n_gen) / spread(seconds).median / 1e9;
+    out["tests"].push_back(std::move(row));
+    return {};
+  };
+  for (int64_t depth : o.depth) {
+    const std::string at = depth ? fmt::format("@d{}", depth) : "";
+    for (int64_t n : o.prompt)
+      if (n > 0) WATRA_TRY(test(fmt::format("pp{}{}", n, at), "prefill", n, 0, depth, 1, [&] { return b.time_prefill(n, depth); }));
+    for (int64_t n : o.gen)
+      for (int64_t batch : o.batch)
+        if (n > 0) {
+          const std::string name = fmt::format("tg{}{}{}", n, at, batch > 1 ? fmt::format("@b{}", batch) : "");
+          WATRA_TRY(test(name, "decode", 0, n, depth, batch, [&] { return b.time_decode(n, depth, batch); }));
+        }
+  }
+  if (!o.verify.empty()) {
+    // All widths in turn, round after round, so that a machine that changes its speed changes it for all.
+    const int64_t base = most(o.depth);
+    const auto s = b.forward().kv().add();
+    if (base > 0) WATRA_TRY(b.prefill(s, base));
+    std::vector<std::vector<double>> seconds(o.verify.size());
+    std::vector<double> one;
+    for (int r = -1; r < std::max(o.repeats, 3) * 3; ++r) {
+      WATRA_ASSIGN(const double t1, b.time_verify(s, 1, base));
+      if (r >= 0) one.push_back(t1);
+      for (size_t i = 0; i < o.verify.size(); ++i) {
+        WATRA_ASSIGN(const double t, b.time_verify(s, o.verify[i], base));
+        if (r >= 0) seconds[i].push_back(t);
+      }
+    }
+    out["verify"] = Json::array();
+    for (size_t i = 0; i < o.verify.size(); ++i)
+      out["verify"].push_back({{"m", o.verify[i]}, {"seconds", spread_json(seconds[i])}, {"ratio_to_one", spread(seconds[i]).median / spread(one).median}});
+  }
+  bar.clear();
+
+  if (g.json) {
+    print_json(out);
+    return {};
+  }
+  fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model, static_cast<double>(model.model->n_params()) / 1e9,
+             format_bytes(model.model->weight_bytes()), b.forward().kernels().isa, model.team->size(), kCommit);
+  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit products a second; loaded at {:.1f} GB/s\n\n", read_gb_s, int8_gop_s,
+             model.weights->report().gb_s());
+  fmt::print("{:<16} {:>10} {:>19} {:>14} {:>8}\n", "test", "tokens/s", "min .. max", "weights GB/s", "of peak");
+  for (const auto& t : out["tests"]) {
+    const auto& r = t["tokens_per_s"];
+    fmt::print("{:<16} {:>10.2f} {:>8.2f} .. {:>7.2f}", t["name"].get<std::string>(), r["median"].get<double>(), r["min"].get<double>(), r["max"].get<double>());
+    if (t.contains("weight_gb_s")) fmt::print(" {:>14.2f} {:>6.0f} %", t["weight_gb_s"].get<double>(), 100 * t["weight_gb_s"].get<double>() / read_gb_s);
+    fmt::print("\n");
+  }
+  if (out.contains("verify"))
+    for (const auto& v : out["verify"])
+      fmt::print("pass over {:>3} tokens: {:>8.2f} ms, {:.2f} x one\n", v["m"].get<int64_t>(), 1e3 * v["seconds"]["median"].get<double>(), v["ratio_to_one"].get<double>());
+  return {};
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
+  auto o = std::make_shared<BenchOptions>();
+  auto* c = app.add_subcommand("bench", "Measure a model's speed");
+  c->add_option("MODEL", o->model, "Model file or name")->required();
+  c->add_option("-p", o->prompt, "Tokens to read (list; 0 = skip)")->delimiter(',');
+  c->add_option("-n", o->gen, "Tokens to write (list; 0 = skip)")->delimiter(',');
+  c->add_option("-d", o->depth, "Tokens already in the cache (list)")->delimiter(',');
+  c->add_option("-b", o->batch, "Sequences decoded together (list)")->delimiter(',');
+  c->add_option("-r", o->repeats, "Runs of each test")->check(CLI::Range(1, 1000));
+  c->add_option("--verify", o->verify, "Also one pass over so many tokens of one sequence (list)")->delimiter(',');
+  c->callback([&g, &chosen, o] { chosen = [&g, o] { return bench(g, *o); }; });
+}
+
+}  // namespace watra::apps

@@ -1,0 +1,54 @@
+// The conversation in the terminal: history, multi-line input, commands, answers that can be stopped.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/sampling_options.h"
+#include "engine/session.h"
+#include "text/chat_prompt.h"
+
+namespace watra::apps {
+
+// One model with what it takes to talk to it. Shared by the one-shot answer and the conversation.
+class Talk {
+ public:
+  // raw, or a model without a chat template: the text is continued instead of answered.
+  static Result<std::unique_ptr<Talk>> create(const Globals& g, engine::LoadedModel model, bool raw);
+
+  bool chats() const { return prompt_.has_value(); }
+  const engine::LoadedModel& model() const { return session_.model(); }
+  engine::Session& session() { return session_; }
+
+  // Ids of a conversation (or, without a template, of the last message's text).
+  Result<std::vector<text::TokenId>> prompt_ids(const nlohmann::ordered_json& messages) const;
+
+  struct Answer {
+    engine::PrefillReport prefill;
+    engine::GenerateReport generated;
+    std::string stopped_by;  // "" or the reason an answer ended early, for people
+  };
+  // Reads what is new in the conversation, with a progress bar, then writes the answer. `show` gets its text as it comes.
+  Result<Answer> answer(const nlohmann::ordered_json& messages, const SamplingOptions& sampling, const engine::GenerateOptions& options,
+                        const std::function<void(std::string_view)>& show, const std::atomic<bool>* cancel);
+
+ private:
+  Talk(const Globals& g, engine::LoadedModel model) : globals_(g), session_(std::move(model)) {}
+  const Globals& globals_;
+  engine::Session session_;
+  std::optional<text::ChatPrompt> prompt_;
+};
+
+struct ChatOptions {
+  std::string system;
+  SamplingOptions sampling;
+  engine::GenerateOptions generate;
+};
+
+// Until the person leaves. Reads standard input, answers on standard output, everything else on standard error.
+Status converse(Talk& talk, ChatOptions options);
+
+}  // namespace watra::apps

@@ -1,0 +1,46 @@
+#include "apps/loading.h"
+
+#include "base/log.h"
+#include "base/terminal.h"
+#include "model/vocab.h"
+#ifndef WATRA_ENGINE_ONLY
+#include "hub/shelf.h"
+#endif
+
+namespace watra::apps {
+
+Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default, int64_t max_logit_rows, int64_t max_rows) {
+  WATRA_ASSIGN(const std::string path, resolve_model(g, model));
+  engine::LoadOptions o;
+  o.threads = g.threads;
+  o.n_ctx = g.ctx ? g.ctx : n_ctx_default;
+  o.max_rows = max_rows;
+  o.max_logit_rows = max_logit_rows;
+  if (!g.ram.empty()) {
+    WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
+  }
+  o.isa = g.isa;
+  WATRA_ASSIGN(std::tie(o.k_type, o.v_type), engine::parse_kv_types(g.kv_type));
+  ProgressBar bar(ProgressBar::Unit::bytes);
+  o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
+  auto loaded = engine::load_model(path, o);
+  bar.clear();
+  if (loaded)
+    log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model, format_bytes(loaded->weights->report().bytes),
+              loaded->weights->report().seconds, loaded->weights->report().gb_s(), loaded->forward->kernels().isa, loaded->team->size(),
+              loaded->forward->options().n_ctx);
+  return loaded;
+}
+
+Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model, checkpoint::Checkpoint* file) {
+  WATRA_ASSIGN(const std::string path, resolve_model(g, model));
+  WATRA_ASSIGN(auto opened, checkpoint::Checkpoint::open(path));
+  WATRA_ASSIGN(auto spec, model::load_vocab(opened));
+  if (spec.kind == text::VocabKind::none)
+    return fail("model.no_vocabulary", fmt::format("{} has no vocabulary", path), "use a complete model file, or a vocabulary-only one");
+  auto tokenizer = text::Tokenizer::create(std::move(spec));
+  if (file) *file = std::move(opened);
+  return tokenizer;
+}
+
+}  // namespace watra::apps

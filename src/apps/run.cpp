@@ -1,0 +1,99 @@
+// watra run: one answer, or a conversation in the terminal.
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/chat.h"
+#include "apps/loading.h"
+#include "base/file.h"
+#include "base/terminal.h"
+#include "base/memory.h"
+
+namespace watra::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RunOptions {
+  std::string model, prompt, prompt_file, system, draft = "none", draft_shape = "auto";
+  std::vector<std::string> stop;
+  SamplingOptions sampling;
+  int64_t n = -1, draft_max = 16;
+  bool raw = false, has_prompt = false;
+};
+
+Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt) {
+  Json messages = Json::array();
+  if (!o.system.empty()) messages.push_back({{"role", "system"}, {"content", o.system}});
+  messages.push_back({{"role", "user"}, {"content", prompt}});
+  InterruptFlag interrupt;
+  const auto show = [&](std::string_view piece) {
+    if (g.json) return;
+    std::fwrite(piece.data(), 1, piece.size(), stdout);
+    std::fflush(stdout);
+  };
+  WATRA_ASSIGN(const auto a, talk.answer(messages, o.sampling, {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show, interrupt.flag()));
+  const auto& gen = a.generated;
+  if (g.json) {
+    print_json({{"text", gen.text},
+                {"ids", gen.ids},
+                {"n_prompt", a.prefill.n_prompt},
+                {"n_gen", gen.ids.size()},
+                {"finish_reason", engine::finish_reason_name(gen.finish)},
+                {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
+                {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
+                {"decode_tokens_per_s", gen.decode_tokens_per_s()},
+                {"speculation", {{"method", "none"}, {"accept_rate", 0.0}, {"tau", 1.0}}},
+                {"predicted", {{"decode_tokens_per_s", nullptr}}},
+                {"memory", {{"peak_bytes", peak_resident_bytes()}}}});
+    return {};
+  }
+  if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
+  std::fflush(stdout);
+  if (stderr_is_terminal() || g.verbosity > 0)
+    fmt::print(stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n", gen.ids.size(), gen.decode_tokens_per_s(),
+               a.prefill.n_prompt, a.prefill.tokens_per_s(), a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ", a.stopped_by);
+  return {};
+}
+
+Status run(const Globals& g, const RunOptions& o) {
+  if (o.draft != "none" && o.draft != "auto")
+    return fail("speculation.unavailable", fmt::format("--draft {} is not possible yet: this version decodes without drafts", o.draft), "--draft auto (takes the best there is)");
+  std::string prompt = o.prompt;
+  if (!o.prompt_file.empty()) {
+    WATRA_ASSIGN(prompt, read_text_file(o.prompt_file));
+  }
+  bool one_shot = o.has_prompt || !o.prompt_file.empty() || g.json;
+  if (!o.has_prompt && o.prompt_file.empty() && (!stdin_is_terminal() && g.json)) {
+    WATRA_ASSIGN(prompt, read_text_file("/dev/stdin"));
+  }
+  if (one_shot && prompt.empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
+  WATRA_ASSIGN(auto model, load_for(g, o.model));
+  WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
+  if (one_shot) return run_once(g, o, *talk, prompt);
+  return converse(*talk, {.system = o.system, .sampling = o.sampling, .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}});
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Globals& g, Handler& chosen) {
+  auto o = std::make_shared<RunOptions>();
+  auto* c = app.add_subcommand("run", "Ask a model something, or talk with it");
+  c->add_option("MODEL", o->model, "Model file or name")->required();
+  auto* prompt = c->add_option("PROMPT", o->prompt, "What to say; without it a conversation begins");
+  c->add_option("--prompt-file", o->prompt_file, "Read the prompt from a file")->excludes(prompt);
+  c->add_option("--system", o->system, "System message");
+  c->add_flag("--raw", o->raw, "Continue the text as it is, without the chat template");
+  c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
+  c->add_option("--stop", o->stop, "End the answer before this text (repeatable)");
+  c->add_option("--draft", o->draft, "Speculation: none, auto, ngram, self or a draft MODEL")->capture_default_str();
+  c->add_option("--draft-shape", o->draft_shape, "chain, tree or auto")->check(CLI::IsMember({"chain", "tree", "auto"}));
+  c->add_option("--draft-max", o->draft_max, "Tokens drafted at most")->check(CLI::Range(1, 1024));
+  add_sampling_options(*c, o->sampling);
+  c->callback([&g, &chosen, o, prompt] {
+    o->has_prompt = prompt->count() > 0;
+    chosen = [&g, o] { return run(g, *o); };
+  });
+}
+
+}  // namespace watra::apps

@@ -1,0 +1,39 @@
+// LoadedModel: everything needed to run one model file: the network understood, weights in memory, a team of threads, a Forward with
+// its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h, text/tokenizer.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/forward.h"
+#include "text/tokenizer.h"
+
+namespace watra::engine {
+
+struct LoadOptions {
+  int threads = 0;               // 0 = one per physical core
+  int64_t n_ctx = 0;             // 0 = min(model's, 4096)
+  int64_t max_rows = 512;
+  int64_t max_logit_rows = 16;
+  uint64_t ram_bytes = 0;        // hard limit; 0 = what the machine has
+  std::string isa;               // empty = the best here
+  KvType k_type = KvType::f16, v_type = KvType::f16;
+  Residency::Progress progress;  // while weights are read
+};
+
+// "f16", "f32" or two of them "K,V". Error "usage.kv_type".
+Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text);
+
+struct LoadedModel {
+  std::shared_ptr<MemoryBudget> budget;  // outlives what it counts
+  std::shared_ptr<const model::Model> model;
+  std::shared_ptr<ThreadTeam> team;
+  std::shared_ptr<const Residency> weights;
+  std::shared_ptr<Forward> forward;
+  std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
+};
+
+// Errors: those of Model::open; "memory.over_budget" or "memory.too_small" with the sum by tag, before anything is read.
+Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
+
+}  // namespace watra::engine

@@ -1,0 +1,123 @@
+#include "engine/session.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "engine/stop_strings.h"
+
+namespace watra::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+}  // namespace
+
+std::string_view finish_reason_name(FinishReason r) {
+  return r == FinishReason::stop ? "stop" : r == FinishReason::length ? "length" : "cancelled";
+}
+
+Session::Session(LoadedModel model) : model_(std::move(model)), sequence_(model_.forward->kv().add()) {
+  batch_.rows.reserve(static_cast<size_t>(model_.forward->options().max_rows));
+}
+Session::~Session() { model_.forward->kv().remove(sequence_); }
+
+std::span<const float> Session::logits() const { return model_.forward->logits(0); }
+
+Result<PrefillReport> Session::prefill(std::span<const TokenId> prompt, const std::atomic<bool>* cancel,
+                                       const std::function<void(int64_t, int64_t)>& progress) {
+  Forward& f = *model_.forward;
+  const auto n = static_cast<int64_t>(prompt.size());
+  if (n == 0) return fail("context.empty_prompt", "the prompt has no tokens", "write something");
+  if (n > f.options().n_ctx)
+    return fail("context.overflow", fmt::format("the prompt has {} tokens, the context holds {}", n, f.options().n_ctx),
+                fmt::format("--ctx {}, or a shorter prompt", n + 256));
+  const auto begin = Clock::now();
+
+  // What is cached and the same stays; the last token is run in any case, for its logits.
+  const int64_t cached = std::min<int64_t>(f.kv().length(sequence_), static_cast<int64_t>(tokens_.size()));
+  int64_t same = 0;
+  while (same < std::min(cached, n - 1) && tokens_[static_cast<size_t>(same)] == prompt[static_cast<size_t>(same)]) ++same;
+  f.kv().truncate(sequence_, same);
+  tokens_.assign(prompt.begin(), prompt.begin() + same);
+
+  for (int64_t at = same; at < n;) {
+    const int64_t rows = std::min(n - at, f.options().max_rows);
+    batch_.clear();
+    batch_.add_chain(sequence_, prompt.data() + at, rows, at + rows == n);
+    WATRA_TRY(f.run(batch_, {.cancel = cancel}));
+    tokens_.insert(tokens_.end(), prompt.begin() + at, prompt.begin() + at + rows);
+    at += rows;
+    if (progress) progress(at - same, n - same);
+  }
+  return PrefillReport{n, same, since(begin)};
+}
+
+Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
+                                         const std::atomic<bool>* cancel) {
+  Forward& f = *model_.forward;
+  if (!model_.tokenizer)
+    return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text", "use a complete model file");
+  WATRA_ASSIGN(StopMatcher stops, StopMatcher::create(options.stop));
+  text::Detokenizer detokenizer(*model_.tokenizer, tokens_.empty());
+  GenerateReport report;
+  const auto emit = [&](std::string_view piece) {
+    if (piece.empty()) return;
+    report.text += piece;
+    if (on_text) on_text(piece);
+  };
+
+  const auto begin = Clock::now();
+  auto first = begin;
+  for (int64_t position = 0;; ++position) {
+    if (cancel && cancel->load(std::memory_order_relaxed)) {
+      report.finish = FinishReason::cancelled;
+      break;
+    }
+    if (options.max_tokens >= 0 && position >= options.max_tokens) {
+      report.finish = FinishReason::length;
+      break;
+    }
+    WATRA_ASSIGN(const SampleResult sampled, sampler.sample(f.logits(0), static_cast<uint64_t>(position)));
+    if (position == 0) {
+      first = Clock::now();
+      report.first_token_s = std::chrono::duration<double>(first - begin).count();
+    }
+    if (!options.ignore_end && model_.tokenizer->ends_generation(sampled.token)) {
+      report.finish = FinishReason::stop;
+      break;
+    }
+    WATRA_TRY(sampler.accept(sampled.token));
+    report.ids.push_back(sampled.token);
+    const auto out = stops.feed(detokenizer.feed(sampled.token));
+    emit(out.text);
+    if (out.stop) {
+      report.finish = FinishReason::stop;
+      break;
+    }
+    if (static_cast<int64_t>(tokens_.size()) >= f.options().n_ctx) {
+      report.finish = FinishReason::length;
+      break;
+    }
+    if (options.max_tokens >= 0 && position + 1 >= options.max_tokens) {
+      report.finish = FinishReason::length;
+      break;  // the last token's own logits are not wanted
+    }
+    batch_.clear();
+    batch_.add_chain(sequence_, &sampled.token, 1, true);
+    if (Status ran = f.run(batch_, {.cancel = cancel}); !ran) {
+      if (ran.error().code != "forward.cancelled") return fail(std::move(ran).error());
+      report.finish = FinishReason::cancelled;
+      break;
+    }
+    tokens_.push_back(sampled.token);
+  }
+  report.decode_s = report.ids.empty() ? 0 : since(first);
+  if (!stops.stopped()) {
+    emit(stops.feed(detokenizer.finish()).text);
+    emit(stops.finish());
+  }
+  return report;
+}
+
+}  // namespace watra::engine

@@ -1,0 +1,71 @@
+// Session: one conversation in the engine: its tokens, their cached pages, and the decode loop.
+//
+// prefill() takes the whole token sequence of the prompt each time and reads only what the cache does not hold already (the longest
+// common prefix stays). generate() then samples until the end. Not thread-safe; `cancel` may be set from anywhere.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/loaded_model.h"
+#include "engine/sampling.h"
+
+namespace watra::engine {
+
+struct PrefillReport {
+  int64_t n_prompt = 0;   // tokens of the prompt
+  int64_t n_cached = 0;   // of them found in the cache
+  double seconds = 0;
+  double tokens_per_s() const { return seconds > 0 ? static_cast<double>(n_prompt - n_cached) / seconds : 0; }
+};
+
+enum class FinishReason { stop, length, cancelled };
+std::string_view finish_reason_name(FinishReason r);  // "stop", "length", "cancelled"
+
+struct GenerateOptions {
+  int64_t max_tokens = -1;  // -1 = until the model ends or the context is full
+  std::vector<std::string> stop;
+  bool ignore_end = false;  // tokens that end an answer do not (the sampler must forbid them if they shall not appear)
+};
+
+struct GenerateReport {
+  std::string text;
+  std::vector<TokenId> ids;  // as sampled; the end token is not among them
+  FinishReason finish = FinishReason::stop;
+  double first_token_s = 0;  // from the call to the first token sampled
+  double decode_s = 0;       // all tokens after the first
+  double decode_tokens_per_s() const { return decode_s > 0 && ids.size() > 1 ? static_cast<double>(ids.size() - 1) / decode_s : 0; }
+};
+
+class Session {
+ public:
+  explicit Session(LoadedModel model);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // progress(done, total) tokens, between micro-batches. Errors: "context.overflow" (both numbers), "context.empty_prompt",
+  // "forward.cancelled" (what was read so far stays cached).
+  Result<PrefillReport> prefill(std::span<const TokenId> prompt, const std::atomic<bool>* cancel = nullptr,
+                                const std::function<void(int64_t, int64_t)>& progress = {});
+
+  // After prefill(). on_text gets whole characters as soon as they are certain not to belong to a stop string.
+  Result<GenerateReport> generate(Sampler& sampler, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text = {},
+                                  const std::atomic<bool>* cancel = nullptr);
+
+  // Tokens whose keys and values are cached, and the last sampled one if it was not run yet.
+  const std::vector<TokenId>& tokens() const { return tokens_; }
+  std::span<const float> logits() const;  // after prefill(): for the token that follows
+  Forward& forward() { return *model_.forward; }
+  const LoadedModel& model() const { return model_; }
+
+ private:
+  LoadedModel model_;
+  SequenceId sequence_;
+  std::vector<TokenId> tokens_;
+  Batch batch_;
+};
+
+}  // namespace watra::engine
