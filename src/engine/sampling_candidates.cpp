@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace watra::engine {
 
@@ -12,6 +13,21 @@ constexpr size_t kChunk = 256;  // doubles on the stack between gather, exp and 
 
 bool better(const Candidate& a, const Candidate& b) { return a.key != b.key ? a.key < b.key : a.id < b.id; }
 
+// Sum of e^(logit - max) over the row, in id order.
+double sum_exp(LogitRow& row) {
+  const double max = row.max();
+  const std::span<const float> logits = row.values();
+  std::array<double, kChunk> chunk;
+  double total = 0;
+  for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
+    const size_t n = std::min(kChunk, logits.size() - begin);
+    for (size_t i = 0; i < n; ++i) chunk[i] = logits[begin + i] - max;
+    exp_nonpositive(chunk.data(), n);
+    for (size_t i = 0; i < n; ++i) total += chunk[i];
+  }
+  return total;
+}
+
 }  // namespace
 
 void exp_nonpositive(double* x, size_t n) {
@@ -19,8 +35,11 @@ void exp_nonpositive(double* x, size_t n) {
   constexpr double kLn2High = 0x1.62e42fee00000p-1,
                    kLn2Low = 0x1.a39ef35793c76p-33;  // high part: product with |k| < 2^11 exact
   constexpr double kRound = 0x1.8p52;                // adding it rounds to an integer and leaves that in the low bits
+  constexpr double kSmallest = 4e-308;               // above e^-708
+  // Two loops, because GCC 12 makes branches of a clamp and does not vectorize what follows it.
+  for (size_t i = 0; i < n; ++i) x[i] = x[i] < -708.0 ? -708.0 : x[i];
   for (size_t i = 0; i < n; ++i) {
-    const double v = x[i] < -708.0 ? -708.0 : x[i];
+    const double v = x[i];
     const double shifted = v * kLog2e + kRound;
     const double k = shifted - kRound;
     const double r = (v - k * kLn2High) - k * kLn2Low;  // |r| <= ln 2 / 2
@@ -40,7 +59,8 @@ void exp_nonpositive(double* x, size_t n) {
     p = p * r + 1.0;
     p = p * r + 1.0;
     const double power = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);  // 2^k
-    x[i] = x[i] < -708.0 ? 0.0 : p * power;
+    const double y = p * power;
+    x[i] = y > kSmallest ? y : 0.0;
   }
 }
 
@@ -62,9 +82,8 @@ std::span<const Candidate> Candidates::list() {
 
 void Candidates::listed() {
   if (row_ == nullptr) return;
-  row_->visit_at_least(LogitRow::kForbidden, [&](TokenId id, float logit) { items_.push_back({logit, 0, 0, id}); });
+  list_at_least(LogitRow::kForbidden);
   row_ = nullptr;
-  weighted_ = false;
 }
 
 void Candidates::weighted() {
@@ -125,22 +144,26 @@ void Candidates::keep_at_most(double cut, size_t min_keep) {
 // Masses add up in id order within a bucket, bucket by bucket, and in rank order at the end.
 void Candidates::keep_mass(double mass, size_t min_keep) {
   constexpr size_t kBuckets = 1024, kSmall = 256;
-  ranked_.assign(items_.begin(), items_.end());
   double reached = 0;
+  std::span<const Candidate> open = items_;
   // Each round leaves one bucket of the last; keys spread so unevenly that three do not do are sorted.
-  for (int round = 0; round < 3 && ranked_.size() > kSmall; ++round) {
-    const auto [low, high] = std::minmax_element(ranked_.begin(), ranked_.end(),
-                                                 [](const Candidate& a, const Candidate& b) { return a.key < b.key; });
-    const double base = low->key, scale = kBuckets / (high->key - low->key);
-    if (!std::isfinite(scale)) break;  // all equal (or nearly): they already stand in id order
+  for (int round = 0; round < 3 && open.size() > kSmall; ++round) {
+    double low = open[0].key, high = low;
+    for (const Candidate& c : open) {
+      low = c.key < low ? c.key : low;
+      high = c.key > high ? c.key : high;
+    }
+    const double scale = kBuckets / (high - low);
+    if (!std::isfinite(scale)) break;  // all equal, or nearly
     const auto bucket_of = [&](const Candidate& c) {
-      return std::min(kBuckets - 1, static_cast<size_t>((c.key - base) * scale));
+      return std::min(kBuckets - 1, static_cast<size_t>((c.key - low) * scale));
     };
     std::array<double, kBuckets> masses{};
     std::array<uint32_t, kBuckets> counts{};
-    for (const Candidate& c : ranked_) {
-      masses[bucket_of(c)] += c.weight;
-      ++counts[bucket_of(c)];
+    for (const Candidate& c : open) {
+      const size_t b = bucket_of(c);
+      masses[b] += c.weight;
+      ++counts[b];
     }
     size_t chosen = kBuckets;
     for (size_t b = 0; b < kBuckets; ++b) {
@@ -150,8 +173,18 @@ void Candidates::keep_mass(double mass, size_t min_keep) {
       reached += masses[b];
     }
     // When rounding keeps the mass from being reached at all, the last bucket stands for "everything".
-    std::erase_if(ranked_, [&](const Candidate& c) { return bucket_of(c) != chosen; });
+    if (round == 0) {
+      ranked_.clear();
+      for (const Candidate& c : open) {
+        if (bucket_of(c) == chosen) ranked_.push_back(c);
+      }
+    } else {
+      std::erase_if(ranked_, [&](const Candidate& c) { return bucket_of(c) != chosen; });
+    }
+    open = ranked_;
   }
+  if (open.data() == items_.data()) ranked_.assign(items_.begin(), items_.end());
+  // Equal keys already stand in id order.
   if (!std::is_sorted(ranked_.begin(), ranked_.end(), better)) std::sort(ranked_.begin(), ranked_.end(), better);
   size_t last = 0;
   for (; last + 1 < ranked_.size(); ++last) {
@@ -159,36 +192,52 @@ void Candidates::keep_mass(double mass, size_t min_keep) {
     if (reached >= mass) break;
   }
   const Candidate cut = ranked_[last];
-  const size_t n_kept =
-      std::count_if(items_.begin(), items_.end(), [&](const Candidate& c) { return !better(cut, c); });
-  if (n_kept < min_keep) return keep_count(min_keep);
-  keep_if([&](const Candidate& c) { return !better(cut, c); });
+  const auto within = [&](const Candidate& c) { return !better(cut, c); };
+  if (min_keep > 1 && static_cast<size_t>(std::count_if(items_.begin(), items_.end(), within)) < min_keep) {
+    return keep_count(min_keep);
+  }
+  keep_if(within);
+}
+
+void Candidates::list_at_least(double floor) {
+  items_.clear();
+  row_->visit_at_least(floor, [&](TokenId id, float logit) { items_.push_back({logit, 0, 0, id}); });
+  weighted_ = false;
 }
 
 void Candidates::top_k(size_t k) {
   if (row_ != nullptr) {
-    const float floor = row_->floor_of_top(k);
-    row_->visit_at_least(floor, [&](TokenId id, float logit) { items_.push_back({logit, 0, 0, id}); });
+    list_at_least(row_->floor_of_top(k));
     row_ = nullptr;
-    weighted_ = false;
   }
   keys_by_logit();
   keep_count(k);
 }
 
 void Candidates::top_p(double p, size_t min_keep) {
+  double total = 0;
+  if (row_ != nullptr && min_keep <= 1) {
+    // The nucleus mostly lies within the first few hundred: weigh the whole row, list only those.
+    total = sum_exp(*row_);
+    for (const size_t k : {32, 256}) {
+      list_at_least(row_->floor_of_top(k));
+      LogitRow* const row = std::exchange(row_, nullptr);
+      weighted();
+      if (total_ >= p * total) break;
+      row_ = row;  // not enough: go on with more, at last with all
+    }
+  }
   weighted();
+  if (total == 0) total = total_;
   keys_by_logit();
-  keep_mass(p * total_, min_keep);
+  keep_mass(p * total, min_keep);
 }
 
 void Candidates::min_p(double p, size_t min_keep) {
   const double distance = -std::log(p);
   if (row_ != nullptr && min_keep <= 1) {
-    const double cut = row_->max() - distance;
-    row_->visit_at_least(cut, [&](TokenId id, float logit) { items_.push_back({logit, 0, 0, id}); });
+    list_at_least(row_->max() - distance);
     row_ = nullptr;
-    weighted_ = false;
     return;
   }
   listed();
@@ -281,19 +330,7 @@ Candidates::Drawn Candidates::draw(double u) {
   return {chosen->id, chosen->weight / total_};
 }
 
-double log_sum_exp(LogitRow& row) {
-  const double max = row.max();
-  const std::span<const float> logits = row.values();
-  std::array<double, kChunk> chunk;
-  double total = 0;
-  for (size_t begin = 0; begin < logits.size(); begin += kChunk) {
-    const size_t n = std::min(kChunk, logits.size() - begin);
-    for (size_t i = 0; i < n; ++i) chunk[i] = logits[begin + i] - max;
-    exp_nonpositive(chunk.data(), n);
-    for (size_t i = 0; i < n; ++i) total += chunk[i];
-  }
-  return max + std::log(total);
-}
+double log_sum_exp(LogitRow& row) { return row.max() + std::log(sum_exp(row)); }
 
 void select_most_probable(LogitRow& row, size_t n, std::vector<Candidate>& best) {
   best.clear();

@@ -17,8 +17,9 @@
 
 namespace watra::engine {
 
-// e^x for x <= 0, relative error below 4e-16; 0 below -708. Own arithmetic instead of libm's, whose last bit differs
-// between CPUs (and which does not vectorize): a seed then draws the same token everywhere the logits are the same.
+// e^x for x <= 0, relative error below 4e-16; 0 from about -707.8 down. Own arithmetic instead of libm's, whose last
+// bit differs between CPUs (and which does not vectorize): a seed then draws the same token everywhere the logits are
+// the same.
 void exp_nonpositive(double* x, size_t n);
 
 struct Candidate {
@@ -66,8 +67,9 @@ class Candidates {
   Drawn draw(double u);
 
  private:
-  void listed();    // makes the list if there is none
-  void weighted();  // weights and total_ for the logits as they are
+  void list_at_least(double floor);  // from the row
+  void listed();                     // makes the list if there is none
+  void weighted();                   // weights and total_ for the logits as they are
   void keep_only_best();
   // Keeps the n best by key; the best of them by key and id, the rest of the order is unspecified.
   void keep_count(size_t n);

@@ -1,40 +1,44 @@
 #include "engine/sampling_row.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <functional>
 
 namespace watra::engine {
 
 namespace {
-
-// Independent lanes, so that the compiler may use vector registers without reordering anything: max does not care.
-constexpr size_t kLanes = 16;
 
 struct RunScan {
   float max;
   bool has_nan;
 };
 
-RunScan scan_run(const float* x, size_t n) {
+// Largest value of 128, and whether there is a NaN (which never counts as larger). Lane by lane and then halved, so
+// that the compiler can use vector registers without reordering anything: a maximum does not care.
+RunScan scan_run(const float* x) {
+  constexpr size_t kLanes = 16;
+  static_assert(LogitRow::kRun == 8 * kLanes);
   float max[kLanes];
-  uint32_t nan[kLanes] = {};
-  std::fill_n(max, kLanes, LogitRow::kForbidden);
-  size_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const float v = x[i + lane];
-      max[lane] = v > max[lane] ? v : max[lane];
-      nan[lane] |= v == v ? 0u : ~0u;
-    }
+  uint32_t nan[kLanes];
+  const auto larger = [](float a, float b) { return a > b ? a : b; };
+  for (size_t i = 0; i < kLanes; ++i) {
+    // NaN is on the left wherever it enters, so that it loses.
+    float m = larger(x[i], LogitRow::kForbidden);
+    for (size_t row = 1; row < 8; ++row) m = larger(x[i + row * kLanes], m);
+    max[i] = m;
   }
-  for (size_t lane = 0; i < n; ++i, ++lane) {
-    max[lane] = x[i] > max[lane] ? x[i] : max[lane];
-    nan[lane] |= x[i] == x[i] ? 0u : ~0u;
+  for (size_t i = 0; i < kLanes; ++i) {
+    uint32_t found = 0;
+    for (size_t row = 0; row < 8; ++row) {
+      const float v = x[i + row * kLanes];
+      found |= v == v ? 0u : ~0u;
+    }
+    nan[i] = found;
   }
   for (size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (size_t lane = 0; lane < half; ++lane) {
-      max[lane] = max[lane + half] > max[lane] ? max[lane + half] : max[lane];
-      nan[lane] |= nan[lane + half];
+    for (size_t i = 0; i < half; ++i) {
+      max[i] = larger(max[i], max[i + half]);
+      nan[i] |= nan[i + half];
     }
   }
   return {max[0], nan[0] != 0};
@@ -52,11 +56,18 @@ bool LogitRow::scan() {
   stale_ = false;
   maxima_.resize((view_.size() + kRun - 1) / kRun);
   bool good = true;
-  for (size_t run = 0; run < maxima_.size(); ++run) {
-    const size_t begin = run * kRun;
-    const RunScan found = scan_run(view_.data() + begin, std::min(kRun, view_.size() - begin));
+  const auto take = [&](size_t run, const float* values) {
+    const RunScan found = scan_run(values);
     maxima_[run] = found.max;
     good = good && !found.has_nan && found.max != std::numeric_limits<float>::infinity();
+  };
+  const size_t n_whole = view_.size() / kRun;
+  for (size_t run = 0; run < n_whole; ++run) take(run, view_.data() + run * kRun);
+  if (n_whole < maxima_.size()) {
+    std::array<float, kRun> last;
+    last.fill(kForbidden);
+    std::copy(view_.begin() + n_whole * kRun, view_.end(), last.begin());
+    take(n_whole, last.data());
   }
   return good;
 }

@@ -92,7 +92,32 @@ struct Reference {
   std::vector<TokenId> history;
   double mu;
 
+  bool is_off(SamplerKind kind) const {
+    switch (kind) {
+      case SamplerKind::penalties:
+        return p.repeat_penalty == 1 && p.frequency_penalty == 0 && p.presence_penalty == 0;
+      case SamplerKind::dry:
+        return p.dry_multiplier == 0;
+      case SamplerKind::temperature:
+        return p.temperature == 1 && p.dynatemp_range == 0;
+      case SamplerKind::top_n_sigma:
+        return p.mirostat != 0 || p.top_n_sigma <= 0;
+      case SamplerKind::top_k:
+        return p.mirostat != 0 || p.top_k <= 0;
+      case SamplerKind::typical_p:
+        return p.mirostat != 0 || p.typical_p == 1;
+      case SamplerKind::top_p:
+        return p.mirostat != 0 || p.top_p == 1;
+      case SamplerKind::min_p:
+        return p.mirostat != 0 || p.min_p == 0;
+      case SamplerKind::xtc:
+        return p.mirostat != 0 || p.xtc_probability == 0 || p.xtc_threshold > 0.5;
+    }
+    return true;
+  }
+
   void apply(SamplerKind kind, Entries& e, uint64_t position) const {
+    if (is_off(kind)) return;
     const size_t keep = std::max(1, p.min_keep);
     std::vector<double> by_logit;
     for (const Entry& x : e) by_logit.push_back(-x.logit);
@@ -100,7 +125,6 @@ struct Reference {
     const double top = e.empty() ? 0 : -*std::min_element(by_logit.begin(), by_logit.end());
     double entropy = 0;
     for (const double x : q) entropy -= x > 0 ? x * std::log(x) : 0;
-    const bool truncate = p.mirostat == 0;
     const auto keep_where = [&](auto predicate) {
       size_t n = 0;
       for (size_t i = 0; i < e.size(); ++i) n += predicate(i);
@@ -122,24 +146,23 @@ struct Reference {
           x.logit -= p.dry_multiplier * std::pow(p.dry_base, found->second - p.dry_allowed_length);
         }
       }
-    } else if (kind == SamplerKind::top_n_sigma && truncate && p.top_n_sigma > 0) {
+    } else if (kind == SamplerKind::top_n_sigma) {
       double mean = 0, variance = 0;
       for (const Entry& x : e) mean += x.logit / static_cast<double>(e.size());
       for (const Entry& x : e) variance += (x.logit - mean) * (x.logit - mean) / static_cast<double>(e.size());
       keep_where([&](size_t i) { return e[i].logit >= top - p.top_n_sigma * std::sqrt(variance); });
-    } else if (kind == SamplerKind::top_k && truncate && p.top_k > 0) {
+    } else if (kind == SamplerKind::top_k) {
       e = best_by(e, by_logit, std::max<size_t>(p.top_k, keep));
-    } else if (kind == SamplerKind::typical_p && truncate && p.typical_p < 1) {
+    } else if (kind == SamplerKind::typical_p) {
       std::vector<double> key;
       for (const double x : q) key.push_back(std::abs(-std::log(x) - entropy));
       e = best_by(e, key, std::max(mass_count(q, key, p.typical_p), keep));
-    } else if (kind == SamplerKind::top_p && truncate && p.top_p < 1) {
+    } else if (kind == SamplerKind::top_p) {
       e = best_by(e, by_logit, std::max(mass_count(q, by_logit, p.top_p), keep));
-    } else if (kind == SamplerKind::min_p && truncate && p.min_p > 0) {
+    } else if (kind == SamplerKind::min_p) {
       const double largest = *std::max_element(q.begin(), q.end());
       keep_where([&](size_t i) { return q[i] >= p.min_p * largest; });
-    } else if (kind == SamplerKind::xtc && truncate && p.xtc_probability > 0 && p.xtc_threshold <= 0.5 &&
-               uniform(p.seed, position, RngStream::xtc) < p.xtc_probability) {
+    } else if (kind == SamplerKind::xtc && uniform(p.seed, position, RngStream::xtc) < p.xtc_probability) {
       const size_t above = std::count_if(q.begin(), q.end(), [&](double x) { return x >= p.xtc_threshold; });
       if (above >= 2 && e.size() - (above - 1) >= keep) {
         std::vector<double> worst_first;
