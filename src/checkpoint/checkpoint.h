@@ -34,7 +34,7 @@ struct MetaValue {
   MetaType type = MetaType::u32;
   std::variant<uint64_t, int64_t, double, bool, std::string, std::shared_ptr<const MetaArray>> value;
 
-  bool operator==(const MetaValue& other) const;  // same type and same content; arrays are compared by content
+  bool operator==(const MetaValue& other) const;  // same type and same content; arrays by content, floats by bits
 
   static MetaValue of_u8(uint8_t v) { return {MetaType::u8, uint64_t{v}}; }
   static MetaValue of_u16(uint16_t v) { return {MetaType::u16, uint64_t{v}}; }

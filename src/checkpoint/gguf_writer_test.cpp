@@ -35,6 +35,7 @@ Metadata all_types() {
   m.set("t.i64", MetaValue::of_i64(std::numeric_limits<int64_t>::min()));
   m.set("t.f32", MetaValue::of_f32(0.1f));
   m.set("t.f64", MetaValue::of_f64(-std::numeric_limits<double>::infinity()));
+  m.set("t.nan", MetaValue::of_f64(std::numeric_limits<double>::quiet_NaN()));
   m.set("t.true", MetaValue::of_bool(true));
   m.set("t.false", MetaValue::of_bool(false));
   m.set("t.empty", MetaValue::of_string(""));
@@ -51,7 +52,7 @@ Metadata all_types() {
   }
   for (const MetaType type : {MetaType::f32, MetaType::f64}) {
     MetaArray a = array_of(type);
-    a.f64 = {0.5, -1.25, std::numeric_limits<double>::infinity()};
+    a.f64 = {0.5, -1.25, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};
     m.set(fmt::format("a.{}", meta_type_name(type)), MetaValue::of_array(a));
   }
   MetaArray strings = array_of(MetaType::string), empty = array_of(MetaType::u32), inner = array_of(MetaType::array);

@@ -1,5 +1,7 @@
 // Metadata: typed access to a checkpoint's key/value pairs.
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 
 #include "checkpoint/checkpoint.h"
@@ -31,6 +33,9 @@ tl::unexpected<Error> wrong(std::string_view key, std::string_view wanted, const
   return fail("checkpoint.wrong_type",
               fmt::format("metadata key {}: needed {}, found {}", shown(key), wanted, describe(*found)), hint);
 }
+
+// A NaN in a file is the same as itself.
+bool same_bits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
 
 }  // namespace
 
@@ -66,12 +71,14 @@ size_t MetaArray::size() const {
 }
 
 bool MetaArray::operator==(const MetaArray& o) const {
-  return element_type == o.element_type && u64 == o.u64 && i64 == o.i64 && f64 == o.f64 && strings == o.strings &&
+  return element_type == o.element_type && u64 == o.u64 && i64 == o.i64 &&
+         std::equal(f64.begin(), f64.end(), o.f64.begin(), o.f64.end(), same_bits) && strings == o.strings &&
          nested == o.nested;
 }
 
 bool MetaValue::operator==(const MetaValue& o) const {
   if (type != o.type || value.index() != o.value.index()) return false;
+  if (const auto* d = std::get_if<double>(&value)) return same_bits(*d, std::get<double>(o.value));
   const auto* a = std::get_if<std::shared_ptr<const MetaArray>>(&value);
   if (!a) return value == o.value;
   const auto& b = std::get<std::shared_ptr<const MetaArray>>(o.value);

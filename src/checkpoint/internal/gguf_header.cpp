@@ -281,8 +281,13 @@ class Parser {
         return {};
       case MetaType::string:
         out.strings.reserve(std::min(count, kMaxReserve));
-        for (uint64_t i = 0; i < count; ++i)
-          WATRA_TRY(text(out.strings.emplace_back(), kMaxHeaderBytes, "a string of its value"));
+        for (uint64_t i = 0; i < count; ++i) {
+          // Vocabularies are half a million of these: no Status for each.
+          std::string& s = out.strings.emplace_back();
+          uint64_t n = 0;
+          if (!in_.read(n)) return fail(in_.why_not(name_, where("the length of a string of its value"), sizeof n));
+          if (!in_.read(s, n)) return fail(in_.why_not(name_, where("a string of its value"), n));
+        }
         return {};
       case MetaType::array:
         out.nested.reserve(std::min(count, kMaxReserve));

@@ -47,6 +47,11 @@ class HeaderBytes {
 
   // n bytes of text. Allocates only after n was compared with what is left.
   bool read(std::string& out, uint64_t n) {
+    if (n <= window_.size() - at_) {
+      out.assign(reinterpret_cast<const char*>(window_.data() + at_), n);
+      at_ += n;
+      return true;
+    }
     if (n > remaining()) return false;
     out.resize(n);
     return read(out.data(), n);
