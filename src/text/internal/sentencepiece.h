@@ -1,0 +1,18 @@
+// How SentencePiece vocabularies spell spaces and bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace watra::text {
+
+inline constexpr std::string_view kSpacePiece = "\xE2\x96\x81";  // U+2581 stands for a space
+inline constexpr char32_t kSpaceCharacter = 0x2581;
+
+// The byte that "<0xAB>" stands for, or -1.
+int parse_byte_piece(std::string_view piece);
+
+// U+2581 back to spaces.
+std::string unescape_spaces(std::string_view piece);
+
+}  // namespace watra::text
