@@ -173,8 +173,8 @@ void quantize_iq4_xs(const float* src, void* dst, int64_t n, const float* import
 }
 
 // The scale is a float here and the levels have 8 bits: cover the range (-128 stays unused, as in Q8_0), then solve for
-// the scale. Magnitudes are brought to the range of the levels first, so that any float will do up to half of the largest: the
-// solution may lie above the first guess.
+// the scale. Magnitudes are brought to the range of the levels first, so that any float will do up to half of the
+// largest: the solution may lie above the first guess.
 void quantize_q8_k(const float* src, void* dst, int64_t n, const float* importance) {
   auto* blocks = static_cast<BlockQ8K*>(dst);
   for (int64_t i = 0; i < n; i += kSuperBlock) {
