@@ -295,6 +295,31 @@ TEST_F(ConvertTest, MergesBecomeScores) {
     EXPECT_EQ(want[merged[i - 1]] > want[merged[i]], got[merged[i - 1]] > got[merged[i]]) << got_tokens[merged[i]];
 }
 
+TEST_F(ConvertTest, TemplatesAndSamplingAndSurplusTokens) {
+  const fs::path folder = copy_of("llama3");
+  json c = read_json(folder / "tokenizer_config.json");
+  c["chat_template"] = {
+      {{"name", "default"}, {"template", "A"}}, {{"name", "tool use"}, {"template", "B"}}, {{"name", 3}}, 7};
+  write_json(folder / "tokenizer_config.json", c);
+  write_json(folder / "generation_config.json",
+             {{"temperature", 0.6}, {"top_p", 0.9}, {"top_k", 20}, {"do_sample", true}});
+  json t = read_json(folder / "tokenizer.json");
+  t["added_tokens"].push_back({{"id", 320}, {"content", "<|beyond|>"}, {"special", true}});
+  write_json(folder / "tokenizer.json", t);
+  auto report = convert_to(folder);
+  ASSERT_TRUE(report) << report.error().to_string();
+  ASSERT_EQ(report->warnings.size(), 1u);
+  EXPECT_NE(report->warnings[0].find("<|beyond|>"), std::string::npos);
+  auto file = Checkpoint::open(target());
+  ASSERT_TRUE(file);
+  const auto& m = file->metadata();
+  EXPECT_EQ(m.get_string("tokenizer.chat_template"), "A");
+  EXPECT_EQ(m.get_string("tokenizer.chat_template.tool_use"), "B");
+  EXPECT_EQ(m.get_array("tokenizer.chat_templates")->strings, std::vector<std::string>{"tool_use"});
+  EXPECT_NEAR(*m.get_f64("general.sampling.temp"), 0.6, 1e-7);
+  EXPECT_EQ(m.get_i64("general.sampling.top_k"), 20);
+}
+
 TEST_F(ConvertTest, RefusesWhatAGgufCannotSay) {
   EXPECT_EQ(refusal("llama", "architectures", {"MixtralForCausalLM"}), "convert.unknown_architecture");
   EXPECT_EQ(refusal("llama", "architectures", json::array()), "convert.unknown_architecture");
