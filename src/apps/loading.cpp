@@ -4,10 +4,22 @@
 #include "base/terminal.h"
 #include "model/vocab.h"
 #ifndef WATRA_ENGINE_ONLY
+#include "base/home.h"
 #include "hub/shelf.h"
 #endif
 
 namespace watra::apps {
+
+Result<std::string> resolve_model(const Globals& g, const std::string& model) {
+#ifdef WATRA_ENGINE_ONLY
+  (void)g;
+  return model;
+#else
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  WATRA_ASSIGN(const fs::path path, hub::Shelf(home).resolve(model));
+  return path.string();
+#endif
+}
 
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default, int64_t max_logit_rows, int64_t max_rows) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));

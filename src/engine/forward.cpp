@@ -454,9 +454,12 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
       for (; b < e; ++b) s.embed_row(b);
     });
     const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
-    for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end && !s.abort.load(std::memory_order_relaxed); ++i)
+    for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end; ++i) {
       s.run_step(steps.layers[i], me, n_rows, 0);
-    if (s.abort.load(std::memory_order_relaxed) || !whole || s.out_rows.empty()) return;
+      // Looked at only behind the barrier of the step in which it may be set: everyone sees the same and leaves together.
+      if (steps.layers[i].ends_layer && s.abort.load(std::memory_order_relaxed)) return;
+    }
+    if (!whole || s.out_rows.empty()) return;
     for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
     if (s.n_logits > 0) s.run_logits(steps.logits, me, 0, s.n_logits);
   });

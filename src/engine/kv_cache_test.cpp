@@ -1,0 +1,102 @@
+#include "engine/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+namespace watra::engine {
+namespace {
+
+model::HParams two_layers() {
+  model::HParams hp;
+  hp.n_layers = 2;
+  hp.layers = {{.n_heads = 4, .n_kv_heads = 2, .d_head = 8}, {.n_heads = 4, .n_kv_heads = 1, .d_head = 8}};
+  return hp;
+}
+
+KvCache make(int64_t n_positions) { return std::move(*KvCache::create(two_layers(), KvType::f16, KvType::f16, n_positions, nullptr)); }
+
+// Marks every row of a slot with a value, as a pass would.
+void mark(KvCache& kv, SequenceId s, int64_t slot, int value) {
+  for (int layer = 0; layer < 2; ++layer)
+    for (int g = 0; g < (layer == 0 ? 2 : 1); ++g) {
+      std::memset(kv.slot_page(s, slot) + kv.k_row_offset(layer, g, slot), value, 16);
+      std::memset(kv.slot_page(s, slot) + kv.v_row_offset(layer, g, slot), value + 1, 16);
+    }
+}
+int marked(const KvCache& kv, SequenceId s, int64_t slot) {
+  const int k = static_cast<int>(kv.slot_page(s, slot)[kv.k_row_offset(1, 0, slot)]);
+  const int v = static_cast<int>(kv.slot_page(s, slot)[kv.v_row_offset(1, 0, slot)]);
+  EXPECT_EQ(v, k + 1);
+  return k;
+}
+void append(KvCache& kv, SequenceId s, int64_t n, int first_value) {
+  ASSERT_TRUE(kv.reserve(s, n));
+  for (int64_t i = 0; i < n; ++i) mark(kv, s, kv.length(s) + i, first_value + static_cast<int>(i));
+  kv.commit_chain(s, n);
+}
+
+TEST(KvCache, PagesAreTakenAndGivenBack) {
+  KvCache kv = make(256);
+  EXPECT_EQ(kv.total_positions(), 256);
+  const SequenceId s = kv.add();
+  append(kv, s, 100, 1);
+  EXPECT_EQ(kv.free_positions(), 128);
+  kv.truncate(s, 64);
+  EXPECT_EQ(kv.free_positions(), 192);
+  EXPECT_EQ(marked(kv, s, 63), 64);
+  kv.remove(s);
+  EXPECT_EQ(kv.free_positions(), 256);
+}
+
+TEST(KvCache, AFullCacheSaysSoAndStaysAsItWas) {
+  KvCache kv = make(128);
+  const SequenceId s = kv.add();
+  append(kv, s, 100, 1);
+  const Status full = kv.reserve(s, 29);
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().code, "kv.full");
+  EXPECT_EQ(kv.length(s), 100);
+  EXPECT_TRUE(kv.reserve(s, 28));
+}
+
+TEST(KvCache, ForksShareWholePagesAndWriteToTheirOwn) {
+  KvCache kv = make(512);
+  const SequenceId a = kv.add();
+  append(kv, a, 70, 1);
+  const SequenceId b = kv.fork(a, 70).value();
+  EXPECT_EQ(kv.free_positions(), 512 - 3 * 64) << "one page shared, the partly filled one copied";
+  append(kv, a, 1, 200);
+  append(kv, b, 1, 100);
+  EXPECT_EQ(marked(kv, a, 70), 200);
+  EXPECT_EQ(marked(kv, b, 70), 100);
+  EXPECT_EQ(marked(kv, b, 69), marked(kv, a, 69));
+
+  // Rolling back into a shared page and writing must not reach the other.
+  kv.truncate(b, 10);
+  append(kv, b, 1, 120);
+  EXPECT_EQ(marked(kv, b, 10), 120);
+  EXPECT_EQ(marked(kv, a, 10), 11);
+  kv.remove(a);
+  EXPECT_EQ(marked(kv, b, 9), 10);
+  kv.remove(b);
+  EXPECT_EQ(kv.free_positions(), 512);
+}
+
+TEST(KvCache, AKeptPathMovesItsRowsTogether) {
+  KvCache kv = make(256);
+  const SequenceId s = kv.add();
+  append(kv, s, 62, 1);
+  ASSERT_TRUE(kv.reserve(s, 8));
+  for (int i = 0; i < 8; ++i) mark(kv, s, 62 + i, 100 + i);
+  const int32_t path[] = {0, 3, 4, 7};
+  kv.keep_path(s, path);
+  EXPECT_EQ(kv.length(s), 66);
+  EXPECT_EQ(marked(kv, s, 62), 100);
+  EXPECT_EQ(marked(kv, s, 63), 103);
+  EXPECT_EQ(marked(kv, s, 64), 104);
+  EXPECT_EQ(marked(kv, s, 65), 107);
+}
+
+}  // namespace
+}  // namespace watra::engine
