@@ -109,20 +109,18 @@ void Candidates::keys_by_logit() {
   for (Candidate& c : items_) c.key = -c.logit;
 }
 
+// Weights stay as they are, relative to a largest logit that may be gone: no step leaves only tokens so rare that they
+// underflow (typical_p's lie within twice the entropy, below 50 nats; XTC spares one above its threshold).
 template <class Predicate>
 void Candidates::keep_if(Predicate keep) {
-  bool kept_largest = false;
   double total = 0;
   size_t out = 0;
   for (const Candidate& c : items_) {
     if (!keep(c)) continue;
     total += c.weight;
-    kept_largest = kept_largest || c.weight == 1.0;
     items_[out++] = c;
   }
   items_.resize(out);
-  // Without the largest logit the weights may all be tiny: they are then taken anew.
-  weighted_ = weighted_ && kept_largest;
   total_ = total;
 }
 

@@ -24,7 +24,7 @@ void exp_nonpositive(double* x, size_t n);
 
 struct Candidate {
   double logit;
-  double weight;  // e^(logit - largest logit), valid while weights are
+  double weight;  // e^(logit - largest logit when weighed), valid while weights are
   double key;     // rank of the step at work: smaller is better
   TokenId id;
 };
