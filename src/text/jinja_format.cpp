@@ -126,6 +126,11 @@ class PercentFormatter {
   void directive() {
     rt_.meter.tick();
     ++pos_;
+    if (peek() == '%') {
+      out_.append(format_.s.slice(pos_, pos_ + 1));
+      ++pos_;
+      return;
+    }
     Value value;
     if (peek() == '(') {
       if (!args_.is(Kind::kDict)) refuse_type("format requires a mapping");
@@ -169,10 +174,6 @@ class PercentFormatter {
     if (peek() == 'h' || peek() == 'l' || peek() == 'L') ++pos_;
     const char type = peek();
     ++pos_;
-    if (type == '%') {
-      out_.append("%", format_.s.content_at(pos_ - 1));
-      return;
-    }
     if (value.missing()) value = next_argument();
 
     Buffer& body = rt_.make_buffer();
@@ -263,8 +264,8 @@ class PercentFormatter {
 
 struct Spec {
   std::string fill = " ";
-  char align = 0, sign = '-', grouping = 0, type = 0;
-  bool alternate = false, zero = false;
+  char align = 0, sign = 0, grouping = 0, type = 0;  // 0 = not given
+  bool alternate = false, zero = false, no_negative_zero = false;
   int64_t width = -1, precision = -1;
 };
 
@@ -300,12 +301,11 @@ Spec parse_spec(std::string_view text) {
     return text[pos++];
   };
   if (const char c = take("+- ")) spec.sign = c;
-  take("z");
+  spec.no_negative_zero = take("z") != 0;
   spec.alternate = take("#") != 0;
   if (!fill_given && take("0")) {
     spec.zero = true;
     spec.fill = "0";
-    if (spec.align == 0) spec.align = '=';
   }
   spec.width = spec_number(text, pos);
   spec.grouping = take(",_");
@@ -345,6 +345,11 @@ std::string grouped(const std::string& digits, char separator, size_t every) {
 }
 
 void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
+  if (spec.align == 0 && spec.zero) spec.align = '=';
+  const std::string_view groupable = spec.grouping == ',' ? "deEfFgG%" : "deEfFgG%bxXo";
+  if (spec.grouping != 0 && spec.type != 0 && groupable.find(spec.type) == std::string_view::npos) {
+    refuse_type(fmt::format("Cannot specify '{}' with '{}'.", spec.grouping, spec.type));
+  }
   const bool as_float =
       v.is(Kind::kFloat) || (spec.type != 0 && std::string_view("eEfFgG%").find(spec.type) != std::string_view::npos);
   std::string sign, prefix, digits, rest;
@@ -364,15 +369,15 @@ void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
       text = printf_float(x, 'e', p - 1, false);
       if (std::isfinite(x)) {
         const int exponent = std::atoi(text.c_str() + text.find('e') + 1);
-        if (exponent < -4 || exponent >= std::max(p - 1, 1)) {
+        if (exponent < -4 || exponent >= p - 1) {
           std::string head = text.substr(0, text.find('e'));
-          if (head.find('.') != std::string::npos) {
+          if (!spec.alternate && head.find('.') != std::string::npos) {
             while (head.back() == '0') head.pop_back();
             if (head.back() == '.') head.pop_back();
           }
           text = head + text.substr(text.find('e'));
         } else {
-          text = printf_float(x, 'g', p, false);
+          text = printf_float(x, 'g', p, spec.alternate);
           if (text.find_first_of(".e") == std::string::npos) text += ".0";
         }
       }
@@ -381,14 +386,17 @@ void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
       text = printf_float(x, type == '%' ? 'f' : type, precision, spec.alternate);
       if (type == '%') text += '%';
     }
-    sign = negative ? "-" : "";
+    const bool is_zero = text.find_first_of("123456789in") == std::string::npos;
+    sign = negative && !(spec.no_negative_zero && is_zero) ? "-" : "";
     const size_t whole = std::min(text.find_first_not_of("0123456789"), text.size());
     digits = text.substr(0, whole);
     rest = text.substr(whole);
   } else {
     const Int x = v.as_int();
     if (spec.precision >= 0) refuse_type("Precision not allowed in integer format specifier");
+    if (spec.no_negative_zero) refuse_type("Negative zero coercion (z) not allowed in integer format specifier");
     if (spec.type == 'c') {
+      if (spec.sign != 0 || spec.alternate) refuse_type("Sign and # not allowed with integer format specifier 'c'");
       Buffer& c = rt.make_buffer();
       append_encoded(c, x);
       return append_padded(out, spec, c.str(), 0, '>');
@@ -416,7 +424,7 @@ void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
     if (spec.alternate && base != 10) prefix = std::string("0") + spec.type;
     digits = digits_of(magnitude(x), base, spec.type == 'X');
   }
-  if (sign.empty() && spec.sign != '-') sign = spec.sign;
+  if (sign.empty() && (spec.sign == '+' || spec.sign == ' ')) sign = spec.sign;
   if (spec.grouping != 0 && !digits.empty()) {
     const size_t every = !as_float && (spec.type == 'b' || spec.type == 'o' || (spec.type | 32) == 'x') ? 4 : 3;
     std::string text = grouped(digits, spec.grouping, every);
@@ -445,10 +453,9 @@ void format_value(Runtime& rt, Buffer& out, const Value& v, std::string_view spe
   }
   if (!v.is_str()) return format_number(rt, out, v, spec);
   if (spec.type != 0 && spec.type != 's') refuse_type(fmt::format("Unknown format code '{}' for a string", spec.type));
-  if (spec.sign != '-' || spec.alternate || spec.grouping != 0)
+  if (spec.sign != 0 || spec.alternate || spec.grouping != 0 || spec.no_negative_zero)
     refuse_type("not allowed in a string's format specifier");
-  if (spec.align == '=' && !spec.zero) refuse_type("'=' alignment not allowed in string format specifier");
-  if (spec.align == '=') spec.align = '<';
+  if (spec.align == '=') refuse_type("'=' alignment not allowed in string format specifier");
   Str s = v.s;
   if (spec.precision >= 0 && static_cast<uint64_t>(spec.precision) < s.length()) {
     s = s.slice(0, s.byte_of(static_cast<uint64_t>(spec.precision)));

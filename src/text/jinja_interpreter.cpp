@@ -130,6 +130,16 @@ void Interpreter::assign(const Expr& target, const Value& value, Activation& act
 
 // ---- statements ----
 
+namespace {
+
+// What a call block or filter block makes is written as it is, so it must be text.
+void append_text(Buffer& out, const Value& v) {
+  if (!v.is_str()) refuse_type(fmt::format("a block must make text, not {}", type_name(v)));
+  out.append(v.s);
+}
+
+}  // namespace
+
 Interpreter::Flow Interpreter::exec_body(const Body& body, Activation& act, Buffer& out) {
   for (const Stmt* s : body) {
     const Flow flow = exec(*s, act, out);
@@ -175,13 +185,13 @@ Interpreter::Flow Interpreter::exec(const Stmt& s, Activation& act, Buffer& out)
 
     case StmtKind::kCallBlock: {
       const Value caller = make_macro(s, act);
-      append_str(*this, out, eval_call(*s.expr, act, &caller));
+      append_text(out, eval_call(*s.expr, act, &caller));
       return Flow::kNormal;
     }
 
     case StmtKind::kGeneration: {
       Args none;
-      append_str(*this, out, call(make_macro(s, act), none));
+      append_text(out, call(make_macro(s, act), none));
       return Flow::kNormal;
     }
 
@@ -198,7 +208,7 @@ Interpreter::Flow Interpreter::exec(const Stmt& s, Activation& act, Buffer& out)
         block_text_ = outer;
       }
       if (s.kind == StmtKind::kFilterBlock) {
-        append_str(*this, out, result);
+        append_text(out, result);
       } else {
         assign(*s.target, result, act);
         export_names(s, act);

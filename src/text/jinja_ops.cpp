@@ -303,7 +303,7 @@ Value get_slice(Runtime& rt, const Value& owner, const Value& start, const Value
   const Int n = static_cast<Int>(*length);
   const auto given = [](const Value& v) { return !v.missing() && !v.is(Kind::kNone); };
   Int by = given(step) ? require_index(step, "a slice index") : 1;
-  by = std::clamp<Int>(by, -n - 1, n + 1);  // a longer step finds no second element either
+  if (!owner.is(Kind::kRange)) by = std::clamp<Int>(by, -n - 1, n + 1);  // longer finds no second element either
   if (by == 0) refuse_type("slice step cannot be zero");
   const auto place = [&](const Value& v, Int otherwise) {
     if (!given(v)) return otherwise;
@@ -312,7 +312,8 @@ Value get_slice(Runtime& rt, const Value& owner, const Value& start, const Value
     return std::min<Int>(i, by < 0 ? n - 1 : n);
   };
   const Int from = place(start, by < 0 ? n - 1 : 0), to = place(stop, by < 0 ? -1 : n);
-  const Int count = by > 0 ? (to > from ? (to - from - 1) / by + 1 : 0) : (from > to ? (from - to - 1) / -by + 1 : 0);
+  const Int span = by > 0 ? to - from : from - to;
+  const Int count = span <= 0 ? 0 : by > 0 ? (span - 1) / by + 1 : 1 - (span - 1) / by;
 
   switch (owner.kind) {
     case Kind::kStr: {
@@ -337,7 +338,7 @@ Value get_slice(Runtime& rt, const Value& owner, const Value& start, const Value
     case Kind::kRange: {
       auto* r = rt.make<RangeObj>();
       r->start = owner.range->start + from * owner.range->step;
-      r->step = owner.range->step * by;
+      if (__builtin_mul_overflow(owner.range->step, by, &r->step)) refuse_big();
       r->stop = owner.range->start + to * owner.range->step;
       r->length = static_cast<uint64_t>(count);
       return Value::object_of(Kind::kRange, r);

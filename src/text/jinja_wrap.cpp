@@ -111,7 +111,7 @@ std::vector<Str> wrap_words(Runtime& rt, const Str& paragraph, const WrapStyle& 
                                          [](const Char& c) { return c.c != '-'; });
           if (hyphen > chunk.first + 1 && other) cut = hyphen;
         }
-        if (cut > chunk.first) last_begin = chunk.first;
+        last_begin = chunk.first;  // also where nothing of it fits: then the white space before it stays
         end = chunk.first = cut;
       } else if (i == first) {
         last_begin = chunk.first;
