@@ -203,7 +203,19 @@ const TensorInfo* Checkpoint::find(std::string_view name) const {
   return it == by_name_.end() ? nullptr : &tensors_[it->second];
 }
 
+Checkpoint Checkpoint::describe(Metadata metadata, std::vector<TensorInfo> tensors) {
+  Checkpoint c;
+  c.metadata_ = std::move(metadata);
+  c.tensors_ = std::move(tensors);
+  for (size_t i = 0; i < c.tensors_.size(); ++i) {
+    c.by_name_.emplace(c.tensors_[i].name, i);
+    c.file_bytes_ += c.tensors_[i].size_bytes;
+  }
+  return c;
+}
+
 Status Checkpoint::read(const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes) const {
+  if (files_.empty()) return fail("checkpoint.no_file", fmt::format("{} has no file to be read from", info.name));
   return read_tensor(files_, info, out, skip_bytes);
 }
 

@@ -107,7 +107,10 @@ class Checkpoint {
   // Errors: "checkpoint.*" for what is wrong inside a file (README.md lists them), "file.*" for what the system
   // refused.
   static Result<Checkpoint> open(const fs::path& path);
+  // A directory without files behind it, for models that are made in memory: read() fails.
+  static Checkpoint describe(Metadata metadata, std::vector<TensorInfo> tensors);
 
+  bool has_files() const { return !files_.empty(); }
   const Metadata& metadata() const { return metadata_; }
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   const TensorInfo* find(std::string_view name) const;

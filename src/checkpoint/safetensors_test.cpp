@@ -1,7 +1,6 @@
 #include "checkpoint/safetensors.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/fault.h"
 #include "checkpoint/internal/raw_gguf.h"

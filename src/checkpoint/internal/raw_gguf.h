@@ -1,11 +1,9 @@
 // For tests: GGUF files put together byte by byte, right or wrong, and temporary folders to lay them in.
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,10 +57,9 @@ class RawGguf {
 class TempFolder {
  public:
   TempFolder() {
-    static std::atomic<unsigned> counter{0};
+    std::random_device random;
     do {
-      path_ = fs::temp_directory_path() /
-              ("watra-checkpoint-" + std::to_string(::getpid()) + "-" + std::to_string(counter++));
+      path_ = fs::temp_directory_path() / ("watra-checkpoint-" + std::to_string(random()));
     } while (!fs::create_directory(path_));
   }
   ~TempFolder() {
