@@ -11,6 +11,7 @@
 namespace watra::apps {
 
 Result<std::string> resolve_model(const Globals& g, const std::string& model) {
+  if (model.starts_with("synthetic:")) return model;
 #ifdef WATRA_ENGINE_ONLY
   (void)g;
   return model;

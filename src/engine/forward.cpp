@@ -315,6 +315,7 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
         .m = n_rows,
         .y = act[static_cast<int>(l.out)],
         .y_stride = act_stride[static_cast<int>(l.out)],
+        .x_format = l.format,
     };
     k->matmul(args, begin, end, my_scratch);
     if (l.weight->bias)

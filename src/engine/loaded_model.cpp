@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "model/synthetic.h"
 #include "model/vocab.h"
 
 namespace watra::engine {
@@ -40,7 +41,13 @@ Status check_memory(const model::Model& m, const LoadOptions& o, int64_t n_ctx) 
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options) {
   LoadedModel m;
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(options.isa));
-  WATRA_ASSIGN(m.model, model::Model::open(path));
+  constexpr std::string_view kSynthetic = "synthetic:";
+  if (const std::string name = path.string(); name.starts_with(kSynthetic)) {
+    WATRA_ASSIGN(auto made, model::synthetic_checkpoint(std::string_view(name).substr(kSynthetic.size())));
+    WATRA_ASSIGN(m.model, model::Model::from(std::move(made)));
+  } else {
+    WATRA_ASSIGN(m.model, model::Model::open(path));
+  }
   const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(m.model->hparams().n_ctx_train, 4096);
   WATRA_TRY(check_memory(*m.model, options, n_ctx));
 

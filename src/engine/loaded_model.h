@@ -33,6 +33,7 @@ struct LoadedModel {
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
 };
 
+// PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
 // Errors: those of Model::open; "memory.over_budget" or "memory.too_small" with the sum by tag, before anything is read.
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "model/synthetic.h"
 #include "tensor/quantize.h"
 
 namespace watra::engine {
@@ -24,6 +25,11 @@ struct Read {
   uint64_t skip_bytes, n_bytes;
   std::byte* to;
 };
+
+Status fetch(const model::Model& model, const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes) {
+  if (model.file().has_files()) return model.file().read(info, out, skip_bytes);
+  return model::fill_synthetic(info.dtype, out, info.offset_bytes + skip_bytes);
+}
 
 }  // namespace
 
@@ -64,8 +70,9 @@ Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::
   std::vector<Read> reads;
   uint64_t total = 0;
   for (const auto& [info, at] : matrix_at)
-    for (uint64_t skip = 0; skip < info->size_bytes; skip += kReadBytes) {
-      const uint64_t n = std::min(kReadBytes, info->size_bytes - skip);
+    for (uint64_t skip = 0, n = 0; skip < info->size_bytes; skip += n) {
+      const uint64_t block = tensor::traits(info->dtype).block_bytes;  // a read is whole blocks
+      n = std::min(kReadBytes / block * block, info->size_bytes - skip);
       reads.push_back({info, skip, n, r->weights_.data() + at + skip});
       total += n;
     }
@@ -78,7 +85,7 @@ Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::
   team.parallel_for(static_cast<int64_t>(reads.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last && !failed; ++i) {
       const Read& read = reads[static_cast<size_t>(i)];
-      Status s = model->file().read(*read.info, {read.to, read.n_bytes}, read.skip_bytes);
+      Status s = fetch(*model, *read.info, {read.to, read.n_bytes}, read.skip_bytes);
       const uint64_t so_far = done += read.n_bytes;
       std::unique_lock lock(mutex, std::defer_lock);
       if (!s) {
@@ -96,7 +103,7 @@ Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::
   std::vector<std::byte> raw;
   for (const auto& [info, at] : vector_at) {
     raw.resize(info->size_bytes);
-    WATRA_TRY(model->file().read(*info, raw));
+    WATRA_TRY(fetch(*model, *info, raw, 0));
     tensor::dequantize_row(info->dtype, raw.data(), reinterpret_cast<float*>(r->vectors_.data() + at), info->shape.elements());
     total += info->size_bytes;
   }

@@ -21,6 +21,9 @@ struct ActBlock {
 };
 static_assert(sizeof(ActBlock) == 44 && alignof(ActBlock) == 4);
 
+// q8x2_b32: D/32 such blocks, then D/32 more for the remainders x - scale * q, whose scale is scale / 254.
+inline constexpr float kActSecondLevel = 1.0f / 254.0f;
+
 int64_t act_row_bytes(ActFormat format, int64_t d);
 // Scalar. ISA tables may bring a faster one that gives the same bytes.
 void convert_act_row(ActFormat format, const float* x, std::byte* out, int64_t d);

@@ -26,19 +26,25 @@ using tensor::TensorView;
 // How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and
 // shared by all products that read the same input (q, k, v; gate, up).
 enum class ActFormat : uint8_t {
-  f32,     // as they are
-  q8_b32,  // blocks of 32: float scale, float scale*sum, 32 int8 (kernels of issue "at the speed of memory")
+  f32,       // as they are
+  q8_b32,    // blocks of 32: float scale, float scale*sum, 32 int8
+  q8x2_b32,  // q8_b32 twice: the row, then what rounding left of it, at 1/254 of the scale (about 15 bits)
   bf16,
 };
 
 struct MatmulArgs {
   TensorView w;        // [R, D]
-  const std::byte* x;  // M rows in act_format(w.dtype)
+  const std::byte* x;  // M rows in x_format
   int64_t x_stride_bytes;
   int64_t m;
   float* y;  // y[m * y_stride + r]
   int64_t y_stride;
+  ActFormat x_format = ActFormat::f32;  // what act_format() gave for w.dtype
 };
+
+// Rounding activations to 8 bits once (fast) moves a model's perplexity by up to half a per cent; twice (precise)
+// leaves what F16 leaves. docs/measurements.md has both.
+enum class ActPrecision : uint8_t { fast, precise };
 
 // ---- attention ----
 
@@ -92,7 +98,7 @@ struct Kernels {
   std::string_view isa;  // "generic", "avx2", ...
 
   // -- products --
-  ActFormat (*act_format)(DType w);
+  ActFormat (*act_format)(DType w, ActPrecision);
   int64_t (*act_row_bytes)(ActFormat, int64_t d);
   void (*convert_act_row)(ActFormat, const float* x, std::byte* out, int64_t d);  // never called for f32
   bool (*supports)(DType w);

@@ -125,7 +125,7 @@ class Binder {
   Result<const TensorInfo*> expect(const std::string& name, int64_t rows, int64_t cols) {
     const TensorInfo* info = file_.find(name);
     if (!info)
-      return fail("model.missing_tensor", fmt::format("{} has no tensor {}, which a {} model needs", file_.paths()[0].filename().string(), name, hp_.architecture),
+      return fail("model.missing_tensor", fmt::format("{} has no tensor {}, which a {} model needs", file_.has_files() ? file_.paths()[0].filename().string() : "the model", name, hp_.architecture),
                   "the file is incomplete, or a variant of the family that Watra does not know");
     const bool vector_ok = rows == 0 && info->shape.elements() == cols && info->shape.cols() == cols;
     const bool matrix_ok = rows > 0 && info->shape.rank() == 2 && info->shape[0] == rows && info->shape[1] == cols;
@@ -147,8 +147,13 @@ class Binder {
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::open(const fs::path& path) {
+  WATRA_ASSIGN(Checkpoint file, Checkpoint::open(path));
+  return from(std::move(file));
+}
+
+Result<std::shared_ptr<const Model>> Model::from(Checkpoint file) {
   auto m = std::make_shared<Model>();
-  WATRA_ASSIGN(m->file_, Checkpoint::open(path));
+  m->file_ = std::move(file);
   WATRA_ASSIGN(m->hparams_, read_hparams(m->file_));
   const Architecture* arch = find_architecture(m->hparams_.architecture);
   Binder binder(m->file_, m->hparams_, arch->style);

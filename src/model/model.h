@@ -29,6 +29,7 @@ class Model {
  public:
   // Errors: those of Checkpoint::open and read_hparams; "model.missing_tensor", "model.wrong_shape", "model.no_weights".
   static Result<std::shared_ptr<const Model>> open(const fs::path& path);
+  static Result<std::shared_ptr<const Model>> from(checkpoint::Checkpoint file);
 
   const checkpoint::Checkpoint& file() const { return file_; }
   const HParams& hparams() const { return hparams_; }

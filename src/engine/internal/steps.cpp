@@ -130,7 +130,8 @@ class Compiler {
 
   void linear(const Op& op) {
     const LoadedWeight& w = weight(op);
-    const ActFormat format = kernels_.act_format(w.matrix.dtype);
+    // Precise: perplexity and logits are those of the stored weights (docs/decisions/0004).
+    const ActFormat format = kernels_.act_format(w.matrix.dtype, kernels::ActPrecision::precise);
     if (format != ActFormat::f32 && converted_ != std::pair(op.in, format)) {
       step(Step::Kind::rows, op).program.push_back({.kind = RowOp::Kind::convert, .in = op.in, .width = w.matrix.shape.cols(), .format = format});
       converted_ = {op.in, format};

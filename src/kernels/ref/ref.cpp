@@ -194,7 +194,7 @@ double activation(GluKind kind, double x) {
 const Kernels& ref_table() {
   static const Kernels table = {
       .isa = "ref",
-      .act_format = [](DType) { return ActFormat::f32; },
+      .act_format = [](DType, ActPrecision) { return ActFormat::f32; },
       .act_row_bytes = act_row_bytes,
       .convert_act_row = convert_act_row,
       .supports = tensor::can_dequantize,

@@ -6,6 +6,8 @@
 //   W [R,D] raw rows                         read once from memory per kTokenBlock tokens, unpacked once per panel
 //   (unpack.h) X [M,D] ActBlocks                        stays in L1 and L2 Y [M,R] f32 written once
 //
+// With q8x2_b32 a token is two such rows, values and remainders; their two sums are added at the end.
+//
 // Order: blocks left to right, one FMA for the scale and one for the minimum of each block and row, a lane per row and
 // nothing to fold. The same for every M, range and tile; integer dot products have no order. Half blocks (Q6_K, Q3_K,
 // Q2_K): dot = sum over both of scale * dot16, exact too.
@@ -15,16 +17,19 @@
 #include "kernels/cpu/avx2/unpack.h"
 #include "kernels/ops.h"
 
+#include WATRA_KERNELS_F8
+
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
 inline constexpr int kPanelRows = 8;
-// Tokens whose sums wait while the panels of a row group pass by. Their activations over one panel (352 bytes each) and
-// the panel itself stay in L1.
+// Rows of activations (one or two a token) whose sums wait while the panels of a row group pass by. Their activations
+// over one panel (352 bytes each) and the panel itself stay in L1.
 inline constexpr int64_t kTokenBlock = 32;
 
 struct MatmulScratch {
   Panel panel;
   __m256 sums[kTokenBlock];
+  const ActBlock* x[kTokenBlock];
 };
 
 inline __m256i broadcast4(const void* p) {
@@ -54,13 +59,9 @@ inline void dot_vectors(const __m256i* q, int first, int count, const ActBlock* 
 }
 
 template <class Unpack, int kTokens>
-inline void add_panel(const Panel& panel, int n_blocks, const ActBlock* x0, int64_t x_stride, __m256* sums) {
-  const ActBlock* x[kTokens];
+inline void add_panel(const Panel& panel, int n_blocks, const ActBlock* const* x, __m256* sums) {
   __m256 acc[kTokens];
-  for (int m = 0; m < kTokens; ++m) {
-    x[m] = reinterpret_cast<const ActBlock*>(reinterpret_cast<const std::byte*>(x0) + m * x_stride);
-    acc[m] = sums[m];
-  }
+  for (int m = 0; m < kTokens; ++m) acc[m] = sums[m];
   for (int b = 0; b < n_blocks; ++b) {
     __m256i dot[kTokens];
     for (int m = 0; m < kTokens; ++m) dot[m] = _mm256_setzero_si256();
@@ -96,10 +97,17 @@ void matmul_q8(const MatmulArgs& a, int64_t d, int64_t row_begin, int64_t row_en
   const int64_t n_blocks = d / 32;
   const int64_t row_bytes = d / Block::kElements * static_cast<int64_t>(sizeof(Block));
   constexpr int64_t kPanelBytes = 256 / Block::kElements * static_cast<int64_t>(sizeof(Block));
+  const int64_t levels = a.x_format == ActFormat::q8x2_b32 ? 2 : 1;
+  const int64_t token_block = kTokenBlock / levels;
   for (int64_t r = row_begin; r < row_end; r += kPanelRows) {
-    for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
-      const int64_t tokens = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
-      for (int64_t m = 0; m < tokens; ++m) scratch.sums[m] = _mm256_setzero_ps();
+    for (int64_t m0 = 0; m0 < a.m; m0 += token_block) {
+      const int64_t tokens = a.m - m0 < token_block ? a.m - m0 : token_block;
+      const int64_t n_sums = tokens * levels;
+      for (int64_t m = 0; m < n_sums; ++m) {
+        scratch.sums[m] = _mm256_setzero_ps();
+        scratch.x[m] =
+            reinterpret_cast<const ActBlock*>(a.x + (m0 + m / levels) * a.x_stride_bytes) + m % levels * n_blocks;
+      }
       const uint8_t* rows[kPanelRows];  // rows beyond the end repeat the last one; their sums are not stored
       for (int64_t i = 0; i < kPanelRows; ++i)
         rows[i] = reinterpret_cast<const uint8_t*>(a.w.data) + (r + i < row_end ? r + i : row_end - 1) * row_bytes;
@@ -107,15 +115,15 @@ void matmul_q8(const MatmulArgs& a, int64_t d, int64_t row_begin, int64_t row_en
         const int blocks = n_blocks - b < 8 ? static_cast<int>(n_blocks - b) : 8;
         Unpack::panel(rows, blocks, scratch.panel);
         for (auto& row : rows) row += kPanelBytes;
-        const std::byte* x = a.x + m0 * a.x_stride_bytes + b * static_cast<int64_t>(sizeof(ActBlock));
         int64_t m = 0;
-        const auto at = [&] { return reinterpret_cast<const ActBlock*>(x + m * a.x_stride_bytes); };
-        for (; m + 4 <= tokens; m += 4)
-          add_panel<Unpack, 4>(scratch.panel, blocks, at(), a.x_stride_bytes, scratch.sums + m);
-        for (; m + 2 <= tokens; m += 2)
-          add_panel<Unpack, 2>(scratch.panel, blocks, at(), a.x_stride_bytes, scratch.sums + m);
-        for (; m < tokens; ++m) add_panel<Unpack, 1>(scratch.panel, blocks, at(), a.x_stride_bytes, scratch.sums + m);
+        for (; m + 4 <= n_sums; m += 4) add_panel<Unpack, 4>(scratch.panel, blocks, scratch.x + m, scratch.sums + m);
+        for (; m + 2 <= n_sums; m += 2) add_panel<Unpack, 2>(scratch.panel, blocks, scratch.x + m, scratch.sums + m);
+        for (; m < n_sums; ++m) add_panel<Unpack, 1>(scratch.panel, blocks, scratch.x + m, scratch.sums + m);
+        for (m = 0; m < n_sums; ++m) scratch.x[m] += blocks;
       }
+      if (levels == 2)
+        for (int64_t m = 0; m < tokens; ++m)
+          scratch.sums[m] = _mm256_add_ps(scratch.sums[2 * m], scratch.sums[2 * m + 1]);
       for (int64_t m = 0; m < tokens; ++m) {
         float* y = a.y + (m0 + m) * a.y_stride + r;
         if (r + kPanelRows <= row_end) {
@@ -130,8 +138,30 @@ void matmul_q8(const MatmulArgs& a, int64_t d, int64_t row_begin, int64_t row_en
   }
 }
 
-// The same bytes as the scalar conversion of act_format.cpp.
-inline void convert_act_row_q8(const float* x, ActBlock* out, int64_t d) {
+// One block from 32 floats in four vectors. The same bytes as the scalar conversion of act_format.cpp.
+inline void convert_block_q8(const __m256* v, float scale, ActBlock* out, __m256i* q) {
+  const __m256 inverse = _mm256_set1_ps(scale > 0.0f ? 1.0f / scale : 0.0f);
+  const __m256i most = _mm256_set1_epi32(127), least = _mm256_set1_epi32(-127);
+  for (int i = 0; i < 4; ++i)
+    q[i] = _mm256_max_epi32(_mm256_min_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)), most), least);
+  // 32-bit to 8-bit packs work within 128-bit lanes; the last permutation puts the words of four back in order.
+  const __m256i first = _mm256_packs_epi32(q[0], q[1]), second = _mm256_packs_epi32(q[2], q[3]);
+  const __m256i bytes =
+      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out->q), bytes);
+  // Sums of the halves: pairs to 16 bits, fours to 32 bits, then four lanes of each half.
+  const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(set8(1), bytes), _mm256_set1_epi16(1));
+  const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
+  const __m256i ones = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
+  const int low = _mm256_extract_epi32(ones, 0), high = _mm256_extract_epi32(ones, 4);
+  out->scale = scale;
+  out->scaled_sum = scale * static_cast<float>(low + high);
+  out->sums[0] = static_cast<int16_t>(low);
+  out->sums[1] = static_cast<int16_t>(high);
+}
+
+// A row to q8_b32, and its remainders to `rest` unless that is null (q8x2_b32).
+inline void convert_act_row_q8(const float* x, ActBlock* out, ActBlock* rest, int64_t d) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   for (int64_t b = 0; b < d / 32; ++b, x += 32, ++out) {
     __m256 v[4], largest = _mm256_setzero_ps();
@@ -141,23 +171,11 @@ inline void convert_act_row_q8(const float* x, ActBlock* out, int64_t d) {
     }
     const float most = fold_max({largest});
     const float scale = most < kActSmallest ? 0.0f : most / 127.0f;
-    const __m256 inverse = _mm256_set1_ps(scale > 0.0f ? 1.0f / scale : 0.0f);
     __m256i q[4];
-    for (int i = 0; i < 4; ++i) q[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-    // 32-bit to 8-bit packs work within 128-bit lanes; the last permutation puts the words of four back in order.
-    const __m256i first = _mm256_packs_epi32(q[0], q[1]), second = _mm256_packs_epi32(q[2], q[3]);
-    const __m256i bytes =
-        _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out->q), bytes);
-    // Sums of the halves: pairs to 16 bits, fours to 32 bits, then four lanes of each half.
-    const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(set8(1), bytes), _mm256_set1_epi16(1));
-    const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
-    const __m256i ones = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
-    const int low = _mm256_extract_epi32(ones, 0), high = _mm256_extract_epi32(ones, 4);
-    out->scale = scale;
-    out->scaled_sum = scale * static_cast<float>(low + high);
-    out->sums[0] = static_cast<int16_t>(low);
-    out->sums[1] = static_cast<int16_t>(high);
+    convert_block_q8(v, scale, out, q);
+    if (!rest) continue;
+    for (int i = 0; i < 4; ++i) v[i] = _mm256_fmadd_ps(_mm256_set1_ps(-scale), _mm256_cvtepi32_ps(q[i]), v[i]);
+    convert_block_q8(v, scale * kActSecondLevel, rest++, q);
   }
 }
 

@@ -2,70 +2,14 @@
 #define WATRA_KERNELS_ISA avx2
 #define WATRA_KERNELS_F8 "kernels/cpu/avx2/f8.h"
 #include "kernels/act_format.h"
-#include "kernels/cpu/avx2/f8.h"
-#include "kernels/cpu/avx2/matmul_q8.h"
+#include "kernels/cpu/avx2/products.h"
 #include "kernels/lanes/attention.h"
-#include "kernels/lanes/dot.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/tables.h"
+#include "tensor/quantize.h"
 
 namespace watra::kernels {
 namespace {
-
-using MatmulQ8 = void (*)(const MatmulArgs&, int64_t d, int64_t row_begin, int64_t row_end, avx2::MatmulScratch&);
-
-// Null: no integer kernel, activations stay float.
-MatmulQ8 matmul_q8_for(DType dtype) {
-  switch (dtype) {
-    case DType::q4_0:
-      return avx2::matmul_q8<avx2::UnpackQ4_0>;
-    case DType::q4_1:
-      return avx2::matmul_q8<avx2::UnpackQ4_1>;
-    case DType::q5_0:
-      return avx2::matmul_q8<avx2::UnpackQ5_0>;
-    case DType::q5_1:
-      return avx2::matmul_q8<avx2::UnpackQ5_1>;
-    case DType::q8_0:
-      return avx2::matmul_q8<avx2::UnpackQ8_0>;
-    case DType::q2_k:
-      return avx2::matmul_q8<avx2::UnpackQ2K>;
-    case DType::q3_k:
-      return avx2::matmul_q8<avx2::UnpackQ3K>;
-    case DType::q4_k:
-      return avx2::matmul_q8<avx2::UnpackQ4K>;
-    case DType::q5_k:
-      return avx2::matmul_q8<avx2::UnpackQ5K>;
-    case DType::q6_k:
-      return avx2::matmul_q8<avx2::UnpackQ6K>;
-    case DType::iq4_nl:
-      return avx2::matmul_q8<avx2::UnpackIQ4NL>;
-    case DType::iq4_xs:
-      return avx2::matmul_q8<avx2::UnpackIQ4XS>;
-    default:
-      return nullptr;
-  }
-}
-
-ActFormat act_format(DType dtype) { return matmul_q8_for(dtype) ? ActFormat::q8_b32 : ActFormat::f32; }
-
-void convert_row(ActFormat format, const float* x, std::byte* out, int64_t d) {
-  if (format == ActFormat::q8_b32)
-    avx2::convert_act_row_q8(x, reinterpret_cast<ActBlock*>(out), d);
-  else
-    convert_act_row(format, x, out, d);
-}
-
-void matmul(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
-  if (const MatmulQ8 q8 = matmul_q8_for(a.w.dtype))
-    q8(a, a.w.shape.cols(), row_begin, row_end, *reinterpret_cast<avx2::MatmulScratch*>(scratch));
-  else
-    avx2::matmul_float(a, row_begin, row_end, scratch);
-}
-
-int64_t matmul_scratch_bytes(int64_t d) {
-  const int64_t floats = avx2::dot_scratch_bytes(d), integers = sizeof(avx2::MatmulScratch);
-  return floats > integers ? floats : integers;
-}
 
 // vpmaddubsw, vpmaddwd, vpaddd: products of any two bytes, summed in 32 bits.
 int64_t int8_burst(int64_t iterations) {
@@ -88,12 +32,12 @@ int64_t int8_burst(int64_t iterations) {
 const Kernels& avx2_table() {
   static const Kernels table = {
       .isa = "avx2",
-      .act_format = act_format,
+      .act_format = avx2::act_format,
       .act_row_bytes = act_row_bytes,
-      .convert_act_row = convert_row,
+      .convert_act_row = avx2::convert_row,
       .supports = tensor::can_dequantize,
-      .matmul = matmul,
-      .matmul_scratch_bytes = matmul_scratch_bytes,
+      .matmul = avx2::matmul,
+      .matmul_scratch_bytes = avx2::matmul_scratch_bytes,
       .attention_partial = avx2::attention_partial,
       .attention_merge = avx2::attention_merge,
       .store_kv = avx2::store_kv,
