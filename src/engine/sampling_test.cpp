@@ -13,6 +13,7 @@
 #include <random>
 
 #include "engine/rng.h"
+#include "engine/sampling_candidates.h"
 
 namespace watra::engine {
 namespace {
@@ -303,6 +304,33 @@ TEST(Sampling, TopK) {
     auto p = plain();
     p.top_k = k;
     expect_as_defined(p);
+  }
+}
+
+TEST(Sampling, TopKOfLargeRowsIsTheExactSet) {
+  // Large rows are cut by the maxima of their runs: the set must be what a sort gives, ties and forbidden tokens
+  // included.
+  std::mt19937 rng(8);
+  LogitRow row;
+  Candidates candidates;
+  for (const size_t n_vocab : {33000u, 131072u}) {
+    for (const bool ties : {false, true}) {
+      std::vector<float> logits(n_vocab);
+      for (float& x : logits) x = ties ? static_cast<float>(rng() % 200) : static_cast<float>(rng()) * 1e-8f;
+      for (int i = 0; i < 1000; ++i) logits[rng() % n_vocab] = kMinusInf;
+      std::vector<TokenId> ranked(n_vocab);
+      std::iota(ranked.begin(), ranked.end(), 0);
+      std::stable_sort(ranked.begin(), ranked.end(), [&](TokenId a, TokenId b) { return logits[a] > logits[b]; });
+      for (const size_t k : {1u, 2u, 40u, 64u, 65u, 256u, 257u, 20000u}) {
+        ASSERT_TRUE(row.load(logits).has_value());
+        candidates.begin(row);
+        candidates.top_k(k);
+        std::vector<TokenId> expected(ranked.begin(), ranked.begin() + static_cast<long>(k)), got;
+        std::sort(expected.begin(), expected.end());
+        for (const Candidate& c : candidates.list()) got.push_back(c.id);
+        ASSERT_EQ(got, expected) << "n_vocab " << n_vocab << " k " << k << " ties " << ties;
+      }
+    }
   }
 }
 
