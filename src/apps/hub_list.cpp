@@ -9,7 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "hub/catalog.h"
 #include "hub/shelf.h"
-#include "model/hparams.h"
+#include "model/model.h"
 
 namespace watra::apps {
 namespace {
