@@ -5,7 +5,7 @@
 
 namespace watra::kernels::avx2 {
 
-ActFormat act_format(DType dtype);
+ActFormat act_format(DType dtype, ActPrecision precision);
 void convert_row(ActFormat format, const float* x, std::byte* out, int64_t d);
 void matmul(const MatmulArgs& args, int64_t row_begin, int64_t row_end, std::byte* scratch);
 int64_t matmul_scratch_bytes(int64_t d);
