@@ -1,4 +1,5 @@
-// watra bench: how fast a model reads and writes on this machine, beside what the machine's memory and arithmetic can do.
+// watra bench: how fast a model reads and writes on this machine, beside what the machine's memory and arithmetic can
+// do.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -37,7 +38,8 @@ Json spread_json(const std::vector<double>& runs) {
   return {{"median", s.median}, {"min", s.min}, {"max", s.max}, {"runs", runs}};
 }
 
-// Runs passes on fresh sequences; token ids are a fixed pseudo-random walk (which ids does not matter for dense models).
+// Runs passes on fresh sequences; token ids are a fixed pseudo-random walk (which ids does not matter for dense
+// models).
 class Bench {
  public:
   Bench(const engine::LoadedModel& model) : forward_(*model.forward), n_vocab_(model.model->hparams().n_vocab) {}
@@ -58,7 +60,8 @@ class Bench {
   Status step(const std::vector<engine::SequenceId>& sequences, int64_t m = 1) {
     batch_.clear();
     for (engine::SequenceId s : sequences)
-      for (int64_t i = 0; i < m; ++i) batch_.rows.push_back({.token = next_token(), .sequence = s, .wants_logits = true});
+      for (int64_t i = 0; i < m; ++i)
+        batch_.rows.push_back({.token = next_token(), .sequence = s, .wants_logits = true});
     return forward_.run(batch_);
   }
 
@@ -119,7 +122,8 @@ Status bench(const Globals& g, const BenchOptions& o) {
   const int64_t n_ctx = (per_sequence + kernels::kKvPage) * std::max<int64_t>(1, most(o.batch));
   Globals with = g;
   with.ctx = std::max(g.ctx, n_ctx);
-  WATRA_ASSIGN(const auto model, load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
+  WATRA_ASSIGN(const auto model,
+               load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
   Bench b(model);
 
   engine::MeasureOptions measure;
@@ -139,8 +143,8 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
               {"tests", Json::array()}};
   ProgressBar bar(ProgressBar::Unit::items);
-  const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth, int64_t batch,
-                        const std::function<Result<double>()>& time) -> Status {
+  const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth,
+                        int64_t batch, const std::function<Result<double>()>& time) -> Status {
     std::vector<double> rates, seconds;
     const auto n_tokens = static_cast<double>(n_prompt + n_gen * batch);
     WATRA_TRY(time());  // warm-up
@@ -150,7 +154,13 @@ Status bench(const Globals& g, const BenchOptions& o) {
       seconds.push_back(s);
       rates.push_back(n_tokens / s);
     }
-    Json row = {{"name", name}, {"kind", kind}, {"n_prompt", n_prompt}, {"n_gen", n_gen}, {"depth", depth}, {"batch", batch}, {"tokens_per_s", spread_json(rates)}};
+    Json row = {{"name", name},
+                {"kind", kind},
+                {"n_prompt", n_prompt},
+                {"n_gen", n_gen},
+                {"depth", depth},
+                {"batch", batch},
+                {"tokens_per_s", spread_json(rates)}};
     if (n_gen > 0) row["weight_gb_s"] = pass_bytes * static_cast<double>(n_gen) / spread(seconds).median / 1e9;
     out["tests"].push_back(std::move(row));
     return {};
@@ -158,7 +168,9 @@ Status bench(const Globals& g, const BenchOptions& o) {
   for (int64_t depth : o.depth) {
     const std::string at = depth ? fmt::format("@d{}", depth) : "";
     for (int64_t n : o.prompt)
-      if (n > 0) WATRA_TRY(test(fmt::format("pp{}{}", n, at), "prefill", n, 0, depth, 1, [&] { return b.time_prefill(n, depth); }));
+      if (n > 0)
+        WATRA_TRY(
+            test(fmt::format("pp{}{}", n, at), "prefill", n, 0, depth, 1, [&] { return b.time_prefill(n, depth); }));
     for (int64_t n : o.gen)
       for (int64_t batch : o.batch)
         if (n > 0) {
@@ -183,7 +195,9 @@ Status bench(const Globals& g, const BenchOptions& o) {
     }
     out["verify"] = Json::array();
     for (size_t i = 0; i < o.verify.size(); ++i)
-      out["verify"].push_back({{"m", o.verify[i]}, {"seconds", spread_json(seconds[i])}, {"ratio_to_one", spread(seconds[i]).median / spread(one).median}});
+      out["verify"].push_back({{"m", o.verify[i]},
+                               {"seconds", spread_json(seconds[i])},
+                               {"ratio_to_one", spread(seconds[i]).median / spread(one).median}});
   }
   bar.clear();
 
@@ -191,20 +205,25 @@ Status bench(const Globals& g, const BenchOptions& o) {
     print_json(out);
     return {};
   }
-  fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model, static_cast<double>(model.model->n_params()) / 1e9,
-             format_bytes(model.model->weight_bytes()), b.forward().kernels().isa, model.team->size(), kCommit);
-  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit products a second; loaded at {:.1f} GB/s\n\n", read_gb_s, int8_gop_s,
-             model.weights->report().gb_s());
+  fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model,
+             static_cast<double>(model.model->n_params()) / 1e9, format_bytes(model.model->weight_bytes()),
+             b.forward().kernels().isa, model.team->size(), kCommit);
+  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit products a second; loaded at {:.1f} GB/s\n\n",
+             read_gb_s, int8_gop_s, model.weights->report().gb_s());
   fmt::print("{:<16} {:>10} {:>19} {:>14} {:>8}\n", "test", "tokens/s", "min .. max", "weights GB/s", "of peak");
   for (const auto& t : out["tests"]) {
     const auto& r = t["tokens_per_s"];
-    fmt::print("{:<16} {:>10.2f} {:>8.2f} .. {:>7.2f}", t["name"].get<std::string>(), r["median"].get<double>(), r["min"].get<double>(), r["max"].get<double>());
-    if (t.contains("weight_gb_s")) fmt::print(" {:>14.2f} {:>6.0f} %", t["weight_gb_s"].get<double>(), 100 * t["weight_gb_s"].get<double>() / read_gb_s);
+    fmt::print("{:<16} {:>10.2f} {:>8.2f} .. {:>7.2f}", t["name"].get<std::string>(), r["median"].get<double>(),
+               r["min"].get<double>(), r["max"].get<double>());
+    if (t.contains("weight_gb_s"))
+      fmt::print(" {:>14.2f} {:>6.0f} %", t["weight_gb_s"].get<double>(),
+                 100 * t["weight_gb_s"].get<double>() / read_gb_s);
     fmt::print("\n");
   }
   if (out.contains("verify"))
     for (const auto& v : out["verify"])
-      fmt::print("pass over {:>3} tokens: {:>8.2f} ms, {:.2f} x one\n", v["m"].get<int64_t>(), 1e3 * v["seconds"]["median"].get<double>(), v["ratio_to_one"].get<double>());
+      fmt::print("pass over {:>3} tokens: {:>8.2f} ms, {:.2f} x one\n", v["m"].get<int64_t>(),
+                 1e3 * v["seconds"]["median"].get<double>(), v["ratio_to_one"].get<double>());
   return {};
 }
 

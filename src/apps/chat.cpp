@@ -12,7 +12,8 @@ using Json = nlohmann::ordered_json;
 
 Result<std::unique_ptr<Talk>> Talk::create(const Globals& g, engine::LoadedModel model, bool raw) {
   if (!model.tokenizer)
-    return fail("model.no_vocabulary", "this file has no vocabulary, so it can neither read nor write text", "use a complete model file");
+    return fail("model.no_vocabulary", "this file has no vocabulary, so it can neither read nor write text",
+                "use a complete model file");
   const auto source = model.model->file().metadata().get_string("tokenizer.chat_template");
   auto talk = std::unique_ptr<Talk>(new Talk(g, std::move(model)));
   if (!raw && source && !source->empty()) {
@@ -22,12 +23,15 @@ Result<std::unique_ptr<Talk>> Talk::create(const Globals& g, engine::LoadedModel
 }
 
 Result<std::vector<text::TokenId>> Talk::prompt_ids(const Json& messages) const {
-  if (!prompt_) return model().tokenizer->encode(messages.back().at("content").get_ref<const std::string&>(), text::EncodeOptions{});
+  if (!prompt_)
+    return model().tokenizer->encode(messages.back().at("content").get_ref<const std::string&>(),
+                                     text::EncodeOptions{});
   WATRA_ASSIGN(auto rendered, prompt_->render({.messages = &messages}));
   return std::move(rendered.ids);
 }
 
-Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& sampling, const engine::GenerateOptions& options,
+Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& sampling,
+                                  const engine::GenerateOptions& options,
                                   const std::function<void(std::string_view)>& show, const std::atomic<bool>* cancel) {
   Answer a;
   WATRA_ASSIGN(const auto ids, prompt_ids(messages));
@@ -43,7 +47,9 @@ Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& s
   WATRA_ASSIGN(a.generated, session_.generate(sampler, options, show, cancel));
   if (a.generated.finish == engine::FinishReason::cancelled) a.stopped_by = "stopped";
   if (a.generated.finish == engine::FinishReason::length)
-    a.stopped_by = static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx ? "the context is full (--ctx)" : "the limit of -n is reached";
+    a.stopped_by = static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx
+                       ? "the context is full (--ctx)"
+                       : "the limit of -n is reached";
   return a;
 }
 
@@ -53,11 +59,13 @@ constexpr const char* kHelp =
     "  /system TEXT   set the system message (empty: none); the conversation begins anew\n"
     "  /clear         begin anew\n"
     "  /retry         answer the last message again\n"
-    "  /params        show how tokens are chosen; /params NAME VALUE changes temperature, top_k, top_p, min_p, repeat_penalty, max_tokens\n"
+    "  /params        show how tokens are chosen; /params NAME VALUE changes temperature, top_k, top_p, min_p, "
+    "repeat_penalty, max_tokens\n"
     "  /save FILE     write the conversation as JSON; /load FILE reads it back\n"
     "  /help          this\n"
     "  /exit          leave (or Ctrl-D)\n"
-    "  A line that ends with \\ goes on in the next one; \"\"\" begins and ends a longer text. Ctrl-C stops an answer.\n";
+    "  A line that ends with \\ goes on in the next one; \"\"\" begins and ends a longer text. Ctrl-C stops an "
+    "answer.\n";
 
 class Conversation {
  public:
@@ -66,7 +74,9 @@ class Conversation {
   Status run() {
     InterruptFlag interrupt;
     interrupt_ = &interrupt;
-    fmt::print(stderr, "{}. /help lists the commands, Ctrl-D leaves.\n\n", talk_.chats() ? "Write something" : "This model continues text; it was not trained to chat. Write a beginning");
+    fmt::print(
+        stderr, "{}. /help lists the commands, Ctrl-D leaves.\n\n",
+        talk_.chats() ? "Write something" : "This model continues text; it was not trained to chat. Write a beginning");
     while (auto input = read_input()) {
       if (input->empty()) continue;
       if ((*input)[0] == '/' && input->find('\n') == std::string::npos) {
@@ -130,50 +140,67 @@ class Conversation {
   void respond() {
     interrupt_->clear();
     bool written = false;
-    auto answer = talk_.answer(messages_, o_.sampling, o_.generate,
-                               [&](std::string_view piece) {
-                                 written = true;
-                                 std::fwrite(piece.data(), 1, piece.size(), stdout);
-                                 std::fflush(stdout);
-                               },
-                               interrupt_->flag());
+    auto answer = talk_.answer(
+        messages_, o_.sampling, o_.generate,
+        [&](std::string_view piece) {
+          written = true;
+          std::fwrite(piece.data(), 1, piece.size(), stdout);
+          std::fflush(stdout);
+        },
+        interrupt_->flag());
     if (written) fmt::print("\n");
     std::fflush(stdout);
     if (!answer) {
       messages_.erase(messages_.size() - 1);
-      fmt::print(stderr, "{}\n", answer.error().code == "forward.cancelled" ? "(stopped while reading)" : answer.error().to_string());
+      fmt::print(stderr, "{}\n",
+                 answer.error().code == "forward.cancelled" ? "(stopped while reading)" : answer.error().to_string());
       return;
     }
     messages_.push_back({{"role", "assistant"}, {"content", answer->generated.text}});
     const auto& gen = answer->generated;
-    fmt::print(stderr, "({} tokens, {:.1f} tokens/s; read {} at {:.0f}/s{}{})\n\n", gen.ids.size(), gen.decode_tokens_per_s(),
-               answer->prefill.n_prompt - answer->prefill.n_cached, answer->prefill.tokens_per_s(), answer->stopped_by.empty() ? "" : "; ", answer->stopped_by);
+    fmt::print(stderr, "({} tokens, {:.1f} tokens/s; read {} at {:.0f}/s{}{})\n\n", gen.ids.size(),
+               gen.decode_tokens_per_s(), answer->prefill.n_prompt - answer->prefill.n_cached,
+               answer->prefill.tokens_per_s(), answer->stopped_by.empty() ? "" : "; ", answer->stopped_by);
   }
 
   // False = leave.
   bool command(const std::string& line) {
     const size_t space = line.find(' ');
     const std::string name = line.substr(1, space == std::string::npos ? std::string::npos : space - 1);
-    const std::string rest = space == std::string::npos ? "" : line.substr(line.find_first_not_of(' ', space) == std::string::npos ? line.size() : line.find_first_not_of(' ', space));
+    const std::string rest =
+        space == std::string::npos
+            ? ""
+            : line.substr(line.find_first_not_of(' ', space) == std::string::npos ? line.size()
+                                                                                  : line.find_first_not_of(' ', space));
     if (name == "exit" || name == "quit" || name == "bye") return false;
-    if (name == "help" || name == "?") fmt::print(stderr, "{}", kHelp);
-    else if (name == "clear" || name == "new") clear();
+    if (name == "help" || name == "?")
+      fmt::print(stderr, "{}", kHelp);
+    else if (name == "clear" || name == "new")
+      clear();
     else if (name == "system") {
       o_.system = rest;
       clear();
       fmt::print(stderr, "{}\n", rest.empty() ? "(no system message)" : "(the conversation begins anew)");
     } else if (name == "retry") {
       if (!messages_.empty() && messages_.back()["role"] == "assistant") messages_.erase(messages_.size() - 1);
-      if (messages_.empty() || messages_.back()["role"] != "user") fmt::print(stderr, "(there is nothing to answer yet)\n");
-      else respond();
-    } else if (name == "params") params(rest);
-    else if (name == "save") report(save(rest), "saved");
-    else if (name == "load") report(load(rest), "loaded");
-    else fmt::print(stderr, "/{} is not a command; /help lists them\n", name);
+      if (messages_.empty() || messages_.back()["role"] != "user")
+        fmt::print(stderr, "(there is nothing to answer yet)\n");
+      else
+        respond();
+    } else if (name == "params")
+      params(rest);
+    else if (name == "save")
+      report(save(rest), "saved");
+    else if (name == "load")
+      report(load(rest), "loaded");
+    else
+      fmt::print(stderr, "/{} is not a command; /help lists them\n", name);
     return true;
   }
 
-  static void report(const Status& s, const char* done) { fmt::print(stderr, "{}\n", s ? fmt::format("({})", done) : s.error().to_string()); }
+  static void report(const Status& s, const char* done) {
+    fmt::print(stderr, "{}\n", s ? fmt::format("({})", done) : s.error().to_string());
+  }
 
   void params(const std::string& rest) {
     auto& p = o_.sampling.params;
@@ -185,12 +212,18 @@ class Conversation {
       const double v = std::strtod(value.c_str(), &end);
       const engine::SamplingParams before = p;
       const bool number = end && *end == 0 && !value.empty();
-      if (number && (name == "temperature" || name == "temp")) p.temperature = v;
-      else if (number && name == "top_k") p.top_k = static_cast<int32_t>(v);
-      else if (number && name == "top_p") p.top_p = v;
-      else if (number && name == "min_p") p.min_p = v;
-      else if (number && name == "repeat_penalty") p.repeat_penalty = v;
-      else if (number && name == "max_tokens") o_.generate.max_tokens = static_cast<int64_t>(v);
+      if (number && (name == "temperature" || name == "temp"))
+        p.temperature = v;
+      else if (number && name == "top_k")
+        p.top_k = static_cast<int32_t>(v);
+      else if (number && name == "top_p")
+        p.top_p = v;
+      else if (number && name == "min_p")
+        p.min_p = v;
+      else if (number && name == "repeat_penalty")
+        p.repeat_penalty = v;
+      else if (number && name == "max_tokens")
+        o_.generate.max_tokens = static_cast<int64_t>(v);
       else {
         fmt::print(stderr, "'{}' is not a parameter with a number; /help lists them\n", rest);
         return;
@@ -201,8 +234,8 @@ class Conversation {
         return;
       }
     }
-    fmt::print(stderr, "  temperature {}  top_k {}  top_p {}  min_p {}  repeat_penalty {}  max_tokens {}\n", p.temperature, p.top_k, p.top_p, p.min_p,
-               p.repeat_penalty, o_.generate.max_tokens);
+    fmt::print(stderr, "  temperature {}  top_k {}  top_p {}  min_p {}  repeat_penalty {}  max_tokens {}\n",
+               p.temperature, p.top_k, p.top_p, p.min_p, p.repeat_penalty, o_.generate.max_tokens);
   }
 
   Status save(const std::string& path) {
@@ -217,12 +250,20 @@ class Conversation {
     const Json in = Json::parse(content, nullptr, false);
     const Json* list = in.is_array() ? &in : in.is_object() && in.contains("messages") ? &in["messages"] : nullptr;
     if (!list || !list->is_array() || !std::all_of(list->begin(), list->end(), [](const Json& m) {
-          return m.is_object() && m.contains("role") && m["role"].is_string() && m.contains("content") && m["content"].is_string();
+          return m.is_object() && m.contains("role") && m["role"].is_string() && m.contains("content") &&
+                 m["content"].is_string();
         }))
-      return fail("chat.bad_file", fmt::format("{} is not a saved conversation: wanted a list of messages with role and content", path));
+      return fail("chat.bad_file",
+                  fmt::format("{} is not a saved conversation: wanted a list of messages with role and content", path));
     messages_ = *list;
-    o_.system = !messages_.empty() && messages_[0]["role"] == "system" ? messages_[0]["content"].get<std::string>() : "";
-    for (const auto& m : messages_) fmt::print("{} {}\n\n", m["role"] == "user" ? ">" : m["role"] == "system" ? "#" : "", m["content"].get<std::string>());
+    o_.system =
+        !messages_.empty() && messages_[0]["role"] == "system" ? messages_[0]["content"].get<std::string>() : "";
+    for (const auto& m : messages_)
+      fmt::print("{} {}\n\n",
+                 m["role"] == "user"     ? ">"
+                 : m["role"] == "system" ? "#"
+                                         : "",
+                 m["content"].get<std::string>());
     return {};
   }
 

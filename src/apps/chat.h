@@ -31,9 +31,11 @@ class Talk {
     engine::GenerateReport generated;
     std::string stopped_by;  // "" or the reason an answer ended early, for people
   };
-  // Reads what is new in the conversation, with a progress bar, then writes the answer. `show` gets its text as it comes.
-  Result<Answer> answer(const nlohmann::ordered_json& messages, const SamplingOptions& sampling, const engine::GenerateOptions& options,
-                        const std::function<void(std::string_view)>& show, const std::atomic<bool>* cancel);
+  // Reads what is new in the conversation, with a progress bar, then writes the answer. `show` gets its text as it
+  // comes.
+  Result<Answer> answer(const nlohmann::ordered_json& messages, const SamplingOptions& sampling,
+                        const engine::GenerateOptions& options, const std::function<void(std::string_view)>& show,
+                        const std::atomic<bool>* cancel);
 
  private:
   Talk(const Globals& g, engine::LoadedModel model) : globals_(g), session_(std::move(model)) {}

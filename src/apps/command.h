@@ -1,8 +1,8 @@
-// The subcommands of `watra`. Each lives in a file of its own and registers itself with add_NAME(); when it is the one the
-// person typed, it puts its work into `chosen`, which main() runs. Commands return errors; main() shows them.
+// The subcommands of `watra`. Each lives in a file of its own and registers itself with add_NAME(); when it is the one
+// the person typed, it puts its work into `chosen`, which main() runs. Commands return errors; main() shows them.
 //
-// Standard output carries answers alone: text for people, or with --json exactly one object (print_json). Everything else goes
-// to standard error.
+// Standard output carries answers alone: text for people, or with --json exactly one object (print_json). Everything
+// else goes to standard error.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,15 +19,15 @@ namespace watra::apps {
 
 // Options that mean the same everywhere (CONTRACTS.md).
 struct Globals {
-  int threads = 0;                   // 0 = one per physical core
-  int64_t ctx = 0;                   // 0 = min(model, 4096)
-  std::string ram, vram;             // sizes; empty = no limit
+  int threads = 0;        // 0 = one per physical core
+  int64_t ctx = 0;        // 0 = min(model, 4096)
+  std::string ram, vram;  // sizes; empty = no limit
   std::vector<std::string> disks;
   std::string kv_type = "f16";
-  std::string isa;                   // empty = the best this machine has
+  std::string isa;  // empty = the best this machine has
   std::optional<int64_t> seed;
   std::string hardware;
-  std::string home;                  // empty = $WATRA_HOME or the default
+  std::string home;  // empty = $WATRA_HOME or the default
   bool json = false;
   int verbosity = 0;
 };

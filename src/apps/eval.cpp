@@ -23,7 +23,8 @@ Result<engine::LoadedModel> load_for_eval(const Globals& g, const std::string& m
 
 workshop::PerplexityOptions eval_options(const EvalOptions& o, int64_t n_ctx, ProgressBar& bar, const char* what) {
   return {.n_ctx = n_ctx, .max_chunks = o.chunks, .progress = [&bar, what](int64_t done, int64_t total, double so_far) {
-            bar.update(fmt::format("{} {:.4f}", what, so_far), static_cast<uint64_t>(done), static_cast<uint64_t>(total));
+            bar.update(fmt::format("{} {:.4f}", what, so_far), static_cast<uint64_t>(done),
+                       static_cast<uint64_t>(total));
           }};
 }
 
@@ -35,10 +36,14 @@ Status run_perplexity(const Globals& g, const EvalOptions& o) {
   WATRA_ASSIGN(const auto r, workshop::perplexity(model, text, eval_options(o, n_ctx, bar, "perplexity")));
   bar.clear();
   if (g.json)
-    print_json({{"perplexity", r.perplexity}, {"stderr", r.stderr_}, {"n_chunks", r.n_chunks}, {"n_tokens", r.n_tokens}, {"tokens_per_s", r.tokens_per_s}});
+    print_json({{"perplexity", r.perplexity},
+                {"stderr", r.stderr_},
+                {"n_chunks", r.n_chunks},
+                {"n_tokens", r.n_tokens},
+                {"tokens_per_s", r.tokens_per_s}});
   else
-    fmt::print("perplexity {:.4f} +/- {:.4f}  ({} windows of {}, {} tokens scored, {:.1f} tokens/s)\n", r.perplexity, r.stderr_, r.n_chunks, n_ctx,
-               r.n_tokens, r.tokens_per_s);
+    fmt::print("perplexity {:.4f} +/- {:.4f}  ({} windows of {}, {} tokens scored, {:.1f} tokens/s)\n", r.perplexity,
+               r.stderr_, r.n_chunks, n_ctx, r.n_tokens, r.tokens_per_s);
   return {};
 }
 
@@ -51,11 +56,21 @@ Status run_kld(const Globals& g, const EvalOptions& o) {
   WATRA_ASSIGN(const auto r, workshop::divergence(model, reference, text, eval_options(o, n_ctx, bar, "loss")));
   bar.clear();
   if (g.json)
-    print_json({{"mean_kld", r.mean_kld}, {"stderr", r.stderr_}, {"median_kld", r.median_kld}, {"p99_kld", r.p99_kld}, {"max_kld", r.max_kld},
-                {"same_top", r.same_top}, {"perplexity", r.perplexity}, {"reference_perplexity", r.reference_perplexity}, {"n_tokens", r.n_tokens}});
+    print_json({{"mean_kld", r.mean_kld},
+                {"stderr", r.stderr_},
+                {"median_kld", r.median_kld},
+                {"p99_kld", r.p99_kld},
+                {"max_kld", r.max_kld},
+                {"same_top", r.same_top},
+                {"perplexity", r.perplexity},
+                {"reference_perplexity", r.reference_perplexity},
+                {"n_tokens", r.n_tokens}});
   else
-    fmt::print("mean KLD {:.6f} +/- {:.6f}, median {:.6f}, 99 % {:.6f}, largest {:.6f}\nsame first token {:.2f} %, perplexity {:.4f} (reference {:.4f}), {} tokens\n",
-               r.mean_kld, r.stderr_, r.median_kld, r.p99_kld, r.max_kld, 100 * r.same_top, r.perplexity, r.reference_perplexity, r.n_tokens);
+    fmt::print(
+        "mean KLD {:.6f} +/- {:.6f}, median {:.6f}, 99 % {:.6f}, largest {:.6f}\nsame first token {:.2f} %, perplexity "
+        "{:.4f} (reference {:.4f}), {} tokens\n",
+        r.mean_kld, r.stderr_, r.median_kld, r.p99_kld, r.max_kld, 100 * r.same_top, r.perplexity,
+        r.reference_perplexity, r.n_tokens);
   return {};
 }
 

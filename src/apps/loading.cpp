@@ -22,7 +22,8 @@ Result<std::string> resolve_model(const Globals& g, const std::string& model) {
 #endif
 }
 
-Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default, int64_t max_logit_rows, int64_t max_rows) {
+Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
+                                     int64_t max_logit_rows, int64_t max_rows) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
@@ -39,18 +40,21 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   auto loaded = engine::load_model(path, o);
   bar.clear();
   if (loaded)
-    log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model, format_bytes(loaded->weights->report().bytes),
-              loaded->weights->report().seconds, loaded->weights->report().gb_s(), loaded->forward->kernels().isa, loaded->team->size(),
+    log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model,
+              format_bytes(loaded->weights->report().bytes), loaded->weights->report().seconds,
+              loaded->weights->report().gb_s(), loaded->forward->kernels().isa, loaded->team->size(),
               loaded->forward->options().n_ctx);
   return loaded;
 }
 
-Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model, checkpoint::Checkpoint* file) {
+Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,
+                                                        checkpoint::Checkpoint* file) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   WATRA_ASSIGN(auto opened, checkpoint::Checkpoint::open(path));
   WATRA_ASSIGN(auto spec, model::load_vocab(opened));
   if (spec.kind == text::VocabKind::none)
-    return fail("model.no_vocabulary", fmt::format("{} has no vocabulary", path), "use a complete model file, or a vocabulary-only one");
+    return fail("model.no_vocabulary", fmt::format("{} has no vocabulary", path),
+                "use a complete model file, or a vocabulary-only one");
   auto tokenizer = text::Tokenizer::create(std::move(spec));
   if (file) *file = std::move(opened);
   return tokenizer;

@@ -1,4 +1,5 @@
-// What the subcommands that run a model share: from the options of the command line to a loaded model, with a progress bar.
+// What the subcommands that run a model share: from the options of the command line to a loaded model, with a progress
+// bar.
 #pragma once
 
 #include "apps/command.h"
@@ -7,10 +8,11 @@
 namespace watra::apps {
 
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)).
-Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0, int64_t max_logit_rows = 16,
-                                     int64_t max_rows = 512);
+Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
+                                     int64_t max_logit_rows = 16, int64_t max_rows = 512);
 
 // Opens MODEL's vocabulary alone: works on vocabulary-only files too.
-Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model, checkpoint::Checkpoint* file = nullptr);
+Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,
+                                                        checkpoint::Checkpoint* file = nullptr);
 
 }  // namespace watra::apps

@@ -32,8 +32,10 @@ int run_main(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("watra {} ({})", kVersion, kCommit));
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--threads", g.threads, "Threads that compute (default: one per physical core)")->check(CLI::Range(1, 1024));
-  app.add_option("--ctx", g.ctx, "Tokens of context (default: the model's, at most 4096)")->check(CLI::Range(1, 1 << 30));
+  app.add_option("--threads", g.threads, "Threads that compute (default: one per physical core)")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--ctx", g.ctx, "Tokens of context (default: the model's, at most 4096)")
+      ->check(CLI::Range(1, 1 << 30));
   app.add_option("--ram", g.ram, "Hard limit on memory, e.g. 48GiB");
   app.add_option("--vram", g.vram, "Hard limit on GPU memory, e.g. 22GiB");
   app.add_option("--disk", g.disks, "Folder whose disk may hold weights (repeatable)");
@@ -87,7 +89,10 @@ int main(int argc, char** argv) {
   try {
     return watra::apps::run_main(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs("error memory.exhausted: the machine has no memory left\n  try     a smaller model, a smaller --ctx, or --ram\n", stderr);
+    std::fputs(
+        "error memory.exhausted: the machine has no memory left\n  try     a smaller model, a smaller --ctx, or "
+        "--ram\n",
+        stderr);
   } catch (const std::exception& e) {  // a bug of ours: modules return errors instead of throwing
     std::fprintf(stderr, "error internal: %s\n  try     report this with the command you typed\n", e.what());
   }

@@ -6,8 +6,8 @@
 #include "apps/chat.h"
 #include "apps/loading.h"
 #include "base/file.h"
-#include "base/terminal.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 
 namespace watra::apps {
 namespace {
@@ -32,7 +32,9 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);
   };
-  WATRA_ASSIGN(const auto a, talk.answer(messages, o.sampling, {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show, interrupt.flag()));
+  WATRA_ASSIGN(const auto a, talk.answer(messages, o.sampling,
+                                         {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show,
+                                         interrupt.flag()));
   const auto& gen = a.generated;
   if (g.json) {
     print_json({{"text", gen.text},
@@ -51,14 +53,17 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
   std::fflush(stdout);
   if (stderr_is_terminal() || g.verbosity > 0)
-    fmt::print(stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n", gen.ids.size(), gen.decode_tokens_per_s(),
-               a.prefill.n_prompt, a.prefill.tokens_per_s(), a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ", a.stopped_by);
+    fmt::print(stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n",
+               gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt, a.prefill.tokens_per_s(),
+               a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ", a.stopped_by);
   return {};
 }
 
 Status run(const Globals& g, const RunOptions& o) {
   if (o.draft != "none" && o.draft != "auto")
-    return fail("speculation.unavailable", fmt::format("--draft {} is not possible yet: this version decodes without drafts", o.draft), "--draft auto (takes the best there is)");
+    return fail("speculation.unavailable",
+                fmt::format("--draft {} is not possible yet: this version decodes without drafts", o.draft),
+                "--draft auto (takes the best there is)");
   std::string prompt = o.prompt;
   if (!o.prompt_file.empty()) {
     WATRA_ASSIGN(prompt, read_text_file(o.prompt_file));
@@ -71,7 +76,9 @@ Status run(const Globals& g, const RunOptions& o) {
   WATRA_ASSIGN(auto model, load_for(g, o.model));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
   if (one_shot) return run_once(g, o, *talk, prompt);
-  return converse(*talk, {.system = o.system, .sampling = o.sampling, .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}});
+  return converse(*talk, {.system = o.system,
+                          .sampling = o.sampling,
+                          .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}});
 }
 
 }  // namespace
@@ -84,10 +91,12 @@ void add_run(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--prompt-file", o->prompt_file, "Read the prompt from a file")->excludes(prompt);
   c->add_option("--system", o->system, "System message");
   c->add_flag("--raw", o->raw, "Continue the text as it is, without the chat template");
-  c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
+  c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")
+      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
   c->add_option("--stop", o->stop, "End the answer before this text (repeatable)");
   c->add_option("--draft", o->draft, "Speculation: none, auto, ngram, self or a draft MODEL")->capture_default_str();
-  c->add_option("--draft-shape", o->draft_shape, "chain, tree or auto")->check(CLI::IsMember({"chain", "tree", "auto"}));
+  c->add_option("--draft-shape", o->draft_shape, "chain, tree or auto")
+      ->check(CLI::IsMember({"chain", "tree", "auto"}));
   c->add_option("--draft-max", o->draft_max, "Tokens drafted at most")->check(CLI::Range(1, 1024));
   add_sampling_options(*c, o->sampling);
   c->callback([&g, &chosen, o, prompt] {

@@ -23,6 +23,7 @@ struct SamplingOptions {
 void add_sampling_options(CLI::App& command, SamplingOptions& o);
 
 // Errors: "engine.bad_parameter", "usage.logit_bias".
-Result<engine::SamplingParams> sampling_params(const Globals& g, const SamplingOptions& o, const text::Tokenizer& tokenizer);
+Result<engine::SamplingParams> sampling_params(const Globals& g, const SamplingOptions& o,
+                                               const text::Tokenizer& tokenizer);
 
 }  // namespace watra::apps

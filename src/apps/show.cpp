@@ -35,9 +35,12 @@ Json to_json(const MetaValue& v) {
   return std::visit(
       [](const auto& x) -> Json {
         using T = std::decay_t<decltype(x)>;
-        if constexpr (std::is_same_v<T, std::shared_ptr<const MetaArray>>) return to_json(*x);
-        else if constexpr (std::is_same_v<T, double>) return number(x);
-        else return Json(x);
+        if constexpr (std::is_same_v<T, std::shared_ptr<const MetaArray>>)
+          return to_json(*x);
+        else if constexpr (std::is_same_v<T, double>)
+          return number(x);
+        else
+          return Json(x);
       },
       v.value);
 }
@@ -71,8 +74,15 @@ Json hparams_json(const model::HParams& hp) {
 
 Json tokenizer_json(const text::VocabSpec& v) {
   static const char* kinds[] = {"bpe", "spm", "unigram", "wordpiece", "none"};
-  return {{"kind", kinds[static_cast<int>(v.kind)]}, {"pre", v.pre}, {"n_vocab", v.pieces.size()}, {"bos", v.bos}, {"eos", v.eos},
-          {"end_of_generation", v.end_of_generation}, {"add_bos", v.add_bos}, {"add_eos", v.add_eos}, {"add_space_prefix", v.add_space_prefix}};
+  return {{"kind", kinds[static_cast<int>(v.kind)]},
+          {"pre", v.pre},
+          {"n_vocab", v.pieces.size()},
+          {"bos", v.bos},
+          {"eos", v.eos},
+          {"end_of_generation", v.end_of_generation},
+          {"add_bos", v.add_bos},
+          {"add_eos", v.add_eos},
+          {"add_space_prefix", v.add_space_prefix}};
 }
 
 Status show(const Globals& g, const std::string& name) {
@@ -85,7 +95,11 @@ Status show(const Globals& g, const std::string& name) {
   for (const auto& t : file.tensors()) {
     Json shape = Json::array();  // as GGUF counts: contiguous dimension first
     for (int i = t.shape.rank(); i-- > 0;) shape.push_back(t.shape[i]);
-    tensors.push_back({{"name", t.name}, {"dtype", tensor::dtype_name(t.dtype)}, {"shape", shape}, {"offset", t.offset_bytes}, {"bytes", t.size_bytes}});
+    tensors.push_back({{"name", t.name},
+                       {"dtype", tensor::dtype_name(t.dtype)},
+                       {"shape", shape},
+                       {"offset", t.offset_bytes},
+                       {"bytes", t.size_bytes}});
     if (file.paths().size() > 1) tensors.back()["file"] = t.file_index;
     weight_bytes += t.size_bytes;
   }
@@ -97,7 +111,10 @@ Status show(const Globals& g, const std::string& name) {
   if (hp)
     for (int64_t n = 4096;; n *= 2) {
       n = std::min(n, hp->n_ctx_train);
-      memory.push_back({{"n_ctx", n}, {"bytes", weight_bytes + static_cast<uint64_t>(hp->kv_bytes_per_position(kernels::KvType::f16, kernels::KvType::f16) * n)}});
+      memory.push_back(
+          {{"n_ctx", n},
+           {"bytes", weight_bytes + static_cast<uint64_t>(
+                                        hp->kv_bytes_per_position(kernels::KvType::f16, kernels::KvType::f16) * n)}});
       if (n >= hp->n_ctx_train || n >= 131072) break;
     }
   const auto vocab = model::load_vocab(file);
@@ -118,21 +135,26 @@ Status show(const Globals& g, const std::string& name) {
                 {"tokenizer", vocab ? tokenizer_json(*vocab) : Json(nullptr)},
                 {"chat_template", chat_template ? Json(*chat_template) : Json(nullptr)},
                 {"memory", std::move(memory)}};
-    if (!hp) out["cannot_run"] = {{"code", hp.error().code}, {"message", hp.error().message}, {"hint", hp.error().hint}};
+    if (!hp)
+      out["cannot_run"] = {{"code", hp.error().code}, {"message", hp.error().message}, {"hint", hp.error().hint}};
     print_json(out);
     return {};
   }
-  fmt::print("{}  ({})\n", meta.get_string("general.name").value_or(fs::path(path).stem().string()), meta.get_string("general.architecture").value_or("?"));
+  fmt::print("{}  ({})\n", meta.get_string("general.name").value_or(fs::path(path).stem().string()),
+             meta.get_string("general.architecture").value_or("?"));
   fmt::print("  file        {}, {} tensors{}\n", format_bytes(file.file_bytes()), file.tensors().size(),
              file.paths().size() > 1 ? fmt::format(", {} parts", file.paths().size()) : "");
   fmt::print("  parameters  {:.3f} billion, {:.2f} bits each\n", static_cast<double>(n_params) / 1e9, bpw);
   if (hp) {
     for (const auto& [key, value] : hparams_json(*hp).items()) fmt::print("  {:<16} {}\n", key, value.dump());
-    for (const auto& m : memory) fmt::print("  memory at n_ctx {:<7} {}\n", m["n_ctx"].get<int64_t>(), format_bytes(m["bytes"].get<uint64_t>()));
+    for (const auto& m : memory)
+      fmt::print("  memory at n_ctx {:<7} {}\n", m["n_ctx"].get<int64_t>(), format_bytes(m["bytes"].get<uint64_t>()));
   } else {
     fmt::print("  cannot be run: {}\n", hp.error().message);
   }
-  if (vocab) fmt::print("  vocabulary  {} pieces{}{}\n", vocab->pieces.size(), vocab->pre.empty() ? "" : ", split as ", vocab->pre);
+  if (vocab)
+    fmt::print("  vocabulary  {} pieces{}{}\n", vocab->pieces.size(), vocab->pre.empty() ? "" : ", split as ",
+               vocab->pre);
   fmt::print("  template    {}\n", chat_template ? "yes" : "none: the model continues text, it does not chat");
   return {};
 }

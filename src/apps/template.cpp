@@ -21,7 +21,8 @@ Result<Json> read_json(const std::string& path, bool wants_list) {
   WATRA_ASSIGN(const std::string content, read_text_file(path));
   Json value = Json::parse(content, nullptr, false);
   if (value.is_discarded()) return fail("usage.json", fmt::format("{} is not valid JSON", path));
-  if (wants_list && !value.is_array()) return fail("usage.json", fmt::format("{} holds a JSON {}, wanted a list", path, value.type_name()));
+  if (wants_list && !value.is_array())
+    return fail("usage.json", fmt::format("{} holds a JSON {}, wanted a list", path, value.type_name()));
   return value;
 }
 
@@ -32,7 +33,9 @@ Status run_template(const Globals& g, const TemplateOptions& o) {
   if (!o.template_file.empty()) {
     WATRA_ASSIGN(source, read_text_file(o.template_file));
   } else if (source.empty()) {
-    return fail("template.missing", fmt::format("{} has no chat template: it continues text, it does not chat", o.model), "--template FILE, or `watra run --raw`");
+    return fail("template.missing",
+                fmt::format("{} has no chat template: it continues text, it does not chat", o.model),
+                "--template FILE, or `watra run --raw`");
   }
   WATRA_ASSIGN(const auto prompt, text::ChatPrompt::create(source, tokenizer));
   WATRA_ASSIGN(const Json messages, read_json(o.messages_file, true));
@@ -43,11 +46,14 @@ Status run_template(const Globals& g, const TemplateOptions& o) {
   Json variables = Json::object();
   for (const std::string& v : o.variables) {
     const size_t eq = v.find('=');
-    if (eq == std::string::npos || eq == 0) return fail("usage.var", fmt::format("--var {} is not name=value", v), "--var enable_thinking=false");
+    if (eq == std::string::npos || eq == 0)
+      return fail("usage.var", fmt::format("--var {} is not name=value", v), "--var enable_thinking=false");
     Json value = Json::parse(v.substr(eq + 1), nullptr, false);  // true, 3, "x" ...; anything else is a string
     variables[v.substr(0, eq)] = value.is_discarded() ? Json(v.substr(eq + 1)) : std::move(value);
   }
-  WATRA_ASSIGN(const auto rendered, prompt.render({.messages = &messages, .tools = tools.is_null() ? nullptr : &tools, .variables = &variables,
+  WATRA_ASSIGN(const auto rendered, prompt.render({.messages = &messages,
+                                                   .tools = tools.is_null() ? nullptr : &tools,
+                                                   .variables = &variables,
                                                    .add_generation_prompt = !o.no_generation_prompt}));
   if (g.json) {
     Json spans = Json::array();

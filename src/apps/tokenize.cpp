@@ -22,10 +22,12 @@ Status tokenize(const Globals& g, const TokenizeOptions& o) {
     WATRA_ASSIGN(const std::string content, read_text_file(o.texts_file));
     const Json texts = Json::parse(content, nullptr, false);
     if (!texts.is_array() || !std::all_of(texts.begin(), texts.end(), [](const Json& t) { return t.is_string(); }))
-      return fail("usage.texts", fmt::format("{} is not a JSON list of strings", o.texts_file), "[\"first text\", \"second text\"]");
+      return fail("usage.texts", fmt::format("{} is not a JSON list of strings", o.texts_file),
+                  "[\"first text\", \"second text\"]");
     Json ids = Json::array();
     for (const auto& t : texts) ids.push_back(tokenizer->encode(t.get_ref<const std::string&>(), encode));
-    if (g.json) print_json({{"ids", std::move(ids)}});
+    if (g.json)
+      print_json({{"ids", std::move(ids)}});
     else
       for (const auto& row : ids) fmt::print("{}\n", row.dump());
     return {};
@@ -40,7 +42,9 @@ Status tokenize(const Globals& g, const TokenizeOptions& o) {
     for (text::TokenId id : ids) pieces.push_back(tokenizer->token_bytes(id, true));
     print_json({{"ids", ids}, {"pieces", std::move(pieces)}});
   } else {
-    for (text::TokenId id : ids) fmt::print("{:>7}  {}\n", id, Json(tokenizer->token_bytes(id, true)).dump(-1, ' ', false, Json::error_handler_t::replace));
+    for (text::TokenId id : ids)
+      fmt::print("{:>7}  {}\n", id,
+                 Json(tokenizer->token_bytes(id, true)).dump(-1, ' ', false, Json::error_handler_t::replace));
   }
   return {};
 }
@@ -49,10 +53,13 @@ Status detokenize(const Globals& g, const std::string& model, const std::vector<
   WATRA_ASSIGN(const auto tokenizer, load_tokenizer(g, model));
   for (int32_t id : ids)
     if (!tokenizer->is_valid(id))
-      return fail("usage.token_id", fmt::format("{} is not a token id: the vocabulary has 0..{}", id, tokenizer->n_vocab() - 1));
+      return fail("usage.token_id",
+                  fmt::format("{} is not a token id: the vocabulary has 0..{}", id, tokenizer->n_vocab() - 1));
   const std::string text = tokenizer->decode(ids, true);
-  if (g.json) print_json({{"text", text}});
-  else fmt::print("{}\n", text);
+  if (g.json)
+    print_json({{"text", text}});
+  else
+    fmt::print("{}\n", text);
   return {};
 }
 
@@ -68,7 +75,8 @@ void add_tokenize(CLI::App& app, Globals& g, Handler& chosen) {
   t->add_flag("--no-special", o->no_special, "Control tokens written in the text are plain text");
   t->add_flag("--no-bos", o->no_bos, "Add no token in front (or behind)");
   t->callback([&g, &chosen, o, text] {
-    if (text->count() == 0 && o->text_file.empty() && o->texts_file.empty()) throw CLI::RequiredError("TEXT, --text-file or --texts");
+    if (text->count() == 0 && o->text_file.empty() && o->texts_file.empty())
+      throw CLI::RequiredError("TEXT, --text-file or --texts");
     chosen = [&g, o] { return tokenize(g, *o); };
   });
 

@@ -29,6 +29,8 @@ template <std::unsigned_integral T>
 }
 
 template <std::integral T>
-[[nodiscard]] constexpr T ceil_div(T a, T b) { return (a + b - 1) / b; }
+[[nodiscard]] constexpr T ceil_div(T a, T b) {
+  return (a + b - 1) / b;
+}
 
 }  // namespace watra

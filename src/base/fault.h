@@ -26,8 +26,8 @@ class Arm {
   ~Arm();
   Arm(const Arm&) = delete;
   Arm& operator=(const Arm&) = delete;
-  bool fired() const;        // the passage was reached and failed
-  uint64_t passages() const; // passages of matching points so far
+  bool fired() const;         // the passage was reached and failed
+  uint64_t passages() const;  // passages of matching points so far
 };
 
 }  // namespace watra::fault

@@ -19,7 +19,10 @@ tl::unexpected<Error> os_error(std::string_view what, const fs::path& path, int 
   if (err == ENOENT) hint = "check the path; nothing by that name exists there";
   if (err == EACCES || err == EPERM) hint = "the file or its folder does not allow this user to do that";
   if (err == ENOSPC) hint = "free some space on that disk, or use another folder (--home DIR)";
-  const char* code = err == ENOENT ? "file.not_found" : err == EEXIST ? "file.exists" : err == ENOSPC ? "file.disk_full" : "file.io";
+  const char* code = err == ENOENT   ? "file.not_found"
+                     : err == EEXIST ? "file.exists"
+                     : err == ENOSPC ? "file.disk_full"
+                                     : "file.io";
   return fail(code, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(err)), hint);
 }
 
@@ -52,10 +55,18 @@ Result<File> File::open(const fs::path& path, Mode mode) {
   if (fault::hit("file.open")) return os_error("open", path, EIO);
   int flags = O_CLOEXEC;
   switch (mode) {
-    case Mode::read: flags |= O_RDONLY; break;
-    case Mode::create: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-    case Mode::write: flags |= O_RDWR | O_CREAT | O_TRUNC; break;
-    case Mode::read_write: flags |= O_RDWR | O_CREAT; break;
+    case Mode::read:
+      flags |= O_RDONLY;
+      break;
+    case Mode::create:
+      flags |= O_RDWR | O_CREAT | O_EXCL;
+      break;
+    case Mode::write:
+      flags |= O_RDWR | O_CREAT | O_TRUNC;
+      break;
+    case Mode::read_write:
+      flags |= O_RDWR | O_CREAT;
+      break;
   }
   const int fd = ::open(path.c_str(), flags, 0644);
   if (fd < 0) return os_error(mode == Mode::read ? "open" : "create", path, errno);
@@ -89,7 +100,8 @@ Status File::read_at(uint64_t offset, std::span<std::byte> out) const {
     WATRA_ASSIGN(const size_t n, read_some_at(offset + done, out.subspan(done)));
     if (n == 0)
       return fail("file.short_read",
-                  fmt::format("{} ends early: {} bytes wanted at offset {}, {} there", path_.string(), out.size(), offset, done),
+                  fmt::format("{} ends early: {} bytes wanted at offset {}, {} there", path_.string(), out.size(),
+                              offset, done),
                   "the file was cut; copy or download it again");
     done += n;
   }
@@ -138,7 +150,8 @@ Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes) {
     if (n == 0) return text;
     at += static_cast<uint64_t>(n);
     if (at > max_bytes)
-      return fail("file.too_large", fmt::format("{} is larger than the {} bytes allowed for this kind of file", path.string(), max_bytes));
+      return fail("file.too_large", fmt::format("{} is larger than the {} bytes allowed for this kind of file",
+                                                path.string(), max_bytes));
     text.append(buffer, static_cast<size_t>(n));
   }
 }

@@ -1,7 +1,9 @@
-// Files: open, positioned reads and writes, atomic replacement. The only place (with io.h) that talks to the file system.
+// Files: open, positioned reads and writes, atomic replacement. The only place (with io.h) that talks to the file
+// system.
 //
 // File owns a descriptor, moves, does not copy. pread/pwrite on one File may be called from several threads.
-// Every read and write passes a fault point ("file.open", "file.read", "file.write", "file.sync", "file.rename"; see fault.h).
+// Every read and write passes a fault point ("file.open", "file.read", "file.write", "file.sync", "file.rename"; see
+// fault.h).
 #pragma once
 
 #include <cstddef>
@@ -20,10 +22,10 @@ namespace fs = std::filesystem;
 class File {
  public:
   enum class Mode {
-    read,         // must exist
-    create,       // must not exist
-    write,        // created or truncated
-    read_write,   // created if missing, kept if there
+    read,        // must exist
+    create,      // must not exist
+    write,       // created or truncated
+    read_write,  // created if missing, kept if there
   };
 
   static Result<File> open(const fs::path& path, Mode mode);

@@ -53,8 +53,10 @@ void* big_block(uint64_t bytes) {
 
 void release_block(void* p, uint64_t bytes) {
   if (!p) return;
-  if (bytes < kHugePage) std::free(p);
-  else ::munmap(p, (bytes + 4095) / 4096 * 4096);
+  if (bytes < kHugePage)
+    std::free(p);
+  else
+    ::munmap(p, (bytes + 4095) / 4096 * 4096);
 }
 
 }  // namespace
@@ -100,8 +102,9 @@ Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t 
   void* p = bytes == 0 ? nullptr : bytes < kHugePage ? small_block(bytes) : big_block(bytes);
   if (!p && bytes) {
     if (budget) budget->give(tag, bytes);
-    return fail("memory.refused", fmt::format("the system refused {} for {}; {} of {} are free", format_bytes(bytes), tag,
-                                              format_bytes(available_memory_bytes()), format_bytes(total_memory_bytes())),
+    return fail("memory.refused",
+                fmt::format("the system refused {} for {}; {} of {} are free", format_bytes(bytes), tag,
+                            format_bytes(available_memory_bytes()), format_bytes(total_memory_bytes())),
                 "close other programs, or choose a smaller model or --ctx");
   }
   Buffer b;
@@ -117,7 +120,10 @@ Buffer::~Buffer() {
   release_block(data_, bytes_);
 }
 Buffer::Buffer(Buffer&& o) noexcept
-    : data_(std::exchange(o.data_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), budget_(o.budget_), tag_(std::move(o.tag_)) {}
+    : data_(std::exchange(o.data_, nullptr)),
+      bytes_(std::exchange(o.bytes_, 0)),
+      budget_(o.budget_),
+      tag_(std::move(o.tag_)) {}
 Buffer& Buffer::operator=(Buffer&& o) noexcept {
   if (this != &o) {
     this->~Buffer();
@@ -139,12 +145,15 @@ std::string format_bytes(uint64_t bytes) {
   double v = static_cast<double>(bytes);
   int u = 0;
   while (v >= 1024 && u < 6) v /= 1024, ++u;
-  return u == 0 ? fmt::format("{} B", bytes) : v < 99.95 ? fmt::format("{:.1f} {}", v, units[u]) : fmt::format("{:.0f} {}", v, units[u]);
+  return u == 0      ? fmt::format("{} B", bytes)
+         : v < 99.95 ? fmt::format("{:.1f} {}", v, units[u])
+                     : fmt::format("{:.0f} {}", v, units[u]);
 }
 
 Result<uint64_t> parse_bytes(std::string_view text) {
   const auto wrong = [&] {
-    return fail("usage.size", fmt::format("'{}' is not a size", text), "write a number with a unit, like 48GiB, 512MiB or 2GB");
+    return fail("usage.size", fmt::format("'{}' is not a size", text),
+                "write a number with a unit, like 48GiB, 512MiB or 2GB");
   };
   double value = 0;
   auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -153,9 +162,9 @@ Result<uint64_t> parse_bytes(std::string_view text) {
   unit.erase(0, unit.find_first_not_of(' '));
   std::transform(unit.begin(), unit.end(), unit.begin(), [](unsigned char c) { return std::tolower(c); });
   static const std::pair<const char*, double> factors[] = {
-      {"", 1},           {"b", 1},           {"k", 1024.},           {"kib", 1024.},           {"m", 1048576.},
-      {"mib", 1048576.}, {"g", 1073741824.}, {"gib", 1073741824.},   {"t", 1099511627776.},    {"tib", 1099511627776.},
-      {"kb", 1e3},       {"mb", 1e6},        {"gb", 1e9},            {"tb", 1e12}};
+      {"", 1},           {"b", 1},           {"k", 1024.},         {"kib", 1024.},        {"m", 1048576.},
+      {"mib", 1048576.}, {"g", 1073741824.}, {"gib", 1073741824.}, {"t", 1099511627776.}, {"tib", 1099511627776.},
+      {"kb", 1e3},       {"mb", 1e6},        {"gb", 1e9},          {"tb", 1e12}};
   for (const auto& [name, factor] : factors)
     if (unit == name && value * factor < 1.8e19) return static_cast<uint64_t>(value * factor);
   return wrong();

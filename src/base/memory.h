@@ -56,7 +56,9 @@ class Buffer {
   uint64_t size_bytes() const { return bytes_; }
   std::span<std::byte> span() const { return {data_, bytes_}; }
   template <class T>
-  T* as() const { return reinterpret_cast<T*>(data_); }
+  T* as() const {
+    return reinterpret_cast<T*>(data_);
+  }
 
  private:
   std::byte* data_ = nullptr;

@@ -28,7 +28,8 @@ TEST(MemoryBudget, CountsByTagAndKeepsTheLimit) {
 }
 
 TEST(Buffer, IsAlignedAndZero) {
-  for (const uint64_t bytes : {uint64_t{1}, uint64_t{100}, (uint64_t{2} << 20) - 1, (uint64_t{2} << 20) + 5, uint64_t{9} << 20}) {
+  for (const uint64_t bytes :
+       {uint64_t{1}, uint64_t{100}, (uint64_t{2} << 20) - 1, (uint64_t{2} << 20) + 5, uint64_t{9} << 20}) {
     auto b = Buffer::allocate(nullptr, "test", bytes);
     ASSERT_TRUE(b);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(b->data()) % (bytes >= (2u << 20) ? (2u << 20) : 64u), 0u);

@@ -46,7 +46,7 @@ using Status = Result<void>;
 
 // WATRA_ASSIGN(decl, expr): declares `decl` from a Result's value or returns its error.
 #define WATRA_ASSIGN(decl, expr) WATRA_ASSIGN_(WATRA_CONCAT(watra_result_, __LINE__), decl, expr)
-#define WATRA_ASSIGN_(tmp, decl, expr)                        \
-  auto tmp = (expr);                                          \
-  if (!tmp) return ::watra::fail(std::move(tmp).error());     \
+#define WATRA_ASSIGN_(tmp, decl, expr)                    \
+  auto tmp = (expr);                                      \
+  if (!tmp) return ::watra::fail(std::move(tmp).error()); \
   decl = std::move(*tmp)

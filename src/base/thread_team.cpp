@@ -10,8 +10,8 @@
 namespace watra {
 namespace {
 
-// How often a waiter looks before it sleeps: about 20 us on current cores, longer than the gap between two ops of a pass,
-// shorter than a scheduler's time slice, so that an oversubscribed machine is not slowed down by spinning.
+// How often a waiter looks before it sleeps: about 20 us on current cores, longer than the gap between two ops of a
+// pass, shorter than a scheduler's time slice, so that an oversubscribed machine is not slowed down by spinning.
 constexpr int kSpins = 4000;
 
 inline void pause_cpu() {
@@ -63,7 +63,8 @@ void ThreadTeam::run_raw(void (*call)(void*, int), void* context) {
     generation_.notify_all();
   }
   call(context, 0);
-  for (int left; n_threads_ > 1 && (left = running_.load(std::memory_order_acquire)) != 0;) wait_while_equal(running_, left);
+  for (int left; n_threads_ > 1 && (left = running_.load(std::memory_order_acquire)) != 0;)
+    wait_while_equal(running_, left);
 }
 
 void ThreadTeam::barrier() {

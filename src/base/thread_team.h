@@ -1,9 +1,9 @@
 // ThreadTeam: a fixed set of persistent threads that run one function together.
 //
 // run(fn) calls fn(rank) once on every member (rank 0 is the calling thread) and returns when all have returned.
-// Inside fn, barrier(rank) waits for all members. Waiting spins for a short while, then sleeps, so that a team costs nothing
-// between answers and microseconds between the ops of a pass. Work is shared out through a WorkQueue: members claim chunks,
-// so that fast and slow cores finish together.
+// Inside fn, barrier(rank) waits for all members. Waiting spins for a short while, then sleeps, so that a team costs
+// nothing between answers and microseconds between the ops of a pass. Work is shared out through a WorkQueue: members
+// claim chunks, so that fast and slow cores finish together.
 //
 // One run at a time (calls from several threads are serialized by the caller). fn must not throw.
 #pragma once

@@ -65,7 +65,8 @@ TEST(ThreadTeam, SleepsBetweenRuns) {
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   const std::clock_t before = std::clock();
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.1) << "a waiting team must not burn the processor";
+  EXPECT_LT(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC, 0.1)
+      << "a waiting team must not burn the processor";
 }
 
 }  // namespace

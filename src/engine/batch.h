@@ -1,7 +1,7 @@
 // Batch: the rows of one pass.
 //
-// A row is one new token (or one embedding row) of one sequence. Rows of a sequence follow each other as a chain unless `parent`
-// says otherwise: a draft tree's row names the row it continues. Several sequences may share a pass.
+// A row is one new token (or one embedding row) of one sequence. Rows of a sequence follow each other as a chain unless
+// `parent` says otherwise: a draft tree's row names the row it continues. Several sequences may share a pass.
 #pragma once
 
 #include <array>
@@ -15,13 +15,15 @@ namespace watra::engine {
 using text::TokenId;
 using SequenceId = int32_t;
 
-inline constexpr int32_t kChain = -1;     // continues the sequence's previous row in this batch, or its last cached position
-inline constexpr int32_t kFromCache = -2; // continues the last cached position (a further root of a draft tree)
+inline constexpr int32_t kChain =
+    -1;  // continues the sequence's previous row in this batch, or its last cached position
+inline constexpr int32_t kFromCache = -2;  // continues the last cached position (a further root of a draft tree)
 
 struct Row {
   TokenId token = text::kNoToken;
-  const float* embedding = nullptr;             // [d_model], used instead of the token when set; not scaled
-  std::array<int32_t, 3> position{-1, -1, -1};  // for RoPE; -1 = the index in the sequence. Components 1, 2: image positions
+  const float* embedding = nullptr;  // [d_model], used instead of the token when set; not scaled
+  std::array<int32_t, 3> position{-1, -1,
+                                  -1};  // for RoPE; -1 = the index in the sequence. Components 1, 2: image positions
   SequenceId sequence = 0;
   int32_t parent = kChain;
   bool wants_logits = false;

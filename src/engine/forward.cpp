@@ -106,8 +106,10 @@ struct Forward::Impl {
 Forward::Forward(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Forward::~Forward() = default;
 
-Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Model> model, std::shared_ptr<const Residency> weights,
-                                                 std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels, const ForwardOptions& options) {
+Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Model> model,
+                                                 std::shared_ptr<const Residency> weights,
+                                                 std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels,
+                                                 const ForwardOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->model = std::move(model);
   impl->weights = std::move(weights);
@@ -116,7 +118,8 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options = options;
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
-  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type, options.n_ctx, options.budget));
+  WATRA_ASSIGN(impl->kv,
+               KvCache::create(impl->model->hparams(), options.k_type, options.v_type, options.n_ctx, options.budget));
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
@@ -130,13 +133,15 @@ Status Forward::Impl::allocate() {
     kv_width = std::max<int64_t>(kv_width, int64_t{l.n_kv_heads} * l.d_head);
     max_cols = std::max({max_cols, l.d_ff, int64_t{l.n_heads} * l.d_head});
   }
-  const int64_t widths[model::kActs] = {hp.d_model, hp.d_model, hp.max_heads_width(), kv_width, kv_width, hp.max_heads_width(), hp.max_d_ff(), hp.max_d_ff(), hp.n_vocab};
+  const int64_t widths[model::kActs] = {hp.d_model,           hp.d_model,    hp.max_heads_width(), kv_width,  kv_width,
+                                        hp.max_heads_width(), hp.max_d_ff(), hp.max_d_ff(),        hp.n_vocab};
   int64_t floats = 0;
   for (int a = 0; a < model::kActs; ++a) {
     act_stride[a] = round_up(widths[a], 16);
     floats += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
   }
-  WATRA_ASSIGN(activations, Buffer::allocate(options.budget, "activations", static_cast<uint64_t>(floats) * sizeof(float)));
+  WATRA_ASSIGN(activations,
+               Buffer::allocate(options.budget, "activations", static_cast<uint64_t>(floats) * sizeof(float)));
   float* at = activations.as<float>();
   for (int a = 0; a < model::kActs; ++a) {
     act[a] = at;
@@ -146,27 +151,34 @@ Status Forward::Impl::allocate() {
   for (const auto* steps_of : {&steps.layers, &steps.final_norm, &steps.logits})
     for (const Step& s : *steps_of) {
       for (const RowOp& op : s.program)
-        if (op.kind == RowOp::Kind::convert) converted_stride = std::max(converted_stride, round_up(k->act_row_bytes(op.format, op.width), 64));
+        if (op.kind == RowOp::Kind::convert)
+          converted_stride = std::max(converted_stride, round_up(k->act_row_bytes(op.format, op.width), 64));
       for (const Linear& l : s.linears)
         if (!k->supports(l.weight->matrix.dtype))
-          return fail("kernels.unsupported_dtype", fmt::format("the {} kernels cannot multiply {} matrices", k->isa, tensor::dtype_name(l.weight->matrix.dtype)),
+          return fail("kernels.unsupported_dtype",
+                      fmt::format("the {} kernels cannot multiply {} matrices", k->isa,
+                                  tensor::dtype_name(l.weight->matrix.dtype)),
                       "use a file in another quantization, or another --isa");
     }
-  WATRA_ASSIGN(converted, Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
+  WATRA_ASSIGN(converted,
+               Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
   scratch_stride = round_up(k->matmul_scratch_bytes(max_cols), 64);
-  WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch", static_cast<uint64_t>(scratch_stride) * team->size()));
+  WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
+                                         static_cast<uint64_t>(scratch_stride) * team->size()));
 
   int64_t partial_bytes = 0;
   const int64_t n_chunks = ceil_div<int64_t>(options.n_ctx, kernels::kAttentionChunk);
   for (const auto& l : hp.layers) {
-    const int64_t one = kernels::attention_partial_floats(1, l.n_heads, l.d_head, n_chunks) * static_cast<int64_t>(sizeof(float));
+    const int64_t one =
+        kernels::attention_partial_floats(1, l.n_heads, l.d_head, n_chunks) * static_cast<int64_t>(sizeof(float));
     partial_bytes = std::max(partial_bytes, std::max(one, std::min(one * m, kPartialBytes)));
   }
   WATRA_ASSIGN(partial, Buffer::allocate(options.budget, "attention partials", static_cast<uint64_t>(partial_bytes)));
 
   int64_t rotation_floats = 0;
   for (const auto& rope : hp.ropes) rotation_floats += m * rope.n_rot;
-  WATRA_ASSIGN(rotations, Buffer::allocate(options.budget, "rotations", static_cast<uint64_t>(rotation_floats) * sizeof(float)));
+  WATRA_ASSIGN(rotations,
+               Buffer::allocate(options.budget, "rotations", static_cast<uint64_t>(rotation_floats) * sizeof(float)));
   at = rotations.as<float>();
   for (const auto& rope : hp.ropes) {
     rope_tables.push_back(rope.table(options.n_ctx));
@@ -198,13 +210,16 @@ Status Forward::Impl::prepare(const Batch& b) {
     const Row& r = b.rows[static_cast<size_t>(i)];
     if (!kv.has(r.sequence)) return bad(fmt::format("row {} names sequence {}, which does not exist", i, r.sequence));
     if (!r.embedding && (r.token < 0 || r.token >= model->hparams().n_vocab))
-      return bad(fmt::format("row {} has token {}, the vocabulary has 0..{}", i, r.token, model->hparams().n_vocab - 1));
-    auto s = std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
+      return bad(
+          fmt::format("row {} has token {}, the vocabulary has 0..{}", i, r.token, model->hparams().n_vocab - 1));
+    auto s =
+        std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
     if (s == sequences.end()) s = sequences.insert(s, {r.sequence, kv.length(r.sequence), 0, true});
     slot_offset[static_cast<size_t>(i)] = s->n_rows++;
     if (r.parent != kChain) {
       s->is_chain = false;
-      if (r.parent >= i || (r.parent >= 0 && b.rows[static_cast<size_t>(r.parent)].sequence != r.sequence) || r.parent < kFromCache)
+      if (r.parent >= i || (r.parent >= 0 && b.rows[static_cast<size_t>(r.parent)].sequence != r.sequence) ||
+          r.parent < kFromCache)
         return bad(fmt::format("row {} continues row {}, which is not an earlier row of its sequence", i, r.parent));
     }
   }
@@ -213,7 +228,8 @@ Status Forward::Impl::prepare(const Batch& b) {
   // Chains: all earlier rows lie at slot = position. Trees: the path is listed.
   for (int64_t i = 0; i < n; ++i) {
     const Row& r = b.rows[static_cast<size_t>(i)];
-    const auto s = std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
+    const auto s =
+        std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
     kernels::AttentionRow& a = attention_rows[static_cast<size_t>(i)];
     const int32_t slot = static_cast<int32_t>(s->base) + slot_offset[static_cast<size_t>(i)];
     a.pages = kv.page_table(r.sequence);
@@ -232,7 +248,8 @@ Status Forward::Impl::prepare(const Batch& b) {
       if (parent >= 0) {
         const auto& up = attention_rows[static_cast<size_t>(parent)];
         a.n_tail = up.n_tail + 1;
-        for (int32_t t = 0; t < up.n_tail; ++t) tails.push_back(tails[static_cast<size_t>(tail_begin[static_cast<size_t>(parent)] + t)]);
+        for (int32_t t = 0; t < up.n_tail; ++t)
+          tails.push_back(tails[static_cast<size_t>(tail_begin[static_cast<size_t>(parent)] + t)]);
       } else {
         a.n_tail = 1;
       }
@@ -257,7 +274,8 @@ void Forward::Impl::embed_row(int64_t i) {
   const Row& r = batch->rows[static_cast<size_t>(i)];
   float* x = row(Act::x, i);
   if (pass.first_layer > 0 || r.embedding) {
-    std::memcpy(x, pass.first_layer > 0 ? pass.hidden_in + i * hp.d_model : r.embedding, static_cast<size_t>(hp.d_model) * sizeof(float));
+    std::memcpy(x, pass.first_layer > 0 ? pass.hidden_in + i * hp.d_model : r.embedding,
+                static_cast<size_t>(hp.d_model) * sizeof(float));
   } else {
     const auto& table = weights->global(Role::token_embd).matrix;
     tensor::dequantize_row(table.dtype, table.row(r.token), x, hp.d_model);
@@ -267,7 +285,8 @@ void Forward::Impl::embed_row(int64_t i) {
     const auto& table = rope_tables[t];
     const auto half = static_cast<int64_t>(table.inv_freq.size());
     for (int64_t j = 0; j < half; ++j) {
-      const double angle = static_cast<double>(rope_position[static_cast<size_t>(i)]) * table.inv_freq[static_cast<size_t>(j)];
+      const double angle =
+          static_cast<double>(rope_position[static_cast<size_t>(i)]) * table.inv_freq[static_cast<size_t>(j)];
       rope_cos[t][i * half + j] = static_cast<float>(std::cos(angle) * table.magnitude);
       rope_sin[t][i * half + j] = static_cast<float>(std::sin(angle) * table.magnitude);
     }
@@ -278,11 +297,21 @@ void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
   const int64_t source = op.gathered ? out_rows[static_cast<size_t>(i)] : op.in == Act::h ? i + in_first : i;
   const float* in = row(op.in, source);
   switch (op.kind) {
-    case RowOp::Kind::rms_norm: k->rms_norm(in, op.weight, row(op.out, i), op.width, model->hparams().norm_eps); break;
-    case RowOp::Kind::add: k->add(row(op.out, i), in, op.width); break;
-    case RowOp::Kind::glu: k->glu(op.glu, in, row(op.in2, i), row(op.out, i), op.width); break;
-    case RowOp::Kind::softcap: k->softcap(row(op.out, i), model->hparams().final_softcap, op.width); break;
-    case RowOp::Kind::convert: k->convert_act_row(op.format, in, converted.data() + i * converted_stride, op.width); break;
+    case RowOp::Kind::rms_norm:
+      k->rms_norm(in, op.weight, row(op.out, i), op.width, model->hparams().norm_eps);
+      break;
+    case RowOp::Kind::add:
+      k->add(row(op.out, i), in, op.width);
+      break;
+    case RowOp::Kind::glu:
+      k->glu(op.glu, in, row(op.in2, i), row(op.out, i), op.width);
+      break;
+    case RowOp::Kind::softcap:
+      k->softcap(row(op.out, i), model->hparams().final_softcap, op.width);
+      break;
+    case RowOp::Kind::convert:
+      k->convert_act_row(op.format, in, converted.data() + i * converted_stride, op.width);
+      break;
     case RowOp::Kind::head_norm:
     case RowOp::Kind::rope:
       for (int32_t h = 0; h < op.n_heads; ++h) run_head({op}, i, h, row(op.out, i));
@@ -299,7 +328,8 @@ void Forward::Impl::run_head(const std::vector<RowOp>& ops, int64_t i, int head,
     } else {
       const auto& rope = model->hparams().ropes[static_cast<size_t>(op.rope)];
       const int64_t half = rope.n_rot / 2;
-      k->rope(at, 1, op.width, rope.n_rot, rope.style, rope_cos[static_cast<size_t>(op.rope)] + i * half, rope_sin[static_cast<size_t>(op.rope)] + i * half);
+      k->rope(at, 1, op.width, rope.n_rot, rope.style, rope_cos[static_cast<size_t>(op.rope)] + i * half,
+              rope_sin[static_cast<size_t>(op.rope)] + i * half);
     }
   }
 }
@@ -311,7 +341,8 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
     const kernels::MatmulArgs args{
         .w = l.weight->matrix,
         .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0)) : converted.data(),
-        .x_stride_bytes = plain ? act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)) : converted_stride,
+        .x_stride_bytes =
+            plain ? act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)) : converted_stride,
         .m = n_rows,
         .y = act[static_cast<int>(l.out)],
         .y_stride = act_stride[static_cast<int>(l.out)],
@@ -368,31 +399,45 @@ void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
   for (int64_t first = 0; first < n_rows;) {
     int64_t n = 0, n_chunks = 0;
     while (first + n < n_rows) {
-      const int64_t c = std::max(n_chunks, attention_rows[static_cast<size_t>(first + n)].position() / kernels::kAttentionChunk + 1);
-      if (n > 0 && kernels::attention_partial_floats(n + 1, n_q, d, c) * static_cast<int64_t>(sizeof(float)) > static_cast<int64_t>(partial.size_bytes())) break;
+      const int64_t c =
+          std::max(n_chunks, attention_rows[static_cast<size_t>(first + n)].position() / kernels::kAttentionChunk + 1);
+      if (n > 0 && kernels::attention_partial_floats(n + 1, n_q, d, c) * static_cast<int64_t>(sizeof(float)) >
+                       static_cast<int64_t>(partial.size_bytes()))
+        break;
       n_chunks = c;
       ++n;
     }
     const kernels::AttentionArgs args{
-        .n_heads = n_q, .n_kv_heads = n_kv, .d_head = d,
-        .k_type = kv.k_type(), .v_type = kv.v_type(),
-        .k_offset_bytes = kv.k_offset_bytes(s.layer), .v_offset_bytes = kv.v_offset_bytes(s.layer),
-        .scale = hp.attention_scale, .softcap = hp.attention_softcap, .window = l.window,
+        .n_heads = n_q,
+        .n_kv_heads = n_kv,
+        .d_head = d,
+        .k_type = kv.k_type(),
+        .v_type = kv.v_type(),
+        .k_offset_bytes = kv.k_offset_bytes(s.layer),
+        .v_offset_bytes = kv.v_offset_bytes(s.layer),
+        .scale = hp.attention_scale,
+        .softcap = hp.attention_softcap,
+        .window = l.window,
         .m = n,
-        .q = row(s.q, first), .q_stride = act_stride[static_cast<int>(s.q)],
-        .out = row(s.attention_out, first), .out_stride = act_stride[static_cast<int>(s.attention_out)],
+        .q = row(s.q, first),
+        .q_stride = act_stride[static_cast<int>(s.q)],
+        .out = row(s.attention_out, first),
+        .out_stride = act_stride[static_cast<int>(s.attention_out)],
         .rows = attention_rows.data() + first,
         .partial = partial.as<float>(),
         .n_chunks = static_cast<int32_t>(n_chunks),
     };
-    share(me, n * n_kv * n_chunks, n > 8 ? n_kv * n_chunks : 1, [&](int64_t b, int64_t e) { k->attention_partial(args, b, e); });
-    share(me, n * n_q, n > 8 ? n_q : ceil_div<int64_t>(n * n_q, team->size()), [&](int64_t b, int64_t e) { k->attention_merge(args, b, e); });
+    share(me, n * n_kv * n_chunks, n > 8 ? n_kv * n_chunks : 1,
+          [&](int64_t b, int64_t e) { k->attention_partial(args, b, e); });
+    share(me, n * n_q, n > 8 ? n_q : ceil_div<int64_t>(n * n_q, team->size()),
+          [&](int64_t b, int64_t e) { k->attention_merge(args, b, e); });
     first += n;
   }
 }
 
 void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
-  if (s.ends_layer && me.rank == 0 && pass.cancel && pass.cancel->load(std::memory_order_relaxed)) abort.store(true, std::memory_order_relaxed);
+  if (s.ends_layer && me.rank == 0 && pass.cancel && pass.cancel->load(std::memory_order_relaxed))
+    abort.store(true, std::memory_order_relaxed);
   switch (s.kind) {
     case Step::Kind::rows:
       share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
@@ -400,8 +445,12 @@ void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t 
           for (const RowOp& op : s.program) run_row_op(op, b, in_first);
       });
       break;
-    case Step::Kind::linears: run_linears(s, me, n_rows, in_first); break;
-    case Step::Kind::attend: attend(s, me, n_rows); break;
+    case Step::Kind::linears:
+      run_linears(s, me, n_rows, in_first);
+      break;
+    case Step::Kind::attend:
+      attend(s, me, n_rows);
+      break;
   }
   if (s.op) {
     if (me.rank == 0) call_tap(s, n_rows);
@@ -413,20 +462,36 @@ int64_t Forward::Impl::width(Act a, int layer) const {
   const auto& hp = model->hparams();
   const auto& l = hp.layers[static_cast<size_t>(std::min(layer, hp.n_layers - 1))];
   switch (a) {
-    case Act::x: case Act::h: return hp.d_model;
-    case Act::q: case Act::attn: return int64_t{l.n_heads} * l.d_head;
-    case Act::k: case Act::v: return int64_t{l.n_kv_heads} * l.d_head;
-    case Act::gate: case Act::up: return l.d_ff;
-    case Act::logits: case Act::count: break;
+    case Act::x:
+    case Act::h:
+      return hp.d_model;
+    case Act::q:
+    case Act::attn:
+      return int64_t{l.n_heads} * l.d_head;
+    case Act::k:
+    case Act::v:
+      return int64_t{l.n_kv_heads} * l.d_head;
+    case Act::gate:
+    case Act::up:
+      return l.d_ff;
+    case Act::logits:
+    case Act::count:
+      break;
   }
   return hp.n_vocab;
 }
 
 void Forward::Impl::call_tap(const Step& s, int64_t n_rows) {
   const model::Op& op = *s.op;
-  (*pass.tap)({.layer = s.layer, .op = &op, .n_rows = n_rows,
-               .input = row(op.in, 0), .input_width = width(op.in, s.layer), .input_stride = act_stride[static_cast<int>(op.in)],
-               .output = row(op.out, 0), .output_width = width(op.out, s.layer), .output_stride = act_stride[static_cast<int>(op.out)]});
+  (*pass.tap)({.layer = s.layer,
+               .op = &op,
+               .n_rows = n_rows,
+               .input = row(op.in, 0),
+               .input_width = width(op.in, s.layer),
+               .input_stride = act_stride[static_cast<int>(op.in)],
+               .output = row(op.out, 0),
+               .output_width = width(op.out, s.layer),
+               .output_stride = act_stride[static_cast<int>(op.out)]});
 }
 
 void Forward::Impl::run_logits(const std::vector<Step>& logit_steps, Member& me, int64_t first, int64_t n) {
@@ -438,11 +503,14 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   const int n_layers = s.model->hparams().n_layers;
   s.pass = pass;
   if (s.pass.last_layer < 0) s.pass.last_layer = n_layers;
-  if (s.pass.first_layer < 0 || s.pass.last_layer > n_layers || s.pass.first_layer > s.pass.last_layer || (s.pass.first_layer > 0 && !s.pass.hidden_in))
-    return fail("forward.bad_batch", fmt::format("layers {}..{} of {} cannot be run", s.pass.first_layer, s.pass.last_layer, n_layers));
+  if (s.pass.first_layer < 0 || s.pass.last_layer > n_layers || s.pass.first_layer > s.pass.last_layer ||
+      (s.pass.first_layer > 0 && !s.pass.hidden_in))
+    return fail("forward.bad_batch",
+                fmt::format("layers {}..{} of {} cannot be run", s.pass.first_layer, s.pass.last_layer, n_layers));
   WATRA_TRY(s.prepare(batch));
   if (pass.tap && !s.tapped_steps)
-    s.tapped_steps = std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
+    s.tapped_steps =
+        std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
   const CompiledGraph& steps = pass.tap ? *s.tapped_steps : s.steps;
 
   const auto n_rows = static_cast<int64_t>(batch.rows.size());
@@ -457,7 +525,8 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
     for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end; ++i) {
       s.run_step(steps.layers[i], me, n_rows, 0);
-      // Looked at only behind the barrier of the step in which it may be set: everyone sees the same and leaves together.
+      // Looked at only behind the barrier of the step in which it may be set: everyone sees the same and leaves
+      // together.
       if (steps.layers[i].ends_layer && s.abort.load(std::memory_order_relaxed)) return;
     }
     if (!whole || s.out_rows.empty()) return;
@@ -474,8 +543,9 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
 Status Forward::project(int64_t first, int64_t n) {
   Impl& s = *impl_;
   if (first < 0 || n < 1 || n > s.options.max_logit_rows || first + n > static_cast<int64_t>(s.out_rows.size()))
-    return fail("forward.bad_batch", fmt::format("rows {}..{} of {} hidden states cannot be projected (at most {} at a time)", first, first + n,
-                                                 s.out_rows.size(), s.options.max_logit_rows));
+    return fail("forward.bad_batch",
+                fmt::format("rows {}..{} of {} hidden states cannot be projected (at most {} at a time)", first,
+                            first + n, s.out_rows.size(), s.options.max_logit_rows));
   s.pass = {};
   for (auto& c : s.counters) c.next = 0;
   s.team->run([&](int rank) {
@@ -486,9 +556,13 @@ Status Forward::project(int64_t first, int64_t n) {
   return {};
 }
 
-std::span<float> Forward::logits(int64_t i) const { return {impl_->row(Act::logits, i), static_cast<size_t>(impl_->model->hparams().n_vocab)}; }
+std::span<float> Forward::logits(int64_t i) const {
+  return {impl_->row(Act::logits, i), static_cast<size_t>(impl_->model->hparams().n_vocab)};
+}
 int64_t Forward::n_logit_rows() const { return impl_->n_logits; }
-std::span<const float> Forward::hidden(int64_t i) const { return {impl_->row(Act::h, i), static_cast<size_t>(impl_->model->hparams().d_model)}; }
+std::span<const float> Forward::hidden(int64_t i) const {
+  return {impl_->row(Act::h, i), static_cast<size_t>(impl_->model->hparams().d_model)};
+}
 const float* Forward::residual() const { return impl_->act[static_cast<int>(Act::x)]; }
 KvCache& Forward::kv() { return impl_->kv; }
 const model::Model& Forward::model() const { return *impl_->model; }

@@ -1,11 +1,12 @@
-// Forward: one pass of a loaded model over a Batch. Walks the model's Graph; kernels compute, the thread team shares the work.
+// Forward: one pass of a loaded model over a Batch. Walks the model's Graph; kernels compute, the thread team shares
+// the work.
 //
-// The op lists are compiled once into *steps*, each a piece of work the team shares out and ends with a barrier: row programs
-// (norms, residual adds, conversions: everything that looks at one row at a time), groups of products that read the same input,
-// and the phases of attention. After create() a pass allocates nothing.
+// The op lists are compiled once into *steps*, each a piece of work the team shares out and ends with a barrier: row
+// programs (norms, residual adds, conversions: everything that looks at one row at a time), groups of products that
+// read the same input, and the phases of attention. After create() a pass allocates nothing.
 //
-// Not thread-safe: one pass at a time. The weights and the team may be shared with other Forwards; their passes must not overlap
-// on one team.
+// Not thread-safe: one pass at a time. The weights and the team may be shared with other Forwards; their passes must
+// not overlap on one team.
 #pragma once
 
 #include <atomic>
@@ -33,32 +34,34 @@ struct Tap {
 };
 
 struct ForwardOptions {
-  int64_t n_ctx = 4096;           // positions of the KV cache, all sequences together; also what one sequence may grow to
-  int64_t max_rows = 512;         // rows of a pass (a micro-batch)
-  int64_t max_logit_rows = 16;    // rows of a pass that may want logits
+  int64_t n_ctx = 4096;         // positions of the KV cache, all sequences together; also what one sequence may grow to
+  int64_t max_rows = 512;       // rows of a pass (a micro-batch)
+  int64_t max_logit_rows = 16;  // rows of a pass that may want logits
   KvType k_type = KvType::f16, v_type = KvType::f16;
   MemoryBudget* budget = nullptr;
 };
 
 struct PassOptions {
-  // Layers [first_layer, last_layer) are run; -1 = n_layers. A pass that begins later takes its residual stream from hidden_in
+  // Layers [first_layer, last_layer) are run; -1 = n_layers. A pass that begins later takes its residual stream from
+  // hidden_in
   // ([rows, d_model]); one that ends earlier leaves it in residual() and gives no logits.
   int first_layer = 0, last_layer = -1;
   const float* hidden_in = nullptr;
-  const std::atomic<bool>* cancel = nullptr;      // looked at between layers
+  const std::atomic<bool>* cancel = nullptr;             // looked at between layers
   const std::function<void(const Tap&)>* tap = nullptr;  // called by one thread; slows the pass down
 };
 
 class Forward {
  public:
-  static Result<std::unique_ptr<Forward>> create(std::shared_ptr<const model::Model> model, std::shared_ptr<const Residency> weights,
+  static Result<std::unique_ptr<Forward>> create(std::shared_ptr<const model::Model> model,
+                                                 std::shared_ptr<const Residency> weights,
                                                  std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels,
                                                  const ForwardOptions& options);
   ~Forward();
 
-  // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows the caller
-  // follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's rows).
-  // Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
+  // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
+  // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
+  // rows). Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
   Status run(const Batch& batch, const PassOptions& options = {});
 
   // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().

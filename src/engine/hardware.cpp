@@ -36,7 +36,9 @@ Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options
   for (int round = 0; round < 3 || since(begin) < options.seconds; ++round) {
     const auto t = Clock::now();
     team.parallel_for(n_chunks, 4, [&](int64_t b, int64_t e) {
-      sink.fetch_add(read_all(reinterpret_cast<const uint64_t*>(buffer.data() + b * kChunk), static_cast<size_t>((e - b) * kChunk / 8)), std::memory_order_relaxed);
+      sink.fetch_add(read_all(reinterpret_cast<const uint64_t*>(buffer.data() + b * kChunk),
+                              static_cast<size_t>((e - b) * kChunk / 8)),
+                     std::memory_order_relaxed);
     });
     best = std::max(best, static_cast<double>(options.buffer_bytes) / since(t) / 1e9);
   }

@@ -7,7 +7,7 @@
 namespace watra::engine {
 
 struct MeasureOptions {
-  double seconds = 0.3;         // of measuring; the best of several short rounds counts
+  double seconds = 0.3;                // of measuring; the best of several short rounds counts
   uint64_t buffer_bytes = 512u << 20;  // far larger than any cache
 };
 

@@ -8,7 +8,8 @@ namespace watra::engine {
 
 using kernels::kKvPage;
 
-Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions, MemoryBudget* budget) {
+Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
+                                MemoryBudget* budget) {
   KvCache c;
   c.k_ = k;
   c.v_ = v;
@@ -27,7 +28,9 @@ Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, in
   c.page_bytes_ = static_cast<uint64_t>(offset);
   const auto n_pages = static_cast<uint64_t>(ceil_div<int64_t>(std::max<int64_t>(n_positions, 1), kKvPage));
   const auto bytes = checked_mul<uint64_t>(n_pages, c.page_bytes_);
-  if (!bytes) return fail("kv.too_large", fmt::format("a cache of {} positions is larger than any machine", n_positions), "lower --ctx");
+  if (!bytes)
+    return fail("kv.too_large", fmt::format("a cache of {} positions is larger than any machine", n_positions),
+                "lower --ctx");
   WATRA_ASSIGN(c.pool_, Buffer::allocate(budget, "kv cache", *bytes));
   c.references_.assign(n_pages, 0);
   c.free_.reserve(n_pages);
@@ -91,7 +94,8 @@ Status KvCache::reserve(SequenceId id, int64_t n) {
   const size_t needed = (wanted > s.table.size() ? wanted - s.table.size() : 0) + (copy_last ? 1 : 0);
   if (needed > free_.size())
     return fail("kv.full",
-                fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(), total_positions()),
+                fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(),
+                            total_positions()),
                 "raise --ctx, or begin a new conversation");
   if (copy_last) {
     std::byte*& page = s.table[static_cast<size_t>(s.length / kKvPage)];
@@ -117,8 +121,10 @@ void KvCache::copy_row(std::byte* to, int64_t to_slot, const std::byte* from, in
   for (int layer = 0; layer < static_cast<int>(layers_.size()); ++layer) {
     const Layer& l = layers_[layer];
     for (int g = 0; g < l.n_kv_heads; ++g) {
-      std::memcpy(to + k_row_offset(layer, g, to_slot), from + k_row_offset(layer, g, from_slot), static_cast<size_t>(l.k_row_bytes));
-      std::memcpy(to + v_row_offset(layer, g, to_slot), from + v_row_offset(layer, g, from_slot), static_cast<size_t>(l.v_row_bytes));
+      std::memcpy(to + k_row_offset(layer, g, to_slot), from + k_row_offset(layer, g, from_slot),
+                  static_cast<size_t>(l.k_row_bytes));
+      std::memcpy(to + v_row_offset(layer, g, to_slot), from + v_row_offset(layer, g, from_slot),
+                  static_cast<size_t>(l.v_row_bytes));
     }
   }
 }

@@ -1,8 +1,8 @@
 // KvCache: the cached keys and values of all sequences, in pages of kernels::kKvPage positions.
 //
-// A page holds all layers of its positions; pages are shared by sequences with a common prefix (reference counts) and copied
-// when one of them writes. Position p of a sequence lies in slot p. A pass writes its rows into the slots behind the cached
-// ones; rows of a chain stay, rows of a draft tree are kept or dropped by keep_path().
+// A page holds all layers of its positions; pages are shared by sequences with a common prefix (reference counts) and
+// copied when one of them writes. Position p of a sequence lies in slot p. A pass writes its rows into the slots behind
+// the cached ones; rows of a chain stay, rows of a draft tree are kept or dropped by keep_path().
 //
 // The pool is allocated once. Not thread-safe: one owner (the scheduler or a session) calls it between passes.
 #pragma once
@@ -24,11 +24,13 @@ using kernels::KvType;
 class KvCache {
  public:
   // n_positions: room for all sequences together (rounded up to pages).
-  static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions, MemoryBudget* budget);
+  static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
+                                MemoryBudget* budget);
 
   SequenceId add();
   void remove(SequenceId id);
-  // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be copied.
+  // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be
+  // copied.
   Result<SequenceId> fork(SequenceId id, int64_t n);
   // Forgets everything from position n on (n <= length).
   void truncate(SequenceId id, int64_t n);
@@ -43,7 +45,9 @@ class KvCache {
   void keep_path(SequenceId id, std::span<const int32_t> slot_offsets);
 
   const std::byte* const* page_table(SequenceId id) const { return sequences_.at(id).table.data(); }
-  std::byte* slot_page(SequenceId id, int64_t slot) const { return sequences_.at(id).table[static_cast<size_t>(slot / kernels::kKvPage)]; }
+  std::byte* slot_page(SequenceId id, int64_t slot) const {
+    return sequences_.at(id).table[static_cast<size_t>(slot / kernels::kKvPage)];
+  }
 
   KvType k_type() const { return k_; }
   KvType v_type() const { return v_; }
@@ -68,7 +72,9 @@ class KvCache {
   };
   std::byte* take_page();
   void release_page(std::byte* page);
-  int32_t& references(std::byte* page) { return references_[static_cast<size_t>((page - pool_.data()) / static_cast<int64_t>(page_bytes_))]; }
+  int32_t& references(std::byte* page) {
+    return references_[static_cast<size_t>((page - pool_.data()) / static_cast<int64_t>(page_bytes_))];
+  }
   void copy_row(std::byte* to, int64_t to_slot, const std::byte* from, int64_t from_slot) const;
 
   KvType k_ = KvType::f16, v_ = KvType::f16;

@@ -14,7 +14,9 @@ model::HParams two_layers() {
   return hp;
 }
 
-KvCache make(int64_t n_positions) { return std::move(*KvCache::create(two_layers(), KvType::f16, KvType::f16, n_positions, nullptr)); }
+KvCache make(int64_t n_positions) {
+  return std::move(*KvCache::create(two_layers(), KvType::f16, KvType::f16, n_positions, nullptr));
+}
 
 // Marks every row of a slot with a value, as a pass would.
 void mark(KvCache& kv, SequenceId s, int64_t slot, int value) {

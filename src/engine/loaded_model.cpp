@@ -11,7 +11,9 @@ Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text) {
   const auto one = [&](std::string_view t) -> Result<KvType> {
     if (t == "f16") return KvType::f16;
     if (t == "f32") return KvType::f32;
-    return fail("usage.kv_type", fmt::format("--kv-type has '{}', wanted f16 or f32 (one for keys and values, or K,V)", t), "--kv-type f16");
+    return fail("usage.kv_type",
+                fmt::format("--kv-type has '{}', wanted f16 or f32 (one for keys and values, or K,V)", t),
+                "--kv-type f16");
   };
   const size_t comma = text.find(',');
   WATRA_ASSIGN(const KvType k, one(text.substr(0, comma)));
@@ -29,11 +31,12 @@ Status check_memory(const model::Model& m, const LoadOptions& o, int64_t n_ctx) 
   const uint64_t available = available_memory_bytes();
   const uint64_t limit = o.ram_bytes ? o.ram_bytes : available;
   if (limit == 0 || weights + kv <= limit) return {};
-  return fail(o.ram_bytes ? "memory.over_budget" : "memory.too_small",
-              fmt::format("{} does not fit: it needs {} of memory = weights {} + KV {} (n_ctx {}), {} {}", m.file().paths()[0].filename().string(),
-                          format_bytes(weights + kv), format_bytes(weights), format_bytes(kv), n_ctx, format_bytes(limit),
-                          o.ram_bytes ? "are allowed by --ram" : "are free"),
-              weights <= limit ? "a smaller --ctx" : "a smaller quantization of the model, or a smaller model");
+  return fail(
+      o.ram_bytes ? "memory.over_budget" : "memory.too_small",
+      fmt::format("{} does not fit: it needs {} of memory = weights {} + KV {} (n_ctx {}), {} {}",
+                  m.file().paths()[0].filename().string(), format_bytes(weights + kv), format_bytes(weights),
+                  format_bytes(kv), n_ctx, format_bytes(limit), o.ram_bytes ? "are allowed by --ram" : "are free"),
+      weights <= limit ? "a smaller --ctx" : "a smaller quantization of the model, or a smaller model");
 }
 
 }  // namespace
@@ -59,8 +62,12 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   m.budget = std::make_shared<MemoryBudget>(options.ram_bytes);
   m.team = std::make_shared<ThreadTeam>(options.threads > 0 ? options.threads : default_thread_count());
   WATRA_ASSIGN(m.weights, Residency::load(m.model, *m.team, m.budget.get(), options.progress));
-  const ForwardOptions forward{.n_ctx = n_ctx, .max_rows = options.max_rows, .max_logit_rows = options.max_logit_rows,
-                               .k_type = options.k_type, .v_type = options.v_type, .budget = m.budget.get()};
+  const ForwardOptions forward{.n_ctx = n_ctx,
+                               .max_rows = options.max_rows,
+                               .max_logit_rows = options.max_logit_rows,
+                               .k_type = options.k_type,
+                               .v_type = options.v_type,
+                               .budget = m.budget.get()};
   WATRA_ASSIGN(m.forward, Forward::create(m.model, m.weights, m.team, *kernels, forward));
   return m;
 }

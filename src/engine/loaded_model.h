@@ -1,5 +1,5 @@
-// LoadedModel: everything needed to run one model file: the network understood, weights in memory, a team of threads, a Forward with
-// its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h, text/tokenizer.h.
+// LoadedModel: everything needed to run one model file: the network understood, weights in memory, a team of threads, a
+// Forward with its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h, text/tokenizer.h.
 #pragma once
 
 #include <memory>
@@ -11,12 +11,12 @@
 namespace watra::engine {
 
 struct LoadOptions {
-  int threads = 0;               // 0 = one per physical core
-  int64_t n_ctx = 0;             // 0 = min(model's, 4096)
+  int threads = 0;    // 0 = one per physical core
+  int64_t n_ctx = 0;  // 0 = min(model's, 4096)
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
-  uint64_t ram_bytes = 0;        // hard limit; 0 = what the machine has
-  std::string isa;               // empty = the best here
+  uint64_t ram_bytes = 0;  // hard limit; 0 = what the machine has
+  std::string isa;         // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
   Residency::Progress progress;  // while weights are read
 };
@@ -34,7 +34,8 @@ struct LoadedModel {
 };
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
-// Errors: those of Model::open; "memory.over_budget" or "memory.too_small" with the sum by tag, before anything is read.
+// Errors: those of Model::open; "memory.over_budget" or "memory.too_small" with the sum by tag, before anything is
+// read.
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 
 }  // namespace watra::engine

@@ -33,8 +33,8 @@ Status fetch(const model::Model& model, const TensorInfo& info, std::span<std::b
 
 }  // namespace
 
-Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::Model> model, ThreadTeam& team, MemoryBudget* budget,
-                                                   const Progress& progress) {
+Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::Model> model, ThreadTeam& team,
+                                                   MemoryBudget* budget, const Progress& progress) {
   const auto begin = Clock::now();
   auto r = std::make_unique<Residency>();
   r->model_ = model;
@@ -93,7 +93,8 @@ Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::
         failed = true;
         error = std::move(s).error();
       } else if (progress && lock.try_lock()) {
-        if (const auto now = Clock::now(); now - last_report > std::chrono::milliseconds(100)) last_report = now, progress(so_far, total);
+        if (const auto now = Clock::now(); now - last_report > std::chrono::milliseconds(100))
+          last_report = now, progress(so_far, total);
       }
     }
   });
@@ -104,13 +105,15 @@ Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::
   for (const auto& [info, at] : vector_at) {
     raw.resize(info->size_bytes);
     WATRA_TRY(fetch(*model, *info, raw, 0));
-    tensor::dequantize_row(info->dtype, raw.data(), reinterpret_cast<float*>(r->vectors_.data() + at), info->shape.elements());
+    tensor::dequantize_row(info->dtype, raw.data(), reinterpret_cast<float*>(r->vectors_.data() + at),
+                           info->shape.elements());
     total += info->size_bytes;
   }
 
   for_all([&](const BoundWeight& b, LoadedWeight& w) {
     if (is_matrix(b)) {
-      const tensor::TensorView whole{b.tensor->dtype, tensor::Layout::rows, b.tensor->shape, r->weights_.data() + matrix_at.at(b.tensor)};
+      const tensor::TensorView whole{b.tensor->dtype, tensor::Layout::rows, b.tensor->shape,
+                                     r->weights_.data() + matrix_at.at(b.tensor)};
       w.matrix = {whole.dtype, whole.layout, {b.rows(), whole.shape.cols()}, whole.row(b.row_begin)};
     } else {
       w.vector = reinterpret_cast<const float*>(r->vectors_.data() + vector_at.at(b.tensor));

@@ -37,7 +37,8 @@ Result<PrefillReport> Session::prefill(std::span<const TokenId> prompt, const st
   // What is cached and the same stays; the last token is run in any case, for its logits.
   const int64_t cached = std::min<int64_t>(f.kv().length(sequence_), static_cast<int64_t>(tokens_.size()));
   int64_t same = 0;
-  while (same < std::min(cached, n - 1) && tokens_[static_cast<size_t>(same)] == prompt[static_cast<size_t>(same)]) ++same;
+  while (same < std::min(cached, n - 1) && tokens_[static_cast<size_t>(same)] == prompt[static_cast<size_t>(same)])
+    ++same;
   f.kv().truncate(sequence_, same);
   tokens_.assign(prompt.begin(), prompt.begin() + same);
 
@@ -53,11 +54,13 @@ Result<PrefillReport> Session::prefill(std::span<const TokenId> prompt, const st
   return PrefillReport{n, same, since(begin)};
 }
 
-Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text,
+Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions& options,
+                                         const std::function<void(std::string_view)>& on_text,
                                          const std::atomic<bool>* cancel) {
   Forward& f = *model_.forward;
   if (!model_.tokenizer)
-    return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text", "use a complete model file");
+    return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text",
+                "use a complete model file");
   WATRA_ASSIGN(StopMatcher stops, StopMatcher::create(options.stop));
   text::Detokenizer detokenizer(*model_.tokenizer, tokens_.empty());
   GenerateReport report;

@@ -1,7 +1,8 @@
 // Session: one conversation in the engine: its tokens, their cached pages, and the decode loop.
 //
-// prefill() takes the whole token sequence of the prompt each time and reads only what the cache does not hold already (the longest
-// common prefix stays). generate() then samples until the end. Not thread-safe; `cancel` may be set from anywhere.
+// prefill() takes the whole token sequence of the prompt each time and reads only what the cache does not hold already
+// (the longest common prefix stays). generate() then samples until the end. Not thread-safe; `cancel` may be set from
+// anywhere.
 #pragma once
 
 #include <atomic>
@@ -15,8 +16,8 @@
 namespace watra::engine {
 
 struct PrefillReport {
-  int64_t n_prompt = 0;   // tokens of the prompt
-  int64_t n_cached = 0;   // of them found in the cache
+  int64_t n_prompt = 0;  // tokens of the prompt
+  int64_t n_cached = 0;  // of them found in the cache
   double seconds = 0;
   double tokens_per_s() const { return seconds > 0 ? static_cast<double>(n_prompt - n_cached) / seconds : 0; }
 };
@@ -36,7 +37,9 @@ struct GenerateReport {
   FinishReason finish = FinishReason::stop;
   double first_token_s = 0;  // from the call to the first token sampled
   double decode_s = 0;       // all tokens after the first
-  double decode_tokens_per_s() const { return decode_s > 0 && ids.size() > 1 ? static_cast<double>(ids.size() - 1) / decode_s : 0; }
+  double decode_tokens_per_s() const {
+    return decode_s > 0 && ids.size() > 1 ? static_cast<double>(ids.size() - 1) / decode_s : 0;
+  }
 };
 
 class Session {
@@ -46,13 +49,14 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // progress(done, total) tokens, between micro-batches. Errors: "context.overflow" (both numbers), "context.empty_prompt",
-  // "forward.cancelled" (what was read so far stays cached).
+  // progress(done, total) tokens, between micro-batches. Errors: "context.overflow" (both numbers),
+  // "context.empty_prompt", "forward.cancelled" (what was read so far stays cached).
   Result<PrefillReport> prefill(std::span<const TokenId> prompt, const std::atomic<bool>* cancel = nullptr,
                                 const std::function<void(int64_t, int64_t)>& progress = {});
 
   // After prefill(). on_text gets whole characters as soon as they are certain not to belong to a stop string.
-  Result<GenerateReport> generate(Sampler& sampler, const GenerateOptions& options, const std::function<void(std::string_view)>& on_text = {},
+  Result<GenerateReport> generate(Sampler& sampler, const GenerateOptions& options,
+                                  const std::function<void(std::string_view)>& on_text = {},
                                   const std::atomic<bool>* cancel = nullptr);
 
   // Tokens whose keys and values are cached, and the last sampled one if it was not run yet.

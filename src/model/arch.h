@@ -1,5 +1,5 @@
-// Architectures: one file each in arch/. An Architecture says how its metadata is read, how its weights are bound, and how the
-// standard decoder is to be varied for it.
+// Architectures: one file each in arch/. An Architecture says how its metadata is read, how its weights are bound, and
+// how the standard decoder is to be varied for it.
 #pragma once
 
 #include <span>
@@ -14,14 +14,14 @@ namespace watra::model {
 // How a family varies the standard pre-norm decoder (decoder.cpp).
 struct DecoderStyle {
   kernels::GluKind glu = kernels::GluKind::silu;
-  bool qk_norm = false;     // RMS norm over each head of q and k, before RoPE
-  bool post_norms = false;  // a norm on the output of attention and of the MLP, before it is added
-  bool fused_qkv = false;   // one matrix "attn_qkv" holds the rows of q, k and v
+  bool qk_norm = false;        // RMS norm over each head of q and k, before RoPE
+  bool post_norms = false;     // a norm on the output of attention and of the MLP, before it is added
+  bool fused_qkv = false;      // one matrix "attn_qkv" holds the rows of q, k and v
   bool fused_gate_up = false;  // "ffn_up" holds the rows of gate, then of up
 };
 
 struct Architecture {
-  std::string_view name;  // general.architecture
+  std::string_view name;      // general.architecture
   std::string_view families;  // for people
   DecoderStyle style;
   // Completes what read_hparams() has read from the keys all architectures share.

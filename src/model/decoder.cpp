@@ -6,7 +6,9 @@ namespace {
 
 Op norm(Role role, Act in, Act out) { return {.kind = OpKind::rms_norm, .role = role, .in = in, .out = out}; }
 Op linear(Role role, Act in, Act out) { return {.kind = OpKind::linear, .role = role, .in = in, .out = out}; }
-Op head_norm(Role role, Act x, Heads heads) { return {.kind = OpKind::head_norm, .role = role, .in = x, .out = x, .heads = heads}; }
+Op head_norm(Role role, Act x, Heads heads) {
+  return {.kind = OpKind::head_norm, .role = role, .in = x, .out = x, .heads = heads};
+}
 Op rope(Act x, Heads heads) { return {.kind = OpKind::rope, .in = x, .out = x, .heads = heads}; }
 Op add(Act in, Act out) { return {.kind = OpKind::add, .in = in, .out = out}; }
 

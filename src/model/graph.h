@@ -17,9 +17,22 @@ namespace watra::model {
 
 // What a weight is for. GGUF names: role_name() with "blk.N." in front for those of a layer.
 enum class Role : uint8_t {
-  token_embd, output_norm, output,                                        // whole model
-  attn_norm, attn_q, attn_k, attn_v, attn_q_norm, attn_k_norm, attn_output, attn_post_norm,
-  ffn_norm, ffn_gate, ffn_up, ffn_down, ffn_post_norm,                    // one per layer
+  token_embd,
+  output_norm,
+  output,  // whole model
+  attn_norm,
+  attn_q,
+  attn_k,
+  attn_v,
+  attn_q_norm,
+  attn_k_norm,
+  attn_output,
+  attn_post_norm,
+  ffn_norm,
+  ffn_gate,
+  ffn_up,
+  ffn_down,
+  ffn_post_norm,  // one per layer
   count,
 };
 inline constexpr int kRoles = static_cast<int>(Role::count);

@@ -22,14 +22,16 @@ tl::unexpected<Error> bad(const std::string& key, const std::string& wanted, con
 }
 
 // A per-layer integer: one number for all, or an array with one entry a layer.
-Status read_per_layer(const Metadata& meta, const std::string& key, std::optional<int64_t> fallback, int64_t low, int64_t high,
-                      int n_layers, std::vector<int64_t>& out) {
+Status read_per_layer(const Metadata& meta, const std::string& key, std::optional<int64_t> fallback, int64_t low,
+                      int64_t high, int n_layers, std::vector<int64_t>& out) {
   out.clear();
   if (const auto* a = meta.get_array(key)) {
     if (a->size() != static_cast<size_t>(n_layers))
       return bad(key, fmt::format("{} entries, one a layer", n_layers), fmt::format("an array of {}", a->size()));
     for (size_t i = 0; i < a->size(); ++i)
-      out.push_back(!a->u64.empty() ? static_cast<int64_t>(std::min<uint64_t>(a->u64[i], INT64_MAX)) : !a->i64.empty() ? a->i64[i] : -1);
+      out.push_back(!a->u64.empty()   ? static_cast<int64_t>(std::min<uint64_t>(a->u64[i], INT64_MAX))
+                    : !a->i64.empty() ? a->i64[i]
+                                      : -1);
   } else if (const auto v = meta.get_i64(key)) {
     out.assign(n_layers, *v);
   } else if (fallback) {
@@ -43,7 +45,8 @@ Status read_per_layer(const Metadata& meta, const std::string& key, std::optiona
   return {};
 }
 
-Result<int64_t> read_int(const Metadata& meta, const std::string& key, std::optional<int64_t> fallback, int64_t low, int64_t high) {
+Result<int64_t> read_int(const Metadata& meta, const std::string& key, std::optional<int64_t> fallback, int64_t low,
+                         int64_t high) {
   const auto v = meta.get_i64(key);
   if (!v && !fallback)
     return fail("checkpoint.missing_key", fmt::format("the file has no metadata key {}", key),
@@ -80,14 +83,20 @@ Status read_rope(const Checkpoint& file, const std::string& prefix, HParams& hp)
   if (n_rot % 2) return bad(prefix + "rope.dimension_count", "an even number", std::to_string(n_rot));
   rope.n_rot = static_cast<int32_t>(n_rot);
   WATRA_ASSIGN(rope.theta, read_positive(meta, prefix + "rope.freq_base", 10000.0));
-  const double factor = meta.get_f64(prefix + "rope.scaling.factor").value_or(meta.get_f64(prefix + "rope.scale_linear").value_or(0.0));
+  const double factor =
+      meta.get_f64(prefix + "rope.scaling.factor").value_or(meta.get_f64(prefix + "rope.scale_linear").value_or(0.0));
   rope.factor = factor > 0 && std::isfinite(factor) ? static_cast<float>(factor) : 1.0f;
-  WATRA_ASSIGN(rope.n_ctx_original, read_int(meta, prefix + "rope.scaling.original_context_length", hp.n_ctx_train, 1, kMaxContext));
+  WATRA_ASSIGN(rope.n_ctx_original,
+               read_int(meta, prefix + "rope.scaling.original_context_length", hp.n_ctx_train, 1, kMaxContext));
   const std::string type = meta.get_string(prefix + "rope.scaling.type").value_or("linear");
-  if (type == "linear") rope.scaling = rope.factor != 1.0f ? RopeScaling::linear : RopeScaling::none;
-  else if (type == "yarn") rope.scaling = RopeScaling::yarn;
-  else if (type == "longrope") rope.scaling = RopeScaling::longrope;
-  else if (type != "none") return bad(prefix + "rope.scaling.type", "none, linear, yarn or longrope", "'" + type + "'");
+  if (type == "linear")
+    rope.scaling = rope.factor != 1.0f ? RopeScaling::linear : RopeScaling::none;
+  else if (type == "yarn")
+    rope.scaling = RopeScaling::yarn;
+  else if (type == "longrope")
+    rope.scaling = RopeScaling::longrope;
+  else if (type != "none")
+    return bad(prefix + "rope.scaling.type", "none, linear, yarn or longrope", "'" + type + "'");
 
   WATRA_ASSIGN(rope.yarn_beta_fast, read_positive(meta, prefix + "rope.scaling.yarn_beta_fast", 32.0));
   WATRA_ASSIGN(rope.yarn_beta_slow, read_positive(meta, prefix + "rope.scaling.yarn_beta_slow", 1.0));
@@ -102,7 +111,8 @@ Status read_rope(const Checkpoint& file, const std::string& prefix, HParams& hp)
     rope.freq_factors = std::move(freqs);
   }
 
-  // Longrope's magnitude where the file does not say it: sqrt(1 + ln(s) / ln(n_ctx_original)), s = n_ctx_train / n_ctx_original.
+  // Longrope's magnitude where the file does not say it: sqrt(1 + ln(s) / ln(n_ctx_original)), s = n_ctx_train /
+  // n_ctx_original.
   double attention_factor = 1.0;
   if (rope.scaling == RopeScaling::longrope && hp.n_ctx_train > rope.n_ctx_original && rope.n_ctx_original > 1)
     attention_factor = std::sqrt(1.0 + std::log(static_cast<double>(hp.n_ctx_train) / rope.n_ctx_original) /
@@ -121,8 +131,10 @@ Result<HParams> read_hparams(const Checkpoint& file) {
   const Architecture* arch = find_architecture(hp.architecture);
   if (!arch) {
     std::string known;
-    for (const auto* a : architectures()) known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", a->name, a->families);
-    return fail("model.unknown_architecture", fmt::format("the file's architecture is '{}', which Watra does not run", hp.architecture),
+    for (const auto* a : architectures())
+      known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", a->name, a->families);
+    return fail("model.unknown_architecture",
+                fmt::format("the file's architecture is '{}', which Watra does not run", hp.architecture),
                 "it runs " + known);
   }
   hp.name = meta.get_string("general.name").value_or("");
@@ -143,7 +155,8 @@ Result<HParams> read_hparams(const Checkpoint& file) {
     kv_heads = heads;
   WATRA_ASSIGN(const int64_t d_head, read_int(meta, p + "attention.key_length", hp.d_model / heads[0], 2, 65536));
   WATRA_ASSIGN(const int64_t d_value, read_int(meta, p + "attention.value_length", d_head, 1, 65536));
-  if (d_value != d_head) return bad(p + "attention.value_length", fmt::format("{} (key_length)", d_head), std::to_string(d_value));
+  if (d_value != d_head)
+    return bad(p + "attention.value_length", fmt::format("{} (key_length)", d_head), std::to_string(d_value));
   hp.layers.resize(static_cast<size_t>(hp.n_layers));
   for (int i = 0; i < hp.n_layers; ++i) {
     LayerHParams& l = hp.layers[i];
@@ -153,20 +166,24 @@ Result<HParams> read_hparams(const Checkpoint& file) {
     l.d_ff = d_ff[i];
     l.window = 0;
     if (heads[i] % kv_heads[i])
-      return bad(p + "attention.head_count", fmt::format("a multiple of the {} kv heads in layer {}", kv_heads[i], i), std::to_string(heads[i]));
+      return bad(p + "attention.head_count", fmt::format("a multiple of the {} kv heads in layer {}", kv_heads[i], i),
+                 std::to_string(heads[i]));
     if (heads[i] * d_head > kMaxWidth) return bad(p + "attention.key_length", "a smaller head", std::to_string(d_head));
   }
-  hp.attention_scale = static_cast<float>(meta.get_f64(p + "attention.scale").value_or(1.0 / std::sqrt(static_cast<double>(d_head))));
+  hp.attention_scale =
+      static_cast<float>(meta.get_f64(p + "attention.scale").value_or(1.0 / std::sqrt(static_cast<double>(d_head))));
 
   const auto* embedding = file.find("token_embd.weight");
   if (!embedding)
-    return fail("model.no_weights", "the file has no token_embd.weight: it holds a vocabulary or a part of a model, not a whole one",
+    return fail("model.no_weights",
+                "the file has no token_embd.weight: it holds a vocabulary or a part of a model, not a whole one",
                 "`watra tokenize` works on it; to run a model, use the complete file (all its splits in one folder)");
   hp.n_vocab = embedding->shape.rows();
   hp.tied_embeddings = file.find("output.weight") == nullptr;
 
   // A window most files of the family state plainly; families with a pattern of windows replace it in complete().
-  if (const auto window = meta.get_i64(p + "attention.sliding_window"); window && *window > 0 && *window < hp.n_ctx_train)
+  if (const auto window = meta.get_i64(p + "attention.sliding_window");
+      window && *window > 0 && *window < hp.n_ctx_train)
     if (arch == &kLlama || (arch != &kGemma2 && arch != &kGemma3 && arch != &kPhi3 &&
                             meta.get_bool(p + "use_sliding_window").value_or(false)))
       for (LayerHParams& l : hp.layers) l.window = *window;
@@ -182,22 +199,26 @@ RopeParams::Table RopeParams::table(int64_t n_ctx) const {
   t.inv_freq.resize(n);
   for (int i = 0; i < n; ++i) t.inv_freq[i] = std::pow(static_cast<double>(theta), -2.0 * i / n_rot);
 
-  // Longrope has two sets of factors: one up to the original context, one beyond. A conversation keeps one set from its first
-  // token on (keys are cached rotated), so the choice is by the context it may grow to.
-  const auto& factors = scaling == RopeScaling::longrope && n_ctx > n_ctx_original && !freq_factors_long.empty() ? freq_factors_long : freq_factors;
+  // Longrope has two sets of factors: one up to the original context, one beyond. A conversation keeps one set from its
+  // first token on (keys are cached rotated), so the choice is by the context it may grow to.
+  const auto& factors = scaling == RopeScaling::longrope && n_ctx > n_ctx_original && !freq_factors_long.empty()
+                            ? freq_factors_long
+                            : freq_factors;
   if (!factors.empty())
     for (int i = 0; i < n; ++i) t.inv_freq[i] /= factors[i];
 
   switch (scaling) {
-    case RopeScaling::none: break;
+    case RopeScaling::none:
+      break;
     case RopeScaling::linear:
       for (double& f : t.inv_freq) f /= factor;
       break;
     case RopeScaling::yarn: {
-      // "NTK by parts" (YaRN, arXiv 2309.00071, section 3.2): dimensions that turn often keep their frequency, those that turn less
-      // than once over the original context are stretched, a linear ramp lies between.
+      // "NTK by parts" (YaRN, arXiv 2309.00071, section 3.2): dimensions that turn often keep their frequency, those
+      // that turn less than once over the original context are stretched, a linear ramp lies between.
       const auto dimension_of = [&](double turns) {
-        return n_rot * std::log(static_cast<double>(n_ctx_original) / (turns * 2 * std::numbers::pi)) / (2 * std::log(static_cast<double>(theta)));
+        return n_rot * std::log(static_cast<double>(n_ctx_original) / (turns * 2 * std::numbers::pi)) /
+               (2 * std::log(static_cast<double>(theta)));
       };
       const double low = std::max(0.0, std::floor(dimension_of(yarn_beta_fast)));
       const double high = std::min(n_rot - 1.0, std::ceil(dimension_of(yarn_beta_slow)));
@@ -208,7 +229,8 @@ RopeParams::Table RopeParams::table(int64_t n_ctx) const {
       t.magnitude = static_cast<float>(1.0 + 0.1 * std::log(std::max(1.0, static_cast<double>(factor))));
       break;
     }
-    case RopeScaling::longrope: break;
+    case RopeScaling::longrope:
+      break;
   }
   t.magnitude *= attention_factor;
   return t;
@@ -217,7 +239,8 @@ RopeParams::Table RopeParams::table(int64_t n_ctx) const {
 int64_t HParams::kv_bytes_per_position(kernels::KvType k, kernels::KvType v) const {
   int64_t bytes = 0;
   for (const LayerHParams& l : layers)
-    bytes += static_cast<int64_t>(l.n_kv_heads) * l.d_head * (kernels::kv_element_bytes(k) + kernels::kv_element_bytes(v));
+    bytes +=
+        static_cast<int64_t>(l.n_kv_heads) * l.d_head * (kernels::kv_element_bytes(k) + kernels::kv_element_bytes(v));
   return bytes;
 }
 int64_t HParams::max_heads_width() const {

@@ -1,6 +1,7 @@
 // HParams: the shape of a network as plain data, per layer (pruned and hybrid models differ from layer to layer).
 //
-// Filled from a Checkpoint's metadata by read_hparams(); every value is checked for being possible before anything is sized by it.
+// Filled from a Checkpoint's metadata by read_hparams(); every value is checked for being possible before anything is
+// sized by it.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +19,12 @@ enum class RopeScaling : uint8_t { none, linear, yarn, longrope };
 // One way of rotating queries and keys. A model has one or two (Gemma 3: local and global layers).
 struct RopeParams {
   float theta = 10000.0f;
-  int32_t n_rot = 0;                 // rotated dimensions of each head; even
+  int32_t n_rot = 0;  // rotated dimensions of each head; even
   kernels::RopeStyle style = kernels::RopeStyle::halves;
   RopeScaling scaling = RopeScaling::none;
-  float factor = 1.0f;               // positions are divided by it (linear), or stretched up to it (yarn)
-  int64_t n_ctx_original = 0;        // context the model was trained with before scaling
-  float attention_factor = 1.0f;     // multiplies cos and sin (yarn, longrope), as stored; 1 = the method's own
+  float factor = 1.0f;            // positions are divided by it (linear), or stretched up to it (yarn)
+  int64_t n_ctx_original = 0;     // context the model was trained with before scaling
+  float attention_factor = 1.0f;  // multiplies cos and sin (yarn, longrope), as stored; 1 = the method's own
   float yarn_beta_fast = 32.0f, yarn_beta_slow = 1.0f;
   // Per-frequency divisors read from the file: rope_freqs (llama3) or the longrope factors. Empty = ones.
   std::vector<float> freq_factors;       // llama3, and longrope up to the original context

@@ -13,11 +13,21 @@ struct RoleNames {
   std::string_view name;
 };
 constexpr RoleNames kRoleNames[] = {
-    {Role::token_embd, "token_embd"},   {Role::output_norm, "output_norm"}, {Role::output, "output"},
-    {Role::attn_norm, "attn_norm"},     {Role::attn_q, "attn_q"},           {Role::attn_k, "attn_k"},
-    {Role::attn_v, "attn_v"},           {Role::attn_q_norm, "attn_q_norm"}, {Role::attn_k_norm, "attn_k_norm"},
-    {Role::attn_output, "attn_output"}, {Role::attn_post_norm, "post_attention_norm"}, {Role::ffn_norm, "ffn_norm"},
-    {Role::ffn_gate, "ffn_gate"},       {Role::ffn_up, "ffn_up"},           {Role::ffn_down, "ffn_down"},
+    {Role::token_embd, "token_embd"},
+    {Role::output_norm, "output_norm"},
+    {Role::output, "output"},
+    {Role::attn_norm, "attn_norm"},
+    {Role::attn_q, "attn_q"},
+    {Role::attn_k, "attn_k"},
+    {Role::attn_v, "attn_v"},
+    {Role::attn_q_norm, "attn_q_norm"},
+    {Role::attn_k_norm, "attn_k_norm"},
+    {Role::attn_output, "attn_output"},
+    {Role::attn_post_norm, "post_attention_norm"},
+    {Role::ffn_norm, "ffn_norm"},
+    {Role::ffn_gate, "ffn_gate"},
+    {Role::ffn_up, "ffn_up"},
+    {Role::ffn_down, "ffn_down"},
     {Role::ffn_post_norm, "post_ffw_norm"},
 };
 static_assert(std::size(kRoleNames) == kRoles);
@@ -109,7 +119,8 @@ class Binder {
     return bind_slice(w, role, role_name(role), layer, 0, rows, rows, cols);
   }
 
-  Status bind_slice(RoleWeights& w, Role role, std::string_view name, int layer, int64_t begin, int64_t n, int64_t rows, int64_t cols) {
+  Status bind_slice(RoleWeights& w, Role role, std::string_view name, int layer, int64_t begin, int64_t n, int64_t rows,
+                    int64_t cols) {
     WATRA_ASSIGN(const TensorInfo* info, expect(tensor_name(name, layer), rows, cols));
     BoundWeight& b = w[index(role)];
     b.tensor = info;
@@ -125,17 +136,23 @@ class Binder {
   Result<const TensorInfo*> expect(const std::string& name, int64_t rows, int64_t cols) {
     const TensorInfo* info = file_.find(name);
     if (!info)
-      return fail("model.missing_tensor", fmt::format("{} has no tensor {}, which a {} model needs", file_.has_files() ? file_.paths()[0].filename().string() : "the model", name, hp_.architecture),
-                  "the file is incomplete, or a variant of the family that Watra does not know");
+      return fail(
+          "model.missing_tensor",
+          fmt::format("{} has no tensor {}, which a {} model needs",
+                      file_.has_files() ? file_.paths()[0].filename().string() : "the model", name, hp_.architecture),
+          "the file is incomplete, or a variant of the family that Watra does not know");
     const bool vector_ok = rows == 0 && info->shape.elements() == cols && info->shape.cols() == cols;
     const bool matrix_ok = rows > 0 && info->shape.rank() == 2 && info->shape[0] == rows && info->shape[1] == cols;
     if (!vector_ok && !matrix_ok)
       return fail("model.wrong_shape",
-                  fmt::format("{} has shape {}, wanted {}", name, info->shape.to_string(), rows ? fmt::format("[{}, {}]", rows, cols) : fmt::format("[{}]", cols)),
+                  fmt::format("{} has shape {}, wanted {}", name, info->shape.to_string(),
+                              rows ? fmt::format("[{}, {}]", rows, cols) : fmt::format("[{}]", cols)),
                   "the metadata and the tensors of this file do not belong together");
     if (!tensor::can_dequantize(info->dtype))
-      return fail("model.unsupported_dtype", fmt::format("{} is stored as {}, which cannot be computed with", name, tensor::dtype_name(info->dtype)),
-                  "use a file in another quantization");
+      return fail(
+          "model.unsupported_dtype",
+          fmt::format("{} is stored as {}, which cannot be computed with", name, tensor::dtype_name(info->dtype)),
+          "use a file in another quantization");
     return info;
   }
 

@@ -1,4 +1,5 @@
-// Model: an opened checkpoint understood as a network: shape, op lists, and which tensor serves which role. No weights loaded.
+// Model: an opened checkpoint understood as a network: shape, op lists, and which tensor serves which role. No weights
+// loaded.
 //
 // Immutable after open(); may be shared by threads.
 #pragma once
@@ -27,7 +28,8 @@ using RoleWeights = std::array<BoundWeight, kRoles>;
 
 class Model {
  public:
-  // Errors: those of Checkpoint::open and read_hparams; "model.missing_tensor", "model.wrong_shape", "model.no_weights".
+  // Errors: those of Checkpoint::open and read_hparams; "model.missing_tensor", "model.wrong_shape",
+  // "model.no_weights".
   static Result<std::shared_ptr<const Model>> open(const fs::path& path);
   static Result<std::shared_ptr<const Model>> from(checkpoint::Checkpoint file);
 
@@ -37,8 +39,8 @@ class Model {
   const RoleWeights& globals() const { return globals_; }
   const RoleWeights& layer(int i) const { return layers_[i]; }
 
-  int64_t n_params() const;             // elements of all weight tensors
-  uint64_t weight_bytes() const;        // bytes of all tensors
+  int64_t n_params() const;       // elements of all weight tensors
+  uint64_t weight_bytes() const;  // bytes of all tensors
   // Bytes one decode pass must read: every weight once; of a separate embedding table only one row.
   uint64_t pass_bytes() const;
 

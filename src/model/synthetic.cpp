@@ -41,11 +41,14 @@ Result<Quant> parse_quant(std::string_view name) {
   if (lower == "q4_k_m") return Quant{DType::q4_k, DType::q6_k, true};
   if (lower == "q5_k_m") return Quant{DType::q5_k, DType::q6_k, true};
   const auto dtype = tensor::dtype_from_name(lower);
-  if (dtype && tensor::can_quantize(*dtype) && *dtype != DType::q8_1 && *dtype != DType::q8_k) return Quant{*dtype, *dtype, false};
+  if (dtype && tensor::can_quantize(*dtype) && *dtype != DType::q8_1 && *dtype != DType::q8_k)
+    return Quant{*dtype, *dtype, false};
   std::string known = "q4_k_m, q5_k_m";
   for (const auto& t : tensor::all_dtypes())
-    if (tensor::can_quantize(t.dtype) && t.dtype != DType::q8_1 && t.dtype != DType::q8_k) known += ", " + std::string(t.name);
-  return fail("model.unknown_quant", fmt::format("'{}' is not a format synthetic models can be made in", name), "one of " + known);
+    if (tensor::can_quantize(t.dtype) && t.dtype != DType::q8_1 && t.dtype != DType::q8_k)
+      known += ", " + std::string(t.name);
+  return fail("model.unknown_quant", fmt::format("'{}' is not a format synthetic models can be made in", name),
+              "one of " + known);
 }
 
 // llama.cpp's rule for the layers whose attn_v and ffn_down get more bits.
@@ -60,11 +63,13 @@ checkpoint::MetaValue words(std::string v) { return {checkpoint::MetaType::strin
 Result<checkpoint::Checkpoint> synthetic_checkpoint(std::string_view spec) {
   const size_t colon = spec.find(':');
   const std::string_view name = spec.substr(0, colon);
-  const auto* shape = std::find_if(std::begin(kShapes), std::end(kShapes), [&](const SyntheticShape& s) { return s.name == name; });
+  const auto* shape =
+      std::find_if(std::begin(kShapes), std::end(kShapes), [&](const SyntheticShape& s) { return s.name == name; });
   if (shape == std::end(kShapes)) {
     std::string known;
     for (const auto& s : kShapes) known += fmt::format("{}{}", known.empty() ? "" : ", ", s.name);
-    return fail("model.unknown_shape", fmt::format("'{}' is not a shape Watra knows", name), "synthetic:SHAPE:QUANT with one of " + known);
+    return fail("model.unknown_shape", fmt::format("'{}' is not a shape Watra knows", name),
+                "synthetic:SHAPE:QUANT with one of " + known);
   }
   WATRA_ASSIGN(const Quant quant, parse_quant(colon == std::string_view::npos ? "q8_0" : spec.substr(colon + 1)));
   const SyntheticShape& s = *shape;
@@ -124,7 +129,8 @@ Status fill_synthetic(DType dtype, std::span<std::byte> out, uint64_t seed) {
     return (static_cast<double>(state >> 11) + 0.5) / 9007199254740992.0;
   };
   // Box-Muller; 0.02 is the standard deviation transformers are initialized with and stay close to.
-  for (float& w : weights) w = static_cast<float>(0.02 * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::numbers::pi * uniform()));
+  for (float& w : weights)
+    w = static_cast<float>(0.02 * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::numbers::pi * uniform()));
   std::vector<std::byte> pattern(pattern_blocks * t.block_bytes);
   tensor::quantize_row(dtype, weights.data(), pattern.data(), static_cast<int64_t>(weights.size()));
   for (size_t at = 0; at < out.size();) {

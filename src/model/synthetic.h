@@ -1,7 +1,8 @@
-// Synthetic models: the right shapes with random weights, made in memory, so that speed can be measured without a download.
+// Synthetic models: the right shapes with random weights, made in memory, so that speed can be measured without a
+// download.
 //
-// "llama-1b:q4_k_m" = SHAPE:QUANT. A QUANT is an element format for all matrices, or one of llama.cpp's mixes q4_k_m and q5_k_m. They
-// have no vocabulary and their words mean nothing.
+// "llama-1b:q4_k_m" = SHAPE:QUANT. A QUANT is an element format for all matrices, or one of llama.cpp's mixes q4_k_m
+// and q5_k_m. They have no vocabulary and their words mean nothing.
 #pragma once
 
 #include <string_view>

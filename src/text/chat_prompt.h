@@ -1,7 +1,8 @@
 // ChatPrompt: messages -> prompt -> token ids, with a model's own chat template and vocabulary.
 //
-// What the template wrote may contain control tokens; what people, tools and the model wrote is tokenized as plain text, so nobody can
-// close a turn by writing its marker. The template writes BOS itself where the model wants one; none is added. Immutable after create().
+// What the template wrote may contain control tokens; what people, tools and the model wrote is tokenized as plain
+// text, so nobody can close a turn by writing its marker. The template writes BOS itself where the model wants one;
+// none is added. Immutable after create().
 #pragma once
 
 #include <memory>

@@ -1,9 +1,10 @@
 // ChatTemplate: an interpreter for the Jinja dialect of Hugging Face chat templates.
 //
-// render() returns spans marked template or content: what the person, a tool or the model wrote is content and is tokenized
-// with control tokens as plain text, so nobody can close a turn by writing its marker. The marking survives every string
-// operation (concatenation, slicing, trim, replace, split, tojson ...): each character knows whether it came from the template.
-// Steps, depth and memory are limited. Immutable after parse(); render() may be called from any thread.
+// render() returns spans marked template or content: what the person, a tool or the model wrote is content and is
+// tokenized with control tokens as plain text, so nobody can close a turn by writing its marker. The marking survives
+// every string operation (concatenation, slicing, trim, replace, split, tojson ...): each character knows whether it
+// came from the template. Steps, depth and memory are limited. Immutable after parse(); render() may be called from any
+// thread.
 #pragma once
 
 #include <memory>
@@ -37,14 +38,15 @@ class ChatTemplate {
   ~ChatTemplate();
 
   struct Input {
-    // An ordered JSON object with everything the template may read: messages, tools, documents, add_generation_prompt, bos_token,
-    // eos_token and any further variable. Strings below "messages", "tools" and "documents" are content, all others template.
+    // An ordered JSON object with everything the template may read: messages, tools, documents, add_generation_prompt,
+    // bos_token, eos_token and any further variable. Strings below "messages", "tools" and "documents" are content, all
+    // others template.
     const nlohmann::ordered_json* variables = nullptr;
     int64_t now_unix_seconds = -1;  // what strftime_now sees (local time); -1 = the clock
   };
 
-  // Errors: "template.refused" (raise_exception, message is the template's own words), "template.type", "template.undefined",
-  // "template.limit".
+  // Errors: "template.refused" (raise_exception, message is the template's own words), "template.type",
+  // "template.undefined", "template.limit".
   Result<std::vector<PromptSpan>> render(const Input& input, const TemplateLimits& limits = {}) const;
 
  private:

@@ -21,7 +21,8 @@ double log_sum_exp(std::span<const float> row) {
   return top + std::log(sum);
 }
 
-// Runs one window and calls score(first_position, logits of consecutive positions) for those that predict a scored target.
+// Runs one window and calls score(first_position, logits of consecutive positions) for those that predict a scored
+// target.
 template <class Score>
 Status run_window(Forward& f, std::span<const TokenId> window, const std::atomic<bool>* cancel, Score&& score) {
   const auto n = static_cast<int64_t>(window.size());
@@ -35,7 +36,8 @@ Status run_window(Forward& f, std::span<const TokenId> window, const std::atomic
     batch.add_chain(sequence, window.data() + at, rows, false);
     int64_t wanted_from = std::max(first, at);
     int64_t n_wanted = 0;
-    for (int64_t p = wanted_from; p < std::min(at + rows, n - 1); ++p, ++n_wanted) batch.rows[static_cast<size_t>(p - at)].wants_hidden = true;
+    for (int64_t p = wanted_from; p < std::min(at + rows, n - 1); ++p, ++n_wanted)
+      batch.rows[static_cast<size_t>(p - at)].wants_hidden = true;
     done = f.run(batch, {.cancel = cancel});
     for (int64_t i = 0; done && i < n_wanted;) {
       const int64_t m = std::min(n_wanted - i, f.options().max_logit_rows);
@@ -58,14 +60,16 @@ double standard_error(double sum, double sum_squares, int64_t n) {
 
 }  // namespace
 
-Result<std::vector<std::vector<TokenId>>> evaluation_windows(const text::Tokenizer& tokenizer, std::string_view text, const PerplexityOptions& options) {
+Result<std::vector<std::vector<TokenId>>> evaluation_windows(const text::Tokenizer& tokenizer, std::string_view text,
+                                                             const PerplexityOptions& options) {
   if (text.ends_with('\n')) text.remove_suffix(1);
   const auto& spec = tokenizer.spec();
   std::vector<TokenId> ids = tokenizer.encode(text, {.add_special = true, .parse_special = false});
   const int64_t n = options.n_ctx;
   int64_t n_windows = static_cast<int64_t>(ids.size()) / n;
   if (n_windows == 0)
-    return fail("eval.text_too_short", fmt::format("the text has {} tokens, one window takes {}", ids.size(), n), "a longer text, or a smaller --ctx");
+    return fail("eval.text_too_short", fmt::format("the text has {} tokens, one window takes {}", ids.size(), n),
+                "a longer text, or a smaller --ctx");
   if (options.max_chunks > 0) n_windows = std::min(n_windows, options.max_chunks);
   std::vector<std::vector<TokenId>> windows;
   for (int64_t w = 0; w < n_windows; ++w) {
@@ -76,7 +80,9 @@ Result<std::vector<std::vector<TokenId>>> evaluation_windows(const text::Tokeniz
 }
 
 Result<PerplexityReport> perplexity(const LoadedModel& model, std::string_view text, const PerplexityOptions& options) {
-  if (!model.tokenizer) return fail("model.no_vocabulary", "this file has no vocabulary, so a text cannot be read", "use a complete model file");
+  if (!model.tokenizer)
+    return fail("model.no_vocabulary", "this file has no vocabulary, so a text cannot be read",
+                "use a complete model file");
   WATRA_ASSIGN(const auto windows, evaluation_windows(*model.tokenizer, text, options));
   Forward& f = *model.forward;
   const auto begin = Clock::now();
@@ -88,7 +94,8 @@ Result<PerplexityReport> perplexity(const LoadedModel& model, std::string_view t
       model.team->parallel_for(m, 1, [&](int64_t b, int64_t e) {
         for (; b < e; ++b) {
           const auto row = f.logits(b);
-          losses[static_cast<size_t>(b)] = log_sum_exp(row) - row[static_cast<size_t>(window[static_cast<size_t>(position + b + 1)])];
+          losses[static_cast<size_t>(b)] =
+              log_sum_exp(row) - row[static_cast<size_t>(window[static_cast<size_t>(position + b + 1)])];
         }
       });
       for (int64_t i = 0; i < m; ++i) {
@@ -98,7 +105,9 @@ Result<PerplexityReport> perplexity(const LoadedModel& model, std::string_view t
       report.n_tokens += m;
     }));
     ++report.n_chunks;
-    if (options.progress) options.progress(report.n_chunks, static_cast<int64_t>(windows.size()), std::exp(sum / static_cast<double>(report.n_tokens)));
+    if (options.progress)
+      options.progress(report.n_chunks, static_cast<int64_t>(windows.size()),
+                       std::exp(sum / static_cast<double>(report.n_tokens)));
   }
   report.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   report.perplexity = std::exp(sum / static_cast<double>(report.n_tokens));
@@ -107,10 +116,13 @@ Result<PerplexityReport> perplexity(const LoadedModel& model, std::string_view t
   return report;
 }
 
-Result<DivergenceReport> divergence(const LoadedModel& model, const LoadedModel& reference, std::string_view text, const PerplexityOptions& options) {
-  if (!model.tokenizer || !reference.tokenizer) return fail("model.no_vocabulary", "both files need a vocabulary", "use complete model files");
+Result<DivergenceReport> divergence(const LoadedModel& model, const LoadedModel& reference, std::string_view text,
+                                    const PerplexityOptions& options) {
+  if (!model.tokenizer || !reference.tokenizer)
+    return fail("model.no_vocabulary", "both files need a vocabulary", "use complete model files");
   if (model.tokenizer->spec().pieces != reference.tokenizer->spec().pieces)
-    return fail("eval.other_vocabulary", "the two models have different vocabularies, so their predictions cannot be compared token by token",
+    return fail("eval.other_vocabulary",
+                "the two models have different vocabularies, so their predictions cannot be compared token by token",
                 "compare two files of the same model");
   WATRA_ASSIGN(const auto windows, evaluation_windows(*model.tokenizer, text, options));
   Forward& f = *model.forward;
@@ -140,13 +152,17 @@ Result<DivergenceReport> divergence(const LoadedModel& model, const LoadedModel&
           for (size_t v = 0; v < n_vocab; ++v) kld += std::exp(p[v] - log_p) * ((p[v] - log_p) - (q[v] - log_q));
           klds[before + at] = std::max(0.0, kld);
           const auto target = static_cast<size_t>(window[static_cast<size_t>(position + b + 1)]);
-          per_row[at] = {log_q - q[target], log_p - p[target],
-                         std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin() ? 1.0 : 0.0};
+          per_row[at] = {
+              log_q - q[target], log_p - p[target],
+              std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin()
+                  ? 1.0
+                  : 0.0};
         }
       });
     }));
     for (const auto& r : per_row) loss += r[0], reference_loss += r[1], same += r[2] > 0;
-    if (options.progress) options.progress(++n_done, static_cast<int64_t>(windows.size()), loss / static_cast<double>(klds.size()));
+    if (options.progress)
+      options.progress(++n_done, static_cast<int64_t>(windows.size()), loss / static_cast<double>(klds.size()));
   }
   DivergenceReport report;
   report.n_tokens = static_cast<int64_t>(klds.size());

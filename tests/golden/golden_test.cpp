@@ -1,5 +1,6 @@
-// The forward pass against the reference implementation: every model of models.txt, converted by `watra convert`'s own code, must
-// give the reference's logits within 1e-4, however the tokens are cut into passes; and all cuts must agree to the bit.
+// The forward pass against the reference implementation: every model of models.txt, converted by `watra convert`'s own
+// code, must give the reference's logits within 1e-4, however the tokens are cut into passes; and all cuts must agree
+// to the bit.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -78,18 +79,20 @@ class Golden : public testing::TestWithParam<Case> {
     folder_ = fs::temp_directory_path() / ("watra-golden-" + GetParam().name + "-" + std::to_string(::getpid()));
     fs::create_directories(folder_);
     gguf_ = folder_ / "model.gguf";
-    must(workshop::convert({.source = kGolden / GetParam().folder, .target = gguf_, .out_type = workshop::OutType::f32}));
+    must(workshop::convert(
+        {.source = kGolden / GetParam().folder, .target = gguf_, .out_type = workshop::OutType::f32}));
   }
   void TearDown() override { fs::remove_all(folder_); }
 
-  std::unique_ptr<Forward> open(const fs::path& path, const kernels::Kernels& k, int threads = 2, int64_t max_rows = 512,
-                                KvType kv = KvType::f32) {
+  std::unique_ptr<Forward> open(const fs::path& path, const kernels::Kernels& k, int threads = 2,
+                                int64_t max_rows = 512, KvType kv = KvType::f32) {
     auto model = must(model::Model::open(path));
     auto team = std::make_shared<ThreadTeam>(threads);
     std::shared_ptr<const Residency> weights = must(Residency::load(model, *team, nullptr));
     // Room for four sequences; longrope chooses its factors by n_ctx, so that stays the case's own.
-    return must(Forward::create(model, weights, team, k,
-                                {.n_ctx = GetParam().n_ctx, .max_rows = max_rows, .max_logit_rows = max_rows, .k_type = kv, .v_type = kv}));
+    return must(Forward::create(
+        model, weights, team, k,
+        {.n_ctx = GetParam().n_ctx, .max_rows = max_rows, .max_logit_rows = max_rows, .k_type = kv, .v_type = kv}));
   }
 
   using Logits = std::vector<float>;  // [n_tokens, n_vocab]
@@ -104,7 +107,8 @@ class Golden : public testing::TestWithParam<Case> {
       b.add_chain(s, reference_.ids.data() + at, static_cast<int64_t>(n), false);
       for (auto& r : b.rows) r.wants_logits = true;
       must(f.run(b, pass));
-      for (size_t i = 0; i < n; ++i) out.insert(out.end(), f.logits(static_cast<int64_t>(i)).begin(), f.logits(static_cast<int64_t>(i)).end());
+      for (size_t i = 0; i < n; ++i)
+        out.insert(out.end(), f.logits(static_cast<int64_t>(i)).begin(), f.logits(static_cast<int64_t>(i)).end());
       at += n;
     }
     f.kv().remove(s);
@@ -152,7 +156,8 @@ TEST_P(Golden, SplitFilesGiveTheSameBits) {
   const Logits whole = run_cut(*f, 512);
 
   auto file = must(checkpoint::Checkpoint::open(gguf_));
-  auto writer = must(checkpoint::GgufWriter::create(folder_ / "parts.gguf", file.metadata(), {.max_split_bytes = 100'000}));
+  auto writer =
+      must(checkpoint::GgufWriter::create(folder_ / "parts.gguf", file.metadata(), {.max_split_bytes = 100'000}));
   for (const auto& t : file.tensors()) must(writer.declare(t.name, t.dtype, t.shape));
   for (const auto& t : file.tensors()) {
     std::vector<std::byte> bytes(t.size_bytes);
@@ -215,7 +220,9 @@ TEST_P(Golden, DraftTreesGiveTheBitsOfPlainDecoding) {
 
   // The true continuation 0 -> 2 -> 3 -> 5 -> 6 among wrong branches 1, 4, 7.
   b.clear();
-  const auto add = [&](TokenId t, int32_t parent) { b.rows.push_back({.token = t, .sequence = s, .parent = parent, .wants_logits = true}); };
+  const auto add = [&](TokenId t, int32_t parent) {
+    b.rows.push_back({.token = t, .sequence = s, .parent = parent, .wants_logits = true});
+  };
   add(id(0), kFromCache);
   add(7, kFromCache);
   add(id(1), 0);
@@ -227,7 +234,9 @@ TEST_P(Golden, DraftTreesGiveTheBitsOfPlainDecoding) {
   must(f->run(b));
   const int64_t path[] = {0, 2, 3, 5, 6};
   for (int64_t i = 0; i < 5; ++i)
-    EXPECT_EQ(0, std::memcmp(f->logits(path[i]).data(), whole.data() + static_cast<size_t>(base + i) * v, v * sizeof(float))) << "tree row " << path[i];
+    EXPECT_EQ(
+        0, std::memcmp(f->logits(path[i]).data(), whole.data() + static_cast<size_t>(base + i) * v, v * sizeof(float)))
+        << "tree row " << path[i];
 
   const int32_t kept[] = {0, 2, 3, 5, 6};
   f->kv().keep_path(s, kept);
@@ -236,7 +245,8 @@ TEST_P(Golden, DraftTreesGiveTheBitsOfPlainDecoding) {
   const TokenId last = id(5);
   b.add_chain(s, &last, 1, true);
   must(f->run(b));
-  EXPECT_EQ(0, std::memcmp(f->logits(0).data(), whole.data() + static_cast<size_t>(base + 5) * v, v * sizeof(float))) << "after the tree";
+  EXPECT_EQ(0, std::memcmp(f->logits(0).data(), whole.data() + static_cast<size_t>(base + 5) * v, v * sizeof(float)))
+      << "after the tree";
 }
 
 TEST_P(Golden, SequencesInOnePassDoNotSeeEachOther) {
@@ -254,7 +264,8 @@ TEST_P(Golden, SequencesInOnePassDoNotSeeEachOther) {
   }
   must(f->run(b));
   for (int64_t i = 0; i < n; ++i)
-    EXPECT_EQ(0, std::memcmp(f->logits(2 * i).data(), whole.data() + static_cast<size_t>(i) * v, v * sizeof(float))) << i;
+    EXPECT_EQ(0, std::memcmp(f->logits(2 * i).data(), whole.data() + static_cast<size_t>(i) * v, v * sizeof(float)))
+        << i;
 }
 
 TEST_P(Golden, APassCanStopBetweenLayersAndGoOn) {
@@ -270,13 +281,15 @@ TEST_P(Golden, APassCanStopBetweenLayersAndGoOn) {
   const std::vector<float> hidden = [&] {
     std::vector<float> h;
     const auto stride = (d + 15) / 16 * 16;
-    for (size_t i = 0; i < b.rows.size(); ++i) h.insert(h.end(), f->residual() + i * stride, f->residual() + i * stride + d);
+    for (size_t i = 0; i < b.rows.size(); ++i)
+      h.insert(h.end(), f->residual() + i * stride, f->residual() + i * stride + d);
     return h;
   }();
   must(f->run(b, {.first_layer = 1, .hidden_in = hidden.data()}));
   const auto last = static_cast<int64_t>(b.rows.size()) - 1;
   must(f->project(last, 1));
-  EXPECT_EQ(0, std::memcmp(f->logits(0).data(), whole.data() + static_cast<size_t>(last * reference_.n_vocab), static_cast<size_t>(reference_.n_vocab) * sizeof(float)));
+  EXPECT_EQ(0, std::memcmp(f->logits(0).data(), whole.data() + static_cast<size_t>(last * reference_.n_vocab),
+                           static_cast<size_t>(reference_.n_vocab) * sizeof(float)));
 }
 
 TEST_P(Golden, TapsSeeEveryOpAndChangeNothing) {

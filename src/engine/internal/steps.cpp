@@ -43,7 +43,9 @@ class Compiler {
   const LoadedWeight& weight(const Op& op) const {
     return model::is_layer_role(op.role) ? weights_.layer(layer_, op.role) : weights_.global(op.role);
   }
-  const model::LayerHParams& layer_hparams() const { return hp_.layers[static_cast<size_t>(std::min(layer_, hp_.n_layers - 1))]; }
+  const model::LayerHParams& layer_hparams() const {
+    return hp_.layers[static_cast<size_t>(std::min(layer_, hp_.n_layers - 1))];
+  }
 
   void break_step() {
     converted_.reset();
@@ -69,24 +71,46 @@ class Compiler {
   void add(const Op& op) {
     const auto& l = layer_hparams();
     switch (op.kind) {
-      case OpKind::embed: break;  // the pass begins with it
+      case OpKind::embed:
+        break;  // the pass begins with it
       case OpKind::rms_norm:
-        row_op({.kind = RowOp::Kind::rms_norm, .in = op.in, .out = op.out, .width = hp_.d_model, .weight = weight(op).vector}, op);
+        row_op({.kind = RowOp::Kind::rms_norm,
+                .in = op.in,
+                .out = op.out,
+                .width = hp_.d_model,
+                .weight = weight(op).vector},
+               op);
         break;
       case OpKind::head_norm:
-        head_op({.kind = RowOp::Kind::head_norm, .in = op.in, .out = op.out, .width = l.d_head, .n_heads = n_heads(op), .weight = weight(op).vector}, op);
+        head_op({.kind = RowOp::Kind::head_norm,
+                 .in = op.in,
+                 .out = op.out,
+                 .width = l.d_head,
+                 .n_heads = n_heads(op),
+                 .weight = weight(op).vector},
+                op);
         break;
       case OpKind::rope:
-        head_op({.kind = RowOp::Kind::rope, .in = op.in, .out = op.out, .width = l.d_head, .n_heads = n_heads(op), .rope = l.rope}, op);
+        head_op({.kind = RowOp::Kind::rope,
+                 .in = op.in,
+                 .out = op.out,
+                 .width = l.d_head,
+                 .n_heads = n_heads(op),
+                 .rope = l.rope},
+                op);
         break;
       case OpKind::add:
         row_op({.kind = RowOp::Kind::add, .in = op.in, .out = op.out, .width = hp_.d_model}, op);
         break;
-      case OpKind::glu: glu(op, l.d_ff); break;
+      case OpKind::glu:
+        glu(op, l.d_ff);
+        break;
       case OpKind::softcap:
         row_op({.kind = RowOp::Kind::softcap, .in = op.in, .out = op.out, .width = hp_.n_vocab}, op);
         break;
-      case OpKind::linear: linear(op); break;
+      case OpKind::linear:
+        linear(op);
+        break;
       case OpKind::attention: {
         Step& s = step(Step::Kind::attend, op);
         s.q = op.in, s.k = op.in2, s.v = op.in3, s.attention_out = op.out;
@@ -100,7 +124,9 @@ class Compiler {
     }
   }
 
-  int32_t n_heads(const Op& op) const { return op.heads == Heads::query ? layer_hparams().n_heads : layer_hparams().n_kv_heads; }
+  int32_t n_heads(const Op& op) const {
+    return op.heads == Heads::query ? layer_hparams().n_heads : layer_hparams().n_kv_heads;
+  }
 
   void row_op(RowOp r, const Op& op) {
     step(Step::Kind::rows, op).program.push_back(r);
@@ -115,8 +141,8 @@ class Compiler {
 
   void glu(const Op& op, int64_t d_ff) {
     Step* last = steps_->empty() ? nullptr : &steps_->back();
-    const bool finishes = fuse_ && last && last->kind == Step::Kind::linears && last->linears.size() == 2 && last->linears[0].out == op.in &&
-                          last->linears[1].out == op.in2 && op.out == op.in;
+    const bool finishes = fuse_ && last && last->kind == Step::Kind::linears && last->linears.size() == 2 &&
+                          last->linears[0].out == op.in && last->linears[1].out == op.in2 && op.out == op.in;
     if (!finishes) {
       row_op({.kind = RowOp::Kind::glu, .in = op.in, .in2 = op.in2, .out = op.out, .width = d_ff, .glu = op.glu}, op);
       return;
@@ -133,7 +159,9 @@ class Compiler {
     // Precise: perplexity and logits are those of the stored weights (docs/decisions/0004).
     const ActFormat format = kernels_.act_format(w.matrix.dtype, kernels::ActPrecision::precise);
     if (format != ActFormat::f32 && converted_ != std::pair(op.in, format)) {
-      step(Step::Kind::rows, op).program.push_back({.kind = RowOp::Kind::convert, .in = op.in, .width = w.matrix.shape.cols(), .format = format});
+      step(Step::Kind::rows, op)
+          .program.push_back(
+              {.kind = RowOp::Kind::convert, .in = op.in, .width = w.matrix.shape.cols(), .format = format});
       converted_ = {op.in, format};
       if (!fuse_) steps_->back().op = nullptr;  // the tap comes after the product
     }
@@ -146,7 +174,8 @@ class Compiler {
     written(op.out);
   }
 
-  // Ranges of output rows: about eight a thread and product, so that unequal cores finish together; the claim costs nothing beside them.
+  // Ranges of output rows: about eight a thread and product, so that unequal cores finish together; the claim costs
+  // nothing beside them.
   std::vector<Chunk> cut(const std::vector<Linear>& linears) const {
     std::vector<Chunk> chunks;
     for (size_t i = 0; i < linears.size(); ++i) {
@@ -166,14 +195,15 @@ class Compiler {
   const bool fuse_;
   int layer_ = 0;
   std::vector<Step>* steps_ = nullptr;
-  bool open_ = false;                                       // the last step may be added to
-  std::optional<std::pair<Act, ActFormat>> converted_;      // what lies in the conversion buffer
+  bool open_ = false;                                   // the last step may be added to
+  std::optional<std::pair<Act, ActFormat>> converted_;  // what lies in the conversion buffer
   std::vector<RowOp> query_ops_, key_ops_;
 };
 
 }  // namespace
 
-CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads, bool fuse) {
+CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads,
+                      bool fuse) {
   return Compiler(model, weights, k, n_threads, fuse).run();
 }
 

@@ -1,8 +1,8 @@
 // Steps: the op lists of a Graph, compiled into pieces of work that a thread team shares out, each ended by a barrier.
 //
 //   rows     a program of row-wise ops; a thread claims rows and runs the whole program on each
-//   linears  products that read the same input; a thread claims ranges of output rows. Gate and up may be finished with their GLU
-//   attend   head norms and RoPE and the cache's new rows, then partial results by chunk, then their merge
+//   linears  products that read the same input; a thread claims ranges of output rows. Gate and up may be finished with
+//   their GLU attend   head norms and RoPE and the cache's new rows, then partial results by chunk, then their merge
 #pragma once
 
 #include <vector>
@@ -19,7 +19,7 @@ using model::Act;
 struct RowOp {
   enum class Kind : uint8_t { rms_norm, head_norm, rope, add, glu, softcap, convert } kind;
   Act in = Act::x, in2 = Act::x, out = Act::x;
-  int64_t width = 0;              // floats of the row (of one head for head_norm and rope)
+  int64_t width = 0;  // floats of the row (of one head for head_norm and rope)
   int32_t n_heads = 0;
   const float* weight = nullptr;  // norms
   int32_t rope = 0;
@@ -42,10 +42,10 @@ struct Step {
   enum class Kind : uint8_t { rows, linears, attend } kind;
   int layer = 0;
   bool ends_layer = false;
-  std::vector<RowOp> program;     // rows
-  std::vector<Linear> linears;    // linears
+  std::vector<RowOp> program;   // rows
+  std::vector<Linear> linears;  // linears
   std::vector<Chunk> chunks;
-  bool finish_with_glu = false;   // linears are {gate, up}; out = glu(gate, up), in gate
+  bool finish_with_glu = false;  // linears are {gate, up}; out = glu(gate, up), in gate
   kernels::GluKind glu = kernels::GluKind::silu;
   std::vector<RowOp> query_ops, key_ops;  // attend: on q and on k before they are used
   Act q = Act::q, k = Act::k, v = Act::v, attention_out = Act::attn;
@@ -53,13 +53,14 @@ struct Step {
 };
 
 struct CompiledGraph {
-  std::vector<Step> layers;              // of all layers, in order
-  std::vector<size_t> first_step;        // by layer, and one past the end
-  std::vector<Step> final_norm;          // rows that want results: x -> h
-  std::vector<Step> logits;              // h -> logits
+  std::vector<Step> layers;        // of all layers, in order
+  std::vector<size_t> first_step;  // by layer, and one past the end
+  std::vector<Step> final_norm;    // rows that want results: x -> h
+  std::vector<Step> logits;        // h -> logits
 };
 
 // `fuse` = false gives one step per op, for taps. n_threads only sets the size of chunks, which changes no result.
-CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads, bool fuse);
+CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads,
+                      bool fuse);
 
 }  // namespace watra::engine::internal

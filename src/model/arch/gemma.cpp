@@ -1,7 +1,8 @@
 // Gemma 1, 2 and 3 (text). Norm weights are stored plus one already; embeddings are scaled by sqrt(d_model) and tied.
 //
-// What is not in the files: Gemma 2's and 3's attention scale (1/sqrt(d_head), but 1/sqrt(d_model/n_heads) for the 27B models), and
-// in older Gemma 3 files the sliding-window pattern (every 6th layer is global) and the local rope base (10,000).
+// What is not in the files: Gemma 2's and 3's attention scale (1/sqrt(d_head), but 1/sqrt(d_model/n_heads) for the 27B
+// models), and in older Gemma 3 files the sliding-window pattern (every 6th layer is global) and the local rope base
+// (10,000).
 #include <cmath>
 
 #include "model/arch.h"

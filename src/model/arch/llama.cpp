@@ -9,7 +9,8 @@ const Architecture kLlama{
     .style = {},
     .complete = [](const checkpoint::Checkpoint& file, HParams& hp) -> Status {
       if (file.metadata().get_u64("llama.expert_count").value_or(0) > 0)
-        return fail("model.unsupported", "this is a mixture of experts (llama.expert_count > 0), which Watra does not run yet",
+        return fail("model.unsupported",
+                    "this is a mixture of experts (llama.expert_count > 0), which Watra does not run yet",
                     "use a dense model of the family");
       for (RopeParams& rope : hp.ropes) rope.style = kernels::RopeStyle::adjacent;
       return {};

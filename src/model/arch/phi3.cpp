@@ -1,8 +1,8 @@
 // Phi-3, 3.5 and 4: q, k, v in one matrix, gate and up in one matrix, longrope factors in the file.
 //
-// Its GGUFs carry phi3.attention.sliding_window, but the value is unreliable (converters wrote the training window of other
-// variants, and a window as large as the context), and llama.cpp ignores it. We honour it only where it is smaller than the
-// original context, which is when the reference model applies it.
+// Its GGUFs carry phi3.attention.sliding_window, but the value is unreliable (converters wrote the training window of
+// other variants, and a window as large as the context), and llama.cpp ignores it. We honour it only where it is
+// smaller than the original context, which is when the reference model applies it.
 #include "model/arch.h"
 
 namespace watra::model {
