@@ -143,6 +143,27 @@ TEST(SamplerState, AskingTwiceGivesTheSameAnswer) {
   EXPECT_EQ(sampler->sample(logits, 3)->token, first);
 }
 
+TEST(SamplerState, OnlyTheTokenJustSampledMovesMu) {
+  SamplingParams p;
+  p.seed = 5;
+  p.mirostat = 2;
+  auto sampler = Sampler::create(p, 100);
+  ASSERT_TRUE(sampler->accept(1).has_value());
+  const double start = sampler->mirostat_mu();
+  const TokenId token = sampler->sample(logits_after({}, 100), 0)->token;
+  ASSERT_TRUE(sampler->accept((token + 1) % 100).has_value());
+  EXPECT_EQ(sampler->mirostat_mu(), start) << "another token was forced";
+  ASSERT_TRUE(sampler->accept(token).has_value());
+  EXPECT_EQ(sampler->mirostat_mu(), start) << "the sample was for an earlier place";
+  (void)sampler->sample(logits_after({}, 100), 0);
+  ASSERT_TRUE(sampler->rollback(2).has_value());
+  ASSERT_TRUE(sampler->accept(token).has_value());
+  EXPECT_EQ(sampler->mirostat_mu(), start) << "the place it was sampled for is gone";
+  ASSERT_EQ(sampler->sample(logits_after({}, 100), 0)->token, token);
+  ASSERT_TRUE(sampler->accept(token).has_value());
+  EXPECT_NE(sampler->mirostat_mu(), start);
+}
+
 TEST(SamplerState, ForksShareNothingThatMatters) {
   auto sampler = Sampler::create(with_state(), 50);
   for (int i = 0; i < 20; ++i) step(*sampler, 50, 0);
