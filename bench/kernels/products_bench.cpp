@@ -68,14 +68,15 @@ const Buffer& weights(DType dtype) {
   return it->second;
 }
 
-void matmul(benchmark::State& state, const Kernels* k, DType dtype, int64_t weight_bytes) {
+void matmul(benchmark::State& state, const Kernels* k, DType dtype, kernels::ActPrecision precision,
+            int64_t weight_bytes) {
   const int64_t m = state.range(0);
   ThreadTeam& threads = team(static_cast<int>(state.range(1)));
   const Buffer& buffer = weights(dtype);
   const int64_t row_bytes = static_cast<int64_t>(tensor::row_bytes(dtype, kColumns));
   const int64_t n_rows = std::max<int64_t>(1, weight_bytes / row_bytes / kRowsPerClaim) * kRowsPerClaim;
   const TensorView w{dtype, tensor::Layout::rows, {n_rows, kColumns}, buffer.data()};
-  const auto format = k->act_format(dtype);
+  const auto format = k->act_format(dtype, precision);
   const int64_t stride = k->act_row_bytes(format, kColumns);
   std::vector<float> x(m * kColumns), y(m * n_rows);
   std::mt19937 rng(2);
@@ -83,7 +84,7 @@ void matmul(benchmark::State& state, const Kernels* k, DType dtype, int64_t weig
   std::vector<std::byte> acts(m * stride);
   for (int64_t i = 0; i < m; ++i)
     kernels::convert_act_row(format, x.data() + i * kColumns, acts.data() + i * stride, kColumns);
-  const kernels::MatmulArgs args{w, acts.data(), stride, m, y.data(), n_rows};
+  const kernels::MatmulArgs args{w, acts.data(), stride, m, y.data(), n_rows, format};
   const auto scratch_bytes = static_cast<uint64_t>((k->matmul_scratch_bytes(kColumns) + 63) / 64 * 64);
   Buffer scratch = Buffer::allocate(nullptr, "bench", scratch_bytes * threads.size()).value();
   for (auto _ : state) {
@@ -140,17 +141,21 @@ const bool registered = [] {
         ->UseRealTime();
     for (const auto& t : tensor::all_dtypes()) {
       if (!k->supports(t.dtype)) continue;
-      benchmark::RegisterBenchmark(("matmul/" + std::string(t.name) + "/" + isa).c_str(), matmul, k, t.dtype,
-                                   kWeightBytes)
-          ->ArgNames({"m", "threads"})
-          ->ArgsProduct({{1, 2, 4, 8, 16, 64}, cores})
-          ->UseRealTime()
-          ->Unit(benchmark::kMillisecond);
-      benchmark::RegisterBenchmark(("compute/" + std::string(t.name) + "/" + isa).c_str(), matmul, k, t.dtype,
-                                   kCachedBytes)
-          ->ArgNames({"m", "threads"})
-          ->ArgsProduct({{1, 2, 4, 8, 16, 64}, {1}})
-          ->Unit(benchmark::kMicrosecond);
+      using kernels::ActPrecision;
+      for (const ActPrecision precision : {ActPrecision::fast, ActPrecision::precise}) {
+        const bool is_precise = precision == ActPrecision::precise;
+        if (is_precise && k->act_format(t.dtype, precision) == k->act_format(t.dtype, ActPrecision::fast)) continue;
+        const std::string name = std::string(t.name) + "/" + isa + (is_precise ? "/precise" : "");
+        benchmark::RegisterBenchmark(("matmul/" + name).c_str(), matmul, k, t.dtype, precision, kWeightBytes)
+            ->ArgNames({"m", "threads"})
+            ->ArgsProduct({{1, 2, 4, 8, 16, 64}, cores})
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark(("compute/" + name).c_str(), matmul, k, t.dtype, precision, kCachedBytes)
+            ->ArgNames({"m", "threads"})
+            ->ArgsProduct({{1, 2, 4, 8, 16, 64}, {1}})
+            ->Unit(benchmark::kMicrosecond);
+      }
     }
   }
   return true;
