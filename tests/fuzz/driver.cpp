@@ -4,8 +4,9 @@
 //   CORPUS...
 //
 // CORPUS: files and folders. Each mutation depends on (seed, run) alone, so any run can be repeated. An input that
-// crashes, takes longer than T (default 5000) or holds more than 64 KiB + F x its size is written to crash-NAME-SEED-RUN
-// in the working folder; `fuzz_NAME --runs 0 crash-...` tries it again. Exit 0 when nothing was found.
+// crashes, takes longer than T (default 5000) or holds more than 64 KiB + F x its size is written to
+// crash-NAME-SEED-RUN in the working folder; `fuzz_NAME --runs 0 crash-...` tries it again. Exit 0 when nothing was
+// found.
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -31,14 +32,18 @@ extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*call
 namespace {
 std::atomic<size_t> held_bytes{0}, peak_bytes{0};
 }
-void* operator new(size_t n) {
+void* operator new(size_t n, const std::nothrow_t&) noexcept {
   void* p = std::malloc(n ? n : 1);
-  if (!p) throw std::bad_alloc();
+  if (!p) return nullptr;
   const size_t now = held_bytes.fetch_add(malloc_usable_size(p), std::memory_order_relaxed) + malloc_usable_size(p);
   for (size_t peak = peak_bytes.load(std::memory_order_relaxed);
        now > peak && !peak_bytes.compare_exchange_weak(peak, now);) {
   }
   return p;
+}
+void* operator new(size_t n) {
+  if (void* p = operator new(n, std::nothrow)) return p;
+  throw std::bad_alloc();
 }
 void operator delete(void* p) noexcept {
   if (p) held_bytes.fetch_sub(malloc_usable_size(p), std::memory_order_relaxed);
