@@ -1,6 +1,7 @@
 """Reference tokenizers, rebuilt out of a GGUF's own vocabulary: Hugging Face `tokenizers` for byte-level BPE and WordPiece,
 SentencePiece for the others. What a file does not say (normalizer, split patterns) is what the family's tokenizer.json says."""
 
+import re
 import struct
 
 import sentencepiece
@@ -9,6 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
 
 
+_PADDING = re.compile(r"\[PAD\d+\]")
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
 
@@ -68,7 +70,8 @@ class Vocab:
         self.unk = value("tokenizer.ggml.unknown_token_id", 0)
 
     def of_type(self, *types):
-        return [(i, p) for i, (p, t) in enumerate(zip(self.pieces, self.types)) if t in types]
+        """Without the "[PAD123]" that converters fill gaps with: no tokenizer.json has them."""
+        return [(i, p) for i, (p, t) in enumerate(zip(self.pieces, self.types)) if t in types and not _PADDING.fullmatch(p)]
 
 
 def _split(merge):

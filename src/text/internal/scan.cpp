@@ -284,33 +284,38 @@ size_t three_digits(std::string_view text, size_t from) {
 
 size_t digit_groups(std::string_view text, size_t from) {
   const auto digit = [](CharClass c) { return (c & kCategoryMask) == category::nd; };
+  const auto word = [&](CharClass c) {
+    return is_letter(c) || is_mark(c) || digit(c) || (c & kCategoryMask) == category::pc;
+  };
+  // The run of digits at `at`: how many, and whether a word ends behind them (else none of them is in a group).
+  struct Run {
+    size_t n;
+    bool grouped;
+    const char* end;
+  };
+  const auto measure = [&](Cursor at) {
+    size_t n = 0;
+    for (; !at.done() && digit(at.peek()); ++n) at.next();
+    return Run{n, n > 0 && (at.done() || !word(at.peek())), at.p};
+  };
+
   Cursor at(text, from);
-  if (!digit(at.peek())) {
-    at.skip([&](CharClass c) { return !digit(c); });
-    return at.offset(text);
-  }
   Cursor before = at;
   if (from > 0) before.p = utf8_previous(at.p);
-  if (from > 0 &&
-      digit(before.peek())) {  // the groups before were counted from the right, so what is left divides by three
-    for (int i = 0; i < 3; ++i) at.next();
+  if (from > 0 && digit(at.peek()) && digit(before.peek())) {
+    for (int i = 0; i < 3; ++i) at.next();  // the first group left a number of digits that divides by three
     return at.offset(text);
   }
-  size_t n = 0;
-  Cursor run = at;
-  while (!run.done() && digit(run.peek())) {
-    run.next();
-    ++n;
+  if (const Run run = measure(at); run.grouped) {
+    for (size_t i = run.n % 3 == 0 ? 3 : run.n % 3; i > 0; --i) at.next();
+    return at.offset(text);
   }
-  const auto word = [](CharClass c) {
-    const CharClass k = c & kCategoryMask;
-    return is_letter(c) || is_mark(c) || k == category::nd || k == category::pc;
-  };
-  if (!run.done() && word(run.peek())) {  // no group of this run ends a word
-    run.skip([&](CharClass c) { return !digit(c); });
-    return run.offset(text);
+  while (!at.done()) {
+    at.skip([&](CharClass c) { return !digit(c); });
+    const Run run = measure(at);
+    if (run.grouped) break;
+    at.p = run.end;
   }
-  for (size_t i = n % 3 == 0 ? 3 : n % 3; i > 0; --i) at.next();
   return at.offset(text);
 }
 
