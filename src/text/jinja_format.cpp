@@ -366,7 +366,7 @@ void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
       text = float_text(std::fabs(x));
     } else if (type == 0) {  // like g, but keeps one digit after the point
       const int p = std::max<int>(1, static_cast<int>(spec.precision));
-      text = printf_float(x, 'e', p - 1, false);
+      text = printf_float(x, 'e', p - 1, spec.alternate);
       if (std::isfinite(x)) {
         const int exponent = std::atoi(text.c_str() + text.find('e') + 1);
         if (exponent < -4 || exponent >= p - 1) {

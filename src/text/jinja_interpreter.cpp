@@ -158,6 +158,7 @@ Interpreter::Flow Interpreter::exec(const Stmt& s, Activation& act, Buffer& out)
         if (piece.expr == nullptr) {
           out.append(piece.data, false);
         } else {
+          line_ = piece.expr->line;
           append_str(*this, out, eval(*piece.expr, act));
         }
       }
