@@ -177,7 +177,10 @@ Result<ProcessResult> run_process(const std::vector<std::string>& argv, const Pr
     }
     // After the exit only what already lies in the pipes is read: a grandchild may hold them open for ever.
     if (exited && !read_any) break;
-    if (!exited) exited = ::waitpid(pid, &wait_status, WNOHANG) == pid;
+    if (exited) continue;
+    const pid_t waited = ::waitpid(pid, &wait_status, WNOHANG);
+    exited = waited == pid || (waited < 0 && errno != EINTR);
+    if (waited < 0 && exited) wait_status = 255 << 8;  // somebody ignores SIGCHLD: how it ended is lost
   }
   for (auto* text : texts)
     if (text->size() > options.max_output_bytes) text->erase(0, text->size() - options.max_output_bytes);

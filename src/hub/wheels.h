@@ -20,13 +20,13 @@ struct WheelJob {
   uint64_t bytes = 0;    // of the whole file
   std::string sha256;    // of the whole file
   fs::path part, state;  // the unfinished file and what is known about it
-  fs::path staging;      // folder for wheels on their way; removed when done
+  fs::path staging;      // folder for wheels on their way; stays, for a pull that goes on
   int at_once = 3;       // pips running at the same time: hides their start-up, no more
 };
 
 // The command that runs pip: $WATRA_PIP (blanks separate arguments), else the first of pip3, python3 -m pip, pip that
-// works. Errors: "hub.no_pip".
-Result<std::vector<std::string>> find_pip();
+// works. Errors: "hub.no_pip" (what was tried, and why it does not work), "hub.cancelled".
+Result<std::vector<std::string>> find_pip(const Watcher& watch);
 
 // Leaves the whole, checked and synced file at job.part. Errors: "hub.no_pip", "hub.pip" (with pip's own last words),
 // "hub.bad_archive", "hub.checksum", "hub.cancelled".
