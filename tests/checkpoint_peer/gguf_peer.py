@@ -179,7 +179,7 @@ with tempfile.TemporaryDirectory() as folder:
         sys.exit(f"needed llama.cpp's vocabularies under {args.peers}, found {len(vocabularies)}")
     for path in vocabularies:
         dump = run(args.bin / "gguf_dump", path)
-        if path.stat().st_size < 1_200_000:  # gguf-py takes seconds for each of the larger ones
+        if path.stat().st_size < 730_000:  # gguf-py takes seconds for each of the larger ones
             check_file(dump, path)
         compare.same(f"{path.name}: tensors", dump["tensors"], [])
 
