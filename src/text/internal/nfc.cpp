@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "text/internal/char_class.h"
@@ -11,7 +12,24 @@
 namespace watra::text {
 namespace {
 
-int combining_class(utf8proc_int32_t c) { return utf8proc_get_property(c)->combining_class; }
+// Marks of Unicode 10 and later: the reference's normalizer has the tables of Unicode 9, to which these are not marks,
+// so it leaves them where they stand. Found by asking it about every code point.
+constexpr utf8proc_int32_t kLaterMarks[][2] = {
+    {0x7FD, 0x7FD},     {0x898, 0x89F},     {0x8CA, 0x8D3},     {0x9FE, 0x9FE},     {0xC3C, 0xC3C},
+    {0xD3B, 0xD3C},     {0xEBA, 0xEBA},     {0x1715, 0x1715},   {0x1ABF, 0x1ACE},   {0x1DF6, 0x1DFA},
+    {0xA82C, 0xA82C},   {0x10D24, 0x10D27}, {0x10EAB, 0x10EAC}, {0x10F46, 0x10F50}, {0x10F82, 0x10F85},
+    {0x11070, 0x11070}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x11839, 0x1183A}, {0x1193D, 0x1193E},
+    {0x11943, 0x11943}, {0x119E0, 0x119E0}, {0x11A34, 0x11A34}, {0x11A47, 0x11A47}, {0x11A99, 0x11A99},
+    {0x11D42, 0x11D42}, {0x11D44, 0x11D45}, {0x11D97, 0x11D97}, {0x16FF0, 0x16FF1}, {0x1E130, 0x1E136},
+    {0x1E2AE, 0x1E2AE}, {0x1E2EC, 0x1E2EF}};
+
+int combining_class(utf8proc_int32_t c) {
+  const int combining = utf8proc_get_property(c)->combining_class;
+  if (combining == 0) return 0;
+  const auto* range = std::lower_bound(std::begin(kLaterMarks), std::end(kLaterMarks), c,
+                                       [](const auto& r, utf8proc_int32_t value) { return r[1] < value; });
+  return range != std::end(kLaterMarks) && (*range)[0] <= c ? 0 : combining;
+}
 
 // Canonical decomposition of `text` appended to `out`, marks in canonical order.
 void decompose(std::string_view text, std::vector<utf8proc_int32_t>& out) {
