@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <system_error>
 
 namespace watra {
 namespace {
@@ -33,7 +34,11 @@ void wait_while_equal(std::atomic<T>& value, T old) {
 
 ThreadTeam::ThreadTeam(int n_threads) : n_threads_(std::max(1, n_threads)) {
   threads_.reserve(n_threads_ - 1);
-  for (int rank = 1; rank < n_threads_; ++rank) threads_.emplace_back([this, rank] { member(rank); });
+  try {
+    for (int rank = 1; rank < n_threads; ++rank) threads_.emplace_back([this, rank] { member(rank); });
+  } catch (const std::system_error&) {
+  }
+  n_threads_ = static_cast<int>(threads_.size()) + 1;
 }
 
 ThreadTeam::~ThreadTeam() {

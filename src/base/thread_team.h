@@ -21,6 +21,7 @@ namespace watra {
 
 class ThreadTeam {
  public:
+  // Where the system refuses threads the team is smaller; size() tells.
   explicit ThreadTeam(int n_threads);  // >= 1
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
@@ -50,7 +51,7 @@ class ThreadTeam {
   void run_raw(void (*call)(void*, int), void* context);
   void member(int rank);
 
-  const int n_threads_;
+  int n_threads_;
   std::vector<std::thread> threads_;
   void (*call_)(void*, int) = nullptr;
   void* context_ = nullptr;

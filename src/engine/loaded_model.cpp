@@ -58,6 +58,11 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   if (vocab.kind != text::VocabKind::none) {
     WATRA_ASSIGN(auto tokenizer, text::Tokenizer::create(std::move(vocab)));
     m.tokenizer = std::move(tokenizer);
+    if (m.tokenizer->n_vocab() > m.model->hparams().n_vocab)
+      return fail("model.wrong_shape",
+                  fmt::format("the vocabulary has {} pieces, the embedding table {} rows", m.tokenizer->n_vocab(),
+                              m.model->hparams().n_vocab),
+                  "the metadata and the tensors of this file do not belong together");
   }
   m.budget = std::make_shared<MemoryBudget>(options.ram_bytes);
   m.team = std::make_shared<ThreadTeam>(options.threads > 0 ? options.threads : default_thread_count());
