@@ -233,12 +233,14 @@ void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
   auto o = std::make_shared<BenchOptions>();
   auto* c = app.add_subcommand("bench", "Measure a model's speed");
   c->add_option("MODEL", o->model, "Model file or name")->required();
-  c->add_option("-p", o->prompt, "Tokens to read (list; 0 = skip)")->delimiter(',');
-  c->add_option("-n", o->gen, "Tokens to write (list; 0 = skip)")->delimiter(',');
-  c->add_option("-d", o->depth, "Tokens already in the cache (list)")->delimiter(',');
-  c->add_option("-b", o->batch, "Sequences decoded together (list)")->delimiter(',');
+  c->add_option("-p", o->prompt, "Tokens to read (list->allow_extra_args(false); 0 = skip)")->delimiter(',');
+  c->add_option("-n", o->gen, "Tokens to write (list->allow_extra_args(false); 0 = skip)")->delimiter(',');
+  c->add_option("-d", o->depth, "Tokens already in the cache (list)")->delimiter(',')->allow_extra_args(false);
+  c->add_option("-b", o->batch, "Sequences decoded together (list)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-r", o->repeats, "Runs of each test")->check(CLI::Range(1, 1000));
-  c->add_option("--verify", o->verify, "Also one pass over so many tokens of one sequence (list)")->delimiter(',');
+  c->add_option("--verify", o->verify, "Also one pass over so many tokens of one sequence (list)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   c->callback([&g, &chosen, o] { chosen = [&g, o] { return bench(g, *o); }; });
 }
 

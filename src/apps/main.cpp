@@ -38,7 +38,7 @@ int run_main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--ram", g.ram, "Hard limit on memory, e.g. 48GiB");
   app.add_option("--vram", g.vram, "Hard limit on GPU memory, e.g. 22GiB");
-  app.add_option("--disk", g.disks, "Folder whose disk may hold weights (repeatable)");
+  app.add_option("--disk", g.disks, "Folder whose disk may hold weights (repeatable)")->allow_extra_args(false);
   app.add_option("--kv-type", g.kv_type, "Type of the cached keys and values: f16 (K[,V])");
   app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
   app.add_option("--seed", g.seed, "Seed of all randomness");
@@ -77,7 +77,12 @@ int run_main(int argc, char** argv) {
   const Status done = chosen();
   if (!done) {
     show_error(g, done.error());
-    return done.error().code.starts_with("usage") ? 2 : 1;
+    const std::string& code = done.error().code;
+    return code.starts_with("usage") || code == "engine.bad_parameter" ? 2 : 1;
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout)) {
+    std::fputs("error output.failed: the answer could not be written to standard output\n", stderr);
+    return 1;
   }
   return 0;
 }
@@ -86,15 +91,20 @@ int run_main(int argc, char** argv) {
 }  // namespace watra::apps
 
 int main(int argc, char** argv) {
+  // Modules return errors; what still arrives here is a machine without memory, or a bug of ours.
+  const auto show = [&](const char* code, const char* message, const char* hint) {
+    for (int i = 1; i < argc; ++i)
+      if (std::string_view(argv[i]) == "--json")
+        std::printf("{\"error\": {\"code\": \"%s\", \"message\": \"%s\", \"hint\": \"%s\"}}\n", code, message, hint);
+    std::fprintf(stderr, "error %s: %s\n  try     %s\n", code, message, hint);
+    return 1;
+  };
   try {
     return watra::apps::run_main(argc, argv);
   } catch (const std::bad_alloc&) {
-    std::fputs(
-        "error memory.exhausted: the machine has no memory left\n  try     a smaller model, a smaller --ctx, or "
-        "--ram\n",
-        stderr);
-  } catch (const std::exception& e) {  // a bug of ours: modules return errors instead of throwing
-    std::fprintf(stderr, "error internal: %s\n  try     report this with the command you typed\n", e.what());
+    return show("memory.exhausted", "the machine has no memory left", "a smaller model, a smaller --ctx, or --ram");
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return show("internal", "an unexpected exception ended the command", "report this with the command you typed");
   }
-  return 1;
 }

@@ -93,7 +93,7 @@ void add_run(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_flag("--raw", o->raw, "Continue the text as it is, without the chat template");
   c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
-  c->add_option("--stop", o->stop, "End the answer before this text (repeatable)");
+  c->add_option("--stop", o->stop, "End the answer before this text (repeatable)")->allow_extra_args(false);
   c->add_option("--draft", o->draft, "Speculation: none, auto, ngram, self or a draft MODEL")->capture_default_str();
   c->add_option("--draft-shape", o->draft_shape, "chain, tree or auto")
       ->check(CLI::IsMember({"chain", "tree", "auto"}));

@@ -58,17 +58,22 @@ void add_sampling_options(CLI::App& c, SamplingOptions& o) {
   c.add_option("--dry-penalty-last-n", p.dry_penalty_last_n, "DRY: tokens searched; -1 = all")
       ->capture_default_str()
       ->group(group);
-  c.add_option("--dry-sequence-breaker", o.dry_breakers, "DRY: text that ends a phrase (repeatable)")->group(group);
+  c.add_option("--dry-sequence-breaker", o.dry_breakers, "DRY: text that ends a phrase (repeatable)")
+      ->group(group)
+      ->allow_extra_args(false);
   c.add_option("--mirostat", p.mirostat, "2 = Mirostat 2.0; 0 = off")->capture_default_str()->group(group);
   c.add_option("--mirostat-ent", p.mirostat_tau, "Mirostat: surprise to aim at, in bits")
       ->capture_default_str()
       ->group(group);
   c.add_option("--mirostat-lr", p.mirostat_eta, "Mirostat: learning rate")->capture_default_str()->group(group);
   c.add_option("--min-keep", p.min_keep, "No step leaves fewer tokens")->capture_default_str()->group(group);
-  c.add_option("--logit-bias", o.logit_bias, "ID=BIAS, -inf forbids (repeatable)")->group(group);
+  c.add_option("--logit-bias", o.logit_bias, "ID=BIAS, -inf forbids (repeatable)")
+      ->group(group)
+      ->allow_extra_args(false);
   c.add_option("--samplers", o.order, "The steps in their order, e.g. top_k,top_p,temperature")
       ->delimiter(',')
-      ->group(group);
+      ->group(group)
+      ->allow_extra_args(false);
   c.add_flag("--ignore-eos", o.ignore_eos, "Do not stop where the model would")->group(group);
 }
 

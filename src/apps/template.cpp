@@ -17,8 +17,34 @@ struct TemplateOptions {
   bool no_generation_prompt = false;
 };
 
+// Deeper than any message or schema; the JSON library's copies recurse.
+constexpr int kMaxJsonDepth = 256;
+
+bool too_deep(const std::string& text) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxJsonDepth) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
 Result<Json> read_json(const std::string& path, bool wants_list) {
   WATRA_ASSIGN(const std::string content, read_text_file(path));
+  if (too_deep(content))
+    return fail("usage.json", fmt::format("{} is nested deeper than {} levels", path, kMaxJsonDepth));
   Json value = Json::parse(content, nullptr, false);
   if (value.is_discarded()) return fail("usage.json", fmt::format("{} is not valid JSON", path));
   if (wants_list && !value.is_array())
@@ -74,7 +100,7 @@ void add_template(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--messages", o->messages_file, "JSON list of messages")->required();
   c->add_option("--tools", o->tools_file, "JSON list of tools");
   c->add_option("--template", o->template_file, "Use this template instead of the model's");
-  c->add_option("--var", o->variables, "name=value for the template (repeatable)");
+  c->add_option("--var", o->variables, "name=value for the template (repeatable)")->allow_extra_args(false);
   c->add_flag("--no-generation-prompt", o->no_generation_prompt, "Do not open the assistant's turn");
   c->callback([&g, &chosen, o] { chosen = [&g, o] { return run_template(g, *o); }; });
 }
