@@ -26,9 +26,12 @@ std::string printf_float(double v, char type, int precision, bool alternate) {
 }
 
 std::string digits_of(unsigned __int128 v, unsigned base, bool upper) {
-  if (v == 0) return "0";
+  const char* const symbols = upper ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string out;
-  for (; v != 0; v /= base) out += (upper ? "0123456789ABCDEF" : "0123456789abcdef")[static_cast<size_t>(v % base)];
+  do {
+    out += symbols[static_cast<unsigned>(v % base)];
+    v /= base;
+  } while (v != 0);
   return {out.rbegin(), out.rend()};
 }
 
@@ -364,6 +367,8 @@ void format_number(Runtime& rt, Buffer& out, const Value& v, Spec spec) {
     std::string text;
     if (type == 0 && spec.precision < 0) {
       text = float_text(std::fabs(x));
+      const size_t e = text.find('e');
+      if (spec.alternate && e != std::string::npos && text.find('.') == std::string::npos) text.insert(e, ".");
     } else if (type == 0) {  // like g, but keeps one digit after the point
       const int p = std::max<int>(1, static_cast<int>(spec.precision));
       text = printf_float(x, 'e', p - 1, spec.alternate);

@@ -418,35 +418,19 @@ class Parser {
     Expr* first = sum();
     Expr* e = nullptr;
     while (true) {
-      CompareOp op{};
-      switch (current().token) {
-        case Token::kEq:
-          op = CompareOp::kEq;
-          break;
-        case Token::kNe:
-          op = CompareOp::kNe;
-          break;
-        case Token::kLt:
-          op = CompareOp::kLt;
-          break;
-        case Token::kLe:
-          op = CompareOp::kLe;
-          break;
-        case Token::kGt:
-          op = CompareOp::kGt;
-          break;
-        case Token::kGe:
-          op = CompareOp::kGe;
-          break;
-        default:
-          if (is_name("in")) {
-            op = CompareOp::kIn;
-          } else if (is_name("not") && ahead().token == Token::kName && ahead().text == "in") {
-            next();
-            op = CompareOp::kNotIn;
-          } else {
-            return e != nullptr ? grown(e) : first;
-          }
+      static constexpr std::pair<Token, CompareOp> kOperators[] = {
+          {Token::kEq, CompareOp::kEq}, {Token::kNe, CompareOp::kNe}, {Token::kLt, CompareOp::kLt},
+          {Token::kLe, CompareOp::kLe}, {Token::kGt, CompareOp::kGt}, {Token::kGe, CompareOp::kGe}};
+      const auto* found_op = std::find_if(std::begin(kOperators), std::end(kOperators),
+                                          [&](const auto& known) { return is(known.first); });
+      CompareOp op = CompareOp::kIn;
+      if (found_op != std::end(kOperators)) {
+        op = found_op->second;
+      } else if (is_name("not") && ahead().token == Token::kName && ahead().text == "in") {
+        next();
+        op = CompareOp::kNotIn;
+      } else if (!is_name("in")) {
+        return e != nullptr ? grown(e) : first;
       }
       next();
       if (e == nullptr) {
