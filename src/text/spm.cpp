@@ -43,7 +43,7 @@ class Spm final : public Tokenizer {
   void rank_by_merges();
   void learn_spelling(TokenId id);
   void find_unused_halves();
-  void escape(std::string_view text, std::string& out) const;
+  std::string escape(std::string_view text) const;
   size_t next_cut(std::string_view text, size_t from) const;
   void encode_stretch(std::string_view stretch, uint64_t hash, Scratch& scratch, std::vector<TokenId>& out) const;
   bool merges_to_itself(TokenId id, std::string_view stretch, Scratch& scratch) const;
@@ -170,17 +170,13 @@ void Spm::find_unused_halves() {
   }
 }
 
-void Spm::escape(std::string_view text, std::string& out) const {
-  const std::string_view space = spec_.escape_whitespaces ? kSpacePiece : " ";
-  out.reserve(text.size() + text.size() / 2 + 2 * space.size());
-  if (spec_.add_space_prefix && !spec_.treat_whitespace_as_suffix) out += space;
-  for (size_t at = 0; at < text.size();) {
-    const size_t next = std::min(text.find(' ', at), text.size());
-    out.append(text, at, next - at);
-    if (next < text.size()) out += space;
-    at = next + 1;
-  }
-  if (spec_.add_space_prefix && spec_.treat_whitespace_as_suffix) out += space;
+// Spaces as U+2581, and the one that the file wants in front (or behind).
+std::string Spm::escape(std::string_view text) const {
+  std::string spaced;
+  if (spec_.add_space_prefix && !spec_.treat_whitespace_as_suffix) spaced += ' ';
+  spaced += text;
+  if (spec_.add_space_prefix && spec_.treat_whitespace_as_suffix) spaced += ' ';
+  return spec_.escape_whitespaces ? escape_spaces(spaced) : spaced;
 }
 
 // The next place after `from` where the text may be cut: before a space that follows a character no piece has before a
@@ -196,8 +192,7 @@ size_t Spm::next_cut(std::string_view text, size_t from) const {
 }
 
 void Spm::encode_fragment(std::string_view text, std::vector<TokenId>& out) const {
-  std::string escaped;
-  escape(text, escaped);
+  const std::string escaped = escape(text);
   Scratch scratch;
   WordCache cache(has_bytes_ ? escaped.size() : 0);  // without byte tokens, unknown tokens fuse across words
   for (size_t begin = 0; begin < escaped.size();) {

@@ -1,6 +1,7 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "text/internal/char_class.h"
 #include "text/internal/special_tokens.h"
@@ -24,6 +25,9 @@ Status check(const VocabSpec& spec) {
   }
   if (!spec.scores.empty() && spec.scores.size() != n)
     return bad(fmt::format("{} scores for {} pieces", spec.scores.size(), n));
+  if (std::any_of(spec.scores.begin(), spec.scores.end(), [](float score) { return std::isnan(score); })) {
+    return bad("a score of the vocabulary is not a number");
+  }
   for (const TokenId id : {spec.bos, spec.eos, spec.eot, spec.eom, spec.unk, spec.sep, spec.pad, spec.mask, spec.cls,
                            spec.fim_prefix, spec.fim_suffix, spec.fim_middle}) {
     if (id != kNoToken && (id < 0 || static_cast<size_t>(id) >= n)) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "text/internal/byte_alphabet.h"
@@ -220,6 +221,16 @@ TEST(Spm, ControlTokensAreNeverMergedTogether) {
   for (const TokenId id : t->encode("<s>", kPlain)) EXPECT_FALSE(t->is_control(id));
 }
 
+TEST(Spm, UserDefinedRunsOfSpacesAreFoundHoweverTheyAreWritten) {
+  auto spec = spm_spec();
+  spec.add_space_prefix = false;
+  add(spec, "    ", TokenType::user_defined, -1000);
+  const auto t = make(spec);
+  const TokenId four = t->find_piece("    ");
+  EXPECT_EQ(t->encode("    hello", kParse), (Ids{four, t->find_piece("hello")}));
+  EXPECT_EQ(t->encode("\u2581\u2581\u2581\u2581hello", kParse), (Ids{four, t->find_piece("hello")}));
+}
+
 TEST(Spm, WithoutByteTokensARunOfUnknownCharactersIsOneToken) {
   const auto t = make(spm_spec(false));
   EXPECT_EQ(t->encode("xyz h", kParse), (Ids{t->find_piece("\u2581"), 0, t->find_piece("\u2581"), t->find_piece("h")}));
@@ -321,6 +332,9 @@ TEST(Tokenizer, BadVocabulariesAreRefused) {
   spec = bpe_spec({});
   spec.pre = "nobody-knows";
   EXPECT_EQ(code(spec), "text.unknown_pre_tokenizer");
+  spec = spm_spec();
+  spec.scores[5] = std::nanf("");
+  EXPECT_EQ(code(spec), "text.bad_vocab");
   spec = spm_spec();
   spec.scores.clear();
   EXPECT_EQ(code(spec), "text.bad_vocab");

@@ -64,7 +64,7 @@ void Unigram::load() {
 
 Unigram::Normalized Unigram::normalize_prefix(std::string_view text) const {
   if (const auto match = charsmap_.longest(text)) return {match->replacement, match->length};
-  const size_t n = utf8_length(text[0]);
+  const size_t n = utf8_prefix(text).length;  // a broken table may have left half a character
   return {text.substr(0, n), n};
 }
 
@@ -105,7 +105,7 @@ std::string Unigram::normalize(std::string_view text) const {
     while (std::string_view(out).ends_with(space)) out.resize(out.size() - space.size());
   }
   if (spec_.add_space_prefix && spec_.treat_whitespace_as_suffix) out += space;
-  return out;
+  return utf8_is_valid(out) ? out : utf8_replace_invalid(out);
 }
 
 float Unigram::score(TokenId id, size_t bytes) const {

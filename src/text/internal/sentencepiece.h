@@ -12,7 +12,8 @@ inline constexpr char32_t kSpaceCharacter = 0x2581;
 // The byte that "<0xAB>" stands for, or -1.
 int parse_byte_piece(std::string_view piece);
 
-// U+2581 back to spaces.
+// Spaces to U+2581, and back.
+std::string escape_spaces(std::string_view text);
 std::string unescape_spaces(std::string_view piece);
 
 }  // namespace watra::text

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/internal/sentencepiece.h"
+
 namespace watra::text {
 
 SpecialTokens::SpecialTokens(const VocabSpec& spec) : is_user_defined_(spec.pieces.size()) {
@@ -13,6 +15,10 @@ SpecialTokens::SpecialTokens(const VocabSpec& spec) : is_user_defined_(spec.piec
     if (!is_special(id)) continue;
     trie_.insert(spec.pieces[id], static_cast<TokenId>(id));
     is_user_defined_[id] = spec.types[id] == TokenType::user_defined;
+    // SentencePiece looks for these after it has escaped the spaces, so a text may also write them escaped.
+    if (is_user_defined_[id] && spec.kind == VocabKind::spm && spec.escape_whitespaces) {
+      trie_.insert(escape_spaces(spec.pieces[id]), static_cast<TokenId>(id));
+    }
   }
 }
 
