@@ -48,8 +48,8 @@ class Shape {
 };
 
 // How the rows of a matrix lie in memory. Interleaving is a permutation of the bytes inside a group of rows: same size,
-// invertible; kernels/ documents the permutation of each dtype and ISA.
-enum class Layout : uint8_t { rows, interleaved_4, interleaved_8, interleaved_16 };
+// invertible, the same for every ISA: interleave.h.
+enum class Layout : uint8_t { rows, interleaved_16 };
 
 struct TensorView {
   DType dtype = DType::f32;
