@@ -42,7 +42,7 @@ struct Forward::Impl {
   Buffer activations;
   float* act[model::kActs] = {};
   int64_t act_stride[model::kActs] = {};
-  Buffer converted;
+  Buffer converted[kernels::kActFormats];  // by format
   Buffer scratch;
   int64_t scratch_stride = 0;
   Buffer partial;
@@ -148,12 +148,13 @@ Status Forward::Impl::allocate() {
     at += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
   }
 
-  int64_t converted_bytes = 0;
+  int64_t converted_bytes[kernels::kActFormats] = {};
   for (const auto* steps_of : {&steps.layers, &steps.final_norm, &steps.logits})
     for (const Step& s : *steps_of) {
       for (const RowOp& op : s.program)
         if (op.kind == RowOp::Kind::convert)
-          converted_bytes = std::max(converted_bytes, k->act_bytes(op.format, m, op.width));
+          converted_bytes[static_cast<int>(op.format)] =
+              std::max(converted_bytes[static_cast<int>(op.format)], k->act_bytes(op.format, m, op.width));
       for (const Linear& l : s.linears)
         if (!k->supports(l.weight->matrix.dtype))
           return fail("kernels.unsupported_dtype",
@@ -161,8 +162,10 @@ Status Forward::Impl::allocate() {
                                   tensor::dtype_name(l.weight->matrix.dtype)),
                       "use a file in another quantization, or another --isa");
     }
-  WATRA_ASSIGN(converted,
-               Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes)));
+  for (int f = 0; f < kernels::kActFormats; ++f) {
+    WATRA_ASSIGN(converted[f],
+                 Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes[f])));
+  }
   // Per thread: what a product needs, or a row of the embedding table as it lies in the file.
   scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), hp.d_model * int64_t{sizeof(float)}), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
@@ -313,7 +316,7 @@ void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64
       k->softcap(row(op.out, i), model->hparams().final_softcap, op.width);
       break;
     case RowOp::Kind::convert:
-      k->convert_act_row(op.format, in, converted.data(), i, n_rows, op.width);
+      k->convert_act_row(op.format, in, converted[static_cast<int>(op.format)].data(), i, n_rows, op.width);
       break;
     case RowOp::Kind::head_norm:
     case RowOp::Kind::rope:
@@ -343,7 +346,8 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
     const bool plain = l.format == ActFormat::f32;
     const kernels::MatmulArgs args{
         .w = l.weight->matrix,
-        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0)) : converted.data(),
+        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0))
+                   : converted[static_cast<int>(l.format)].data(),
         .x_stride_bytes = act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)),
         .m = n_rows,
         .y = act[static_cast<int>(l.out)],

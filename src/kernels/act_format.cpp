@@ -7,13 +7,20 @@
 namespace watra::kernels {
 namespace {
 
-ActRecord make_record(const float* x, float scale) {
+constexpr int offset_of(ActFormat format) { return format == ActFormat::q8_offset ? 128 : 0; }
+
+// The integer a byte stands for.
+int value_of(ActFormat format, uint8_t q) {
+  return format == ActFormat::q8_offset ? static_cast<int>(q) - 128 : static_cast<int>(static_cast<int8_t>(q));
+}
+
+ActRecord make_record(ActFormat format, const float* x, float scale) {
   ActRecord out;
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   int sums[2] = {0, 0};
   for (int i = 0; i < 32; ++i) {
     const int q = std::clamp(static_cast<int>(std::nearbyintf(x[i] * inverse)), -127, 127);
-    out.q[i] = static_cast<uint8_t>(q + 128);
+    out.q[i] = static_cast<uint8_t>(q + offset_of(format));
     sums[i / 16] += q;
   }
   out.scale = scale;
@@ -44,7 +51,7 @@ void convert_act_row(ActFormat format, const float* x, std::byte* acts, int64_t 
   float power = 0.0f;  // of the scales, in block order
   for (int64_t b = 0; b < at.n_blocks; ++b) {
     ActRecord& r = record(at.record(b, row));
-    r = make_record(x + 32 * b, block_scale(x + 32 * b));
+    r = make_record(format, x + 32 * b, block_scale(x + 32 * b));
     power += r.scale * r.scale;
   }
   const float limit = power / static_cast<float>(at.n_blocks) * kActRestAbove;
@@ -55,8 +62,8 @@ void convert_act_row(ActFormat format, const float* x, std::byte* acts, int64_t 
     if (!has_rest) continue;
     float rest[32];
     for (int i = 0; i < 32; ++i)
-      rest[i] = std::fma(-r.scale, static_cast<float>(static_cast<int>(r.q[i]) - 128), x[32 * b + i]);
-    record(at.rest(b, row)) = make_record(rest, r.scale * kActSecondLevel);
+      rest[i] = std::fma(-r.scale, static_cast<float>(value_of(format, r.q[i])), x[32 * b + i]);
+    record(at.rest(b, row)) = make_record(format, rest, r.scale * kActSecondLevel);
   }
 }
 
@@ -69,7 +76,7 @@ void decode_act_row(ActFormat format, const std::byte* acts, int64_t row, int64_
   for (int64_t b = 0; b < at.n_blocks; ++b) {
     const auto value = [&](int64_t offset, int64_t i) {
       const auto& r = *reinterpret_cast<const ActRecord*>(acts + offset);
-      return r.scale * static_cast<float>(static_cast<int>(r.q[i]) - 128);
+      return r.scale * static_cast<float>(value_of(format, r.q[i]));
     };
     for (int64_t i = 0; i < 32; ++i) {
       out[32 * b + i] = value(at.record(b, row), i);

@@ -1,6 +1,6 @@
 // How activations are stored for the products, and the scalar conversions that define each format.
 //
-// f32: rows as they are. q8: records of 32 inputs, and a second, finer record where rounding to 8 bits would hurt.
+// f32: rows as they are. q8 and q8_offset: records of 32 inputs, and a second, finer record where rounding to 8 bits would hurt.
 //
 //   record [D/32][M]   48 bytes each: those of one block of inputs lie side by side for all rows of the pass, in the
 //                      order in which the kernels read them
@@ -21,13 +21,14 @@ namespace watra::kernels {
 // Blocks whose largest magnitude is below this are stored as zeros: the scale and its inverse stay normal numbers.
 inline constexpr float kActSmallest = 0x1p-110f;
 
-// x[i] ~ scale * (q[i] - 128), scale = max |x| / 127, q - 128 = x[i] * (1 / scale) rounded to nearest even.
-// Unsigned, because the products multiply unsigned by signed bytes and the weights are signed.
+// x[i] ~ scale * q[i], scale = max |x| / 127, q = x[i] * (1 / scale) rounded to nearest even.
+// The integer instructions multiply unsigned by signed bytes: unsigned weights want q as it is (q8), signed weights want
+// q + 128 (q8_offset).
 struct ActRecord {
   float scale;
-  float scaled_sum;      // scale * (sum of q - 128): meets the minimum of a weight block of 32
+  float scaled_sum;      // scale * (sum of q): meets the minimum of a weight block of 32
   float scaled_half[2];  // the same of the halves: meet minima of weight blocks of 16
-  uint8_t q[32];
+  uint8_t q[32];         // q, or q + 128
 };
 static_assert(sizeof(ActRecord) == 48 && alignof(ActRecord) == 4);
 

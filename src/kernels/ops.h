@@ -26,13 +26,16 @@ using tensor::TensorView;
 // How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and
 // shared by all products that read the same input (q, k, v; gate, up). Where they lie: act_format.h.
 enum class ActFormat : uint8_t {
-  f32,  // as they are
-  q8,   // blocks of 32 in 8 bits, the few that matter most in 15
+  f32,        // as they are
+  q8,         // blocks of 32 in 8 bits, the few that matter most in 15
+  q8_offset,  // the same with 128 added to each integer: for products that want unsigned activations
 };
+
+inline constexpr int kActFormats = 3;
 
 struct MatmulArgs {
   TensorView w;        // [R, D]
-  const std::byte* x;  // f32: M rows x_stride_bytes apart; q8: act_bytes() of all M rows
+  const std::byte* x;  // f32: M rows x_stride_bytes apart; others: act_bytes() of all M rows
   int64_t x_stride_bytes;
   int64_t m;
   float* y;  // y[m * y_stride + r]

@@ -99,7 +99,10 @@ INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begi
 // Rows [first, first + m) of x as the kernels want them.
 struct Acts {
   Acts(const Kernels& k, ActFormat format, const float* x, int64_t m, int64_t d)
-      : format(format), stride(format == ActFormat::f32 ? d * 4 + 4 : 0), m(m), bytes(k.act_bytes(format, m, d) + m * 4) {
+      : format(format),
+        stride(format == ActFormat::f32 ? d * 4 + 4 : 0),
+        m(m),
+        bytes(k.act_bytes(format, m, d) + m * 4) {
     for (auto& b : bytes.bytes) b = std::byte{0xa5};  // what nobody wrote must not matter
     for (int64_t i = 0; i < m; ++i)
       if (format == ActFormat::f32)
@@ -201,8 +204,8 @@ TEST(Kernels, IntegerProductsHaveTheSameBitsOnEveryIsa) {
     const auto x = activation_like(rng, kTokens * kCols);
     std::vector<float> first;
     for (const Kernels* k : available()) {
-      if (k->act_format(dtype) != ActFormat::q8) continue;
-      Acts acts(*k, ActFormat::q8, x.data(), kTokens, kCols);
+      if (k->act_format(dtype) == ActFormat::f32) continue;
+      Acts acts(*k, k->act_format(dtype), x.data(), kTokens, kCols);
       const auto y = run_matmul(*k, w, acts, nullptr);
       if (first.empty()) first = y;
       EXPECT_TRUE(same_bits(y.data(), first.data(), y.size())) << k->isa;
@@ -220,28 +223,29 @@ TEST_P(EveryTable, ActivationsAreConvertedAsTheFormatSays) {
   for (int i = 160; i < 192; ++i) x[i] *= 1e-42f;                             // subnormal
   for (int i = 192; i < 224; ++i) x[i] = static_cast<float>(i - 208) * 0.5f;  // halves: ties
   x[223] = 127.0f;
-  for (const float factor : {1.0f, 1e30f}) {
-    auto scaled = x;
-    for (float& v : scaled) v *= factor;
-    for (const int64_t m : {1, 5}) {
-      std::vector<std::byte> got(k.act_bytes(ActFormat::q8, m, 320)), want(act_bytes(ActFormat::q8, m, 320));
-      ASSERT_EQ(got.size(), want.size());
-      for (int64_t i = 0; i < m; ++i) {
-        k.convert_act_row(ActFormat::q8, scaled.data(), got.data(), i, m, 320);
-        convert_act_row(ActFormat::q8, scaled.data(), want.data(), i, m, 320);
-      }
-      EXPECT_EQ(got, want);
-      std::vector<float> back(320);
-      decode_act_row(ActFormat::q8, got.data(), m - 1, m, back.data(), 320);
-      for (int b = 0; b < 10; ++b) {
-        float largest = 0;
-        for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(scaled[32 * b + i]));
-        const bool fine = b == 4 && factor == 1.0f;
-        for (int i = 0; i < 32; ++i)
-          EXPECT_LE(std::fabs(back[32 * b + i] - scaled[32 * b + i]), largest / (fine ? 60000 : 250) + kActSmallest);
+  for (const ActFormat format : {ActFormat::q8, ActFormat::q8_offset})
+    for (const float factor : {1.0f, 1e30f}) {
+      auto scaled = x;
+      for (float& v : scaled) v *= factor;
+      for (const int64_t m : {1, 5}) {
+        std::vector<std::byte> got(k.act_bytes(format, m, 320)), want(act_bytes(format, m, 320));
+        ASSERT_EQ(got.size(), want.size());
+        for (int64_t i = 0; i < m; ++i) {
+          k.convert_act_row(format, scaled.data(), got.data(), i, m, 320);
+          convert_act_row(format, scaled.data(), want.data(), i, m, 320);
+        }
+        EXPECT_EQ(got, want);
+        std::vector<float> back(320);
+        decode_act_row(format, got.data(), m - 1, m, back.data(), 320);
+        for (int b = 0; b < 10; ++b) {
+          float largest = 0;
+          for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(scaled[32 * b + i]));
+          const bool fine = b == 4 && factor == 1.0f;
+          for (int i = 0; i < 32; ++i)
+            EXPECT_LE(std::fabs(back[32 * b + i] - scaled[32 * b + i]), largest / (fine ? 60000 : 250) + kActSmallest);
+        }
       }
     }
-  }
 }
 
 // ---- attention ----

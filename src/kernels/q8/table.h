@@ -12,8 +12,8 @@
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
 inline void matmul(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
-  if (a.x_format == ActFormat::q8)
-    product_for(a.w.dtype)(a, row_begin, row_end, *reinterpret_cast<ProductScratch*>(scratch));
+  if (a.x_format != ActFormat::f32)
+    product_for(a.w.dtype).run(a, row_begin, row_end, *reinterpret_cast<ProductScratch*>(scratch));
   else
     matmul_float(a, row_begin, row_end, scratch);
 }
@@ -40,8 +40,9 @@ inline int64_t int8_burst(int64_t iterations) {
 inline Kernels make_table(std::string_view isa) {
   return {
       .isa = isa,
-      .act_format = [](DType w) { return product_for(w) ? ActFormat::q8 : ActFormat::f32; },
-      .layout = [](DType w) { return product_for(w) ? tensor::Layout::interleaved_16 : tensor::Layout::rows; },
+      .act_format = [](DType w) { return product_for(w).acts; },
+      .layout =
+          [](DType w) { return product_for(w).run ? tensor::Layout::interleaved_16 : tensor::Layout::rows; },
       .act_bytes = act_bytes,
       .convert_act_row = convert_row,
       .supports = tensor::can_dequantize,

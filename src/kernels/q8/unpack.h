@@ -1,12 +1,13 @@
-// Weights of an interleaved panel as signed bytes, a block of 32 columns at a time: what the integer products read.
+// Weights of an interleaved panel as bytes, a block of 32 columns at a time: what the integer products read.
 //
 // A block becomes eight vectors q[0..7]; lane r of q[j] holds the weights 4j .. 4j+3 of row r. Formats and legend:
 // tensor/blocks.h; where words and halves of a panel lie: tensor/interleave.h. Written over I and F (cpu/<isa>/i8.h),
 // compiled once per ISA.
 //
 // Each format says how its integers stand for weights:
-//   kMax     largest |q|                      kHalves  a scale (and minimum) for each 16 columns, else for each 32
-//   kMin     blocks also have a minimum       weight = scale * q (+ min)
+//   kMax     largest |q|                 kUnsigned  q is never negative
+//   kMin     blocks also have a minimum  kHalves    a scale (and minimum) for each 16 columns, else for each 32
+// weight = scale * q (+ min)
 #pragma once
 
 #include "tensor/blocks.h"
@@ -56,7 +57,7 @@ template <class B, int kOffset>
 struct UnpackNibbles {  // Q4_0
   using Block = B;
   static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = false;
+  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
   }
@@ -88,7 +89,7 @@ inline void scale_and_min_words(const PanelView& p, PanelScales& s) {
 struct UnpackQ4_1 {
   using Block = tensor::BlockQ4_1;
   static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = true;
+  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { scale_and_min_words<Block>(p, s); }
   static void block(const PanelView& p, int b, I* q) { half_split(p, 5 * b + 1, q); }
 };
@@ -110,7 +111,7 @@ inline void without_fifth_bit(I bits, Fn&& fn) {
 struct UnpackQ5_0 {  // q - 16: where bit 4 is not set, the bits above the nibble are
   using Block = tensor::BlockQ5_0;
   static constexpr int kMax = 16;
-  static constexpr bool kHalves = false, kMin = false;
+  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
   }
@@ -123,7 +124,7 @@ struct UnpackQ5_0 {  // q - 16: where bit 4 is not set, the bits above the nibbl
 struct UnpackQ5_1 {
   using Block = tensor::BlockQ5_1;
   static constexpr int kMax = 31;
-  static constexpr bool kHalves = false, kMin = true;
+  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { scale_and_min_words<Block>(p, s); }
   static void block(const PanelView& p, int b, I* q) {
     half_split(p, 6 * b + 2, q);
@@ -135,7 +136,7 @@ struct UnpackQ5_1 {
 struct UnpackQ8_0 {
   using Block = tensor::BlockQ8_0;
   static constexpr int kMax = 128;
-  static constexpr bool kHalves = false, kMin = false;
+  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
   }
@@ -162,7 +163,7 @@ inline void six_bit_scales(const PanelView& p, PanelScales& s) {
 struct UnpackQ4K {
   using Block = tensor::BlockQ4K;
   static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = true;
+  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { six_bit_scales(p, s); }
   static void block(const PanelView& p, int b, I* q) {
     for (int j = 0; j < 8; ++j) {
@@ -175,7 +176,7 @@ struct UnpackQ4K {
 struct UnpackQ5K {
   using Block = tensor::BlockQ5K;
   static constexpr int kMax = 31;
-  static constexpr bool kHalves = false, kMin = true;
+  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { six_bit_scales(p, s); }
   static void block(const PanelView& p, int b, I* q) {
     const I bit = set_bytes(16);
@@ -189,7 +190,7 @@ struct UnpackQ5K {
 struct UnpackQ6K {
   using Block = tensor::BlockQ6K;
   static constexpr int kMax = 32;
-  static constexpr bool kHalves = true, kMin = false;
+  static constexpr bool kHalves = true, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const F d = load_halves(p.halves);
     for (int i = 0; i < 16; ++i) s.scale[i] = d * to_floats(signed_byte_of(p.word(48 + i / 4), i % 4));
@@ -213,7 +214,7 @@ inline void two_bits(const PanelView& p, int first, int b, I* q) {
 struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low ones are
   using Block = tensor::BlockQ3K;
   static constexpr int kMax = 4;
-  static constexpr bool kHalves = true, kMin = false;
+  static constexpr bool kHalves = true, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const F d = load_halves(p.halves);
     const I w[3] = {p.word(24), p.word(25), p.word(26)}, upper = set_bytes(0x30);
@@ -231,7 +232,7 @@ struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low
 struct UnpackQ2K {
   using Block = tensor::BlockQ2K;
   static constexpr int kMax = 3;
-  static constexpr bool kHalves = true, kMin = true;
+  static constexpr bool kHalves = true, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) {
     const I w = p.word(20);
     const F d = low_halves(w), minus_dmin = negated(high_halves(w));
@@ -247,7 +248,7 @@ struct UnpackQ2K {
 struct UnpackIQ4XS {
   using Block = tensor::BlockIQ4XS;
   static constexpr int kMax = 127;
-  static constexpr bool kHalves = false, kMin = false;
+  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const I w = p.word(0), low = p.word(1);
     const F d = low_halves(w);

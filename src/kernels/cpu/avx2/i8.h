@@ -68,36 +68,51 @@ inline F low_halves(I a) {  // f16 in the low 16 bits of each lane
 }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
-// sum + q x over n words: q weights (signed bytes), x activations (unsigned, 128 more than they are).
-#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
-
-template <int kMaxWeight>
-inline constexpr bool kOffsetActivations = true;
-
 // Keeps the compiler from reading a spilled vector again for each use.
 inline I in_register(I a) {
   asm volatile("" : "+x"(a.v));
   return a;
 }
-inline I dot_word(I sum, I x, I q) {  // x unsigned bytes, q signed ones
+
+#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
+
+// What the activations must be for weights of a format: signed (and the weights unsigned) or offset by 128.
+template <class Unpack>
+inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
+
+// sum + (unsigned bytes) * (signed bytes)
+inline I dot_word(I sum, I u, I s) {
 #if defined(__AVXVNNI__)
-  return {_mm256_dpbusd_avx_epi32(sum.v, x.v, q.v)};
+  return {_mm256_dpbusd_avx_epi32(sum.v, u.v, s.v)};
 #else
-  return {_mm256_dpbusd_epi32(sum.v, x.v, q.v)};
+  return {_mm256_dpbusd_epi32(sum.v, u.v, s.v)};
 #endif
 }
-// sums[t] += q x of kWords words, for kTile tokens whose activations lie `stride` bytes apart.
-template <int kMaxWeight, int kTile, int kWords>
+
+// sums[t] += weights q times kWords words of activations, for kTile tokens whose activations lie `stride` bytes apart.
+template <class Unpack, int kTile, int kWords>
 [[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
+  const auto term = [](I sum, I w, I acts) {
+    return kOffsetActivations<Unpack> ? dot_word(sum, acts, w) : dot_word(sum, w, acts);
+  };
+  if constexpr (kTile == 1) {  // two chains: one token alone waits for each product
+    I odd = zero_words();
+    for (int j = 0; j < kWords; j += 2) {
+      sums[0] = term(sums[0], q[j], broadcast_word(x + 4 * j));
+      odd = term(odd, q[j + 1], broadcast_word(x + 4 * (j + 1)));
+    }
+    sums[0] = sums[0] + odd;
+    return;
+  }
   for (int from = 0; from < kWords; from += 4) {
     I w[4];  // as many as have a register beside the sums
     for (int j = 0; j < 4; ++j) w[j] = in_register(q[from + j]);
     for (int j = 0; j < 4; ++j)
-      for (int t = 0; t < kTile; ++t) sums[t] = dot_word(sums[t], broadcast_word(x + t * stride + 4 * (from + j)), w[j]);
+      for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], w[j], broadcast_word(x + t * stride + 4 * (from + j)));
   }
 }
 // 128 times the sum of the weights: what the offset of the activations adds to a product.
-template <int kMaxWeight, int kWords>
+template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
   I even = zero_words(), odd = zero_words();
   for (int j = 0; j < kWords; j += 2) {
@@ -112,33 +127,37 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 
 #else
 
-// vpmaddubsw adds pairs in 16 bits: as many as fit are added before they are widened. Weights of a whole byte need
-// signed activations (the product's sign moves to them) to fit at all, and then there is no offset.
-template <int kMaxWeight>
-inline constexpr bool kOffsetActivations = kMaxWeight <= 32;
+// vpmaddubsw adds pairs in 16 bits: as many as fit are added before they are widened. Signed weights of a whole byte
+// fit only with signed activations: the product's sign moves to them.
+template <class Unpack>
+inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 32;
 
-template <int kMaxWeight, int kTile, int kWords>
+template <class Unpack, int kTile, int kWords>
 [[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
-  constexpr int kChain = kOffsetActivations<kMaxWeight> ? 32767 / (2 * 255 * kMaxWeight) : 1;
+  constexpr int kMax = Unpack::kMax;
+  constexpr int kChain = Unpack::kUnsigned             ? 32767 / (2 * 127 * kMax)
+                         : kOffsetActivations<Unpack> ? 32767 / (2 * 255 * kMax)
+                                                      : 1;
   const __m256i ones = _mm256_set1_epi16(1);
   for (int t = 0; t < kTile; ++t, x += stride) {
     for (int from = 0; from < kWords; from += kChain) {
       __m256i pairs = _mm256_setzero_si256();
       for (int j = from; j < from + kChain && j < kWords; ++j) {
-        __m256i acts = broadcast_word(x + 4 * j).v, w = q[j].v, product;
-        if constexpr (kOffsetActivations<kMaxWeight>) {
+        const __m256i acts = broadcast_word(x + 4 * j).v, w = q[j].v;
+        __m256i product;
+        if constexpr (Unpack::kUnsigned)
+          product = _mm256_maddubs_epi16(w, acts);
+        else if constexpr (kOffsetActivations<Unpack>)
           product = _mm256_maddubs_epi16(acts, w);
-        } else {
-          acts = _mm256_xor_si256(acts, _mm256_set1_epi8(-128));
+        else
           product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(acts, w));
-        }
         pairs = j == from ? product : _mm256_add_epi16(pairs, product);
       }
       sums[t].v = _mm256_add_epi32(sums[t].v, _mm256_madd_epi16(pairs, ones));
     }
   }
 }
-template <int kMaxWeight, int kWords>
+template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
   alignas(4) static constexpr auto k128 = [] {
     std::array<uint8_t, 32> bytes{};
@@ -146,7 +165,7 @@ inline I offset_of(const I* q) {
     return bytes;
   }();
   I sum = zero_words();
-  dot_tile<kMaxWeight, 1, kWords>(&sum, q, k128.data(), 0);
+  dot_tile<Unpack, 1, kWords>(&sum, q, k128.data(), 0);
   return sum;
 }
 inline I burst_step(I sum, I a, I b) {

@@ -59,16 +59,29 @@ inline F load_halves(const void* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256
 inline F low_halves(I a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
-template <int kMaxWeight>
-inline constexpr bool kOffsetActivations = true;
+template <class Unpack>
+inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
 
-inline I dot_word(I sum, I x, I q) { return {_mm512_dpbusd_epi32(sum.v, x.v, q.v)}; }
-template <int kMaxWeight, int kTile, int kWords>
+inline I dot_word(I sum, I u, I s) { return {_mm512_dpbusd_epi32(sum.v, u.v, s.v)}; }
+
+template <class Unpack, int kTile, int kWords>
 [[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
+  const auto term = [](I sum, I w, I acts) {
+    return kOffsetActivations<Unpack> ? dot_word(sum, acts, w) : dot_word(sum, w, acts);
+  };
+  if constexpr (kTile == 1) {
+    I odd = zero_words();
+    for (int j = 0; j < kWords; j += 2) {
+      sums[0] = term(sums[0], q[j], broadcast_word(x + 4 * j));
+      odd = term(odd, q[j + 1], broadcast_word(x + 4 * (j + 1)));
+    }
+    sums[0] = sums[0] + odd;
+    return;
+  }
   for (int j = 0; j < kWords; ++j)
-    for (int t = 0; t < kTile; ++t) sums[t] = dot_word(sums[t], broadcast_word(x + t * stride + 4 * j), q[j]);
+    for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], q[j], broadcast_word(x + t * stride + 4 * j));
 }
-template <int kMaxWeight, int kWords>
+template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
   I even = zero_words(), odd = zero_words();
   for (int j = 0; j < kWords; j += 2) {
@@ -77,7 +90,6 @@ inline I offset_of(const I* q) {
   }
   return even + odd;
 }
-
 inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA
