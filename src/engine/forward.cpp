@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "engine/internal/steps.h"
+#include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
 namespace watra::engine {
@@ -92,7 +93,7 @@ struct Forward::Impl {
 
   Status allocate();
   Status prepare(const Batch& b);
-  void embed_row(int64_t i);
+  void embed_row(int64_t i, std::byte* my_scratch);
   void run_row_op(const RowOp& op, int64_t i, int64_t in_first);
   void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
@@ -162,7 +163,8 @@ Status Forward::Impl::allocate() {
     }
   WATRA_ASSIGN(converted,
                Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
-  scratch_stride = round_up(k->matmul_scratch_bytes(max_cols), 64);
+  const auto table_row_bytes = static_cast<int64_t>(weights->global(Role::token_embd).matrix.row_size_bytes());
+  scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
 
@@ -269,7 +271,7 @@ Status Forward::Impl::prepare(const Batch& b) {
   return {};
 }
 
-void Forward::Impl::embed_row(int64_t i) {
+void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   const auto& hp = model->hparams();
   const Row& r = batch->rows[static_cast<size_t>(i)];
   float* x = row(Act::x, i);
@@ -278,7 +280,12 @@ void Forward::Impl::embed_row(int64_t i) {
                 static_cast<size_t>(hp.d_model) * sizeof(float));
   } else {
     const auto& table = weights->global(Role::token_embd).matrix;
-    tensor::dequantize_row(table.dtype, table.row(r.token), x, hp.d_model);
+    const std::byte* packed = my_scratch;
+    if (table.layout == tensor::Layout::rows)
+      packed = table.row(r.token);
+    else
+      tensor::copy_row(table, r.token, my_scratch);
+    tensor::dequantize_row(table.dtype, packed, x, hp.d_model);
     if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
   }
   for (size_t t = 0; t < rope_tables.size(); ++t) {
@@ -517,10 +524,10 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   const bool whole = s.pass.last_layer == n_layers;
   s.abort = false;
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
-      for (; b < e; ++b) s.embed_row(b);
+      for (; b < e; ++b) s.embed_row(b, s.scratch.data() + rank * s.scratch_stride);
     });
     const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
     for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end; ++i) {
@@ -548,7 +555,7 @@ Status Forward::project(int64_t first, int64_t n) {
                             first + n, s.out_rows.size(), s.options.max_logit_rows));
   s.pass = {};
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.run_logits(s.steps.logits, me, first, n);
   });
