@@ -140,6 +140,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"commit", kCommit},
               {"peak_read_gb_s", read_gb_s},
               {"peak_int8_gop_s", int8_gop_s},
+              {"peak_int8_gmac_s", int8_gop_s / 2},
               {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
               {"tests", Json::array()}};
   ProgressBar bar(ProgressBar::Unit::items);
@@ -208,7 +209,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
   fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model,
              static_cast<double>(model.model->n_params()) / 1e9, format_bytes(model.model->weight_bytes()),
              b.forward().kernels().isa, model.team->size(), kCommit);
-  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit products a second; loaded at {:.1f} GB/s\n\n",
+  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit operations a second; loaded at {:.1f} GB/s\n\n",
              read_gb_s, int8_gop_s, model.weights->report().gb_s());
   fmt::print("{:<16} {:>10} {:>19} {:>14} {:>8}\n", "test", "tokens/s", "min .. max", "weights GB/s", "of peak");
   for (const auto& t : out["tests"]) {

@@ -10,9 +10,9 @@
 #include <system_error>
 
 #include "base/fault.h"
+#include "base/internal/os_error.h"
 
 namespace watra {
-namespace {
 
 tl::unexpected<Error> os_error(std::string_view what, const fs::path& path, int err) {
   std::string hint;
@@ -25,6 +25,8 @@ tl::unexpected<Error> os_error(std::string_view what, const fs::path& path, int 
                                      : "file.io";
   return fail(code, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(err)), hint);
 }
+
+namespace {
 
 Status sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -58,6 +60,9 @@ Result<File> File::open(const fs::path& path, Mode mode) {
     case Mode::read:
       flags |= O_RDONLY;
       break;
+    case Mode::read_direct:
+      flags |= O_RDONLY | O_DIRECT;
+      break;
     case Mode::create:
       flags |= O_RDWR | O_CREAT | O_EXCL;
       break;
@@ -69,7 +74,7 @@ Result<File> File::open(const fs::path& path, Mode mode) {
       break;
   }
   const int fd = ::open(path.c_str(), flags, 0644);
-  if (fd < 0) return os_error(mode == Mode::read ? "open" : "create", path, errno);
+  if (fd < 0) return os_error(mode == Mode::read || mode == Mode::read_direct ? "open" : "create", path, errno);
   File f;
   f.fd_ = fd;
   f.path_ = path;

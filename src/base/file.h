@@ -22,10 +22,11 @@ namespace fs = std::filesystem;
 class File {
  public:
   enum class Mode {
-    read,        // must exist
-    create,      // must not exist
-    write,       // created or truncated
-    read_write,  // created if missing, kept if there
+    read,         // must exist
+    read_direct,  // the same past the page cache (direct_file.h); refused where the file system has no such reads
+    create,       // must not exist
+    write,        // created or truncated
+    read_write,   // created if missing, kept if there
   };
 
   static Result<File> open(const fs::path& path, Mode mode);

@@ -92,7 +92,7 @@ struct Forward::Impl {
 
   Status allocate();
   Status prepare(const Batch& b);
-  void embed_row(int64_t i, std::byte* row_bytes);
+  void embed_row(int64_t i, std::byte* my_scratch);
   void run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first);
   void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
@@ -166,8 +166,8 @@ Status Forward::Impl::allocate() {
     WATRA_ASSIGN(converted[f],
                  Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes[f])));
   }
-  // Per thread: what a product needs, or a row of the embedding table as it lies in the file.
-  scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), hp.d_model * int64_t{sizeof(float)}), 64);
+  const auto table_row_bytes = static_cast<int64_t>(weights->global(Role::token_embd).matrix.row_size_bytes());
+  scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
 
@@ -274,7 +274,7 @@ Status Forward::Impl::prepare(const Batch& b) {
   return {};
 }
 
-void Forward::Impl::embed_row(int64_t i, std::byte* row_bytes) {
+void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   const auto& hp = model->hparams();
   const Row& r = batch->rows[static_cast<size_t>(i)];
   float* x = row(Act::x, i);
@@ -283,8 +283,12 @@ void Forward::Impl::embed_row(int64_t i, std::byte* row_bytes) {
                 static_cast<size_t>(hp.d_model) * sizeof(float));
   } else {
     const auto& table = weights->global(Role::token_embd).matrix;
-    tensor::copy_row(table, r.token, row_bytes);
-    tensor::dequantize_row(table.dtype, row_bytes, x, hp.d_model);
+    const std::byte* packed = my_scratch;
+    if (table.layout == tensor::Layout::rows)
+      packed = table.row(r.token);
+    else
+      tensor::copy_row(table, r.token, my_scratch);
+    tensor::dequantize_row(table.dtype, packed, x, hp.d_model);
     if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
   }
   for (size_t t = 0; t < rope_tables.size(); ++t) {
@@ -523,7 +527,7 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   const bool whole = s.pass.last_layer == n_layers;
   s.abort = false;
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
       for (; b < e; ++b) s.embed_row(b, s.scratch.data() + rank * s.scratch_stride);
@@ -554,7 +558,7 @@ Status Forward::project(int64_t first, int64_t n) {
                             first + n, s.out_rows.size(), s.options.max_logit_rows));
   s.pass = {};
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.run_logits(s.steps.logits, me, first, n);
   });

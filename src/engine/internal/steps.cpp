@@ -4,6 +4,8 @@
 #include <optional>
 #include <span>
 
+#include "engine/internal/row_cut.h"
+
 namespace watra::engine::internal {
 namespace {
 
@@ -199,17 +201,11 @@ class Compiler {
     written(op.out);
   }
 
-  // Ranges of output rows: about eight a thread and product, so that unequal cores finish together; the claim costs
-  // nothing beside them.
   std::vector<Chunk> cut(const std::vector<Linear>& linears) const {
-    std::vector<Chunk> chunks;
-    for (size_t i = 0; i < linears.size(); ++i) {
-      const int64_t rows = linears[i].weight->matrix.shape.rows();
-      int64_t size = rows / (n_threads_ * 8) / kernels::kRowGroup * kernels::kRowGroup;
-      size = std::max(size, kernels::kRowGroup);
-      for (int64_t b = 0; b < rows; b += size) chunks.push_back({static_cast<int32_t>(i), b, std::min(b + size, rows)});
-    }
-    return chunks;
+    std::vector<ProductRows> products;
+    for (const Linear& l : linears)
+      products.push_back({l.weight->matrix.shape.rows(), l.weight->matrix.row_size_bytes()});
+    return cut_rows(products, n_threads_);
   }
 
   const model::HParams& hp_;
