@@ -156,8 +156,7 @@ class Compiler {
 
   void linear(const Op& op) {
     const LoadedWeight& w = weight(op);
-    // Precise: perplexity and logits are those of the stored weights (docs/decisions/0004).
-    const ActFormat format = kernels_.act_format(w.matrix.dtype, kernels::ActPrecision::precise);
+    const ActFormat format = kernels_.act_format(w.matrix.dtype);
     if (format != ActFormat::f32 && converted_ != std::pair(op.in, format)) {
       step(Step::Kind::rows, op)
           .program.push_back(
