@@ -14,13 +14,20 @@ def pass_seconds(m: int, pass_bytes: int, pass_macs: int, bytes_per_s: float, ma
     return 1.15 * max(pass_bytes / bytes_per_s, 1.4 * m * pass_macs / macs_per_s)
 
 
+def ahead(llama: float, ik, of_llama: float, of_ik: float) -> tuple:
+    """(what is asked, reached): so many times each rival that there is."""
+    if ik is None:
+        return f"{of_llama}x llama.cpp", llama >= of_llama
+    return f"{of_llama}x llama.cpp and {of_ik}x ik_llama.cpp", llama >= of_llama and ik >= of_ik
+
+
 def speed(test, ours: str, ratios: dict, share: float, medians: dict, pass_bytes: int) -> str:
     """The verdict on one test, empty where there is no bar. ratios: ours by rival; medians: rate by test and runtime."""
     llama, ik = ratios["llama.cpp"], ratios.get("ik_llama.cpp")
-    ahead = lambda of_llama, of_ik: llama >= of_llama and (ik is None or ik >= of_ik)
     rate = medians[test.name][ours]
     if test.n_prompt:
-        return f"1.5x llama.cpp, 1.1x ik: {met(ahead(1.5, 1.1))}"
+        asked, reached = ahead(llama, ik, 1.5, 1.1)
+        return f"{asked}: {met(reached)}"
     if test.batch == 8:
         one = medians.get(test.name.replace("@b8", "@b1"))
         return f"4x llama.cpp's one sequence: {rate / one['llama.cpp']:.1f}x {met(rate >= 4 * one['llama.cpp'])}" if one else ""
@@ -30,5 +37,6 @@ def speed(test, ours: str, ratios: dict, share: float, medians: dict, pass_bytes
         return f"{kept}2x llama.cpp: {met(llama >= 2)}"
     if test.depth or test.is_batch():
         return ""
-    verdict = f"90 % or 1.3x llama.cpp and 1.05x ik: {met(share >= 0.9 or ahead(1.3, 1.05))}"
+    asked, reached = ahead(llama, ik, 1.3, 1.05)
+    verdict = f"90 % of peak, or {asked}: {met(share >= 0.9 or reached)}"
     return verdict + (f", 1.5x llama.cpp: {met(llama >= 1.5)}" if pass_bytes < SMALL_PASS_BYTES else "")
