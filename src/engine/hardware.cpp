@@ -108,7 +108,8 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   const tensor::Layout layout = kernels.layout(dtype);
   const int64_t scratch_stride = (kernels.matmul_scratch_bytes(kCols) + 63) / 64 * 64;
   WATRA_ASSIGN(const Buffer w, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(rows) * row_bytes));
-  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(kernels.act_bytes(format, m, kCols))));
+  WATRA_ASSIGN(const Buffer x,
+               Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(kernels.act_bytes(format, m, kCols))));
   WATRA_ASSIGN(const Buffer y, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * rows) * 4));
   WATRA_ASSIGN(const Buffer scratch,
                Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
