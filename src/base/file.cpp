@@ -143,22 +143,33 @@ Status File::sync() const {
   return {};
 }
 
-Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes) {
-  WATRA_ASSIGN(File f, File::open(path, File::Mode::read));
+namespace {
+// `name` is for messages.
+Result<std::string> read_to_end(int fd, const fs::path& name, uint64_t max_bytes) {
   std::string text;
   char buffer[1 << 16];
   uint64_t at = 0;
   for (;;) {  // by reading, not by size: pipes and /proc files report no size
-    ssize_t n = ::read(f.fd(), buffer, sizeof buffer);
+    ssize_t n = ::read(fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 || fault::hit("file.read")) return os_error("read", path, n < 0 ? errno : EIO);
+    if (n < 0 || fault::hit("file.read")) return os_error("read", name, n < 0 ? errno : EIO);
     if (n == 0) return text;
     at += static_cast<uint64_t>(n);
     if (at > max_bytes)
       return fail("file.too_large", fmt::format("{} is larger than the {} bytes allowed for this kind of file",
-                                                path.string(), max_bytes));
+                                                name.string(), max_bytes));
     text.append(buffer, static_cast<size_t>(n));
   }
+}
+}  // namespace
+
+Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes) {
+  WATRA_ASSIGN(File f, File::open(path, File::Mode::read));
+  return read_to_end(f.fd(), path, max_bytes);
+}
+
+Result<std::string> read_standard_input(uint64_t max_bytes) {
+  return read_to_end(STDIN_FILENO, "standard input", max_bytes);
 }
 
 Status write_file_atomic(const fs::path& path, std::string_view content, unsigned mode) {

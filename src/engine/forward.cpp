@@ -42,8 +42,7 @@ struct Forward::Impl {
   Buffer activations;
   float* act[model::kActs] = {};
   int64_t act_stride[model::kActs] = {};
-  Buffer converted;
-  int64_t converted_stride = 0;
+  Buffer converted[kernels::kActFormats];  // by format
   Buffer scratch;
   int64_t scratch_stride = 0;
   Buffer partial;
@@ -94,7 +93,7 @@ struct Forward::Impl {
   Status allocate();
   Status prepare(const Batch& b);
   void embed_row(int64_t i, std::byte* my_scratch);
-  void run_row_op(const RowOp& op, int64_t i, int64_t in_first);
+  void run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first);
   void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
@@ -149,11 +148,13 @@ Status Forward::Impl::allocate() {
     at += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
   }
 
+  int64_t converted_bytes[kernels::kActFormats] = {};
   for (const auto* steps_of : {&steps.layers, &steps.final_norm, &steps.logits})
     for (const Step& s : *steps_of) {
       for (const RowOp& op : s.program)
         if (op.kind == RowOp::Kind::convert)
-          converted_stride = std::max(converted_stride, round_up(k->act_row_bytes(op.format, op.width), 64));
+          converted_bytes[static_cast<int>(op.format)] =
+              std::max(converted_bytes[static_cast<int>(op.format)], k->act_bytes(op.format, m, op.width));
       for (const Linear& l : s.linears)
         if (!k->supports(l.weight->matrix.dtype))
           return fail("kernels.unsupported_dtype",
@@ -161,8 +162,10 @@ Status Forward::Impl::allocate() {
                                   tensor::dtype_name(l.weight->matrix.dtype)),
                       "use a file in another quantization, or another --isa");
     }
-  WATRA_ASSIGN(converted,
-               Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
+  for (int f = 0; f < kernels::kActFormats; ++f) {
+    WATRA_ASSIGN(converted[f],
+                 Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes[f])));
+  }
   const auto table_row_bytes = static_cast<int64_t>(weights->global(Role::token_embd).matrix.row_size_bytes());
   scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
@@ -300,7 +303,7 @@ void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   }
 }
 
-void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
+void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first) {
   const int64_t source = op.gathered ? out_rows[static_cast<size_t>(i)] : op.in == Act::h ? i + in_first : i;
   const float* in = row(op.in, source);
   switch (op.kind) {
@@ -317,7 +320,7 @@ void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
       k->softcap(row(op.out, i), model->hparams().final_softcap, op.width);
       break;
     case RowOp::Kind::convert:
-      k->convert_act_row(op.format, in, converted.data() + i * converted_stride, op.width);
+      k->convert_act_row(op.format, in, converted[static_cast<int>(op.format)].data(), i, n_rows, op.width);
       break;
     case RowOp::Kind::head_norm:
     case RowOp::Kind::rope:
@@ -347,9 +350,9 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
     const bool plain = l.format == ActFormat::f32;
     const kernels::MatmulArgs args{
         .w = l.weight->matrix,
-        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0)) : converted.data(),
-        .x_stride_bytes =
-            plain ? act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)) : converted_stride,
+        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0))
+                   : converted[static_cast<int>(l.format)].data(),
+        .x_stride_bytes = act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)),
         .m = n_rows,
         .y = act[static_cast<int>(l.out)],
         .y_stride = act_stride[static_cast<int>(l.out)],
@@ -449,7 +452,7 @@ void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t 
     case Step::Kind::rows:
       share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
         for (; b < e; ++b)
-          for (const RowOp& op : s.program) run_row_op(op, b, in_first);
+          for (const RowOp& op : s.program) run_row_op(op, b, n_rows, in_first);
       });
       break;
     case Step::Kind::linears:

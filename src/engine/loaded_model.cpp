@@ -92,8 +92,9 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   const uint64_t process_bytes = resident_bytes() / kMiB * kMiB + kMiB;
   WATRA_TRY(m.budget->take("program and vocabulary",
                            process_bytes + runtime_bytes(m.model->hparams().n_vocab, m.team->size())));
+  const bool interleave = options.interleave && kernels->layout(tensor::DType::q8_0) != tensor::Layout::rows;
   WATRA_ASSIGN(std::shared_ptr<Residency> weights,
-               Residency::reserve(m.model, m.budget.get(), {.interleave = options.interleave}));
+               Residency::reserve(m.model, m.budget.get(), {.interleave = interleave}));
   const uint64_t before_cache = m.budget->used_bytes();
   const ForwardOptions forward{.n_ctx = n_ctx,
                                .max_rows = options.max_rows,

@@ -18,7 +18,7 @@ struct LoadOptions {
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
   uint64_t ram_bytes = 0;   // hard limit for the whole process; 0 = what the machine has
-  bool interleave = false;  // matrices in groups of 16 rows (residency.h)
+  bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;          // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
   Residency::Progress progress;  // while weights are read

@@ -29,33 +29,31 @@ inline void fields_of_panel(const InterleavePlan& p, int64_t n, Fn&& fn) {
   }
 }
 
-constexpr int64_t kWordLine = kInterleavedRows * 4;  // one word of every row
+constexpr int64_t kRowOfWords = 4 * kInterleavedRows;  // bytes of one word of all rows
 
-// A run of n words of 16 rows to n lines of 16 words: four rows and four words at a time where the processor can.
-void interleave_words(const std::byte* rows, uint64_t stride, int32_t n, std::byte* out) {
-  int32_t w = 0;
+// Four words of 16 rows: word i of row r to out[i * 16 + r].
+void transpose_words(const std::byte* const* rows, int64_t offset, std::byte* out) {
 #if defined(__SSE2__)
-  for (; w + 4 <= n; w += 4, rows += 16, out += 4 * kWordLine) {
-    const std::byte* row = rows;
-    for (int64_t r = 0; r < kInterleavedRows; r += 4, row += 4 * stride) {
-      const auto load = [&](int i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(row + i * stride)); };
-      const auto store = [&](int i, __m128i v) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * kWordLine + 4 * r), v);
-      };
-      const __m128i a = load(0), b = load(1), c = load(2), d = load(3);
-      const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
-      const __m128i ab2 = _mm_unpackhi_epi32(a, b), cd2 = _mm_unpackhi_epi32(c, d);
-      store(0, _mm_unpacklo_epi64(ab, cd));
-      store(1, _mm_unpackhi_epi64(ab, cd));
-      store(2, _mm_unpacklo_epi64(ab2, cd2));
-      store(3, _mm_unpackhi_epi64(ab2, cd2));
-    }
+  for (int64_t r = 0; r < kInterleavedRows; r += 4) {
+    const auto load = [&](int64_t i) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[r + i] + offset));
+    };
+    const auto store = [&](int64_t i, __m128i v) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * kRowOfWords + 4 * r), v);
+    };
+    const __m128i a = load(0), b = load(1), c = load(2), d = load(3);
+    const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
+    const __m128i ab_high = _mm_unpackhi_epi32(a, b), cd_high = _mm_unpackhi_epi32(c, d);
+    store(0, _mm_unpacklo_epi64(ab, cd));
+    store(1, _mm_unpackhi_epi64(ab, cd));
+    store(2, _mm_unpacklo_epi64(ab_high, cd_high));
+    store(3, _mm_unpackhi_epi64(ab_high, cd_high));
   }
+#else
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t r = 0; r < kInterleavedRows; ++r)
+      std::memcpy(out + i * kRowOfWords + 4 * r, rows[r] + offset + 4 * i, 4);
 #endif
-  for (; w < n; ++w, rows += 4, out += kWordLine) {
-    const std::byte* word = rows;
-    for (int64_t r = 0; r < kInterleavedRows; ++r, word += stride) std::memcpy(out + 4 * r, word, 4);
-  }
 }
 
 }  // namespace
@@ -91,26 +89,29 @@ InterleavePlan interleave_plan(DType dtype) {
   }
 }
 
+void interleave_panel(DType dtype, const std::byte* const* rows, int64_t n_blocks, std::byte* out) {
+  const InterleavePlan p = interleave_plan(dtype);
+  std::byte* words = out + n_blocks * kInterleavedRows * p.half_bytes();
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const int64_t at = b * p.block_bytes;
+    if (p.half_offset >= 0)
+      for (int64_t r = 0; r < kInterleavedRows; ++r, out += 2) std::memcpy(out, rows[r] + at + p.half_offset, 2);
+    int32_t w = 0;
+    for (; w + 4 <= p.words(); w += 4, words += 4 * kRowOfWords) transpose_words(rows, at + word_offset(p, w), words);
+    for (; w < p.words(); ++w, words += kRowOfWords)
+      for (int64_t r = 0; r < kInterleavedRows; ++r) std::memcpy(words + 4 * r, rows[r] + at + word_offset(p, w), 4);
+  }
+}
+
 void interleave_group(DType dtype, const std::byte* rows, uint64_t row_stride_bytes, int64_t d, std::byte* out) {
   const InterleavePlan p = interleave_plan(dtype);
   const int64_t n_blocks = d / static_cast<int64_t>(traits(dtype).block_elements);
-  // The half field, if any, cuts the words of a block in two runs.
-  const int32_t n_before = p.half_offset < 0 ? p.words() : p.half_offset / 4;
+  const std::byte* at[kInterleavedRows];
+  for (int64_t r = 0; r < kInterleavedRows; ++r) at[r] = rows + static_cast<uint64_t>(r) * row_stride_bytes;
   for (int64_t first = 0; first < n_blocks; first += p.panel_blocks) {
     const int64_t n = std::min<int64_t>(p.panel_blocks, n_blocks - first);
-    std::byte* words = out + n * kInterleavedRows * p.half_bytes();
-    for (int64_t b = 0; b < n; ++b) {
-      const std::byte* block = rows + (first + b) * p.block_bytes;
-      if (p.half_offset >= 0) {
-        const std::byte* half = block + p.half_offset;
-        for (int64_t r = 0; r < kInterleavedRows; ++r, half += row_stride_bytes)
-          std::memcpy(out + 2 * (b * kInterleavedRows + r), half, 2);
-      }
-      interleave_words(block, row_stride_bytes, n_before, words);
-      words += n_before * kWordLine;
-      interleave_words(block + word_offset(p, n_before), row_stride_bytes, p.words() - n_before, words);
-      words += (p.words() - n_before) * kWordLine;
-    }
+    interleave_panel(dtype, at, n, out);
+    for (auto& row : at) row += n * p.block_bytes;
     out += n * kInterleavedRows * p.block_bytes;
   }
 }
