@@ -52,7 +52,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
     WATRA_ASSIGN(m.model, model::Model::open(path));
   }
   const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(m.model->hparams().n_ctx_train, 4096);
-  WATRA_TRY(check_memory(*m.model, options, n_ctx));
+  WATRA_TRY(check_memory(*m.model, options, std::max(n_ctx, options.kv_positions)));
 
   WATRA_ASSIGN(text::VocabSpec vocab, model::load_vocab(m.model->file()));
   if (vocab.kind != text::VocabKind::none) {
@@ -68,6 +68,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   m.team = std::make_shared<ThreadTeam>(options.threads > 0 ? options.threads : default_thread_count());
   WATRA_ASSIGN(m.weights, Residency::load(m.model, *m.team, m.budget.get(), options.progress));
   const ForwardOptions forward{.n_ctx = n_ctx,
+                               .kv_positions = options.kv_positions,
                                .max_rows = options.max_rows,
                                .max_logit_rows = options.max_logit_rows,
                                .k_type = options.k_type,

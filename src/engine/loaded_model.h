@@ -11,8 +11,9 @@
 namespace watra::engine {
 
 struct LoadOptions {
-  int threads = 0;    // 0 = one per physical core
-  int64_t n_ctx = 0;  // 0 = min(model's, 4096)
+  int threads = 0;           // 0 = one per physical core
+  int64_t n_ctx = 0;         // 0 = min(model's, 4096)
+  int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
   uint64_t ram_bytes = 0;  // hard limit; 0 = what the machine has
