@@ -1,56 +1,96 @@
-"""What the comparisons share: llama.cpp's tools built from the source package, our own command, requantized files, CPU pressure."""
+"""What the comparisons share: the rivals' tools built from their sources, our own command, requantized files, the machine."""
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "build/peers/llama_cpp_python-0.3.36/vendor/llama.cpp"
-BUILD = pathlib.Path(os.environ.get("LLAMA_BUILD_DIR", ROOT / "build/peers/llama.cpp-build"))
+PEERS = ROOT / "build/peers"
 WATRA = pathlib.Path(os.environ.get("WATRA", ROOT / "build/release/bin/watra"))
-TOOLS = ["llama-bench", "llama-perplexity", "llama-quantize"]
+LLAMA_SOURCE = PEERS / "llama_cpp_python-0.3.36/vendor/llama.cpp"
+LLAMA_BUILD = pathlib.Path(os.environ.get("LLAMA_BUILD_DIR", PEERS / "llama.cpp-build"))
+IK_SOURCE = os.environ.get("IK_LLAMA_DIR")
+IK_BUILD = pathlib.Path(os.environ.get("IK_LLAMA_BUILD_DIR", PEERS / "ik_llama.cpp-build"))
+SPEED_TOOLS = ["llama-bench", "llama-batched-bench"]
+QUALITY_TOOLS = ["llama-perplexity", "llama-quantize"]
 
 
-def build_llama() -> None:
-    if all((BUILD / "bin" / t).exists() for t in TOOLS):
+def build(source, folder: pathlib.Path, tools: list) -> None:
+    """The tools in folder/bin, with this processor's own instructions; nothing to do where they are already there."""
+    if all((folder / "bin" / t).exists() for t in tools):
         return
-    print("building llama.cpp's tools (ten minutes on two cores)", file=sys.stderr)
-    subprocess.run(["cmake", "-S", SOURCE, "-B", BUILD, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF",
-                    "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", BUILD, "--target", *TOOLS], check=True, stdout=subprocess.DEVNULL)
+    print(f"building {', '.join(tools)} in {folder} (a quarter of an hour on two cores)", file=sys.stderr)
+    subprocess.run(["cmake", "-S", source, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF",
+                    "-DBUILD_SHARED_LIBS=OFF", "-DLLAMA_BUILD_TESTS=OFF"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", folder, "--target", *tools], check=True, stdout=subprocess.DEVNULL)
 
 
-def llama(tool: str, *args) -> subprocess.CompletedProcess:
-    return subprocess.run([BUILD / "bin" / tool, *map(str, args)], check=True, capture_output=True, text=True)
+def build_llama(tools: list) -> None:
+    build(LLAMA_SOURCE, LLAMA_BUILD, tools)
+
+
+def build_ik() -> bool:
+    """False where neither a checkout nor a finished build of ik_llama.cpp is named."""
+    if IK_SOURCE:
+        build(IK_SOURCE, IK_BUILD, SPEED_TOOLS)
+    return bool(IK_SOURCE or "IK_LLAMA_BUILD_DIR" in os.environ)
+
+
+def tool(folder: pathlib.Path, name: str, *args) -> subprocess.CompletedProcess:
+    return run([folder / "bin" / name, *map(str, args)])
+
+
+def run(command: list) -> subprocess.CompletedProcess:
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}\nfailed with {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return done
 
 
 def watra(*args) -> dict:
-    out = subprocess.run([WATRA, *map(str, args), "--json"], check=True, capture_output=True, text=True).stdout
-    return json.loads(out)
+    return json.loads(run([WATRA, *map(str, args), "--json"]).stdout)
 
 
 def model_path(name: str) -> pathlib.Path:
-    """A file as it is, otherwise a name on the shelf (fetched if the catalog knows it)."""
+    """A file as it is; otherwise a name on the shelf (fetched if the catalog knows it), NAME:TYPE requantized to that type."""
     if pathlib.Path(name).is_file():
         return pathlib.Path(name)
-    return pathlib.Path(watra("pull", name)["path"])
+    name, _, kind = name.partition(":")
+    path = model_path(name) if pathlib.Path(name).is_file() else pathlib.Path(watra("pull", name)["path"])
+    return requantized(path, kind) if kind else path
 
 
 def requantized(path: pathlib.Path, kind: str) -> pathlib.Path:
     """The file in another format, made by llama.cpp's tool (F32: the same weights, dequantized)."""
-    out = ROOT / "build/peers/requantized" / f"{path.stem}.{kind}.gguf"
+    out = PEERS / "requantized" / f"{path.stem}.{kind}.gguf"
     if not out.exists():
+        build_llama(QUALITY_TOOLS)
         out.parent.mkdir(parents=True, exist_ok=True)
-        llama("llama-quantize", "--allow-requantize", path, out, kind)
+        part = out.with_suffix(".part")
+        tool(LLAMA_BUILD, "llama-quantize", "--allow-requantize", path, part, kind)
+        part.rename(out)
     return out
 
 
-def cpu_pressure() -> str:
-    try:
-        return pathlib.Path("/proc/pressure/cpu").read_text().splitlines()[0]
-    except OSError:
-        return "unknown"
+class Pressure:
+    """Share of the time between two moments in which some process waited for a processor (/proc/pressure/cpu)."""
+
+    def __init__(self):
+        self.start = self.now()
+
+    @staticmethod
+    def now():
+        try:
+            some = pathlib.Path("/proc/pressure/cpu").read_text().splitlines()[0]
+        except OSError:
+            return None
+        return time.monotonic(), int(some.rpartition("total=")[2]) / 1e6
+
+    def percent(self):
+        end = self.now()
+        return 100 * (end[1] - self.start[1]) / (end[0] - self.start[0]) if self.start else float("nan")
 
 
 def cpu_model() -> str:
@@ -58,3 +98,18 @@ def cpu_model() -> str:
         if line.startswith("model name"):
             return line.split(":")[1].strip()
     return "unknown"
+
+
+def commit() -> str:
+    return run(["git", "-C", ROOT, "describe", "--always", "--dirty"]).stdout.strip()
+
+
+def write_section(name: str, text: str) -> None:
+    """Replaces what stands between the markers of that name in docs/measurements.md."""
+    page = ROOT / "docs/measurements.md"
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, found_begin, rest = page.read_text().partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        sys.exit(f"{page} has no markers {begin.strip()} and {end}")
+    page.write_text(f"{before}{begin}{text}\n{end}{after}")

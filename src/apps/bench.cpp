@@ -38,7 +38,7 @@ Json spread_json(const std::vector<double>& runs) {
   return {{"median", s.median}, {"min", s.min}, {"max", s.max}, {"runs", runs}};
 }
 
-// Runs passes on fresh sequences; token ids are a fixed pseudo-random walk (which ids does not matter for dense
+// Runs passes; token ids are a fixed pseudo-random walk (which ids does not matter for dense
 // models).
 class Bench {
  public:
@@ -65,35 +65,41 @@ class Bench {
     return forward_.run(batch_);
   }
 
-  Result<double> time_prefill(int64_t n, int64_t depth) {
-    const auto s = forward_.kv().add();
-    if (depth > 0) WATRA_TRY(prefill(s, depth));
-    const auto t = Clock::now();
-    WATRA_TRY(prefill(s, n));
-    const double seconds = since(t);
-    forward_.kv().remove(s);
-    return seconds;
-  }
-
-  Result<double> time_decode(int64_t n, int64_t depth, int64_t n_sequences) {
+  // Sequences with `depth` tokens in their cache. The time_ functions leave them as they were.
+  Result<std::vector<engine::SequenceId>> begin(int64_t n_sequences, int64_t depth) {
     std::vector<engine::SequenceId> sequences;
     for (int64_t i = 0; i < n_sequences; ++i) {
       sequences.push_back(forward_.kv().add());
       if (depth > 0) WATRA_TRY(prefill(sequences.back(), depth));
     }
+    return sequences;
+  }
+  void end(const std::vector<engine::SequenceId>& sequences) {
+    for (auto s : sequences) forward_.kv().remove(s);
+  }
+
+  Result<double> time_prefill(engine::SequenceId s, int64_t n, int64_t depth) {
+    const auto t = Clock::now();
+    WATRA_TRY(prefill(s, n));
+    const double seconds = since(t);
+    forward_.kv().truncate(s, depth);
+    return seconds;
+  }
+
+  Result<double> time_decode(const std::vector<engine::SequenceId>& sequences, int64_t n, int64_t depth) {
     WATRA_TRY(step(sequences));
     const auto t = Clock::now();
     for (int64_t i = 0; i < n; ++i) WATRA_TRY(step(sequences));
     const double seconds = since(t);
-    for (auto s : sequences) forward_.kv().remove(s);
+    for (auto s : sequences) forward_.kv().truncate(s, depth);
     return seconds;
   }
 
-  Result<double> time_verify(engine::SequenceId s, int64_t m, int64_t base) {
+  Result<double> time_verify(engine::SequenceId s, int64_t m, int64_t depth) {
     const auto t = Clock::now();
     WATRA_TRY(step({s}, m));
     const double seconds = since(t);
-    forward_.kv().truncate(s, base);
+    forward_.kv().truncate(s, depth);
     return seconds;
   }
 
@@ -135,18 +141,25 @@ Status bench(const Globals& g, const BenchOptions& o) {
   Json out = {{"model", o.model},
               {"n_params", model.model->n_params()},
               {"weight_bytes", model.model->weight_bytes()},
+              {"pass_bytes", model.model->pass_bytes()},
+              {"pass_macs", model.model->pass_macs()},
               {"isa", b.forward().kernels().isa},
               {"threads", model.team->size()},
               {"commit", kCommit},
               {"peak_read_gb_s", read_gb_s},
               {"peak_int8_gop_s", int8_gop_s},
+              {"peak_int8_gmac_s", int8_gop_s / 2},
               {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
               {"tests", Json::array()}};
   ProgressBar bar(ProgressBar::Unit::items);
   const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth,
-                        int64_t batch, const std::function<Result<double>()>& time) -> Status {
+                        int64_t batch) -> Status {
     std::vector<double> rates, seconds;
     const auto n_tokens = static_cast<double>(n_prompt + n_gen * batch);
+    WATRA_ASSIGN(const auto sequences, b.begin(batch, depth));
+    const auto time = [&] {
+      return n_gen > 0 ? b.time_decode(sequences, n_gen, depth) : b.time_prefill(sequences[0], n_prompt, depth);
+    };
     WATRA_TRY(time());  // warm-up
     for (int r = 0; r < o.repeats; ++r) {
       bar.update(name, static_cast<uint64_t>(r), static_cast<uint64_t>(o.repeats));
@@ -154,6 +167,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
       seconds.push_back(s);
       rates.push_back(n_tokens / s);
     }
+    b.end(sequences);
     Json row = {{"name", name},
                 {"kind", kind},
                 {"n_prompt", n_prompt},
@@ -168,21 +182,19 @@ Status bench(const Globals& g, const BenchOptions& o) {
   for (int64_t depth : o.depth) {
     const std::string at = depth ? fmt::format("@d{}", depth) : "";
     for (int64_t n : o.prompt)
-      if (n > 0)
-        WATRA_TRY(
-            test(fmt::format("pp{}{}", n, at), "prefill", n, 0, depth, 1, [&] { return b.time_prefill(n, depth); }));
+      if (n > 0) WATRA_TRY(test(fmt::format("pp{}{}", n, at), "prefill", n, 0, depth, 1));
     for (int64_t n : o.gen)
       for (int64_t batch : o.batch)
         if (n > 0) {
           const std::string name = fmt::format("tg{}{}{}", n, at, batch > 1 ? fmt::format("@b{}", batch) : "");
-          WATRA_TRY(test(name, "decode", 0, n, depth, batch, [&] { return b.time_decode(n, depth, batch); }));
+          WATRA_TRY(test(name, "decode", 0, n, depth, batch));
         }
   }
   if (!o.verify.empty()) {
     // All widths in turn, round after round, so that a machine that changes its speed changes it for all.
     const int64_t base = most(o.depth);
-    const auto s = b.forward().kv().add();
-    if (base > 0) WATRA_TRY(b.prefill(s, base));
+    WATRA_ASSIGN(const auto sequences, b.begin(1, base));
+    const engine::SequenceId s = sequences[0];
     std::vector<std::vector<double>> seconds(o.verify.size());
     std::vector<double> one;
     for (int r = -1; r < std::max(o.repeats, 3) * 3; ++r) {
@@ -208,7 +220,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
   fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model,
              static_cast<double>(model.model->n_params()) / 1e9, format_bytes(model.model->weight_bytes()),
              b.forward().kernels().isa, model.team->size(), kCommit);
-  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit products a second; loaded at {:.1f} GB/s\n\n",
+  fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit operations a second; loaded at {:.1f} GB/s\n\n",
              read_gb_s, int8_gop_s, model.weights->report().gb_s());
   fmt::print("{:<16} {:>10} {:>19} {:>14} {:>8}\n", "test", "tokens/s", "min .. max", "weights GB/s", "of peak");
   for (const auto& t : out["tests"]) {
@@ -233,8 +245,8 @@ void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
   auto o = std::make_shared<BenchOptions>();
   auto* c = app.add_subcommand("bench", "Measure a model's speed");
   c->add_option("MODEL", o->model, "Model file or name")->required();
-  c->add_option("-p", o->prompt, "Tokens to read (list->allow_extra_args(false); 0 = skip)")->delimiter(',');
-  c->add_option("-n", o->gen, "Tokens to write (list->allow_extra_args(false); 0 = skip)")->delimiter(',');
+  c->add_option("-p", o->prompt, "Tokens to read (list; 0 = skip)")->delimiter(',')->allow_extra_args(false);
+  c->add_option("-n", o->gen, "Tokens to write (list; 0 = skip)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-d", o->depth, "Tokens already in the cache (list)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-b", o->batch, "Sequences decoded together (list)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-r", o->repeats, "Runs of each test")->check(CLI::Range(1, 1000));

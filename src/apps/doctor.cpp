@@ -1,9 +1,12 @@
 // watra doctor: what this machine is, and with --measure what it can do.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
+#include "apps/loading.h"
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/home.h"
@@ -14,6 +17,11 @@ namespace watra::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using tensor::DType;
+
+// Those that models come in most; the largest M is where a pass stops being bound by memory on few cores.
+constexpr DType kMeasuredTypes[] = {DType::q8_0, DType::q6_k, DType::q5_k, DType::q4_k, DType::q4_0, DType::f16};
+constexpr int64_t kMeasuredRows[] = {1, 4, 16};
 
 // The nearest folder that exists: the home may not have been made yet.
 fs::path existing_parent(fs::path p) {
@@ -22,60 +30,143 @@ fs::path existing_parent(fs::path p) {
   return p;
 }
 
-Status doctor(const Globals& g, bool measure) {
+// Why these kernels and no others.
+std::string kernels_reason(const Globals& g) {
+  if (!g.isa.empty()) return "chosen by --isa";
+  const char* forced = std::getenv("WATRA_ISA");
+  return forced && *forced ? "chosen by WATRA_ISA" : "the last one listed that this processor can run";
+}
+
+Json cpu_report(const Globals& g, const kernels::Kernels& kernels, const std::vector<int>& cpus) {
   const CpuInfo& cpu = cpu_info();
-  WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
   Json isas = Json::array();
   for (const auto* k : kernels::available())
     if (k->isa != "ref") isas.push_back(k->isa);
-  Json report = {
-      {"cpu",
-       {{"model", cpu.model_name},
-        {"isa", isas},
-        {"features", cpu.features_text()},
-        {"kernels", kernels->isa},
-        {"cores", cpu.n_physical},
-        {"p_cores", cpu.performance_cpus.size()},
-        {"e_cores", cpu.efficiency_cpus.size()}}},
-      {"ram",
-       {{"bytes", total_memory_bytes()}, {"available_bytes", available_memory_bytes()}, {"read_gb_s", Json::array()}}},
-      {"gpus", Json::array()},
-      {"disks", Json::array()},
-      {"kernels", Json::array()}};
-  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
-  const fs::path place = existing_parent(home);
-  if (const auto free = free_space_bytes(place))
-    report["disks"].push_back({{"path", place.string()}, {"free_bytes", *free}, {"direct_read_gb_s", nullptr}});
-  if (measure) {
-    const int most = g.threads ? g.threads : default_thread_count();
-    for (int n = 1;; n = std::min(n * 2, most)) {
-      ThreadTeam team(n);
-      WATRA_ASSIGN(const double rate, engine::measure_read_gb_s(team));
-      report["ram"]["read_gb_s"].push_back({{"threads", n}, {"gb_s", rate}});
-      if (n == most) {
-        report["cpu"]["int8_gop_s"] = engine::measure_int8_gop_s(team, *kernels);
-        break;
-      }
-    }
+  const int threads = g.threads ? g.threads : !cpus.empty() ? static_cast<int>(cpus.size()) : default_thread_count();
+  return {{"model", cpu.model_name},
+          {"isa", isas},
+          {"features", cpu.features_text()},
+          {"kernels", kernels.isa},
+          {"kernels_reason", kernels_reason(g)},
+          {"cores", cpu.n_physical},
+          {"logical", cpu.n_logical},
+          {"p_cores", count_cores(cpu.performance_cpus)},
+          {"e_cores", count_cores(cpu.efficiency_cpus)},
+          {"threads", threads},
+          {"bound_to", cpus.empty() ? default_affinity(threads).cpus : cpus}};
+}
+
+// Whether huge pages are given is seen only by asking for some.
+Json huge_page_report() {
+  constexpr uint64_t kProbe = 64u << 20;
+  const uint64_t before = huge_page_bytes();
+  double share = 0;
+  if (const auto probe = Buffer::allocate(nullptr, "probe", kProbe)) {
+    for (uint64_t at = 0; at < kProbe; at += 4096) probe->data()[at] = std::byte{1};
+    const uint64_t now = huge_page_bytes();
+    share = now > before ? std::min(1.0, static_cast<double>(now - before) / static_cast<double>(kProbe)) : 0;
   }
-  if (g.json) {
-    print_json(report);
+  return {{"setting", huge_page_setting()}, {"share_given", share}};
+}
+
+// The model shelf's disk and those named by --disk.
+Result<Json> disk_report(const Globals& g, bool measure) {
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  std::vector<fs::path> places = {existing_parent(home / "models")};
+  for (const auto& disk : g.disks) places.push_back(existing_parent(disk));
+  Json out = Json::array();
+  for (const fs::path& place : places) {
+    const auto free = free_space_bytes(place);
+    if (!free) continue;
+    Json disk = {{"path", place.string()}, {"free_bytes", *free}, {"direct_read_gb_s", nullptr}};
+    if (measure) {
+      if (const auto rate = engine::measure_direct_read_gb_s(place))
+        disk["direct_read_gb_s"] = *rate;
+      else
+        disk["not_measured"] = rate.error().message;
+    }
+    out.push_back(std::move(disk));
+  }
+  return out;
+}
+
+Status measure_processor(const kernels::Kernels& kernels, const std::vector<int>& cpus, Json& report) {
+  const int most = report["cpu"]["threads"].get<int>();
+  for (int n = 1;; n = std::min(n * 2, most)) {
+    ThreadTeam team(n, cpus.empty() ? default_affinity(n) : Affinity{.cpus = cpus});
+    WATRA_ASSIGN(const double rate, engine::measure_read_gb_s(team));
+    report["ram"]["read_gb_s"].push_back({{"threads", n}, {"gb_s", rate}});
+    if (n < most) continue;
+    report["cpu"]["int8_gop_s"] = engine::measure_int8_gop_s(team, kernels);
+    for (const DType dtype : kMeasuredTypes)
+      for (const int64_t m : kMeasuredRows)
+        if (kernels.supports(dtype)) {
+          WATRA_ASSIGN(const double gb_s, engine::measure_kernel_gb_s(team, kernels, dtype, m));
+          report["kernels"].push_back(
+              {{"dtype", tensor::dtype_name(dtype)}, {"isa", kernels.isa}, {"m", m}, {"gb_s", gb_s}});
+        }
     return {};
   }
-  fmt::print("processor   {}\n", cpu.model_name);
-  fmt::print("            {} cores, {}\n", cpu.n_physical,
-             cpu.features_text().empty() ? "no vector extensions we use" : cpu.features_text());
-  fmt::print("            kernels: {} (of {})\n", kernels->isa, isas.dump());
-  fmt::print("memory      {}, {} free\n", format_bytes(total_memory_bytes()), format_bytes(available_memory_bytes()));
-  for (const auto& r : report["ram"]["read_gb_s"])
+}
+
+void print_report(const Json& report, bool measured) {
+  const Json& cpu = report["cpu"];
+  const auto text = [](const Json& j) { return j.get<std::string>(); };
+  fmt::print("processor   {}\n", text(cpu["model"]));
+  const std::string kinds =
+      cpu["e_cores"].get<int>() == 0
+          ? ""
+          : fmt::format(" ({} fast, {} efficient)", cpu["p_cores"].get<int>(), cpu["e_cores"].get<int>());
+  fmt::print("            {} cores{}, {}\n", cpu["cores"].get<int>(), kinds,
+             text(cpu["features"]).empty() ? "no vector extensions we use" : text(cpu["features"]));
+  fmt::print("            kernels: {} of {}, {}\n", text(cpu["kernels"]),
+             fmt::join(cpu["isa"].get<std::vector<std::string>>(), ", "), text(cpu["kernels_reason"]));
+  const auto bound = cpu["bound_to"].get<std::vector<int>>();
+  fmt::print("            {} threads{}\n", cpu["threads"].get<int>(),
+             bound.empty() ? "" : fmt::format(" on processors {}", fmt::join(bound, ",")));
+  const Json &ram = report["ram"], &huge = ram["huge_pages"];
+  fmt::print("memory      {}, {} free\n", format_bytes(ram["bytes"].get<uint64_t>()),
+             format_bytes(ram["available_bytes"].get<uint64_t>()));
+  fmt::print("            huge pages: {:.0f} % given when asked for (system setting: {})\n",
+             100 * huge["share_given"].get<double>(),
+             text(huge["setting"]).empty() ? "unknown" : text(huge["setting"]));
+  if (ram["nodes"].get<int>() > 1)
+    fmt::print("            {} nodes: weights lie on all in turn\n", ram["nodes"].get<int>());
+  for (const auto& r : ram["read_gb_s"])
     fmt::print("            {:>2} threads read {:.1f} GB/s\n", r["threads"].get<int>(), r["gb_s"].get<double>());
-  if (measure)
-    fmt::print("            8-bit products: {:.0f} billion a second\n", report["cpu"]["int8_gop_s"].get<double>());
+  if (measured) fmt::print("            8-bit operations: {:.0f} billion a second\n", cpu["int8_gop_s"].get<double>());
   fmt::print("graphics    none that Watra uses yet\n");
   for (const auto& d : report["disks"])
-    fmt::print("disk        {}: {} free\n", d["path"].get<std::string>(),
-               format_bytes(d["free_bytes"].get<uint64_t>()));
-  if (!measure) fmt::print("\n`watra doctor --measure` takes a few seconds and says how fast all this is.\n");
+    fmt::print("disk        {}: {} free{}\n", text(d["path"]), format_bytes(d["free_bytes"].get<uint64_t>()),
+               d["direct_read_gb_s"].is_number()
+                   ? fmt::format(", direct reads {:.2f} GB/s", d["direct_read_gb_s"].get<double>())
+               : d.contains("not_measured") ? "; not measured: " + text(d["not_measured"])
+                                            : "");
+  for (const auto& k : report["kernels"])
+    fmt::print("{}{:<6} {:>2} rows: weights at {:.1f} GB/s\n",
+               &k == &report["kernels"].front() ? "products    " : "            ", text(k["dtype"]), k["m"].get<int>(),
+               k["gb_s"].get<double>());
+  if (!measured) fmt::print("\n`watra doctor --measure` takes about ten seconds and says how fast all this is.\n");
+}
+
+Status doctor(const Globals& g, bool measure) {
+  WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
+  WATRA_ASSIGN(const std::vector<int> cpus, chosen_cpus(g));
+  Json report = {{"cpu", cpu_report(g, *kernels, cpus)},
+                 {"ram",
+                  {{"bytes", total_memory_bytes()},
+                   {"available_bytes", available_memory_bytes()},
+                   {"nodes", memory_nodes().size()},
+                   {"huge_pages", huge_page_report()},
+                   {"read_gb_s", Json::array()}}},
+                 {"gpus", Json::array()}};
+  WATRA_ASSIGN(report["disks"], disk_report(g, measure));
+  report["kernels"] = Json::array();
+  if (measure) WATRA_TRY(measure_processor(*kernels, cpus, report));
+  if (g.json)
+    print_json(report);
+  else
+    print_report(report, measure);
   return {};
 }
 
@@ -84,7 +175,7 @@ Status doctor(const Globals& g, bool measure) {
 void add_doctor(CLI::App& app, Globals& g, Handler& chosen) {
   auto measure = std::make_shared<bool>(false);
   auto* c = app.add_subcommand("doctor", "Say what this machine is and can do");
-  c->add_flag("--measure", *measure, "Measure memory and arithmetic rates");
+  c->add_flag("--measure", *measure, "Measure memory, disks, arithmetic and products");
   c->callback([&g, &chosen, measure] { chosen = [&g, measure] { return doctor(g, *measure); }; });
 }
 

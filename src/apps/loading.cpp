@@ -1,5 +1,10 @@
 #include "apps/loading.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/terminal.h"
 #include "model/vocab.h"
@@ -22,11 +27,23 @@ Result<std::string> resolve_model(const Globals& g, const std::string& model) {
 #endif
 }
 
+Result<std::vector<int>> chosen_cpus(const Globals& g) {
+  const std::vector<int> cpus = parse_cpu_list(g.cpus), allowed = allowed_cpus();
+  if (cpus.empty() && !g.cpus.empty())
+    return fail("usage.cpus", fmt::format("--cpus has '{}', wanted logical processors", g.cpus), "--cpus 0-3,8");
+  for (int cpu : cpus)
+    if (std::find(allowed.begin(), allowed.end(), cpu) == allowed.end())
+      return fail("usage.cpus", fmt::format("--cpus names processor {}, which this process may not use", cpu),
+                  fmt::format("those it may use: {}", fmt::join(allowed, ",")));
+  return cpus;
+}
+
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
                                      int64_t max_logit_rows, int64_t max_rows) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
+  WATRA_ASSIGN(o.cpus, chosen_cpus(g));
   o.n_ctx = g.ctx ? g.ctx : n_ctx_default;
   o.max_rows = max_rows;
   o.max_logit_rows = max_logit_rows;

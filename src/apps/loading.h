@@ -7,6 +7,9 @@
 
 namespace watra::apps {
 
+// The logical processors of --cpus; empty when it is not given. Error "usage.cpus".
+Result<std::vector<int>> chosen_cpus(const Globals& g);
+
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)).
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
                                      int64_t max_logit_rows = 16, int64_t max_rows = 512);

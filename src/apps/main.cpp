@@ -32,8 +32,9 @@ int run_main(int argc, char** argv) {
   app.set_version_flag("--version", fmt::format("watra {} ({})", kVersion, kCommit));
   app.require_subcommand(1);
   app.fallthrough();
-  app.add_option("--threads", g.threads, "Threads that compute (default: one per physical core)")
+  app.add_option("--threads", g.threads, "Threads that compute (default: one per physical core, of two kinds the fast)")
       ->check(CLI::Range(1, 1024));
+  app.add_option("--cpus", g.cpus, "Bind each thread to one of these logical processors, e.g. 0-3,8");
   app.add_option("--ctx", g.ctx, "Tokens of context (default: the model's, at most 4096)")
       ->check(CLI::Range(1, 1 << 30));
   app.add_option("--ram", g.ram, "Hard limit on memory, e.g. 48GiB");

@@ -1,11 +1,14 @@
 // watra run: one answer, or a conversation in the terminal.
+#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/chat.h"
 #include "apps/loading.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/terminal.h"
 
@@ -19,8 +22,33 @@ struct RunOptions {
   std::vector<std::string> stop;
   SamplingOptions sampling;
   int64_t n = -1, draft_max = 16;
-  bool raw = false, has_prompt = false;
+  bool raw = false, has_prompt = false, interactive = false;
 };
+
+// Beside a PROMPT a pipe may bring a text or stay open and silent for ever (a script's, ssh's): after this long it is
+// taken for silent.
+constexpr std::chrono::milliseconds kSilentAfter{2000};
+
+// What the model is asked, nothing = a conversation.
+//
+//   watra run M "question"               the question
+//   echo question | watra run M          all of standard input, one question
+//   cat text | watra run M "question"    the text, an empty line, the question
+Result<std::optional<std::string>> question(const Globals& g, const RunOptions& o) {
+  if (o.interactive) return std::nullopt;
+  if (!o.prompt_file.empty()) return read_text_file(o.prompt_file);
+  const bool piped = !stdin_is_terminal();
+  if (!o.has_prompt && !piped && !g.json) return std::nullopt;
+  std::string text;
+  if (piped && (!o.has_prompt || stdin_is_ready(kSilentAfter))) {
+    WATRA_ASSIGN(text, read_standard_input());
+    if (text.ends_with('\n')) text.pop_back();
+  } else if (piped) {
+    log::warn("nothing came on standard input: the question stands alone");
+  }
+  if (!o.has_prompt) return text;
+  return text.empty() ? o.prompt : text + "\n\n" + o.prompt;
+}
 
 Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt) {
   Json messages = Json::array();
@@ -64,18 +92,13 @@ Status run(const Globals& g, const RunOptions& o) {
     return fail("speculation.unavailable",
                 fmt::format("--draft {} is not possible yet: this version decodes without drafts", o.draft),
                 "--draft auto (takes the best there is)");
-  std::string prompt = o.prompt;
-  if (!o.prompt_file.empty()) {
-    WATRA_ASSIGN(prompt, read_text_file(o.prompt_file));
-  }
-  bool one_shot = o.has_prompt || !o.prompt_file.empty() || g.json;
-  if (!o.has_prompt && o.prompt_file.empty() && (!stdin_is_terminal() && g.json)) {
-    WATRA_ASSIGN(prompt, read_text_file("/dev/stdin"));
-  }
-  if (one_shot && prompt.empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
+  if (o.interactive && g.json)
+    return fail("usage.prompt", "a conversation is not one JSON object", "watra run MODEL \"a question\" --json");
+  WATRA_ASSIGN(const auto prompt, question(g, o));
+  if (prompt && prompt->empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
   WATRA_ASSIGN(auto model, load_for(g, o.model));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
-  if (one_shot) return run_once(g, o, *talk, prompt);
+  if (prompt) return run_once(g, o, *talk, *prompt);
   return converse(*talk, {.system = o.system,
                           .sampling = o.sampling,
                           .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}});
@@ -87,8 +110,14 @@ void add_run(CLI::App& app, Globals& g, Handler& chosen) {
   auto o = std::make_shared<RunOptions>();
   auto* c = app.add_subcommand("run", "Ask a model something, or talk with it");
   c->add_option("MODEL", o->model, "Model file or name")->required();
-  auto* prompt = c->add_option("PROMPT", o->prompt, "What to say; without it a conversation begins");
-  c->add_option("--prompt-file", o->prompt_file, "Read the prompt from a file")->excludes(prompt);
+  auto* prompt = c->add_option(
+      "PROMPT", o->prompt,
+      "What to say; a text on standard input goes in front of it. Without it standard input is what to say, "
+      "and on a terminal a conversation begins");
+  auto* file = c->add_option("--prompt-file", o->prompt_file, "Read the prompt from a file")->excludes(prompt);
+  c->add_flag("-i,--interactive", o->interactive, "A conversation, also when its lines come through a pipe")
+      ->excludes(prompt)
+      ->excludes(file);
   c->add_option("--system", o->system, "System message");
   c->add_flag("--raw", o->raw, "Continue the text as it is, without the chat template");
   c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")

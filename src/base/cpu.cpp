@@ -1,5 +1,7 @@
 #include "base/cpu.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -94,14 +96,8 @@ CpuInfo read_info() {
   if (online.empty())
     for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i)
       online.push_back(static_cast<int>(i));
-  std::set<std::string> cores;  // one list of siblings per core
-  for (int cpu : online) {
-    std::string siblings =
-        first_line("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
-    cores.insert(siblings.empty() ? "cpu" + std::to_string(cpu) : siblings);
-  }
   info.n_logical = static_cast<int>(online.size());
-  info.n_physical = static_cast<int>(cores.size());
+  info.n_physical = count_cores(online);
   // Linux lists the two kinds of hybrid Intel processors as two event sources.
   info.performance_cpus = parse_cpu_list(first_line("/sys/devices/cpu_core/cpus"));
   info.efficiency_cpus = parse_cpu_list(first_line("/sys/devices/cpu_atom/cpus"));
@@ -110,6 +106,28 @@ CpuInfo read_info() {
 }
 
 }  // namespace
+
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> out;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0)
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+      if (CPU_ISSET(cpu, &set)) out.push_back(cpu);
+  if (out.empty())
+    for (int cpu = 0; cpu < cpu_info().n_logical; ++cpu) out.push_back(cpu);
+  return out;
+}
+
+int count_cores(const std::vector<int>& cpus) {
+  std::set<std::string> cores;  // one list of siblings per core
+  for (int cpu : cpus) {
+    std::string siblings =
+        first_line("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    cores.insert(siblings.empty() ? "cpu" + std::to_string(cpu) : siblings);
+  }
+  return static_cast<int>(cores.size());
+}
 
 std::string CpuInfo::features_text() const {
   std::string out;

@@ -35,6 +35,13 @@ struct CpuInfo {
 
 const CpuInfo& cpu_info();
 
+// Logical processors that this thread, and so by default the whole process, may use; all online ones where the system
+// does not say.
+std::vector<int> allowed_cpus();
+
+// Physical cores behind these logical processors; each counts as one where the system does not tell.
+int count_cores(const std::vector<int>& cpus);
+
 // "0-3,8,10-11" -> {0, 1, 2, 3, 8, 10, 11}; what does not parse is left out.
 std::vector<int> parse_cpu_list(std::string_view text);
 

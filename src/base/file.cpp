@@ -10,9 +10,9 @@
 #include <system_error>
 
 #include "base/fault.h"
+#include "base/internal/os_error.h"
 
 namespace watra {
-namespace {
 
 tl::unexpected<Error> os_error(std::string_view what, const fs::path& path, int err) {
   std::string hint;
@@ -25,6 +25,8 @@ tl::unexpected<Error> os_error(std::string_view what, const fs::path& path, int 
                                      : "file.io";
   return fail(code, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(err)), hint);
 }
+
+namespace {
 
 Status sync_folder(const fs::path& folder) {
   const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -58,6 +60,9 @@ Result<File> File::open(const fs::path& path, Mode mode) {
     case Mode::read:
       flags |= O_RDONLY;
       break;
+    case Mode::read_direct:
+      flags |= O_RDONLY | O_DIRECT;
+      break;
     case Mode::create:
       flags |= O_RDWR | O_CREAT | O_EXCL;
       break;
@@ -69,7 +74,7 @@ Result<File> File::open(const fs::path& path, Mode mode) {
       break;
   }
   const int fd = ::open(path.c_str(), flags, 0644);
-  if (fd < 0) return os_error(mode == Mode::read ? "open" : "create", path, errno);
+  if (fd < 0) return os_error(mode == Mode::read || mode == Mode::read_direct ? "open" : "create", path, errno);
   File f;
   f.fd_ = fd;
   f.path_ = path;
@@ -138,22 +143,33 @@ Status File::sync() const {
   return {};
 }
 
-Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes) {
-  WATRA_ASSIGN(File f, File::open(path, File::Mode::read));
+namespace {
+// `name` is for messages.
+Result<std::string> read_to_end(int fd, const fs::path& name, uint64_t max_bytes) {
   std::string text;
   char buffer[1 << 16];
   uint64_t at = 0;
   for (;;) {  // by reading, not by size: pipes and /proc files report no size
-    ssize_t n = ::read(f.fd(), buffer, sizeof buffer);
+    ssize_t n = ::read(fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 || fault::hit("file.read")) return os_error("read", path, n < 0 ? errno : EIO);
+    if (n < 0 || fault::hit("file.read")) return os_error("read", name, n < 0 ? errno : EIO);
     if (n == 0) return text;
     at += static_cast<uint64_t>(n);
     if (at > max_bytes)
       return fail("file.too_large", fmt::format("{} is larger than the {} bytes allowed for this kind of file",
-                                                path.string(), max_bytes));
+                                                name.string(), max_bytes));
     text.append(buffer, static_cast<size_t>(n));
   }
+}
+}  // namespace
+
+Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes) {
+  WATRA_ASSIGN(File f, File::open(path, File::Mode::read));
+  return read_to_end(f.fd(), path, max_bytes);
+}
+
+Result<std::string> read_standard_input(uint64_t max_bytes) {
+  return read_to_end(STDIN_FILENO, "standard input", max_bytes);
 }
 
 Status write_file_atomic(const fs::path& path, std::string_view content, unsigned mode) {

@@ -22,10 +22,11 @@ namespace fs = std::filesystem;
 class File {
  public:
   enum class Mode {
-    read,        // must exist
-    create,      // must not exist
-    write,       // created or truncated
-    read_write,  // created if missing, kept if there
+    read,         // must exist
+    read_direct,  // the same past the page cache (direct_file.h); refused where the file system has no such reads
+    create,       // must not exist
+    write,        // created or truncated
+    read_write,   // created if missing, kept if there
   };
 
   static Result<File> open(const fs::path& path, Mode mode);
@@ -64,6 +65,8 @@ class File {
 
 // Whole small files. `max_bytes` guards against reading a disk image by mistake.
 Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes = uint64_t{1} << 30);
+// Everything on standard input until it ends; waits for it.
+Result<std::string> read_standard_input(uint64_t max_bytes = uint64_t{1} << 30);
 
 // Writes beside the target, syncs, renames over it: readers see the old file or the new one, never half of it.
 Status write_file_atomic(const fs::path& path, std::string_view content, unsigned mode = 0644);

@@ -2,8 +2,11 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -18,15 +21,28 @@ namespace {
 
 constexpr uint64_t kHugePage = 2u << 20;
 
-uint64_t meminfo_bytes(const char* key) {
-  std::ifstream f("/proc/meminfo");
-  std::string name, unit;
-  uint64_t kib = 0;
-  while (f >> name >> kib) {
-    if (name == key) return kib * 1024;
-    std::getline(f, unit);
-  }
+// The value in bytes of a "Key:  N kB" line.
+uint64_t kib_line_bytes(const char* path, const char* key) {
+  std::ifstream f(path);
+  for (std::string line; std::getline(f, line);)
+    if (line.starts_with(key)) return std::strtoull(line.c_str() + std::strlen(key), nullptr, 10) * 1024;
   return 0;
+}
+
+// The C library has no wrapper for these; numbers from linux/mempolicy.h.
+constexpr int kInterleavePolicy = 3;
+constexpr unsigned long kAllowedNodes = 4;
+constexpr int kMostNodes = 1024;
+constexpr int kWordBits = 8 * sizeof(unsigned long);
+using NodeMask = std::array<unsigned long, kMostNodes / kWordBits>;
+
+void spread_over_nodes(void* p, uint64_t bytes) {
+  const std::vector<int> nodes = memory_nodes();
+  if (nodes.size() < 2) return;
+  NodeMask mask{};
+  for (int n : nodes) mask[static_cast<size_t>(n / kWordBits)] |= 1ul << (n % kWordBits);
+  // Refused in some sandboxes: then pages lie where they are first touched.
+  ::syscall(SYS_mbind, p, bytes, kInterleavePolicy, mask.data(), kMostNodes + 1, 0);
 }
 
 void* small_block(uint64_t bytes) {
@@ -60,6 +76,19 @@ void release_block(void* p, uint64_t bytes) {
 }
 
 }  // namespace
+
+uint64_t MemoryBudget::limit_bytes() const {
+  std::lock_guard lock(mutex_);
+  return limit_bytes_;
+}
+
+Status MemoryBudget::set_limit(uint64_t limit_bytes) {
+  std::lock_guard lock(mutex_);
+  limit_bytes_ = limit_bytes;
+  if (limit_bytes == 0 || used_ <= limit_bytes) return {};
+  return fail("memory.over_budget",
+              fmt::format("{} are in use, {} allowed", format_bytes(used_), format_bytes(limit_bytes)), "raise --ram");
+}
 
 Status MemoryBudget::take(const std::string& tag, uint64_t bytes) {
   std::lock_guard lock(mutex_);
@@ -97,7 +126,7 @@ uint64_t MemoryBudget::peak_bytes() const {
   return peak_;
 }
 
-Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t bytes) {
+Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t bytes, Nodes nodes) {
   if (budget) WATRA_TRY(budget->take(tag, bytes));
   void* p = bytes == 0 ? nullptr : bytes < kHugePage ? small_block(bytes) : big_block(bytes);
   if (!p && bytes) {
@@ -107,6 +136,7 @@ Result<Buffer> Buffer::allocate(MemoryBudget* budget, std::string tag, uint64_t 
                             format_bytes(available_memory_bytes()), format_bytes(total_memory_bytes())),
                 "close other programs, or choose a smaller model or --ctx");
   }
+  if (nodes == Nodes::spread && bytes >= kHugePage) spread_over_nodes(p, bytes);
   Buffer b;
   b.data_ = static_cast<std::byte*>(p);
   b.bytes_ = bytes;
@@ -137,8 +167,32 @@ uint64_t peak_resident_bytes() {
   ::getrusage(RUSAGE_SELF, &u);
   return static_cast<uint64_t>(u.ru_maxrss) * 1024;
 }
-uint64_t available_memory_bytes() { return meminfo_bytes("MemAvailable:"); }
-uint64_t total_memory_bytes() { return meminfo_bytes("MemTotal:"); }
+uint64_t resident_bytes() {
+  std::ifstream f("/proc/self/statm");
+  uint64_t all_pages = 0, resident_pages = 0;
+  f >> all_pages >> resident_pages;
+  return resident_pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+std::string huge_page_setting() {
+  std::ifstream f("/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"
+  std::string text;
+  std::getline(f, text);
+  const size_t begin = text.find('[') + 1, end = text.find(']');
+  return begin > 0 && end != std::string::npos && begin < end ? text.substr(begin, end - begin) : "";
+}
+uint64_t huge_page_bytes() { return kib_line_bytes("/proc/self/smaps_rollup", "AnonHugePages:"); }
+
+std::vector<int> memory_nodes() {
+  NodeMask mask{};
+  std::vector<int> nodes;
+  if (::syscall(SYS_get_mempolicy, nullptr, mask.data(), kMostNodes, nullptr, kAllowedNodes) == 0)
+    for (int n = 0; n < kMostNodes; ++n)
+      if (mask[static_cast<size_t>(n / kWordBits)] >> (n % kWordBits) & 1) nodes.push_back(n);
+  return nodes.empty() ? std::vector<int>{0} : nodes;
+}
+
+uint64_t available_memory_bytes() { return kib_line_bytes("/proc/meminfo", "MemAvailable:"); }
+uint64_t total_memory_bytes() { return kib_line_bytes("/proc/meminfo", "MemTotal:"); }
 
 std::string format_bytes(uint64_t bytes) {
   static const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/checked.h"
@@ -25,6 +26,45 @@ TEST(MemoryBudget, CountsByTagAndKeepsTheLimit) {
   *a = Buffer();
   EXPECT_EQ(budget.used_bytes(), 300u);
   EXPECT_EQ(budget.peak_bytes(), 900u);
+}
+
+TEST(MemoryBudget, ALimitMayComeLater) {
+  MemoryBudget budget;
+  const auto a = Buffer::allocate(&budget, "weights", 600);
+  ASSERT_TRUE(a);
+  EXPECT_EQ(budget.set_limit(599).error().code, "memory.over_budget");
+  EXPECT_TRUE(budget.set_limit(700));
+  EXPECT_EQ(budget.limit_bytes(), 700u);
+  EXPECT_FALSE(Buffer::allocate(&budget, "scratch", 101));
+}
+
+TEST(Buffer, LiesInHugePagesWhereTheSystemGivesThem) {
+  if (huge_page_setting() != "madvise" && huge_page_setting() != "always") GTEST_SKIP() << "no huge pages here";
+  const uint64_t before = huge_page_bytes(), bytes = uint64_t{32} << 20;
+  const auto b = Buffer::allocate(nullptr, "test", bytes);
+  ASSERT_TRUE(b);
+  std::fill(b->data(), b->data() + bytes, std::byte{1});
+  if (huge_page_bytes() == before) GTEST_SKIP() << "none are free";
+  EXPECT_GE(huge_page_bytes(), before + bytes / 2);
+}
+
+TEST(Buffer, MayLieOnAllMemoryNodes) {
+  const std::vector<int> nodes = memory_nodes();
+  ASSERT_FALSE(nodes.empty());
+  EXPECT_TRUE(std::is_sorted(nodes.begin(), nodes.end()));
+  const auto b = Buffer::allocate(nullptr, "test", 5 << 20, Buffer::Nodes::spread);
+  ASSERT_TRUE(b);
+  for (std::byte x : b->span()) ASSERT_EQ(x, std::byte{0});
+}
+
+TEST(Process, KnowsHowMuchOfItIsResident) {
+  const uint64_t before = resident_bytes();
+  EXPECT_GT(before, 1u << 20);
+  const auto b = Buffer::allocate(nullptr, "test", 16 << 20);
+  ASSERT_TRUE(b);
+  std::fill(b->data(), b->data() + b->size_bytes(), std::byte{1});
+  EXPECT_GE(resident_bytes(), before + (15 << 20));
+  EXPECT_GE(peak_resident_bytes() + (1 << 20), resident_bytes());
 }
 
 TEST(Buffer, IsAlignedAndZero) {

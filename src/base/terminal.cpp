@@ -1,6 +1,7 @@
 #include "base/terminal.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -54,6 +55,10 @@ std::string shortened(std::string_view text, int max_columns) {
 }  // namespace
 
 bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) == 1; }
+bool stdin_is_ready(std::chrono::milliseconds wait) {
+  pollfd p{STDIN_FILENO, POLLIN, 0};
+  return ::poll(&p, 1, static_cast<int>(wait.count())) == 1 && !(p.revents & POLLNVAL);
+}
 bool stdout_is_terminal() { return ::isatty(STDOUT_FILENO) == 1; }
 bool stderr_is_terminal() { return ::isatty(STDERR_FILENO) == 1; }
 

@@ -13,6 +13,8 @@
 namespace watra {
 
 bool stdin_is_terminal();
+// Has standard input something to read, or ended, within `wait`? False too when it is closed.
+bool stdin_is_ready(std::chrono::milliseconds wait);
 bool stdout_is_terminal();
 bool stderr_is_terminal();
 // Columns of the terminal behind standard error; 80 when there is none.

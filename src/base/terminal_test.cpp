@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
+
+#include "base/file.h"
 
 namespace watra {
 namespace {
@@ -47,6 +50,24 @@ TEST(FormatDuration, MinutesAndHours) {
   EXPECT_EQ(format_duration(3 * 3600 + 131), "3:02:11");
   EXPECT_EQ(format_duration(-1), "-:--");
   EXPECT_EQ(format_duration(1e12), "-:--");
+}
+
+// In a process of its own: standard input is replaced.
+TEST(StandardInput, ASilentPipeIsNotReadyOneWithTextOrItsEndIs) {
+  EXPECT_EXIT(
+      {
+        using std::chrono::milliseconds;
+        int ends[2];
+        if (pipe(ends) != 0 || dup2(ends[0], STDIN_FILENO) != STDIN_FILENO) _exit(1);
+        if (stdin_is_terminal() || stdin_is_ready(milliseconds(20))) _exit(2);
+        if (write(ends[1], "text", 4) != 4 || !stdin_is_ready(milliseconds(0))) _exit(3);
+        close(ends[1]);
+        const auto text = read_standard_input();
+        if (!text || *text != "text" || !stdin_is_ready(milliseconds(0))) _exit(4);
+        close(STDIN_FILENO);
+        _exit(stdin_is_ready(milliseconds(0)) || read_standard_input() ? 5 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(InterruptFlag, TheFirstIsAFlagAndTheSecondEnds) {

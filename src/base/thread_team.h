@@ -1,28 +1,39 @@
 // ThreadTeam: a fixed set of persistent threads that run one function together.
 //
 // run(fn) calls fn(rank) once on every member (rank 0 is the calling thread) and returns when all have returned.
-// Inside fn, barrier(rank) waits for all members. Waiting spins for a short while, then sleeps, so that a team costs
-// nothing between answers and microseconds between the ops of a pass. Work is shared out through a WorkQueue: members
-// claim chunks, so that fast and slow cores finish together.
+// Inside fn, barrier() waits for all members that run. Waiting spins, then offers the processor to others, then sleeps:
+// a team costs a fraction of a microsecond between the ops of a pass, nothing between answers, and does not stand in
+// its own way where processors are few. Work is shared out by claiming chunks, so that fast and slow cores finish
+// together; where all of it is claimed, run_claimed(fn) may also leave members out while other programs keep processors
+// busy (team_sizer.h).
 //
 // One run at a time (calls from several threads are serialized by the caller). fn must not throw.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
+
+#include "base/team_sizer.h"
 
 namespace watra {
 
+// Where a team's threads may run.
+struct Affinity {
+  std::vector<int> cpus;  // logical processors; empty = the system decides
+  // true: member i is bound to cpus[i % n], and so is the thread that calls run(). false: the team's own threads may
+  // use all of them, the caller is left alone.
+  bool one_each = true;
+};
+
 class ThreadTeam {
  public:
-  // Where the system refuses threads the team is smaller; size() tells.
-  explicit ThreadTeam(int n_threads);  // >= 1
+  // Where the system refuses threads the team is smaller; size() tells. Binding that it refuses is not done.
+  explicit ThreadTeam(int n_threads, Affinity affinity = {});  // >= 1
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
@@ -32,10 +43,16 @@ class ThreadTeam {
   // fn: void(int rank). Taken by reference: no allocation.
   template <class Fn>
   void run(Fn&& fn) {
-    run_raw([](void* f, int rank) { (*static_cast<std::remove_reference_t<Fn>*>(f))(rank); }, &fn);
+    run_members(n_threads_, caller<Fn>, &fn);
   }
 
-  // Waits until every member has called it. Only inside run().
+  // As run(), on ranks 0..k-1 with k <= size(): fn claims its work and does not count on any rank but 0.
+  template <class Fn>
+  void run_claimed(Fn&& fn) {
+    run_sized(caller<Fn>, &fn);
+  }
+
+  // Waits until every member of this run has called it. Only inside a run.
   void barrier();
 
   // Calls fn(begin, end) over chunks of [0, n), claimed by whichever member is free. For work outside a pass (loading).
@@ -48,21 +65,48 @@ class ThreadTeam {
   }
 
  private:
-  void run_raw(void (*call)(void*, int), void* context);
+  using Call = void (*)(void*, int);
+  using Clock = std::chrono::steady_clock;
+  template <class Fn>
+  static void caller(void* f, int rank) {
+    (*static_cast<std::remove_reference_t<Fn>*>(f))(rank);
+  }
+  struct alignas(64) Seat {
+    std::atomic<uint32_t> turn{0};  // bumped to start the member
+  };
+
+  void run_members(int n_members, Call call, void* context);
+  void run_sized(Call call, void* context);
+  void call_timed(int rank);
   void member(int rank);
+  void bind_caller();
 
   int n_threads_;
+  const Affinity affinity_;
   std::vector<std::thread> threads_;
-  void (*call_)(void*, int) = nullptr;
+  std::unique_ptr<Seat[]> seats_;
+  TeamSizer sizer_;
+  std::thread::id bound_caller_;
+
+  // of the run; written before it starts
+  Call call_ = nullptr;
   void* context_ = nullptr;
-  alignas(64) std::atomic<uint32_t> generation_{0};  // bumped to start a run
-  alignas(64) std::atomic<int> running_{0};          // members still inside fn, rank 0 excluded
+  int n_running_ = 1;
+  bool timed_ = false;
+
+  alignas(64) std::atomic<int> unfinished_{0};  // members still inside fn, rank 0 excluded
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> barrier_phase_{0};
+  alignas(64) std::atomic<int64_t> lost_ns_{0};  // of all members: ready to run, but not running
   std::atomic<bool> stop_{false};
 };
 
-// Physical cores of this machine (hyper-threads and offline CPUs not counted), limited by the process's affinity; >= 1.
+// Threads that compute: one per physical core this process may use (hyper-threads not counted), no more than its
+// control group's quota pays for; of processors with fast and efficient cores, the fast ones alone. They read memory as
+// fast as all together, and nobody waits for a slow core at the end of an op. >= 1.
 int default_thread_count();
+// The fast cores' logical processors, where there are two kinds of cores, this process may use both, and the fast ones
+// suffice for so many threads; otherwise empty.
+Affinity default_affinity(int n_threads);
 
 }  // namespace watra

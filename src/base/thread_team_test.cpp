@@ -1,7 +1,9 @@
 #include "base/thread_team.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <array>
 #include <chrono>
 #include <ctime>
 #include <numeric>
@@ -45,18 +47,68 @@ TEST(ThreadTeam, ParallelForCoversTheRangeOnce) {
   }
 }
 
-TEST(ThreadTeam, FastMembersTakeMoreWork) {
-  ThreadTeam team(2);
-  std::vector<int64_t> done(2);
-  std::atomic<int64_t> next{0};
-  team.run([&](int rank) {  // member 0 is four times slower
-    while (next.fetch_add(1) < 100) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(rank == 0 ? 4 : 1));
-      ++done[static_cast<size_t>(rank)];
+// One core three times slower than the others: nobody waits long for it at the end.
+TEST(ThreadTeam, UnequalCoresFinishTogether) {
+  constexpr int kMembers = 4, kUnits = 160;
+  constexpr std::chrono::microseconds kUnit{2000};
+  ThreadTeam team(kMembers);
+  std::vector<int> n_done(kMembers);
+  std::atomic<int> next{0};
+  const auto begin = std::chrono::steady_clock::now();
+  team.run([&](int rank) {
+    while (next.fetch_add(1) < kUnits) {
+      std::this_thread::sleep_for(rank == 0 ? 3 * kUnit : kUnit);
+      ++n_done[static_cast<size_t>(rank)];
     }
+    team.barrier();
   });
-  EXPECT_EQ(done[0] + done[1], 100);
-  EXPECT_GT(done[1], done[0]);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin, unit = kUnit;
+  EXPECT_EQ(std::accumulate(n_done.begin(), n_done.end(), 0), kUnits);
+  EXPECT_GT(n_done[1], 2 * n_done[0]);
+  const double ideal = kUnits * unit.count() / (kMembers - 1 + 1.0 / 3);
+  EXPECT_LT(took.count(), 1.25 * ideal) << "equal shares would take " << kUnits / kMembers * 3 * unit.count() / ideal
+                                        << " times the ideal";
+}
+
+TEST(ThreadTeam, ClaimedRunsMayLeaveMembersOutButDoAllTheWork) {
+  ThreadTeam team(16);  // more than most test machines have: members wait for processors
+  for (int round = 0; round < 300; ++round) {
+    std::array<std::atomic<int>, 3> next{}, done{};
+    std::atomic<bool> wrong_rank{false}, early{false};
+    team.run_claimed([&](int rank) {
+      if (rank < 0 || rank >= team.size()) wrong_rank = true;
+      for (size_t phase = 0; phase < next.size(); ++phase) {
+        while (next[phase].fetch_add(1) < 40) ++done[phase];
+        team.barrier();
+        if (done[phase].load() != 40) early = true;
+      }
+    });
+    for (auto& d : done) ASSERT_EQ(d.load(), 40);
+    ASSERT_FALSE(wrong_rank || early);
+  }
+  std::atomic<int> n_called{0};
+  team.run([&](int) { ++n_called; });
+  EXPECT_EQ(n_called.load(), 16) << "run() always takes all";
+}
+
+TEST(ThreadTeam, MembersAreBoundWhereTheyAreTold) {
+  const int cpu = ::sched_getcpu();
+  std::thread([&] {  // a thread of its own: the caller is bound too
+    ThreadTeam team(3, {.cpus = {cpu}});
+    std::atomic<int> elsewhere{0};
+    for (int i = 0; i < 20; ++i) team.run([&](int) { elsewhere += ::sched_getcpu() != cpu; });
+    EXPECT_EQ(elsewhere.load(), 0);
+  })
+      .join();
+  ThreadTeam odd(2, {.cpus = {100'000}});
+  std::atomic<int> n{0};
+  odd.run([&](int) { ++n; });
+  EXPECT_EQ(n.load(), 2) << "a processor that does not exist is not an obstacle";
+}
+
+TEST(ThreadTeam, TheDefaultIsAtLeastOneAndAtMostTheLogicalProcessors) {
+  EXPECT_GE(default_thread_count(), 1);
+  EXPECT_LE(default_thread_count(), static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 TEST(ThreadTeam, SleepsBetweenRuns) {

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "engine/internal/steps.h"
+#include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
 namespace watra::engine {
@@ -41,8 +42,7 @@ struct Forward::Impl {
   Buffer activations;
   float* act[model::kActs] = {};
   int64_t act_stride[model::kActs] = {};
-  Buffer converted;
-  int64_t converted_stride = 0;
+  Buffer converted[kernels::kActFormats];  // by format
   Buffer scratch;
   int64_t scratch_stride = 0;
   Buffer partial;
@@ -92,8 +92,8 @@ struct Forward::Impl {
 
   Status allocate();
   Status prepare(const Batch& b);
-  void embed_row(int64_t i);
-  void run_row_op(const RowOp& op, int64_t i, int64_t in_first);
+  void embed_row(int64_t i, std::byte* my_scratch);
+  void run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first);
   void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
@@ -148,11 +148,13 @@ Status Forward::Impl::allocate() {
     at += act_stride[a] * (a == static_cast<int>(Act::logits) ? options.max_logit_rows : m);
   }
 
+  int64_t converted_bytes[kernels::kActFormats] = {};
   for (const auto* steps_of : {&steps.layers, &steps.final_norm, &steps.logits})
     for (const Step& s : *steps_of) {
       for (const RowOp& op : s.program)
         if (op.kind == RowOp::Kind::convert)
-          converted_stride = std::max(converted_stride, round_up(k->act_row_bytes(op.format, op.width), 64));
+          converted_bytes[static_cast<int>(op.format)] =
+              std::max(converted_bytes[static_cast<int>(op.format)], k->act_bytes(op.format, m, op.width));
       for (const Linear& l : s.linears)
         if (!k->supports(l.weight->matrix.dtype))
           return fail("kernels.unsupported_dtype",
@@ -160,9 +162,12 @@ Status Forward::Impl::allocate() {
                                   tensor::dtype_name(l.weight->matrix.dtype)),
                       "use a file in another quantization, or another --isa");
     }
-  WATRA_ASSIGN(converted,
-               Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_stride * m)));
-  scratch_stride = round_up(k->matmul_scratch_bytes(max_cols), 64);
+  for (int f = 0; f < kernels::kActFormats; ++f) {
+    WATRA_ASSIGN(converted[f],
+                 Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes[f])));
+  }
+  const auto table_row_bytes = static_cast<int64_t>(weights->global(Role::token_embd).matrix.row_size_bytes());
+  scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
 
@@ -269,7 +274,7 @@ Status Forward::Impl::prepare(const Batch& b) {
   return {};
 }
 
-void Forward::Impl::embed_row(int64_t i) {
+void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   const auto& hp = model->hparams();
   const Row& r = batch->rows[static_cast<size_t>(i)];
   float* x = row(Act::x, i);
@@ -278,7 +283,12 @@ void Forward::Impl::embed_row(int64_t i) {
                 static_cast<size_t>(hp.d_model) * sizeof(float));
   } else {
     const auto& table = weights->global(Role::token_embd).matrix;
-    tensor::dequantize_row(table.dtype, table.row(r.token), x, hp.d_model);
+    const std::byte* packed = my_scratch;
+    if (table.layout == tensor::Layout::rows)
+      packed = table.row(r.token);
+    else
+      tensor::copy_row(table, r.token, my_scratch);
+    tensor::dequantize_row(table.dtype, packed, x, hp.d_model);
     if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
   }
   for (size_t t = 0; t < rope_tables.size(); ++t) {
@@ -293,7 +303,7 @@ void Forward::Impl::embed_row(int64_t i) {
   }
 }
 
-void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
+void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first) {
   const int64_t source = op.gathered ? out_rows[static_cast<size_t>(i)] : op.in == Act::h ? i + in_first : i;
   const float* in = row(op.in, source);
   switch (op.kind) {
@@ -310,7 +320,7 @@ void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t in_first) {
       k->softcap(row(op.out, i), model->hparams().final_softcap, op.width);
       break;
     case RowOp::Kind::convert:
-      k->convert_act_row(op.format, in, converted.data() + i * converted_stride, op.width);
+      k->convert_act_row(op.format, in, converted[static_cast<int>(op.format)].data(), i, n_rows, op.width);
       break;
     case RowOp::Kind::head_norm:
     case RowOp::Kind::rope:
@@ -340,9 +350,9 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
     const bool plain = l.format == ActFormat::f32;
     const kernels::MatmulArgs args{
         .w = l.weight->matrix,
-        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0)) : converted.data(),
-        .x_stride_bytes =
-            plain ? act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)) : converted_stride,
+        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0))
+                   : converted[static_cast<int>(l.format)].data(),
+        .x_stride_bytes = act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)),
         .m = n_rows,
         .y = act[static_cast<int>(l.out)],
         .y_stride = act_stride[static_cast<int>(l.out)],
@@ -442,7 +452,7 @@ void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t 
     case Step::Kind::rows:
       share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
         for (; b < e; ++b)
-          for (const RowOp& op : s.program) run_row_op(op, b, in_first);
+          for (const RowOp& op : s.program) run_row_op(op, b, n_rows, in_first);
       });
       break;
     case Step::Kind::linears:
@@ -517,10 +527,10 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   const bool whole = s.pass.last_layer == n_layers;
   s.abort = false;
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
-      for (; b < e; ++b) s.embed_row(b);
+      for (; b < e; ++b) s.embed_row(b, s.scratch.data() + rank * s.scratch_stride);
     });
     const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
     for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end; ++i) {
@@ -548,7 +558,7 @@ Status Forward::project(int64_t first, int64_t n) {
                             first + n, s.out_rows.size(), s.options.max_logit_rows));
   s.pass = {};
   for (auto& c : s.counters) c.next = 0;
-  s.team->run([&](int rank) {
+  s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.run_logits(s.steps.logits, me, first, n);
   });

@@ -2,21 +2,22 @@
 
 #include <gtest/gtest.h>
 
-#include "engine/tiny_model_test.h"
+#include "engine/talking_model_test.h"
 
 namespace watra::engine {
 namespace {
 
 class GenerationTest : public testing::Test {
  protected:
-  GenerationTest() : tokenizer_(tiny_model().tokenizer), sampler_(*Sampler::create({.temperature = 0}, kTinyVocab)) {}
+  GenerationTest()
+      : tokenizer_(talking_model().tokenizer), sampler_(*Sampler::create({.temperature = 0}, kTalkingVocab)) {}
 
   Generation make(const GenerateOptions& options, int64_t n_prompt = 10, int64_t n_ctx = 100) {
     return Generation::create(*tokenizer_, sampler_, options, n_prompt, n_ctx).value();
   }
   // A row of logits that chooses `token`.
   std::span<const float> choose(TokenId token) {
-    logits_.assign(kTinyVocab, 0.0f);
+    logits_.assign(kTalkingVocab, 0.0f);
     logits_[static_cast<size_t>(token)] = 9;
     return logits_;
   }
@@ -41,7 +42,7 @@ TEST_F(GenerationTest, TextComesInWholeCharacters) {
 TEST_F(GenerationTest, TheEndTokenIsNoPartOfTheAnswerAndSetsFreeWhatWasHeld) {
   Generation g = make({.stop = {"ab"}});
   EXPECT_EQ(g.next(choose(byte('a')))->text, "") << "may become the stop string";
-  const auto end = g.next(choose(kTinyEnd));
+  const auto end = g.next(choose(kTalkingEnd));
   EXPECT_EQ(end->token, text::kNoToken);
   EXPECT_EQ(end->text, "a");
   EXPECT_TRUE(end->finished);
@@ -50,7 +51,7 @@ TEST_F(GenerationTest, TheEndTokenIsNoPartOfTheAnswerAndSetsFreeWhatWasHeld) {
   EXPECT_EQ(sampler_.history().size(), 1u);
 
   Generation on = make({.ignore_end = true});
-  EXPECT_EQ(on.next(choose(kTinyEnd))->token, kTinyEnd);
+  EXPECT_EQ(on.next(choose(kTalkingEnd))->token, kTalkingEnd);
 }
 
 TEST_F(GenerationTest, AStopStringCutsTheText) {

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
+#include <vector>
 
 #include "base/memory.h"
+#include "base/read_queue.h"
+#include "model/synthetic.h"
 
 namespace watra::engine {
 namespace {
@@ -19,6 +23,39 @@ uint64_t read_all(const uint64_t* p, size_t n) {
   uint64_t sum = 0;
   for (uint64_t l : lanes) sum += l;
   return sum;
+}
+
+// The largest file of a folder, if it is large enough to be read for a while.
+fs::path large_file(const fs::path& folder) {
+  uintmax_t largest = (64u << 20) - 1;
+  fs::path found;
+  std::error_code ec;
+  for (fs::directory_iterator at(folder, ec), end; !ec && at != end; at.increment(ec)) {
+    std::error_code file_ec;
+    const uintmax_t size = at->is_regular_file(file_ec) ? at->file_size(file_ec) : 0;
+    if (!file_ec && size > largest) largest = size, found = at->path();
+  }
+  return found;
+}
+
+struct RemovedAtEnd {
+  fs::path path;
+  ~RemovedAtEnd() {
+    std::error_code ec;
+    fs::remove(path, ec);
+  }
+};
+
+Status write_test_file(const fs::path& path) {
+  WATRA_ASSIGN(File f, File::open(path, File::Mode::create));
+  std::vector<std::byte> block(1 << 20);
+  uint64_t state = 1;
+  for (auto& b : block) b = static_cast<std::byte>((state = state * 6364136223846793005u + 1442695040888963407u) >> 56);
+  for (int i = 0; i < 256; ++i) {
+    block[0] = static_cast<std::byte>(i);  // no two blocks alike
+    WATRA_TRY(f.append(block));
+  }
+  return f.sync();
 }
 
 }  // namespace
@@ -52,9 +89,86 @@ double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, dou
     std::atomic<int64_t> done{0};
     const auto t = Clock::now();
     team.run([&](int) { done.fetch_add(kernels.int8_burst(200'000), std::memory_order_relaxed); });
-    best = std::max(best, static_cast<double>(done.load()) / since(t) / 1e9);
+    best = std::max(best, 2.0 * static_cast<double>(done.load()) / since(t) / 1e9);
   }
   return best;
+}
+
+Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
+                                   const MeasureOptions& options) {
+  if (!kernels.supports(dtype))
+    return fail("kernels.unsupported_dtype",
+                fmt::format("the {} kernels cannot multiply {} matrices", kernels.isa, tensor::dtype_name(dtype)));
+  constexpr int64_t kCols = 4096, kChunk = 4 * kernels::kRowGroup;
+  const uint64_t row_bytes = tensor::row_bytes(dtype, kCols);
+  const int64_t rows = std::max<int64_t>(1, static_cast<int64_t>(options.buffer_bytes / row_bytes) / kChunk) * kChunk;
+  const auto format = kernels.act_format(dtype, kernels::ActPrecision::precise);
+  const bool plain = format == kernels::ActFormat::f32;
+  const int64_t x_stride = plain ? kCols * 4 : (kernels.act_row_bytes(format, kCols) + 63) / 64 * 64;
+  const int64_t scratch_stride = (kernels.matmul_scratch_bytes(kCols) + 63) / 64 * 64;
+  WATRA_ASSIGN(const Buffer w, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(rows) * row_bytes));
+  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * x_stride)));
+  WATRA_ASSIGN(const Buffer y, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * rows) * 4));
+  WATRA_ASSIGN(const Buffer scratch,
+               Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
+  WATRA_TRY(model::fill_synthetic(dtype, w.span(), 1));
+  std::vector<float> row(kCols);
+  for (int64_t i = 0; i < kCols; ++i) row[static_cast<size_t>(i)] = static_cast<float>(i % 17 - 8) / 8;
+  for (int64_t i = 0; i < m; ++i) {
+    std::byte* to = x.data() + i * x_stride;
+    plain ? static_cast<void>(std::memcpy(to, row.data(), kCols * 4))
+          : kernels.convert_act_row(format, row.data(), to, kCols);
+  }
+  const kernels::MatmulArgs args{.w = {dtype, tensor::Layout::rows, {rows, kCols}, w.data()},
+                                 .x = x.data(),
+                                 .x_stride_bytes = x_stride,
+                                 .m = m,
+                                 .y = y.as<float>(),
+                                 .y_stride = rows,
+                                 .x_format = format};
+  double best = 0;
+  const auto begin = Clock::now();
+  for (int round = 0; round < 3 || since(begin) < options.seconds; ++round) {
+    std::atomic<int64_t> next{0};
+    const auto t = Clock::now();
+    team.run([&](int rank) {
+      for (int64_t b; (b = next.fetch_add(kChunk, std::memory_order_relaxed)) < rows;)
+        kernels.matmul(args, b, std::min(b + kChunk, rows), scratch.data() + rank * scratch_stride);
+    });
+    best = std::max(best, static_cast<double>(w.size_bytes()) / since(t) / 1e9);
+  }
+  return best;
+}
+
+Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds) {
+  RemovedAtEnd temporary;
+  fs::path path = large_file(folder);
+  if (path.empty()) {
+    path = temporary.path = folder / fmt::format(".watra-disk-test-{}", Clock::now().time_since_epoch().count());
+    WATRA_TRY(write_test_file(path));
+  }
+  WATRA_ASSIGN(const File file, File::open(path, File::Mode::read));
+  WATRA_ASSIGN(const uint64_t size, file.size_bytes());
+  const DirectFile direct(file, true);
+  if (!direct.is_direct())
+    return fail("hardware.no_direct_reads", fmt::format("the file system of {} has no direct reads", folder.string()));
+  constexpr uint64_t kRead = 1 << 20;
+  constexpr int kDepth = 32;
+  WATRA_ASSIGN(const Buffer buffer, Buffer::allocate(nullptr, "disk test", kDepth * kRead));
+  ReadQueue queue(kDepth);
+  uint64_t n_bytes = 0, at = 0, tag = 0;
+  const auto begin = Clock::now();
+  const auto submit = [&](uint64_t place) {
+    queue.submit(direct, at, buffer.span().subspan(place * kRead, kRead), place);
+    at = at + 2 * kRead > size ? 0 : at + kRead;
+  };
+  while (tag < kDepth) submit(tag++);
+  while (queue.n_in_flight() > 0) {
+    WATRA_ASSIGN(const auto done, queue.reap());
+    n_bytes += done.n_bytes;
+    if (since(begin) < seconds) submit(done.tag);
+  }
+  return static_cast<double>(n_bytes) / since(begin) / 1e9;
 }
 
 }  // namespace watra::engine

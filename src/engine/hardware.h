@@ -1,6 +1,7 @@
 // What this machine can do, measured: the peaks that speeds are held against.
 #pragma once
 
+#include "base/file.h"
 #include "base/thread_team.h"
 #include "kernels/ops.h"
 
@@ -14,7 +15,18 @@ struct MeasureOptions {
 // Bytes per second (in 1e9) that the team reads from memory, in one pass over a buffer after the other.
 Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options = {});
 
-// 8-bit multiply-accumulates per second (in 1e9) of all threads, by the ISA's own instruction.
+// 8-bit operations per second (in 1e9) of all threads, by the ISA's own instruction. A multiply-accumulate is two
+// operations, as processors' data sheets count.
 double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.2);
+
+// Bytes of weights per second (in 1e9) that the team multiplies with m rows of activations: one large random matrix,
+// rows as they lie in files. Errors: "memory.refused", "kernels.unsupported_dtype".
+Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
+                                   const MeasureOptions& options = {.seconds = 0.1, .buffer_bytes = 128u << 20});
+
+// Bytes per second (in 1e9) that direct reads get from the disk behind a folder, many in flight at once. Reads the
+// largest file of at least 64 MiB in it, or else a temporary one of 256 MiB that it writes there and removes.
+// Errors: "file.*"; "hardware.no_direct_reads" where the file system has none.
+Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds = 1);
 
 }  // namespace watra::engine

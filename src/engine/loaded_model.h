@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/forward.h"
 #include "text/tokenizer.h"
@@ -11,12 +12,14 @@
 namespace watra::engine {
 
 struct LoadOptions {
-  int threads = 0;           // 0 = one per physical core
+  int threads = 0;           // 0 = as many as cpus, or default_thread_count()
+  std::vector<int> cpus;     // each thread bound to one of these logical processors; empty = the system decides
   int64_t n_ctx = 0;         // 0 = min(model's, 4096)
   int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
-  uint64_t ram_bytes = 0;  // hard limit; 0 = what the machine has
+  uint64_t ram_bytes = 0;  // hard limit for the whole process; 0 = what the machine has
+  bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;         // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
   Residency::Progress progress;  // while weights are read
@@ -35,8 +38,8 @@ struct LoadedModel {
 };
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
-// Errors: those of Model::open; "memory.over_budget" or "memory.too_small" with the sum by tag, before anything is
-// read.
+// Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,
+// before any weight is read.
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 
 }  // namespace watra::engine

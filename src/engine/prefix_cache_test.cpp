@@ -5,7 +5,7 @@
 #include <map>
 #include <random>
 
-#include "engine/tiny_model_test.h"
+#include "engine/talking_model_test.h"
 
 namespace watra::engine {
 namespace {
@@ -201,9 +201,9 @@ TEST(PageKey, HashIsMurmur3) {
 }
 
 TEST(PageKey, RootTellsWhatPagesDependOn) {
-  const LoadedModel a = tiny_model(), other = tiny_model({.n_layers = 3});
+  const LoadedModel a = talking_model(), other = talking_model({.n_layers = 3});
   const PageKey key = root_key(*a.model, KvType::f16, KvType::f16, 256, "avx2").value();
-  EXPECT_EQ(root_key(*tiny_model().model, KvType::f16, KvType::f16, 256, "avx2").value(), key);
+  EXPECT_EQ(root_key(*talking_model().model, KvType::f16, KvType::f16, 256, "avx2").value(), key);
   EXPECT_EQ(root_key(*a.model, KvType::f16, KvType::f16, 512, "avx2").value(), key) << "its rope does not depend on it";
   EXPECT_NE(root_key(*a.model, KvType::f16, KvType::f32, 256, "avx2").value(), key);
   EXPECT_NE(root_key(*a.model, KvType::f16, KvType::f16, 256, "generic").value(), key);

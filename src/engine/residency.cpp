@@ -1,127 +1,125 @@
 #include "engine/residency.h"
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
-#include <mutex>
-#include <optional>
 #include <unordered_map>
 
-#include "model/synthetic.h"
-#include "tensor/quantize.h"
+#include "engine/internal/weight_reader.h"
+#include "tensor/interleave.h"
 
 namespace watra::engine {
 namespace {
 
 using checkpoint::TensorInfo;
+using internal::Placing;
 using model::BoundWeight;
 using Clock = std::chrono::steady_clock;
 
-// One read: large enough that the disk works at its full rate, small enough that all threads have one.
-constexpr uint64_t kReadBytes = 8u << 20;
+// One read: large enough that the disk works at its full rate, small enough to stay in a core's cache until it is
+// placed (docs/decisions/0005).
+constexpr uint64_t kReadBytes = 1u << 20;
+// Synthetic weights repeat a pattern that is made anew for every read.
+constexpr uint64_t kSyntheticReadBytes = 8u << 20;
+constexpr uint64_t kStagingBytes = 32u << 20;
 constexpr uint64_t kAlign = 64;
 
-struct Read {
-  const TensorInfo* info;
-  uint64_t skip_bytes, n_bytes;
-  std::byte* to;
-};
+bool is_matrix(const BoundWeight& b) { return b.tensor->shape.rank() >= 2; }
 
-Status fetch(const model::Model& model, const TensorInfo& info, std::span<std::byte> out, uint64_t skip_bytes) {
-  if (model.file().has_files()) return model.file().read(info, out, skip_bytes);
-  return model::fill_synthetic(info.dtype, out, info.offset_bytes + skip_bytes);
+// Whether a slice's rows are whole groups of its tensor: then the groups of the slice are those of the tensor.
+bool is_whole_groups(const BoundWeight& b) {
+  const auto& shape = b.tensor->shape;
+  const auto is_multiple = [](int64_t n) { return n % tensor::kInterleavedRows == 0; };
+  if (shape.rank() > 2 && !is_multiple(shape[shape.rank() - 2])) return false;  // each expert begins a group
+  return is_multiple(b.row_begin) && (is_multiple(b.row_end) || b.row_end == shape.rows());
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::Model> model, ThreadTeam& team,
-                                                   MemoryBudget* budget, const Progress& progress) {
-  const auto begin = Clock::now();
-  auto r = std::make_unique<Residency>();
-  r->model_ = model;
-
-  // Places: matrices in file order in one block, vectors in another.
-  std::unordered_map<const TensorInfo*, uint64_t> matrix_at, vector_at;
-  uint64_t matrix_bytes = 0, vector_bytes = 0;
-  const auto place = [&](const TensorInfo* info, bool is_matrix) {
-    if (!info) return;
-    auto& map = is_matrix ? matrix_at : vector_at;
-    auto& bytes = is_matrix ? matrix_bytes : vector_bytes;
-    if (!map.emplace(info, bytes).second) return;
-    bytes += is_matrix ? info->size_bytes : static_cast<uint64_t>(info->shape.elements()) * sizeof(float);
-    bytes = (bytes + kAlign - 1) / kAlign * kAlign;
-  };
-  const auto is_matrix = [](const BoundWeight& b) { return b.tensor->shape.rank() >= 2; };
-  const auto for_all = [&](auto&& fn) {
+template <class Fn>
+void Residency::for_all(Fn&& fn) {
+  for (size_t i = 0; i < model::kRoles; ++i)
+    if (model_->globals()[i]) fn(model_->globals()[i], globals_[i]);
+  for (int l = 0; l < model_->hparams().n_layers; ++l)
     for (size_t i = 0; i < model::kRoles; ++i)
-      if (model->globals()[i]) fn(model->globals()[i], r->globals_[i]);
-    for (int l = 0; l < model->hparams().n_layers; ++l)
-      for (size_t i = 0; i < model::kRoles; ++i)
-        if (model->layer(l)[i]) fn(model->layer(l)[i], r->layers_[static_cast<size_t>(l)][i]);
+      if (model_->layer(l)[i]) fn(model_->layer(l)[i], layers_[static_cast<size_t>(l)][i]);
+}
+
+Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const model::Model> model, MemoryBudget* budget,
+                                                      const ResidencyOptions& options) {
+  auto r = std::make_unique<Residency>();
+  r->model_ = std::move(model);
+  r->layers_.resize(static_cast<size_t>(r->model_->hparams().n_layers));
+
+  struct Place {
+    uint64_t at;
+    bool matrix, interleaved;
   };
-  r->layers_.resize(static_cast<size_t>(model->hparams().n_layers));
-  for_all([&](const BoundWeight& b, LoadedWeight&) {
-    place(b.tensor, is_matrix(b));
-    place(b.bias, false);
+  std::unordered_map<const TensorInfo*, Place> places;
+  uint64_t matrix_bytes = 0, vector_bytes = 0;
+  const auto place = [&](const TensorInfo* info, bool matrix) -> Place& {
+    uint64_t& bytes = matrix ? matrix_bytes : vector_bytes;
+    const auto [at, is_new] = places.try_emplace(info, Place{bytes, matrix, matrix && options.interleave});
+    if (is_new) {
+      bytes += matrix ? info->size_bytes : static_cast<uint64_t>(info->shape.elements()) * sizeof(float);
+      bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+    }
+    return at->second;
+  };
+  const TensorInfo* gathered = r->model_->hparams().tied_embeddings
+                                   ? nullptr
+                                   : r->model_->globals()[static_cast<size_t>(model::Role::token_embd)].tensor;
+  r->for_all([&](const BoundWeight& b, LoadedWeight&) {
+    Place& p = place(b.tensor, is_matrix(b));
+    p.interleaved = p.interleaved && b.tensor != gathered && tensor::can_interleave(b.tensor->dtype) &&
+                    b.tensor->shape.rows() >= tensor::kInterleavedRows && is_whole_groups(b);
+    if (b.bias) place(b.bias, false);
   });
-  WATRA_ASSIGN(r->weights_, Buffer::allocate(budget, "weights", matrix_bytes));
+  WATRA_ASSIGN(r->weights_, Buffer::allocate(budget, "weights", matrix_bytes, Buffer::Nodes::spread));
   WATRA_ASSIGN(r->vectors_, Buffer::allocate(budget, "norms and biases", vector_bytes));
 
-  // Read the matrices in parallel.
-  std::vector<Read> reads;
-  uint64_t total = 0;
-  for (const auto& [info, at] : matrix_at)
-    for (uint64_t skip = 0, n = 0; skip < info->size_bytes; skip += n) {
-      const uint64_t block = tensor::traits(info->dtype).block_bytes;  // a read is whole blocks
-      n = std::min(kReadBytes / block * block, info->size_bytes - skip);
-      reads.push_back({info, skip, n, r->weights_.data() + at + skip});
-      total += n;
-    }
-  std::sort(reads.begin(), reads.end(), [](const Read& a, const Read& b) { return a.to < b.to; });
-  std::atomic<uint64_t> done{0};
-  std::atomic<bool> failed{false};
-  std::mutex mutex;
-  std::optional<Error> error;
-  auto last_report = begin;
-  team.parallel_for(static_cast<int64_t>(reads.size()), 1, [&](int64_t first, int64_t last) {
-    for (int64_t i = first; i < last && !failed; ++i) {
-      const Read& read = reads[static_cast<size_t>(i)];
-      Status s = fetch(*model, *read.info, {read.to, read.n_bytes}, read.skip_bytes);
-      const uint64_t so_far = done += read.n_bytes;
-      std::unique_lock lock(mutex, std::defer_lock);
-      if (!s) {
-        lock.lock();
-        failed = true;
-        error = std::move(s).error();
-      } else if (progress && lock.try_lock()) {
-        if (const auto now = Clock::now(); now - last_report > std::chrono::milliseconds(100))
-          last_report = now, progress(so_far, total);
-      }
-    }
-  });
-  if (error) return fail(std::move(*error));
-
-  // Vectors are small: one after the other, converted to f32.
-  std::vector<std::byte> raw;
-  for (const auto& [info, at] : vector_at) {
-    raw.resize(info->size_bytes);
-    WATRA_TRY(fetch(*model, *info, raw, 0));
-    tensor::dequantize_row(info->dtype, raw.data(), reinterpret_cast<float*>(r->vectors_.data() + at),
-                           info->shape.elements());
-    total += info->size_bytes;
-  }
-
-  for_all([&](const BoundWeight& b, LoadedWeight& w) {
+  for (const auto& [info, p] : places)
+    r->places_.push_back({info, (p.matrix ? r->weights_ : r->vectors_).data() + p.at,
+                          !p.matrix       ? Placing::to_f32
+                          : p.interleaved ? Placing::interleave
+                                          : Placing::copy});
+  const auto vector = [&](const TensorInfo* info) {
+    return reinterpret_cast<const float*>(r->vectors_.data() + places.at(info).at);
+  };
+  r->for_all([&](const BoundWeight& b, LoadedWeight& w) {
     if (is_matrix(b)) {
-      const tensor::TensorView whole{b.tensor->dtype, tensor::Layout::rows, b.tensor->shape,
-                                     r->weights_.data() + matrix_at.at(b.tensor)};
-      w.matrix = {whole.dtype, whole.layout, {b.rows(), whole.shape.cols()}, whole.row(b.row_begin)};
+      const Place& p = places.at(b.tensor);
+      const uint64_t skip =
+          static_cast<uint64_t>(b.row_begin) * tensor::row_bytes(b.tensor->dtype, b.tensor->shape.cols());
+      w.matrix = {b.tensor->dtype,
+                  p.interleaved ? tensor::Layout::interleaved_16 : tensor::Layout::rows,
+                  {b.rows(), b.tensor->shape.cols()},
+                  r->weights_.data() + p.at + skip};
     } else {
-      w.vector = reinterpret_cast<const float*>(r->vectors_.data() + vector_at.at(b.tensor));
+      w.vector = vector(b.tensor);
     }
-    if (b.bias) w.bias = reinterpret_cast<const float*>(r->vectors_.data() + vector_at.at(b.bias)) + b.bias_begin;
+    if (b.bias) w.bias = vector(b.bias) + b.bias_begin;
   });
-  if (progress) progress(total, total);
-  r->report_ = {std::chrono::duration<double>(Clock::now() - begin).count(), total};
+  return r;
+}
+
+Status Residency::read(ThreadTeam& team, const Progress& progress, uint64_t staging_bytes) {
+  const auto begin = Clock::now();
+  if (staging_bytes == 0) staging_bytes = kStagingBytes;
+  // With little memory for it, reads are shorter before they are fewer.
+  const auto n_members = static_cast<uint64_t>(team.size());
+  const uint64_t share = std::clamp<uint64_t>(staging_bytes / (2 * n_members), 64 << 10, kReadBytes);
+  const internal::ReadPlan plan =
+      internal::plan_reads(places_, model_->file().has_files() ? share : kSyntheticReadBytes);
+  WATRA_TRY(internal::read_weights(model_->file(), plan, team, {.staging_bytes = staging_bytes, .progress = progress}));
+  report_ = {std::chrono::duration<double>(Clock::now() - begin).count(), plan.n_bytes};
+  return {};
+}
+
+Result<std::unique_ptr<Residency>> Residency::load(std::shared_ptr<const model::Model> model, ThreadTeam& team,
+                                                   MemoryBudget* budget, const Progress& progress,
+                                                   const ResidencyOptions& options) {
+  WATRA_ASSIGN(auto r, reserve(std::move(model), budget, options));
+  WATRA_TRY(r->read(team, progress));
   return r;
 }
 

@@ -5,7 +5,7 @@
 
 #include "engine/scheduler.h"
 #include "engine/session.h"
-#include "engine/tiny_model_test.h"
+#include "engine/talking_model_test.h"
 
 namespace watra::engine {
 namespace {
@@ -31,7 +31,7 @@ struct Answer {
 
 Answer alone(const LoadedModel& model, const Asked& asked) {
   Session session(model);
-  auto sampler = Sampler::create(asked.sampling, kTinyVocab);
+  auto sampler = Sampler::create(asked.sampling, kTalkingVocab);
   EXPECT_TRUE(sampler && sampler->accept_prompt(asked.prompt));
   const auto read = session.prefill(asked.prompt);
   EXPECT_TRUE(read);
@@ -47,7 +47,7 @@ class Random {
   bool chance(double p) { return std::bernoulli_distribution(p)(rng_); }
   std::vector<TokenId> tokens(int64_t n) {
     std::vector<TokenId> out;
-    while (n-- > 0) out.push_back(static_cast<TokenId>(between(3, kTinyVocab - 1)));
+    while (n-- > 0) out.push_back(static_cast<TokenId>(between(3, kTalkingVocab - 1)));
     return out;
   }
 
@@ -84,12 +84,12 @@ Asked random_request(Random& random, const std::vector<std::vector<TokenId>>& be
 SchedulerStats expect_same_answers(uint32_t seed) {
   Random random(seed);
   const int64_t n_ctx = random.between(2, 5) * 60;
-  const LoadedModel single = tiny_model({.n_ctx = n_ctx, .max_rows = 512});
-  const LoadedModel shared = tiny_model({.n_ctx = n_ctx,
-                                         .kv_positions = n_ctx * random.between(1, 4),
-                                         .max_rows = random.between(1, 80),
-                                         .max_logit_rows = random.between(1, 6),
-                                         .threads = seed == 0 ? 2 : 1});
+  const LoadedModel single = talking_model({.n_ctx = n_ctx, .max_rows = 512});
+  const LoadedModel shared = talking_model({.n_ctx = n_ctx,
+                                            .kv_positions = n_ctx * random.between(1, 4),
+                                            .max_rows = random.between(1, 80),
+                                            .max_logit_rows = random.between(1, 6),
+                                            .threads = seed == 0 ? 2 : 1});
   auto scheduler = Scheduler::create(
       shared, {.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0, .reuse_prefixes = random.chance(0.85)});
   EXPECT_TRUE(scheduler);
@@ -166,8 +166,8 @@ TEST_P(SchedulerExactness, AnswersAreThoseOfASessionAlone) {
 INSTANTIATE_TEST_SUITE_P(RandomSchedules, SchedulerExactness, testing::Range(0u, 4u));
 
 // The test above would pass with a model that ignores what it read.
-TEST(SchedulerExactness, TheTinyModelLooksAtItsWholePrompt) {
-  const LoadedModel model = tiny_model();
+TEST(SchedulerExactness, TheModelLooksAtItsWholePrompt) {
+  const LoadedModel model = talking_model();
   Random random(1);
   Asked asked{.prompt = random.tokens(150), .sampling = {.temperature = 0}, .generate = {.max_tokens = 20}};
   const Answer plain = alone(model, asked);

@@ -170,7 +170,7 @@ TEST(Scheduler, AnEventMayCancelAndSubmit) {
 }
 
 TEST(Scheduler, StopStringsLimitsAndHeldBackText) {
-  const LoadedModel alone = tiny_model();
+  const LoadedModel alone = talking_model();
   auto s = make_scheduler({.kv_positions = 1024});
   for (const GenerateOptions& options :
        {GenerateOptions{.max_tokens = 30, .stop = {"a-rather-long-word-3", "zz"}, .ignore_end = true},
@@ -178,7 +178,7 @@ TEST(Scheduler, StopStringsLimitsAndHeldBackText) {
         GenerateOptions{}}) {
     Session session(alone);
     SamplingParams params{.seed = 5, .temperature = 1.5};
-    auto sampler = Sampler::create(params, kTinyVocab);
+    auto sampler = Sampler::create(params, kTalkingVocab);
     ASSERT_TRUE(sampler->accept_prompt(prompt(20)));
     ASSERT_TRUE(session.prefill(prompt(20)));
     const auto expected = session.generate(*sampler, options);
@@ -226,7 +226,7 @@ TEST(Scheduler, AMaskBelongsToItsRequest) {
 TEST(Scheduler, AnErrorEndsOneRequestAndNoOther) {
   auto s = make_scheduler({.kv_positions = 1024});
   Watched broken(prompt(20), 30), good(prompt(20, 1), 30);
-  for (TokenId t = 0; t < kTinyVocab; ++t)
+  for (TokenId t = 0; t < kTalkingVocab; ++t)
     broken.request.sampling.logit_bias.push_back({t, -std::numeric_limits<float>::infinity()});
   broken.into(*s), good.into(*s);
   run_out(*s);
@@ -257,7 +257,7 @@ TEST(Scheduler, WhatIsLeftAtTheEndIsTold) {
 }
 
 TEST(Scheduler, ModelsWithoutVocabularyAreRefused) {
-  LoadedModel m = tiny_model();
+  LoadedModel m = talking_model();
   m.tokenizer = nullptr;
   EXPECT_EQ(Scheduler::create(m).error().code, "model.no_vocabulary");
 }

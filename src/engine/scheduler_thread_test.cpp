@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "engine/scheduler.h"
-#include "engine/tiny_model_test.h"
+#include "engine/talking_model_test.h"
 
 namespace watra::engine {
 namespace {
@@ -23,7 +23,7 @@ Request request(int64_t n_prompt, int64_t max_tokens, Priority priority, TokenId
 }
 
 TEST(SchedulerThread, ManyThreadsAskCancelAndWait) {
-  auto s = Scheduler::create(tiny_model({.kv_positions = 600})).value();
+  auto s = Scheduler::create(talking_model({.kv_positions = 600})).value();
   s->start();
   std::atomic<int> n_finished{0}, n_tokens{0};
   std::vector<std::thread> people;
@@ -51,7 +51,7 @@ TEST(SchedulerThread, ManyThreadsAskCancelAndWait) {
 
 // Deep enough that a pass over a whole slice would take seconds.
 LoadedModel deep_model() {
-  return tiny_model({.n_ctx = 4000, .max_rows = 4000, .max_logit_rows = 4, .threads = 2, .n_layers = 60});
+  return talking_model({.n_ctx = 4000, .max_rows = 4000, .max_logit_rows = 4, .threads = 2, .n_layers = 60});
 }
 
 TEST(SchedulerThread, CancellingTheOnlyReaderEndsThePass) {

@@ -3,110 +3,89 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <cmath>
-#include <random>
+#include <atomic>
 
 #include "checkpoint/gguf_writer.h"
+#include "model/synthetic.h"
 
 namespace watra::engine {
-namespace {
 
 using checkpoint::MetaValue;
+using tensor::DType;
 
-constexpr int64_t kModel = 32, kFeedForward = 64, kHeads = 4, kKvHeads = 2, kHead = 16;
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) {
-    ADD_FAILURE() << r.error().to_string();
-    std::abort();
-  }
-  return std::move(*r);
-}
-void must(const Status& s) { ASSERT_TRUE(s) << s.error().to_string(); }
-
-void write_model(const fs::path& path, int n_layers) {
+fs::path write_tiny_model(const fs::path& folder, const TinyModel& m) {
   checkpoint::Metadata meta;
-  const auto number = [&](const char* key, int64_t v) { meta.set(key, MetaValue::of_u32(static_cast<uint32_t>(v))); };
-  meta.set("general.architecture", MetaValue::of_string("llama"));
-  meta.set("general.name", MetaValue::of_string("tiny"));
-  number("llama.block_count", n_layers);
-  number("llama.context_length", 4096);
-  number("llama.embedding_length", kModel);
-  number("llama.feed_forward_length", kFeedForward);
-  number("llama.attention.head_count", kHeads);
-  number("llama.attention.head_count_kv", kKvHeads);
-  number("llama.attention.key_length", kHead);
-  number("llama.attention.value_length", kHead);
-  meta.set("llama.attention.layer_norm_rms_epsilon", MetaValue::of_f32(1e-5f));
-  meta.set("llama.rope.freq_base", MetaValue::of_f32(10000.0f));
+  const std::string p = m.architecture + ".";
+  meta.set("general.architecture", MetaValue::of_string(m.architecture));
+  meta.set(p + "block_count", MetaValue::of_u32(static_cast<uint32_t>(m.n_layers)));
+  meta.set(p + "context_length", MetaValue::of_u32(1024));
+  meta.set(p + "embedding_length", MetaValue::of_u32(static_cast<uint32_t>(m.d_model)));
+  meta.set(p + "feed_forward_length", MetaValue::of_u32(static_cast<uint32_t>(m.d_ff)));
+  meta.set(p + "attention.head_count", MetaValue::of_u32(static_cast<uint32_t>(m.n_heads)));
+  meta.set(p + "attention.head_count_kv", MetaValue::of_u32(static_cast<uint32_t>(m.n_kv_heads)));
+  meta.set(p + "attention.key_length", MetaValue::of_u32(static_cast<uint32_t>(m.d_head)));
+  meta.set(p + "attention.value_length", MetaValue::of_u32(static_cast<uint32_t>(m.d_head)));
   meta.set("tokenizer.ggml.model", MetaValue::of_string("no_vocab"));
 
-  auto writer = must(checkpoint::GgufWriter::create(path, std::move(meta)));
   struct Tensor {
     std::string name;
+    DType dtype;
     tensor::Shape shape;
-    double scale;  // standard deviation; 0 = all ones
   };
-  const double in = 1.5 / std::sqrt(kModel);
-  std::vector<Tensor> tensors = {{"token_embd.weight", {kTinyVocab, kModel}, 1.0}};
-  for (int i = 0; i < n_layers; ++i) {
-    const std::string p = fmt::format("blk.{}.", i);
-    tensors.insert(tensors.end(), {{p + "attn_norm.weight", {kModel}, 0},
-                                   {p + "attn_q.weight", {kHeads * kHead, kModel}, in},
-                                   {p + "attn_k.weight", {kKvHeads * kHead, kModel}, in},
-                                   {p + "attn_v.weight", {kKvHeads * kHead, kModel}, in},
-                                   {p + "attn_output.weight", {kModel, kHeads * kHead}, in},
-                                   {p + "ffn_norm.weight", {kModel}, 0},
-                                   {p + "ffn_gate.weight", {kFeedForward, kModel}, in},
-                                   {p + "ffn_up.weight", {kFeedForward, kModel}, in},
-                                   {p + "ffn_down.weight", {kModel, kFeedForward}, in}});
+  std::vector<Tensor> tensors;
+  const int64_t q = m.n_heads * m.d_head, kv = m.n_kv_heads * m.d_head;
+  tensors.push_back({"token_embd.weight", m.dtype, {m.n_vocab, m.d_model}});
+  for (int64_t i = 0; i < m.n_layers; ++i) {
+    const std::string l = "blk." + std::to_string(i) + ".";
+    tensors.push_back({l + "attn_norm.weight", DType::f32, {m.d_model}});
+    if (m.architecture == "phi3") {
+      tensors.push_back({l + "attn_qkv.weight", m.dtype, {q + 2 * kv, m.d_model}});
+    } else {
+      tensors.push_back({l + "attn_q.weight", m.dtype, {q, m.d_model}});
+      tensors.push_back({l + "attn_k.weight", m.dtype, {kv, m.d_model}});
+      tensors.push_back({l + "attn_v.weight", m.dtype, {kv, m.d_model}});
+    }
+    tensors.push_back({l + "attn_output.weight", m.dtype, {m.d_model, q}});
+    tensors.push_back({l + "ffn_norm.weight", DType::f16, {m.d_model}});
+    if (m.architecture == "phi3") {
+      tensors.push_back({l + "ffn_up.weight", m.dtype, {2 * m.d_ff, m.d_model}});
+    } else {
+      tensors.push_back({l + "ffn_gate.weight", m.dtype, {m.d_ff, m.d_model}});
+      tensors.push_back({l + "ffn_up.weight", m.dtype, {m.d_ff, m.d_model}});
+    }
+    tensors.push_back({l + "ffn_down.weight", m.dtype, {m.d_model, m.d_ff}});
   }
-  tensors.push_back({"output_norm.weight", {kModel}, 0});
-  tensors.push_back({"output.weight", {kTinyVocab, kModel}, in});
-  for (const auto& t : tensors) must(writer.declare(t.name, tensor::DType::f32, t.shape));
-  std::mt19937 rng(7);
-  for (const auto& t : tensors) {
-    std::normal_distribution<float> gauss(0, static_cast<float>(std::max(t.scale, 1e-9)));
-    std::vector<float> weights(static_cast<size_t>(t.shape.rows() * t.shape.cols()));
-    for (float& w : weights) w = t.scale == 0 ? 1.0f : gauss(rng);
-    must(writer.write(std::as_bytes(std::span(weights))));
+  tensors.push_back({"output_norm.weight", DType::f32, {m.d_model}});
+  if (!m.tied) tensors.push_back({"output.weight", m.dtype, {m.n_vocab, m.d_model}});
+
+  const auto written = [&]() -> Result<std::vector<fs::path>> {
+    WATRA_ASSIGN(auto writer,
+                 checkpoint::GgufWriter::create(folder / "tiny.gguf", meta, {.max_split_bytes = m.max_split_bytes}));
+    for (const Tensor& t : tensors) WATRA_TRY(writer.declare(t.name, t.dtype, t.shape));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const Tensor& t = tensors[i];
+      std::vector<std::byte> bytes(tensor::row_bytes(t.dtype, t.shape.cols()) * static_cast<uint64_t>(t.shape.rows()));
+      WATRA_TRY(model::fill_synthetic(t.dtype, bytes, i + 1));
+      WATRA_TRY(writer.write(bytes));
+    }
+    return writer.finish();
+  }();
+  if (!written) {
+    ADD_FAILURE() << written.error().to_string();
+    return {};
   }
-  must(writer.finish());
+  return written->front();
 }
 
-std::shared_ptr<const text::Tokenizer> tiny_tokenizer() {
-  text::VocabSpec spec;
-  spec.kind = text::VocabKind::spm;
-  const auto add = [&](std::string piece, text::TokenType type) {
-    spec.pieces.push_back(std::move(piece));
-    spec.types.push_back(type);
-    spec.scores.push_back(-static_cast<float>(spec.pieces.size()));
-  };
-  add("<unk>", text::TokenType::unknown);
-  add("<s>", text::TokenType::control);
-  add("</s>", text::TokenType::control);
-  for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), text::TokenType::byte);
-  while (static_cast<int64_t>(spec.pieces.size()) < kTinyVocab)
-    add(fmt::format("\u2581a-rather-long-word-{}", spec.pieces.size()), text::TokenType::normal);
-  spec.eos = kTinyEnd;
-  spec.end_of_generation = {kTinyEnd};
-  return must(text::Tokenizer::create(std::move(spec)));
+TestFolder::TestFolder() {
+  static std::atomic<int> n{0};
+  // Beside the tests rather than in /tmp, which may be a file system without direct reads.
+  path_ = fs::current_path() / ("engine-test-" + std::to_string(::getpid()) + "-" + std::to_string(n++));
+  fs::create_directories(path_);
 }
-
-}  // namespace
-
-LoadedModel tiny_model(const TinyModelOptions& o) {
-  const fs::path path = fs::temp_directory_path() / fmt::format("watra-tiny-{}-{}.gguf", ::getpid(), o.n_layers);
-  write_model(path, o.n_layers);
-  LoadedModel m = must(load_model(path, {.threads = o.threads,
-                                         .n_ctx = o.n_ctx,
-                                         .kv_positions = o.kv_positions,
-                                         .max_rows = o.max_rows,
-                                         .max_logit_rows = o.max_logit_rows}));
-  m.tokenizer = tiny_tokenizer();
-  fs::remove(path);  // weights are in memory; the open file stays readable for root_key()
-  return m;
+TestFolder::~TestFolder() {
+  std::error_code ec;
+  fs::remove_all(path_, ec);
 }
 
 }  // namespace watra::engine

@@ -1,22 +1,34 @@
-// A random model small enough that a test can run thousands of passes: real weights (f32), a vocabulary whose words are
-// bytes and made-up words, so that characters are often cut in two. The same weights each time.
+// A tiny model file for tests: right in every shape, random weights, no vocabulary.
 #pragma once
 
-#include "engine/loaded_model.h"
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "tensor/dtype.h"
 
 namespace watra::engine {
 
-struct TinyModelOptions {
-  int64_t n_ctx = 256;
-  int64_t kv_positions = 0;
-  int64_t max_rows = 64, max_logit_rows = 8;
-  int threads = 1;  // a team that waits for each other is slow on a busy machine
-  int n_layers = 2;
+struct TinyModel {
+  std::string architecture = "llama";  // or "phi3": q, k, v in one matrix, gate and up in one
+  tensor::DType dtype = tensor::DType::q4_k;
+  int64_t n_layers = 2, d_model = 256, d_ff = 512, n_heads = 4, n_kv_heads = 2, d_head = 64, n_vocab = 100;
+  bool tied = true;
+  uint64_t max_split_bytes = 0;  // 0 = one file
 };
 
-inline constexpr TokenId kTinyEnd = 2;      // ends an answer
-inline constexpr int64_t kTinyVocab = 320;  // 3 control tokens, 256 bytes, words
+// Writes FOLDER/tiny.gguf, or its splits; returns the path to open. Fails the running test when it cannot.
+fs::path write_tiny_model(const fs::path& folder, const TinyModel& m);
 
-LoadedModel tiny_model(const TinyModelOptions& options = {});
+// A folder of its own for a test, removed at the end.
+class TestFolder {
+ public:
+  TestFolder();
+  ~TestFolder();
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
 
 }  // namespace watra::engine

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "engine/scheduler.h"
-#include "engine/tiny_model_test.h"
+#include "engine/talking_model_test.h"
 
 namespace watra::engine {
 
@@ -14,7 +14,7 @@ using Tokens = std::vector<TokenId>;
 
 inline Tokens prompt(int64_t n, TokenId salt = 0) {
   Tokens out;
-  for (int64_t i = 0; i < n; ++i) out.push_back(static_cast<TokenId>(3 + (i * 37 + salt * 101) % (kTinyVocab - 3)));
+  for (int64_t i = 0; i < n; ++i) out.push_back(static_cast<TokenId>(3 + (i * 37 + salt * 101) % (kTalkingVocab - 3)));
   return out;
 }
 
@@ -61,8 +61,8 @@ struct Watched {
   Finished result;
 };
 
-inline std::unique_ptr<Scheduler> make_scheduler(const TinyModelOptions& model, SchedulerOptions options = {}) {
-  auto s = Scheduler::create(tiny_model(model), options);
+inline std::unique_ptr<Scheduler> make_scheduler(const TalkingModelOptions& model, SchedulerOptions options = {}) {
+  auto s = Scheduler::create(talking_model(model), options);
   EXPECT_TRUE(s);
   return std::move(*s);
 }
@@ -75,7 +75,7 @@ class EveryThird : public LogitMask {
  public:
   bool fill(std::span<uint32_t> bits) override {
     std::ranges::fill(bits, 0);
-    for (TokenId t = 3 + state_ % 3; t < kTinyVocab; t += 3) bits[static_cast<size_t>(t) / 32] |= 1u << (t % 32);
+    for (TokenId t = 3 + state_ % 3; t < kTalkingVocab; t += 3) bits[static_cast<size_t>(t) / 32] |= 1u << (t % 32);
     return true;
   }
   Status advance(text::TokenId) override { return ++state_, Status{}; }

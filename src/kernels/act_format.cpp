@@ -4,23 +4,29 @@
 #include <cmath>
 #include <cstring>
 
-#include "tensor/half.h"
-
 namespace watra::kernels {
 namespace {
 
-void convert_block(const float* x, float scale, ActBlock& out) {
+constexpr int offset_of(ActFormat format) { return format == ActFormat::q8_offset ? 128 : 0; }
+
+// The integer a byte stands for.
+int value_of(ActFormat format, uint8_t q) {
+  return format == ActFormat::q8_offset ? static_cast<int>(q) - 128 : static_cast<int>(static_cast<int8_t>(q));
+}
+
+ActRecord make_record(ActFormat format, const float* x, float scale) {
+  ActRecord out;
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   int sums[2] = {0, 0};
   for (int i = 0; i < 32; ++i) {
     const int q = std::clamp(static_cast<int>(std::nearbyintf(x[i] * inverse)), -127, 127);
-    out.q[i] = static_cast<int8_t>(q);
+    out.q[i] = static_cast<uint8_t>(q + offset_of(format));
     sums[i / 16] += q;
   }
   out.scale = scale;
   out.scaled_sum = scale * static_cast<float>(sums[0] + sums[1]);
-  out.sums[0] = static_cast<int16_t>(sums[0]);
-  out.sums[1] = static_cast<int16_t>(sums[1]);
+  for (int h = 0; h < 2; ++h) out.scaled_half[h] = scale * static_cast<float>(sums[h]);
+  return out;
 }
 
 float block_scale(const float* x) {
@@ -31,66 +37,51 @@ float block_scale(const float* x) {
 
 }  // namespace
 
-int64_t act_row_bytes(ActFormat format, int64_t d) {
-  switch (format) {
-    case ActFormat::f32:
-      return d * 4;
-    case ActFormat::bf16:
-      return d * 2;
-    case ActFormat::q8_b32:
-      return d / 32 * static_cast<int64_t>(sizeof(ActBlock));
-    case ActFormat::q8x2_b32:
-      return 2 * (d / 32) * static_cast<int64_t>(sizeof(ActBlock));
-  }
-  return 0;
+int64_t act_bytes(ActFormat format, int64_t m, int64_t d) {
+  return format == ActFormat::f32 ? m * d * 4 : ActLayout(m, d).bytes();
 }
 
-void convert_act_row(ActFormat format, const float* x, std::byte* out, int64_t d) {
-  switch (format) {
-    case ActFormat::f32:
-      std::memcpy(out, x, static_cast<size_t>(d) * 4);
-      break;
-    case ActFormat::bf16:
-      for (int64_t i = 0; i < d; ++i) reinterpret_cast<uint16_t*>(out)[i] = tensor::f32_to_bf16(x[i]);
-      break;
-    case ActFormat::q8_b32:
-      for (int64_t b = 0; b < d / 32; ++b)
-        convert_block(x + 32 * b, block_scale(x + 32 * b), reinterpret_cast<ActBlock*>(out)[b]);
-      break;
-    case ActFormat::q8x2_b32:
-      for (int64_t b = 0; b < d / 32; ++b, x += 32) {
-        ActBlock& first = reinterpret_cast<ActBlock*>(out)[b];
-        convert_block(x, block_scale(x), first);
-        float rest[32];
-        for (int i = 0; i < 32; ++i) rest[i] = std::fma(-first.scale, static_cast<float>(first.q[i]), x[i]);
-        convert_block(rest, first.scale * kActSecondLevel, reinterpret_cast<ActBlock*>(out)[d / 32 + b]);
-      }
-      break;
+void convert_act_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d) {
+  if (format == ActFormat::f32) {
+    std::memcpy(acts + row * d * 4, x, static_cast<size_t>(d) * 4);
+    return;
+  }
+  const ActLayout at(m, d);
+  const auto record = [&](int64_t offset) -> ActRecord& { return *reinterpret_cast<ActRecord*>(acts + offset); };
+  float power = 0.0f;  // of the scales, in block order
+  for (int64_t b = 0; b < at.n_blocks; ++b) {
+    ActRecord& r = record(at.record(b, row));
+    r = make_record(format, x + 32 * b, block_scale(x + 32 * b));
+    power += r.scale * r.scale;
+  }
+  const float limit = power / static_cast<float>(at.n_blocks) * kActRestAbove;
+  for (int64_t b = 0; b < at.n_blocks; ++b) {
+    const ActRecord& r = record(at.record(b, row));
+    const bool has_rest = r.scale * r.scale > limit;
+    acts[at.flag(b, row)] = static_cast<std::byte>(has_rest);
+    if (!has_rest) continue;
+    float rest[32];
+    for (int i = 0; i < 32; ++i)
+      rest[i] = std::fma(-r.scale, static_cast<float>(value_of(format, r.q[i])), x[32 * b + i]);
+    record(at.rest(b, row)) = make_record(format, rest, r.scale * kActSecondLevel);
   }
 }
 
-void decode_act_row(ActFormat format, const std::byte* in, float* out, int64_t d) {
-  switch (format) {
-    case ActFormat::f32:
-      std::memcpy(out, in, static_cast<size_t>(d) * 4);
-      break;
-    case ActFormat::bf16:
-      for (int64_t i = 0; i < d; ++i) out[i] = tensor::bf16_to_f32(reinterpret_cast<const uint16_t*>(in)[i]);
-      break;
-    case ActFormat::q8_b32:
-      for (int64_t i = 0; i < d; ++i) {
-        const ActBlock& block = reinterpret_cast<const ActBlock*>(in)[i / 32];
-        out[i] = block.scale * static_cast<float>(block.q[i % 32]);
-      }
-      break;
-    case ActFormat::q8x2_b32:
-      for (int64_t i = 0; i < d; ++i) {
-        const ActBlock* first = reinterpret_cast<const ActBlock*>(in) + i / 32;
-        const ActBlock* second = first + d / 32;
-        out[i] =
-            first->scale * static_cast<float>(first->q[i % 32]) + second->scale * static_cast<float>(second->q[i % 32]);
-      }
-      break;
+void decode_act_row(ActFormat format, const std::byte* acts, int64_t row, int64_t m, float* out, int64_t d) {
+  if (format == ActFormat::f32) {
+    std::memcpy(out, acts + row * d * 4, static_cast<size_t>(d) * 4);
+    return;
+  }
+  const ActLayout at(m, d);
+  for (int64_t b = 0; b < at.n_blocks; ++b) {
+    const auto value = [&](int64_t offset, int64_t i) {
+      const auto& r = *reinterpret_cast<const ActRecord*>(acts + offset);
+      return r.scale * static_cast<float>(value_of(format, r.q[i]));
+    };
+    for (int64_t i = 0; i < 32; ++i) {
+      out[32 * b + i] = value(at.record(b, row), i);
+      if (acts[at.flag(b, row)] != std::byte{0}) out[32 * b + i] += value(at.rest(b, row), i);
+    }
   }
 }
 

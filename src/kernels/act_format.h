@@ -1,6 +1,15 @@
 // How activations are stored for the products, and the scalar conversions that define each format.
 //
-// A row of D activations in format q8_b32 is D/32 blocks; the integers are what the products are exact in.
+// f32: rows as they are. q8 and q8_offset: records of 32 inputs, and a second, finer record where rounding to 8 bits would hurt.
+//
+//   record [D/32][M]   48 bytes each: those of one block of inputs lie side by side for all rows of the pass, in the
+//                      order in which the kernels read them
+//   rest   [D/32][M]   what the first record left over, likewise; written only where it is flagged
+//   flag   [D/32][M rounded up to 16]  bytes, not zero where the row's block has a rest
+//
+// Rounding noise grows with the square of a block's scale, and a few blocks of a row (those with outliers) carry most of
+// it. They get a rest: blocks whose squared scale is above kActRestAbove times the row's mean. So at most one in
+// kActRestAbove, typically one in fourteen (docs/decisions/0004, docs/measurements.md). It depends on the row alone.
 #pragma once
 
 #include <cstdint>
@@ -12,22 +21,38 @@ namespace watra::kernels {
 // Blocks whose largest magnitude is below this are stored as zeros: the scale and its inverse stay normal numbers.
 inline constexpr float kActSmallest = 0x1p-110f;
 
-// x[i] ~ scale * q[i], scale = max |x| / 127, q = x[i] * (1 / scale) rounded to nearest even. D % 32 == 0.
-struct ActBlock {
+// x[i] ~ scale * q[i], scale = max |x| / 127, q = x[i] * (1 / scale) rounded to nearest even.
+// The integer instructions multiply unsigned by signed bytes: unsigned weights want q as it is (q8), signed weights want
+// q + 128 (q8_offset).
+struct ActRecord {
   float scale;
-  float scaled_sum;  // scale * (sum of q): meets the minimum of a weight block
-  int16_t sums[2];   // of q[0..15] and q[16..31]: meet offsets and minima of half blocks, as one 32-bit broadcast
-  int8_t q[32];
+  float scaled_sum;      // scale * (sum of q): meets the minimum of a weight block of 32
+  float scaled_half[2];  // the same of the halves: meet minima of weight blocks of 16
+  uint8_t q[32];         // q, or q + 128
 };
-static_assert(sizeof(ActBlock) == 44 && alignof(ActBlock) == 4);
+static_assert(sizeof(ActRecord) == 48 && alignof(ActRecord) == 4);
 
-// q8x2_b32: D/32 such blocks, then D/32 more for the remainders x - scale * q, whose scale is scale / 254.
-inline constexpr float kActSecondLevel = 1.0f / 254.0f;
+inline constexpr float kActSecondLevel = 1.0f / 254.0f;  // scale of a rest: half a step of the first record is 127 of it
+inline constexpr float kActRestAbove = 3.0f;
 
-int64_t act_row_bytes(ActFormat format, int64_t d);
-// Scalar. ISA tables may bring a faster one that gives the same bytes.
-void convert_act_row(ActFormat format, const float* x, std::byte* out, int64_t d);
+// Where things lie in the converted activations of a pass of m rows of d inputs.
+struct ActLayout {
+  int64_t m, n_blocks;
+  ActLayout(int64_t n_rows, int64_t d) : m(n_rows), n_blocks(d / 32) {}
+  int64_t flag_stride() const { return (m + 15) / 16 * 16; }
+  int64_t record(int64_t block, int64_t row) const { return (block * m + row) * kRecordBytes; }
+  int64_t rest(int64_t block, int64_t row) const { return record(n_blocks + block, row); }
+  int64_t flag(int64_t block, int64_t row) const {
+    return 2 * n_blocks * m * kRecordBytes + block * flag_stride() + row;
+  }
+  int64_t bytes() const { return flag(n_blocks, 0); }
+  static constexpr int64_t kRecordBytes = sizeof(ActRecord);
+};
+
+int64_t act_bytes(ActFormat format, int64_t m, int64_t d);
+// Row `row` of m. Scalar. ISA tables may bring a faster one that gives the same bytes.
+void convert_act_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d);
 // What a converted row stands for.
-void decode_act_row(ActFormat format, const std::byte* in, float* out, int64_t d);
+void decode_act_row(ActFormat format, const std::byte* acts, int64_t row, int64_t m, float* out, int64_t d);
 
 }  // namespace watra::kernels

@@ -15,12 +15,19 @@ struct Entry {
   const char* needs;  // for people
 };
 
+bool has_avx2(const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }
+bool has_avx512(const CpuFeatures& f) { return has_avx2(f) && f.avx512 && f.avx512_vnni; }
+
 // Slowest first. `ref` is only used when it is named.
 constexpr Entry kEntries[] = {
     {ref_table, [](const CpuFeatures&) { return true; }, "nothing"},
     {generic_table, [](const CpuFeatures&) { return true; }, "nothing"},
 #if defined(__x86_64__)
-    {avx2_table, [](const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }, "AVX2, FMA and F16C"},
+    {avx2_table, has_avx2, "AVX2, FMA and F16C"},
+    // One name, whichever form this processor has: what is measured here in EVEX form is the reference machine's code.
+    {avxvnni_evex_table, [](const CpuFeatures& f) { return has_avx512(f) && !f.avx_vnni; }, "AVX-512 VNNI"},
+    {avxvnni_table, [](const CpuFeatures& f) { return has_avx2(f) && f.avx_vnni; }, "AVX-VNNI or AVX-512 VNNI"},
+    {avx512_table, has_avx512, "AVX-512 (F, BW, DQ, VL) and its VNNI"},
 #endif
 };
 

@@ -24,27 +24,24 @@ using tensor::DType;
 using tensor::TensorView;
 
 // How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and
-// shared by all products that read the same input (q, k, v; gate, up).
+// shared by all products that read the same input (q, k, v; gate, up). Where they lie: act_format.h.
 enum class ActFormat : uint8_t {
-  f32,       // as they are
-  q8_b32,    // blocks of 32: float scale, float scale*sum, 32 int8
-  q8x2_b32,  // q8_b32 twice: the row, then what rounding left of it, at 1/254 of the scale (about 15 bits)
-  bf16,
+  f32,        // as they are
+  q8,         // blocks of 32 in 8 bits, the few that matter most in 15
+  q8_offset,  // the same with 128 added to each integer: for products that want unsigned activations
 };
+
+inline constexpr int kActFormats = 3;
 
 struct MatmulArgs {
   TensorView w;        // [R, D]
-  const std::byte* x;  // M rows in x_format
+  const std::byte* x;  // f32: M rows x_stride_bytes apart; others: act_bytes() of all M rows
   int64_t x_stride_bytes;
   int64_t m;
   float* y;  // y[m * y_stride + r]
   int64_t y_stride;
   ActFormat x_format = ActFormat::f32;  // what act_format() gave for w.dtype
 };
-
-// Rounding activations to 8 bits once (fast) moves a model's perplexity by up to half a per cent; twice (precise)
-// leaves what F16 leaves. docs/measurements.md has both.
-enum class ActPrecision : uint8_t { fast, precise };
 
 // ---- attention ----
 
@@ -98,9 +95,12 @@ struct Kernels {
   std::string_view isa;  // "generic", "avx2", ...
 
   // -- products --
-  ActFormat (*act_format)(DType w, ActPrecision);
-  int64_t (*act_row_bytes)(ActFormat, int64_t d);
-  void (*convert_act_row)(ActFormat, const float* x, std::byte* out, int64_t d);  // never called for f32
+  ActFormat (*act_format)(DType w);
+  // Layout in which this ISA reads weights of a dtype fastest; it reads raw rows as well.
+  tensor::Layout (*layout)(DType w);
+  int64_t (*act_bytes)(ActFormat, int64_t m, int64_t d);
+  // Row `row` of the m rows of a pass. Rows may be converted by different threads. Never called for f32.
+  void (*convert_act_row)(ActFormat, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d);
   bool (*supports)(DType w);
   // y[:, r] for r in [row_begin, row_end). Any M >= 1. Ranges begin at multiples of kRowGroup.
   // scratch: matmul_scratch_bytes(D) bytes, 64-byte aligned, one per calling thread.
@@ -129,7 +129,7 @@ struct Kernels {
   int64_t (*int8_burst)(int64_t iterations);
 };
 
-inline constexpr int64_t kRowGroup = 16;  // row ranges begin at multiples of this (the widest interleaving)
+inline constexpr int64_t kRowGroup = 16;  // row ranges begin at multiples of this (the interleaving)
 
 // The table for this machine, or the one WATRA_ISA / --isa names. Error "kernels.unknown_isa" lists what there is.
 Result<const Kernels*> select(std::string_view name = {});

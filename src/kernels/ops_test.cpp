@@ -15,6 +15,7 @@
 
 #include "kernels/act_format.h"
 #include "kernels/ref/ref.h"
+#include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
 namespace watra::kernels {
@@ -95,12 +96,30 @@ INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begi
 
 // ---- products ----
 
-std::vector<float> run_matmul(const Kernels& k, const TensorView& w, const std::vector<std::byte>& x, int64_t x_stride,
-                              ActFormat format, int64_t first, int64_t m, Rng* cuts) {
-  const int64_t n_rows = w.shape.rows(), y_stride = n_rows + 3;
+// Rows [first, first + m) of x as the kernels want them.
+struct Acts {
+  Acts(const Kernels& k, ActFormat format, const float* x, int64_t m, int64_t d)
+      : format(format),
+        stride(format == ActFormat::f32 ? d * 4 + 4 : 0),
+        m(m),
+        bytes(k.act_bytes(format, m, d) + m * 4) {
+    for (auto& b : bytes.bytes) b = std::byte{0xa5};  // what nobody wrote must not matter
+    for (int64_t i = 0; i < m; ++i)
+      if (format == ActFormat::f32)
+        std::memcpy(bytes.data() + i * stride, x + i * d, d * 4);
+      else
+        k.convert_act_row(format, x + i * d, bytes.data(), i, m, d);
+  }
+  ActFormat format;
+  int64_t stride, m;
+  AlignedBytes bytes;
+};
+
+std::vector<float> run_matmul(const Kernels& k, const TensorView& w, Acts& x, Rng* cuts) {
+  const int64_t n_rows = w.shape.rows(), y_stride = n_rows + 3, m = x.m;
   AlignedBytes scratch(k.matmul_scratch_bytes(w.shape.cols()));
   std::vector<float> y(m * y_stride, std::numeric_limits<float>::quiet_NaN());
-  const MatmulArgs args{w, x.data() + first * x_stride, x_stride, m, y.data(), y_stride, format};
+  const MatmulArgs args{w, x.bytes.data(), x.stride, m, y.data(), y_stride, x.format};
   for (int64_t r = 0; r < n_rows;) {
     const int64_t left = (n_rows - r + kRowGroup - 1) / kRowGroup;
     const int64_t groups = cuts ? 1 + static_cast<int64_t>((*cuts)() % left) : left;
@@ -116,45 +135,80 @@ std::vector<float> run_matmul(const Kernels& k, const TensorView& w, const std::
   return packed;
 }
 
-TEST_P(EveryTable, ProductsMeetTheTruthAndNeverDependOnM) {
+// Ordinary values with a few outliers, as activations have them.
+std::vector<float> activation_like(Rng& rng, size_t n) {
+  auto x = normal_floats(rng, n);
+  for (float& v : x)
+    if (rng() % 97 == 0) v *= 20.0f;
+  return x;
+}
+
+TEST_P(EveryTable, ProductsMeetTheTruthAndNeverDependOnMCutOrLayout) {
   Rng rng(1);
   for (DType dtype : weight_dtypes()) {
     SCOPED_TRACE(tensor::dtype_name(dtype));
     if (!k.supports(dtype)) continue;
     const int64_t block = tensor::traits(dtype).block_elements;
     std::vector<std::pair<int64_t, int64_t>> shapes = {{48, 4 * block}, {37, 3 * block}, {1, block}, {16, 9 * block}};
+    if (block == 32) shapes.push_back({33, 18 * block});
     if (block == 1) shapes = {{48, 256}, {37, 77}, {1, 3}, {5, 8}, {19, 1031}};
     for (const auto& [n_rows, d] : shapes) {
       SCOPED_TRACE(testing::Message() << n_rows << " x " << d);
       const auto bytes = random_weights(rng, dtype, n_rows * d);
       const TensorView w{dtype, tensor::Layout::rows, {n_rows, d}, bytes.data()};
-      constexpr int64_t kMost = 64;
-      const auto x = normal_floats(rng, kMost * d);
-      for (const ActPrecision precision : {ActPrecision::fast, ActPrecision::precise}) {
-        const ActFormat format = k.act_format(dtype, precision);
-        const int64_t stride = k.act_row_bytes(format, d) + (format == ActFormat::f32 ? 4 : 0);
-        std::vector<std::byte> acts(kMost * stride);
-        std::vector<float> x_meant(kMost * d);
-        for (int64_t i = 0; i < kMost; ++i) {
-          if (format == ActFormat::f32)
-            std::memcpy(acts.data() + i * stride, x.data() + i * d, d * 4);
-          else
-            k.convert_act_row(format, x.data() + i * d, acts.data() + i * stride, d);
-          decode_act_row(format, acts.data() + i * stride, x_meant.data() + i * d, d);
-        }
-        std::vector<double> truth(kMost * n_rows);
-        ref::matmul(w, x_meant.data(), kMost, truth.data());
-        const auto all = run_matmul(k, w, acts, stride, format, 0, kMost, nullptr);
-        ASSERT_LE(nmse(all.data(), truth.data(), truth.size()), 1e-11);
-        for (int64_t m = 1; m <= 17; ++m) {
-          const int64_t first = static_cast<int64_t>(rng() % (kMost - m));
-          const auto some = run_matmul(k, w, acts, stride, format, first, m, &rng);
-          ASSERT_TRUE(same_bits(some.data(), all.data() + first * n_rows, some.size()))
-              << "M = " << m << " from row " << first;
-        }
-        const auto cut = run_matmul(k, w, acts, stride, format, 0, kMost, &rng);
-        ASSERT_TRUE(same_bits(cut.data(), all.data(), all.size())) << "cut into ranges";
+      constexpr int64_t kMost = 81;  // more than a block of tokens, and not a multiple of anything
+      const auto x = activation_like(rng, kMost * d);
+      const ActFormat format = k.act_format(dtype);
+      Acts acts(k, format, x.data(), kMost, d);
+      std::vector<float> x_meant(x);
+      if (format != ActFormat::f32)
+        for (int64_t i = 0; i < kMost; ++i)
+          decode_act_row(format, acts.bytes.data(), i, kMost, x_meant.data() + i * d, d);
+      std::vector<double> truth(kMost * n_rows);
+      ref::matmul(w, x_meant.data(), kMost, truth.data());
+      const auto all = run_matmul(k, w, acts, nullptr);
+      ASSERT_LE(nmse(all.data(), truth.data(), truth.size()), 1e-11);
+      for (int64_t m = 1; m <= 17; ++m) {
+        const int64_t first = static_cast<int64_t>(rng() % (kMost - m));
+        Acts few(k, format, x.data() + first * d, m, d);
+        const auto some = run_matmul(k, w, few, &rng);
+        ASSERT_TRUE(same_bits(some.data(), all.data() + first * n_rows, some.size()))
+            << "M = " << m << " from row " << first;
       }
+      const auto cut = run_matmul(k, w, acts, &rng);
+      ASSERT_TRUE(same_bits(cut.data(), all.data(), all.size())) << "cut into ranges";
+      if (k.layout(dtype) != tensor::Layout::interleaved_16) continue;
+      AlignedBytes mixed(bytes.size());
+      std::memcpy(mixed.data(), bytes.data(), bytes.size());
+      const uint64_t row_bytes = tensor::row_bytes(dtype, d);
+      for (int64_t r = 0; r + 16 <= n_rows; r += 16)
+        tensor::interleave_group(dtype, bytes.data() + r * row_bytes, row_bytes, d, mixed.data() + r * row_bytes);
+      const TensorView interleaved{dtype, tensor::Layout::interleaved_16, {n_rows, d}, mixed.data()};
+      const auto other = run_matmul(k, interleaved, acts, &rng);
+      ASSERT_TRUE(same_bits(other.data(), all.data(), all.size())) << "interleaved";
+      Acts one(k, format, x.data(), 1, d);
+      const auto single = run_matmul(k, interleaved, one, &rng);
+      ASSERT_TRUE(same_bits(single.data(), all.data(), single.size())) << "interleaved, M = 1";
+    }
+  }
+}
+
+// What is measured in one form of an instruction holds for the other.
+TEST(Kernels, IntegerProductsHaveTheSameBitsOnEveryIsa) {
+  Rng rng(5);
+  constexpr int64_t kRows = 35, kCols = 768, kTokens = 5;
+  for (DType dtype : weight_dtypes()) {
+    SCOPED_TRACE(tensor::dtype_name(dtype));
+    const auto bytes = random_weights(rng, dtype, kRows * kCols);
+    const TensorView w{dtype, tensor::Layout::rows, {kRows, kCols}, bytes.data()};
+    const auto x = activation_like(rng, kTokens * kCols);
+    std::vector<float> first;
+    for (const Kernels* k : available()) {
+      if (k->act_format(dtype) == ActFormat::f32) continue;
+      Acts acts(*k, k->act_format(dtype), x.data(), kTokens, kCols);
+      const auto y = run_matmul(*k, w, acts, nullptr);
+      if (first.empty()) first = y;
+      EXPECT_TRUE(same_bits(y.data(), first.data(), y.size())) << k->isa;
     }
   }
 }
@@ -165,26 +219,33 @@ TEST_P(EveryTable, ActivationsAreConvertedAsTheFormatSays) {
   std::fill_n(x.begin() + 32, 32, 0.0f);   // a block of zeros
   std::fill_n(x.begin() + 64, 32, -3.5f);  // all at the edge
   for (int i = 96; i < 128; ++i) x[i] *= 1e-30f;
-  for (int i = 128; i < 160; ++i) x[i] *= 1e30f;
+  for (int i = 128; i < 160; ++i) x[i] *= 1e3f;                               // outliers: this block has a rest
   for (int i = 160; i < 192; ++i) x[i] *= 1e-42f;                             // subnormal
   for (int i = 192; i < 224; ++i) x[i] = static_cast<float>(i - 208) * 0.5f;  // halves: ties
   x[223] = 127.0f;
-  for (ActFormat format : {ActFormat::q8_b32, ActFormat::q8x2_b32, ActFormat::bf16}) {
-    std::vector<std::byte> got(k.act_row_bytes(format, 320)), want(act_row_bytes(format, 320));
-    ASSERT_EQ(got.size(), want.size());
-    k.convert_act_row(format, x.data(), got.data(), 320);
-    convert_act_row(format, x.data(), want.data(), 320);
-    EXPECT_EQ(got, want);
-    std::vector<float> back(320);
-    decode_act_row(format, got.data(), back.data(), 320);
-    for (int b = 0; b < 10; ++b) {
-      float largest = 0;
-      for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[32 * b + i]));
-      for (int i = 0; i < 32; ++i)
-        EXPECT_LE(std::fabs(back[32 * b + i] - x[32 * b + i]),
-                  largest / (format == ActFormat::q8x2_b32 ? 60000 : 250) + kActSmallest);
+  for (const ActFormat format : {ActFormat::q8, ActFormat::q8_offset})
+    for (const float factor : {1.0f, 1e30f}) {
+      auto scaled = x;
+      for (float& v : scaled) v *= factor;
+      for (const int64_t m : {1, 5}) {
+        std::vector<std::byte> got(k.act_bytes(format, m, 320)), want(act_bytes(format, m, 320));
+        ASSERT_EQ(got.size(), want.size());
+        for (int64_t i = 0; i < m; ++i) {
+          k.convert_act_row(format, scaled.data(), got.data(), i, m, 320);
+          convert_act_row(format, scaled.data(), want.data(), i, m, 320);
+        }
+        EXPECT_EQ(got, want);
+        std::vector<float> back(320);
+        decode_act_row(format, got.data(), m - 1, m, back.data(), 320);
+        for (int b = 0; b < 10; ++b) {
+          float largest = 0;
+          for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(scaled[32 * b + i]));
+          const bool fine = b == 4 && factor == 1.0f;
+          for (int i = 0; i < 32; ++i)
+            EXPECT_LE(std::fabs(back[32 * b + i] - scaled[32 * b + i]), largest / (fine ? 60000 : 250) + kActSmallest);
+        }
+      }
     }
-  }
 }
 
 // ---- attention ----

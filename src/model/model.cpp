@@ -206,4 +206,10 @@ uint64_t Model::pass_bytes() const {
   return n;
 }
 
+int64_t Model::pass_macs() const {
+  int64_t n = n_params();
+  if (!hparams_.tied_embeddings) n -= globals_[static_cast<size_t>(Role::token_embd)].tensor->shape.elements();
+  return n;
+}
+
 }  // namespace watra::model

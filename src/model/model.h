@@ -43,6 +43,8 @@ class Model {
   uint64_t weight_bytes() const;  // bytes of all tensors
   // Bytes one decode pass must read: every weight once; of a separate embedding table only one row.
   uint64_t pass_bytes() const;
+  // Multiply-accumulates of the products for one token: every weight once, but a separate embedding table.
+  int64_t pass_macs() const;
 
  private:
   checkpoint::Checkpoint file_;

@@ -4,6 +4,10 @@
 #include <cstddef>
 #include <cstring>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "tensor/blocks.h"
 
 namespace watra::tensor {
@@ -23,6 +27,33 @@ inline void fields_of_panel(const InterleavePlan& p, int64_t n, Fn&& fn) {
     for (int32_t w = 0; w < p.words(); ++w)
       fn(half_bytes + (b * p.words() + w) * kInterleavedRows * 4, int64_t{4}, b * p.block_bytes + word_offset(p, w));
   }
+}
+
+constexpr int64_t kRowOfWords = 4 * kInterleavedRows;  // bytes of one word of all rows
+
+// Four words of 16 rows: word i of row r to out[i * 16 + r].
+void transpose_words(const std::byte* const* rows, int64_t offset, std::byte* out) {
+#if defined(__SSE2__)
+  for (int64_t r = 0; r < kInterleavedRows; r += 4) {
+    const auto load = [&](int64_t i) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[r + i] + offset));
+    };
+    const auto store = [&](int64_t i, __m128i v) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i * kRowOfWords + 4 * r), v);
+    };
+    const __m128i a = load(0), b = load(1), c = load(2), d = load(3);
+    const __m128i ab = _mm_unpacklo_epi32(a, b), cd = _mm_unpacklo_epi32(c, d);
+    const __m128i ab_high = _mm_unpackhi_epi32(a, b), cd_high = _mm_unpackhi_epi32(c, d);
+    store(0, _mm_unpacklo_epi64(ab, cd));
+    store(1, _mm_unpackhi_epi64(ab, cd));
+    store(2, _mm_unpacklo_epi64(ab_high, cd_high));
+    store(3, _mm_unpackhi_epi64(ab_high, cd_high));
+  }
+#else
+  for (int64_t i = 0; i < 4; ++i)
+    for (int64_t r = 0; r < kInterleavedRows; ++r)
+      std::memcpy(out + i * kRowOfWords + 4 * r, rows[r] + offset + 4 * i, 4);
+#endif
 }
 
 }  // namespace
@@ -58,20 +89,29 @@ InterleavePlan interleave_plan(DType dtype) {
   }
 }
 
+void interleave_panel(DType dtype, const std::byte* const* rows, int64_t n_blocks, std::byte* out) {
+  const InterleavePlan p = interleave_plan(dtype);
+  std::byte* words = out + n_blocks * kInterleavedRows * p.half_bytes();
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const int64_t at = b * p.block_bytes;
+    if (p.half_offset >= 0)
+      for (int64_t r = 0; r < kInterleavedRows; ++r, out += 2) std::memcpy(out, rows[r] + at + p.half_offset, 2);
+    int32_t w = 0;
+    for (; w + 4 <= p.words(); w += 4, words += 4 * kRowOfWords) transpose_words(rows, at + word_offset(p, w), words);
+    for (; w < p.words(); ++w, words += kRowOfWords)
+      for (int64_t r = 0; r < kInterleavedRows; ++r) std::memcpy(words + 4 * r, rows[r] + at + word_offset(p, w), 4);
+  }
+}
+
 void interleave_group(DType dtype, const std::byte* rows, uint64_t row_stride_bytes, int64_t d, std::byte* out) {
   const InterleavePlan p = interleave_plan(dtype);
   const int64_t n_blocks = d / static_cast<int64_t>(traits(dtype).block_elements);
+  const std::byte* at[kInterleavedRows];
+  for (int64_t r = 0; r < kInterleavedRows; ++r) at[r] = rows + static_cast<uint64_t>(r) * row_stride_bytes;
   for (int64_t first = 0; first < n_blocks; first += p.panel_blocks) {
     const int64_t n = std::min<int64_t>(p.panel_blocks, n_blocks - first);
-    const std::byte* from = rows + first * p.block_bytes;
-    fields_of_panel(p, n, [&](int64_t at, int64_t bytes, int64_t offset) {
-      std::byte* to = out + at;
-      const std::byte* row = from + offset;
-      if (bytes == 4)
-        for (int64_t r = 0; r < kInterleavedRows; ++r, row += row_stride_bytes) std::memcpy(to + 4 * r, row, 4);
-      else
-        for (int64_t r = 0; r < kInterleavedRows; ++r, row += row_stride_bytes) std::memcpy(to + 2 * r, row, 2);
-    });
+    interleave_panel(dtype, at, n, out);
+    for (auto& row : at) row += n * p.block_bytes;
     out += n * kInterleavedRows * p.block_bytes;
   }
 }

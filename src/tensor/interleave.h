@@ -32,6 +32,10 @@ struct InterleavePlan {
 InterleavePlan interleave_plan(DType dtype);
 inline bool can_interleave(DType dtype) { return interleave_plan(dtype).block_bytes > 0; }
 
+// One panel: the next n_blocks <= panel_blocks blocks of 16 rows, each row by its address (the same row may be given
+// more than once). Writes 16 * n_blocks * block_bytes bytes, nothing of the rows behind the panel is read.
+void interleave_panel(DType dtype, const std::byte* const* rows, int64_t n_blocks, std::byte* out);
+
 // One group: 16 rows of d columns, row_stride_bytes apart, to the same number of bytes at `out` (no overlap).
 void interleave_group(DType dtype, const std::byte* rows, uint64_t row_stride_bytes, int64_t d, std::byte* out);
 

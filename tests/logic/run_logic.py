@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def run_file(path, watra, home):
                 elif key == "in":
                     stdin = value.encode().decode("unicode_escape")
                 elif key == "run":
-                    argv = shlex.split(value)
+                    argv = shlex.split(re.sub(r"@\{(\w+)\}", lambda m: str(saved[m[1]]), value))
                     assert argv[0] == "watra", where
                     done = subprocess.run([watra, *argv[1:], *options], cwd=folder, input=stdin or "", capture_output=True, text=True, timeout=280,
                                           env={**os.environ, "WATRA_HOME": home, **env})

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
+
+#include "engine/internal/row_cut.h"
 
 namespace watra::engine::internal {
 namespace {
@@ -22,12 +25,14 @@ class Compiler {
       steps_ = &out.layers;
       layer_ = layer;
       break_step();  // a pass may stop here: the residual stream is complete between layers
-      for (const Op& op : model_.graph().layer_ops(layer)) add(op);
+      add_all(model_.graph().layer_ops(layer));
       out.layers.back().ends_layer = true;
     }
     out.first_step.push_back(out.layers.size());
     layer_ = hp_.n_layers;
+    rest_ = model_.graph().head;
     for (const Op& op : model_.graph().head) {
+      rest_ = rest_.subspan(1);
       steps_ = op.kind == OpKind::rms_norm ? &out.final_norm : &out.logits;
       if (op.kind == OpKind::rms_norm) break_step();
       add(op);
@@ -48,7 +53,7 @@ class Compiler {
   }
 
   void break_step() {
-    converted_.reset();
+    for (auto& c : converted_) c.reset();
     open_ = false;
     query_ops_.clear();
     key_ops_.clear();
@@ -65,7 +70,16 @@ class Compiler {
   }
 
   void written(Act act) {
-    if (converted_ && converted_->first == act) converted_.reset();
+    for (auto& c : converted_)
+      if (c == act) c.reset();
+  }
+
+  void add_all(std::span<const Op> ops) {
+    for (rest_ = ops; !rest_.empty();) {
+      const Op& op = rest_.front();
+      rest_ = rest_.subspan(1);
+      add(op);
+    }
   }
 
   void add(const Op& op) {
@@ -154,16 +168,29 @@ class Compiler {
     written(op.out);
   }
 
+  ActFormat format_of(const Op& op) const { return kernels_.act_format(weight(op).matrix.dtype); }
+
+  void convert(const Op& op) {
+    const ActFormat format = format_of(op);
+    auto& converted = converted_[static_cast<int>(format)];
+    if (format == ActFormat::f32 || converted == op.in) return;
+    step(Step::Kind::rows, op)
+        .program.push_back({.kind = RowOp::Kind::convert,
+                            .in = op.in,
+                            .width = weight(op).matrix.shape.cols(),
+                            .format = format});
+    converted = op.in;
+    if (!fuse_) steps_->back().op = nullptr;  // the tap comes after the product
+  }
+
   void linear(const Op& op) {
     const LoadedWeight& w = weight(op);
-    // Precise: perplexity and logits are those of the stored weights (docs/decisions/0004).
-    const ActFormat format = kernels_.act_format(w.matrix.dtype, kernels::ActPrecision::precise);
-    if (format != ActFormat::f32 && converted_ != std::pair(op.in, format)) {
-      step(Step::Kind::rows, op)
-          .program.push_back(
-              {.kind = RowOp::Kind::convert, .in = op.in, .width = w.matrix.shape.cols(), .format = format});
-      converted_ = {op.in, format};
-      if (!fuse_) steps_->back().op = nullptr;  // the tap comes after the product
+    const ActFormat format = format_of(op);
+    convert(op);
+    // The formats that the next products want of the same input, in the same step.
+    for (const Op& next : rest_) {
+      if (next.kind != OpKind::linear || next.in != op.in || !fuse_) break;
+      if (steps_->back().kind == Step::Kind::rows) convert(next);
     }
     if (!steps_->empty() && open_ && steps_->back().kind == Step::Kind::linears)
       for (const Linear& other : steps_->back().linears)
@@ -174,17 +201,11 @@ class Compiler {
     written(op.out);
   }
 
-  // Ranges of output rows: about eight a thread and product, so that unequal cores finish together; the claim costs
-  // nothing beside them.
   std::vector<Chunk> cut(const std::vector<Linear>& linears) const {
-    std::vector<Chunk> chunks;
-    for (size_t i = 0; i < linears.size(); ++i) {
-      const int64_t rows = linears[i].weight->matrix.shape.rows();
-      int64_t size = rows / (n_threads_ * 8) / kernels::kRowGroup * kernels::kRowGroup;
-      size = std::max(size, kernels::kRowGroup);
-      for (int64_t b = 0; b < rows; b += size) chunks.push_back({static_cast<int32_t>(i), b, std::min(b + size, rows)});
-    }
-    return chunks;
+    std::vector<ProductRows> products;
+    for (const Linear& l : linears)
+      products.push_back({l.weight->matrix.shape.rows(), l.weight->matrix.row_size_bytes()});
+    return cut_rows(products, n_threads_);
   }
 
   const model::HParams& hp_;
@@ -196,7 +217,8 @@ class Compiler {
   int layer_ = 0;
   std::vector<Step>* steps_ = nullptr;
   bool open_ = false;                                   // the last step may be added to
-  std::optional<std::pair<Act, ActFormat>> converted_;  // what lies in the conversion buffer
+  std::optional<Act> converted_[kernels::kActFormats];  // what lies in the conversion buffer of a format
+  std::span<const Op> rest_;                            // ops that follow
   std::vector<RowOp> query_ops_, key_ops_;
 };
 

@@ -28,8 +28,9 @@ int64_t int8_burst(int64_t iterations) {
 const Kernels& generic_table() {
   static const Kernels table = {
       .isa = "generic",
-      .act_format = [](DType, ActPrecision) { return ActFormat::f32; },
-      .act_row_bytes = act_row_bytes,
+      .act_format = [](DType) { return ActFormat::f32; },
+      .layout = [](DType) { return tensor::Layout::rows; },
+      .act_bytes = act_bytes,
       .convert_act_row = convert_act_row,
       .supports = tensor::can_dequantize,
       .matmul = generic::matmul_float,

@@ -194,8 +194,9 @@ double activation(GluKind kind, double x) {
 const Kernels& ref_table() {
   static const Kernels table = {
       .isa = "ref",
-      .act_format = [](DType, ActPrecision) { return ActFormat::f32; },
-      .act_row_bytes = act_row_bytes,
+      .act_format = [](DType) { return ActFormat::f32; },
+      .layout = [](DType) { return tensor::Layout::rows; },
+      .act_bytes = act_bytes,
       .convert_act_row = convert_act_row,
       .supports = tensor::can_dequantize,
       .matmul = ref::matmul_table,

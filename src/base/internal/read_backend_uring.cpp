@@ -1,0 +1,82 @@
+#include "base/fault.h"
+#include "base/internal/read_backend.h"
+
+#ifdef WATRA_HAVE_URING
+#include <liburing.h>
+
+#include <cerrno>
+#include <deque>
+#endif
+
+namespace watra::internal {
+
+#ifdef WATRA_HAVE_URING
+
+namespace {
+
+class UringBackend final : public ReadBackend {
+ public:
+  ~UringBackend() override {
+    if (ready_) io_uring_queue_exit(&ring_);
+  }
+
+  // Also carries a no-op through: a sandbox may allow the ring to be made and forbid its use.
+  bool set_up(int depth) {
+    if (io_uring_queue_init(static_cast<unsigned>(depth), &ring_, 0) != 0) return false;
+    ready_ = true;
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (!sqe) return false;
+    io_uring_prep_nop(sqe);
+    io_uring_cqe* cqe = nullptr;
+    if (io_uring_submit_and_wait(&ring_, 1) != 1 || io_uring_peek_cqe(&ring_, &cqe) != 0 || cqe->res != 0) return false;
+    io_uring_cqe_seen(&ring_, cqe);
+    return true;
+  }
+
+  void start(const BackendRead& read) override {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);  // never null: at most `depth` are in flight and each is submitted
+    io_uring_prep_read(sqe, read.fd, read.to, static_cast<unsigned>(read.n_bytes), read.offset);
+    io_uring_sqe_set_data64(sqe, static_cast<uint64_t>(read.slot));
+    int n;
+    while ((n = io_uring_submit(&ring_)) == -EINTR || n == -EAGAIN || n == -EBUSY) {
+    }
+    if (n < 0) refused_.push_back({read.slot, n});
+  }
+
+  Done wait() override {
+    if (!refused_.empty()) {
+      const Done done = refused_.front();
+      refused_.pop_front();
+      return done;
+    }
+    io_uring_cqe* cqe = nullptr;
+    while (io_uring_wait_cqe(&ring_, &cqe) != 0) {  // interrupted
+    }
+    const Done done{static_cast<int>(io_uring_cqe_get_data64(cqe)), cqe->res};
+    io_uring_cqe_seen(&ring_, cqe);
+    return done;
+  }
+
+  std::string_view name() const override { return "io_uring"; }
+
+ private:
+  io_uring ring_{};
+  bool ready_ = false;
+  std::deque<Done> refused_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReadBackend> make_uring_backend(int depth) {
+  auto backend = std::make_unique<UringBackend>();
+  if (fault::hit("uring.setup") || !backend->set_up(depth)) return nullptr;
+  return backend;
+}
+
+#else
+
+std::unique_ptr<ReadBackend> make_uring_backend(int) { return nullptr; }
+
+#endif
+
+}  // namespace watra::internal

@@ -1,0 +1,95 @@
+// The vectors of kernels/q8 in 512 bits: sixteen rows, one 32-bit lane each. AVX-512 F, BW, DQ, VL and VNNI.
+// Meanings: cpu/avx2/i8.h.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace watra::kernels::WATRA_KERNELS_ISA {
+
+struct I {
+  __m512i v;
+};
+struct F {
+  __m512 v;
+};
+inline constexpr int kLanes = 16;
+
+inline I load_words(const void* p) { return {_mm512_loadu_si512(p)}; }
+inline I set_bytes(int b) { return {_mm512_set1_epi8(static_cast<char>(b))}; }
+inline I set_words(int32_t w) { return {_mm512_set1_epi32(w)}; }
+inline I zero_words() { return {_mm512_setzero_si512()}; }
+inline I broadcast_word(const void* p) {
+  int32_t w;
+  __builtin_memcpy(&w, p, 4);
+  return set_words(w);
+}
+inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
+inline I operator|(I a, I b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+inline I subtract_bytes(I a, I b) { return {_mm512_sub_epi8(a.v, b.v)}; }
+inline I left(I a, int bits) { return {_mm512_slli_epi32(a.v, static_cast<unsigned>(bits))}; }
+inline I right(I a, int bits) { return {_mm512_srli_epi32(a.v, static_cast<unsigned>(bits))}; }
+inline I right_signed(I a, int bits) { return {_mm512_srai_epi32(a.v, static_cast<unsigned>(bits))}; }
+inline I bytes_without(I a, I mask) { return {_mm512_movm_epi8(_mm512_testn_epi8_mask(a.v, mask.v))}; }
+inline I look_up(const int8_t* table, I a) {
+  const __m512i wide = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm512_shuffle_epi8(wide, a.v)};
+}
+template <int kByte>
+inline I spread_byte(I a) {
+  constexpr int b = kByte * 0x01010101;
+  return {_mm512_shuffle_epi8(
+      a.v, _mm512_broadcast_i32x4(_mm_setr_epi32(b, b + 0x04040404, b + 0x08080808, b + 0x0c0c0c0c)))};
+}
+
+inline F load_floats(const float* p) { return {_mm512_load_ps(p)}; }
+inline void store_floats(float* p, F a) { _mm512_store_ps(p, a.v); }
+inline void store_unaligned(float* p, F a) { _mm512_storeu_ps(p, a.v); }
+inline F set_floats(float f) { return {_mm512_set1_ps(f)}; }
+inline F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F negated(F a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
+inline F to_floats(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
+inline F as_floats(I a) { return {_mm512_castsi512_ps(a.v)}; }
+inline F load_halves(const void* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))}; }
+inline F low_halves(I a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
+inline F high_halves(I a) { return low_halves(right(a, 16)); }
+
+template <class Unpack>
+inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
+
+inline I dot_word(I sum, I u, I s) { return {_mm512_dpbusd_epi32(sum.v, u.v, s.v)}; }
+
+template <class Unpack, int kTile, int kWords>
+[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
+  const auto term = [](I sum, I w, I acts) {
+    return kOffsetActivations<Unpack> ? dot_word(sum, acts, w) : dot_word(sum, w, acts);
+  };
+  if constexpr (kTile == 1) {
+    I odd = zero_words();
+    for (int j = 0; j < kWords; j += 2) {
+      sums[0] = term(sums[0], q[j], broadcast_word(x + 4 * j));
+      odd = term(odd, q[j + 1], broadcast_word(x + 4 * (j + 1)));
+    }
+    sums[0] = sums[0] + odd;
+    return;
+  }
+  for (int j = 0; j < kWords; ++j)
+    for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], q[j], broadcast_word(x + t * stride + 4 * j));
+}
+template <class Unpack, int kWords>
+inline I offset_of(const I* q) {
+  I even = zero_words(), odd = zero_words();
+  for (int j = 0; j < kWords; j += 2) {
+    even = dot_word(even, set_bytes(-128), q[j]);
+    odd = dot_word(odd, set_bytes(-128), q[j + 1]);
+  }
+  return even + odd;
+}
+inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
+
+}  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -1,0 +1,15 @@
+// AVX-512 with VNNI: products in 512 bits, the rest in 256.
+#define WATRA_KERNELS_ISA avx512
+#define WATRA_KERNELS_F8 "kernels/cpu/avx2/f8.h"
+#define WATRA_KERNELS_I8 "kernels/cpu/avx512/i8.h"
+#include "kernels/q8/table.h"
+#include "kernels/tables.h"
+
+namespace watra::kernels {
+
+const Kernels& avx512_table() {
+  static const Kernels table = avx512::make_table("avx512");
+  return table;
+}
+
+}  // namespace watra::kernels

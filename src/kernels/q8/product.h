@@ -1,0 +1,300 @@
+// y = W x for quantized weights and 8-bit activations, any number of tokens (M): decode, verification and prefill.
+//
+//   y[m,r] = sum_b fma( dot(m,r,b) dw[r,b], dx[m,b], . ), then fma( mw[r,b], sx[m,b], . ),    b = 0 .. D/32-1
+//   dot    = sum_j q[r,b,j] x[m,b,j]  (int32, exact)      sx[m,b] = dx[m,b] sum_j x[m,b,j]
+//
+//   W [R,D]  panels of 16 rows (tensor/interleave.h)  read once from memory for kTokenBlock tokens; raw rows are
+//                                                     interleaved a panel at a time on the way
+//   X [M,D]  records of 32 (act_format.h)             stream through the first-level cache
+//   Y [M,R]  f32                                      summed in scratch, written once
+//
+// A block of weights is unpacked into eight registers, and all tokens pass by: one broadcast of four activations meets
+// four weights of kLanes rows, so that nothing is folded across lanes. Sums start at the float 1.5 * 2^23 as an integer, so
+// that a finished sum *is* a float once that number is taken away: no conversion. Where activations have 128 added
+// (q8_offset), the start takes 128 times the block's sum of weights away.
+//
+// Order: blocks left to right; in a block the record, then its rest where it is flagged; per term one multiplication by
+// the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the activations'. The same for every M, cut, layout, and ISA that has these files.
+//
+// Cost   per block of 32 columns, kLanes rows and token: 8 integer dot products, 1 subtraction, 1 multiplication, 1 FMA
+//        (2 with minima).
+#pragma once
+
+#include "kernels/act_format.h"
+#include "kernels/ops.h"
+#include "kernels/q8/unpack.h"
+#include "tensor/interleave.h"
+
+namespace watra::kernels::WATRA_KERNELS_ISA {
+
+inline constexpr int64_t kGroupRows = tensor::kInterleavedRows;
+inline constexpr int kParts = kGroupRows / kLanes;  // of a group, each kLanes rows
+// Tokens whose sums wait while the panels of a group pass by: 4 KiB of sums, and one block's records (3 KiB) in the
+// first-level cache. A multiple of 16 (flags are looked at 16 at a time).
+inline constexpr int64_t kTokenBlock = 64;
+
+// How far ahead weights are fetched: what a core reads in the time that memory takes to answer (100 ns at 20 GB/s), twice.
+inline constexpr int64_t kFetchAhead = 4096;
+
+struct alignas(64) ProductScratch {
+  float sums[kTokenBlock * kGroupRows];  // [part][token][lane]
+  std::byte panel[8192];                 // a raw panel, interleaved; the largest (two Q6_K super-blocks) takes 6720
+};
+
+inline constexpr int32_t kFloatMagic = 0x4B400000;  // 1.5 * 2^23: adding an integer below 2^22 to its bits adds it to the float
+inline constexpr float kFloatMagicValue = 12582912.0f;
+
+// What one block of weights brings along: integers, where their products start, scales and minima.
+struct BlockTerms {
+  I q[8];
+  I start[2];
+  F scale[2], min[2];
+};
+
+// sums[t] += (what record t says) * (what the block says), for kTile tokens side by side: enough independent sums to
+// hide the latency of the dot products.
+template <class Unpack, int kTile>
+[[gnu::always_inline]] inline void add_terms(F* sums, const BlockTerms& w, const ActRecord* x) {
+  const F magic = set_floats(kFloatMagicValue);
+  I dot[kTile];
+  F value[kTile];
+  if constexpr (Unpack::kHalves) {
+    for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
+    dot_tile<Unpack, kTile, 4>(dot, w.q, x[0].q, sizeof(ActRecord));
+    for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * w.scale[0];
+    for (int t = 0; t < kTile; ++t) dot[t] = w.start[1];
+    dot_tile<Unpack, kTile, 4>(dot, w.q + 4, x[0].q + 16, sizeof(ActRecord));
+    for (int t = 0; t < kTile; ++t) value[t] = fma(as_floats(dot[t]) - magic, w.scale[1], value[t]);
+  } else {
+    for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
+    dot_tile<Unpack, kTile, 8>(dot, w.q, x[0].q, sizeof(ActRecord));
+    for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * w.scale[0];
+  }
+  for (int t = 0; t < kTile; ++t) {
+    sums[t] = fma(value[t], set_floats(x[t].scale), sums[t]);
+    if constexpr (Unpack::kMin && Unpack::kHalves)
+      sums[t] = fma(w.min[1], set_floats(x[t].scaled_half[1]),
+                    fma(w.min[0], set_floats(x[t].scaled_half[0]), sums[t]));
+    else if constexpr (Unpack::kMin)
+      sums[t] = fma(w.min[0], set_floats(x[t].scaled_sum), sums[t]);
+  }
+}
+
+// The same with sums in memory.
+template <class Unpack, int kTile>
+[[gnu::always_inline]] inline void add_records(float* sums, const BlockTerms& w, const ActRecord* x) {
+  F in_registers[kTile];
+  for (int t = 0; t < kTile; ++t) in_registers[t] = load_floats(sums + t * kLanes);
+  add_terms<Unpack, kTile>(in_registers, w, x);
+  for (int t = 0; t < kTile; ++t) store_floats(sums + t * kLanes, in_registers[t]);
+}
+
+// The tokens of the block that have a rest, as bits of 16.
+inline uint32_t rest_mask(const std::byte* flags, int64_t n) {
+  const __m128i f = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flags));
+  const auto set = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpgt_epi8(f, _mm_setzero_si128())));
+  return n >= 16 ? set : set & ((1u << n) - 1);
+}
+
+// Where a panel's activations lie, and which tokens are meant: `n` from row `first` on.
+struct PanelActs {
+  const std::byte *record, *rest, *flags;  // of the panel's first block
+  int64_t block_bytes, flag_stride;        // from block to block
+  int64_t n;
+};
+inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t block, int64_t first, int64_t n) {
+  return {acts + at.record(block, first), acts + at.rest(block, first), acts + at.flag(block, first),
+          at.record(1, 0),                at.flag_stride(),             n};
+}
+
+template <class Unpack>
+[[gnu::always_inline]] inline BlockTerms block_terms(const PanelView& p, const PanelScales& s, int b) {
+  constexpr int kPerBlock = Unpack::kHalves ? 2 : 1, kWords = 8 / kPerBlock;
+  BlockTerms w;
+  Unpack::block(p, b, w.q);
+  for (int i = 0; i < kPerBlock; ++i) {
+    w.start[i] = set_words(kFloatMagic);
+    if constexpr (kOffsetActivations<Unpack>)
+      w.start[i] = w.start[i] - offset_of<Unpack, kWords>(w.q + kWords * i);
+    w.scale[i] = s.scale[kPerBlock * b + i];
+    if constexpr (Unpack::kMin) w.min[i] = s.min[kPerBlock * b + i];
+  }
+  return w;
+}
+
+// Adds block b of a panel to the sums of any number of tokens, which wait in memory.
+template <class Unpack>
+[[gnu::always_inline]] inline void add_block(const BlockTerms& w, int b, const PanelActs& acts, float* sums) {
+  // Halves keep a value and a sum for each token: more than eight tokens' worth do not fit sixteen registers.
+  constexpr int kTile = Unpack::kHalves && kLanes == 8 ? 4 : 8;
+  const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
+  const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
+  const std::byte* flags = acts.flags + b * acts.flag_stride;
+  const int64_t n = acts.n;
+  int64_t m = 0;
+  for (; m + kTile <= n; m += kTile) add_records<Unpack, kTile>(sums + m * kLanes, w, record + m);
+  if (kTile > 4 && m + 4 <= n) {
+    add_records<Unpack, 4>(sums + m * kLanes, w, record + m);
+    m += 4;
+  }
+  if (m + 2 <= n) {
+    add_records<Unpack, 2>(sums + m * kLanes, w, record + m);
+    m += 2;
+  }
+  if (m < n) add_records<Unpack, 1>(sums + m * kLanes, w, record + m);
+  for (int64_t from = 0; from < n; from += 16)
+    for (uint32_t mask = rest_mask(flags + from, n - from); mask; mask &= mask - 1) {
+      const int64_t t = from + __builtin_ctz(mask);
+      add_records<Unpack, 1>(sums + t * kLanes, w, rest + t);
+    }
+}
+
+// The same for kFew tokens, whose sums stay in registers.
+template <class Unpack, int kFew>
+[[gnu::always_inline]] inline void add_block_few(const BlockTerms& w, int b, const PanelActs& acts, F* sums) {
+  const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
+  const std::byte* flags = acts.flags + b * acts.flag_stride;
+  add_terms<Unpack, kFew>(sums, w, record);
+  for (int t = 0; t < kFew; ++t)
+    if (flags[t] != std::byte{0}) [[unlikely]]
+      add_terms<Unpack, 1>(sums + t, w, reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes) + t);
+}
+
+// Adds a panel of kLanes rows to the sums of kFew tokens, or of any number (0). `ahead`, unless null, is fetched
+// meanwhile: as many bytes, needed soon.
+template <class Unpack, int kFew>
+[[gnu::noinline]] void add_panel(const PanelView& p, const PanelActs& acts, float* sums, const std::byte* ahead) {
+  // What one block adds to the stream of weights.
+  constexpr int64_t kBlockBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
+  PanelScales s;
+  Unpack::scales(p, s);
+  F few[kFew ? kFew : 1];
+  for (int t = 0; t < kFew; ++t) few[t] = load_floats(sums + t * kLanes);
+  const auto add = [&](int b) __attribute__((always_inline)) {
+    if (ahead)
+      for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(ahead + b * kBlockBytes + i);
+    const BlockTerms w = block_terms<Unpack>(p, s, b);
+    if constexpr (kFew > 0)
+      add_block_few<Unpack, kFew>(w, b, acts, few);
+    else
+      add_block<Unpack>(w, b, acts, sums);
+  };
+  if constexpr (Unpack::Block::kElements == 32) {
+    for (int b = 0; b < p.n_blocks; ++b) add(b);
+  } else {  // unrolled: where a block's bits lie depends on its number
+    add(0), add(1), add(2), add(3), add(4), add(5), add(6), add(7);
+  }
+  for (int t = 0; t < kFew; ++t) store_floats(sums + t * kLanes, few[t]);
+}
+
+template <class Unpack>
+inline auto add_panel_of(int64_t n_tokens) {
+  return n_tokens == 1   ? add_panel<Unpack, 1>
+         : n_tokens == 2 ? add_panel<Unpack, 2>
+         : n_tokens == 3 ? add_panel<Unpack, 3>
+         : n_tokens == 4 ? add_panel<Unpack, 4>
+                         : add_panel<Unpack, 0>;
+}
+
+template <class Unpack>
+void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScratch& scratch) {
+  using Block = typename Unpack::Block;
+  const int64_t d = a.w.shape.cols(), n_rows = a.w.shape.rows();
+  const tensor::InterleavePlan plan = tensor::interleave_plan(a.w.dtype);
+  const int64_t n_blocks = d / Block::kElements, row_bytes = n_blocks * int64_t{sizeof(Block)};
+  const int64_t in_groups = a.w.layout == tensor::Layout::rows ? 0 : n_rows / kGroupRows * kGroupRows;
+  const ActLayout at(a.m, d);
+  for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
+    const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
+    const bool is_raw = r >= in_groups;
+    for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
+      const int64_t tokens = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
+      __builtin_memset(scratch.sums, 0, static_cast<size_t>(tokens * kGroupRows) * sizeof(float));
+      const auto add = add_panel_of<Unpack>(tokens);
+      const std::byte* panel = a.w.data + r * row_bytes;
+      const std::byte* rows[kGroupRows];  // beyond the last row it is repeated; those sums are not stored
+      for (int64_t i = 0; i < kGroupRows; ++i) rows[i] = panel + (i < rows_here ? i : rows_here - 1) * row_bytes;
+      for (int64_t b = 0; b < n_blocks; b += plan.panel_blocks) {
+        const int64_t n = n_blocks - b < plan.panel_blocks ? n_blocks - b : plan.panel_blocks;
+        const std::byte* from = panel;
+        if (is_raw) {
+          tensor::interleave_panel(a.w.dtype, rows, n, scratch.panel);
+          for (auto& row : rows) row += n * int64_t{sizeof(Block)};
+          from = scratch.panel;
+        }
+        panel += n * kGroupRows * int64_t{sizeof(Block)};
+        const std::byte* words = from + n * kGroupRows * plan.half_bytes();
+        // Super-blocks of a panel one after the other: each is a view of its own.
+        constexpr bool kSuper = Block::kElements > 32;
+        for (int64_t i = 0; i < (kSuper ? n : 1); ++i) {
+          for (int part = 0; part < kParts; ++part) {
+            const PanelView view = {
+                words + i * plan.words() * 64 + part * kLanes * 4,
+                plan.half_offset < 0 ? nullptr : from + i * 32 + part * kLanes * 2,
+                kSuper ? 1 : static_cast<int>(n),
+            };
+            float* sums = scratch.sums + part * tokens * kLanes;
+            const int64_t first_block = (b + i) * (Block::kElements / 32);
+            const bool fetches = !is_raw && part == 0 && m0 == 0;
+            add(view, panel_acts(at, a.x, first_block, m0, tokens), sums,
+                fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
+          }
+        }
+      }
+      for (int part = 0; part < kParts; ++part) {
+        for (int64_t m = 0; m < tokens; ++m) {
+          float* y = a.y + (m0 + m) * a.y_stride + r + part * kLanes;
+          const float* sum = scratch.sums + (part * tokens + m) * kLanes;
+          const int64_t valid = rows_here - part * kLanes;
+          if (valid >= kLanes)
+            store_unaligned(y, load_floats(sum));
+          else
+            for (int64_t i = 0; i < valid; ++i) y[i] = sum[i];
+        }
+      }
+    }
+  }
+}
+
+struct ProductOf {
+  void (*run)(const MatmulArgs&, int64_t row_begin, int64_t row_end, ProductScratch&) = nullptr;
+  ActFormat acts = ActFormat::f32;
+};
+template <class Unpack>
+constexpr ProductOf product_of() {
+  return {product<Unpack>, kOffsetActivations<Unpack> ? ActFormat::q8_offset : ActFormat::q8};
+}
+
+// f32: no integer kernel, activations stay float.
+inline ProductOf product_for(DType dtype) {
+  switch (dtype) {
+    case DType::q4_0:
+      return product_of<UnpackQ4_0>();
+    case DType::q4_1:
+      return product_of<UnpackQ4_1>();
+    case DType::q5_0:
+      return product_of<UnpackQ5_0>();
+    case DType::q5_1:
+      return product_of<UnpackQ5_1>();
+    case DType::q8_0:
+      return product_of<UnpackQ8_0>();
+    case DType::q2_k:
+      return product_of<UnpackQ2K>();
+    case DType::q3_k:
+      return product_of<UnpackQ3K>();
+    case DType::q4_k:
+      return product_of<UnpackQ4K>();
+    case DType::q5_k:
+      return product_of<UnpackQ5K>();
+    case DType::q6_k:
+      return product_of<UnpackQ6K>();
+    case DType::iq4_nl:
+      return product_of<UnpackIQ4NL>();
+    case DType::iq4_xs:
+      return product_of<UnpackIQ4XS>();
+    default:
+      return {};
+  }
+}
+
+}  // namespace watra::kernels::WATRA_KERNELS_ISA
