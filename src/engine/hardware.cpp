@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/read_queue.h"
 #include "model/synthetic.h"
+#include "tensor/interleave.h"
 
 namespace watra::engine {
 namespace {
@@ -102,26 +103,35 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   constexpr int64_t kCols = 4096, kChunk = 4 * kernels::kRowGroup;
   const uint64_t row_bytes = tensor::row_bytes(dtype, kCols);
   const int64_t rows = std::max<int64_t>(1, static_cast<int64_t>(options.buffer_bytes / row_bytes) / kChunk) * kChunk;
-  const auto format = kernels.act_format(dtype, kernels::ActPrecision::precise);
+  const auto format = kernels.act_format(dtype);
   const bool plain = format == kernels::ActFormat::f32;
-  const int64_t x_stride = plain ? kCols * 4 : (kernels.act_row_bytes(format, kCols) + 63) / 64 * 64;
+  const tensor::Layout layout = kernels.layout(dtype);
   const int64_t scratch_stride = (kernels.matmul_scratch_bytes(kCols) + 63) / 64 * 64;
   WATRA_ASSIGN(const Buffer w, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(rows) * row_bytes));
-  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * x_stride)));
+  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(kernels.act_bytes(format, m, kCols))));
   WATRA_ASSIGN(const Buffer y, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * rows) * 4));
   WATRA_ASSIGN(const Buffer scratch,
                Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
   WATRA_TRY(model::fill_synthetic(dtype, w.span(), 1));
+  if (layout != tensor::Layout::rows) {
+    const uint64_t group_bytes = tensor::kInterleavedRows * row_bytes;
+    std::vector<std::byte> group(group_bytes);
+    for (uint64_t at = 0; at < w.size_bytes(); at += group_bytes) {
+      std::memcpy(group.data(), w.data() + at, group_bytes);
+      tensor::interleave_group(dtype, group.data(), row_bytes, kCols, w.data() + at);
+    }
+  }
   std::vector<float> row(kCols);
   for (int64_t i = 0; i < kCols; ++i) row[static_cast<size_t>(i)] = static_cast<float>(i % 17 - 8) / 8;
   for (int64_t i = 0; i < m; ++i) {
-    std::byte* to = x.data() + i * x_stride;
-    plain ? static_cast<void>(std::memcpy(to, row.data(), kCols * 4))
-          : kernels.convert_act_row(format, row.data(), to, kCols);
+    if (plain)
+      std::memcpy(x.data() + i * kCols * 4, row.data(), kCols * 4);
+    else
+      kernels.convert_act_row(format, row.data(), x.data(), i, m, kCols);
   }
-  const kernels::MatmulArgs args{.w = {dtype, tensor::Layout::rows, {rows, kCols}, w.data()},
+  const kernels::MatmulArgs args{.w = {dtype, layout, {rows, kCols}, w.data()},
                                  .x = x.data(),
-                                 .x_stride_bytes = x_stride,
+                                 .x_stride_bytes = kCols * 4,
                                  .m = m,
                                  .y = y.as<float>(),
                                  .y_stride = rows,
