@@ -4,6 +4,7 @@
 #include "kernels/act_format.h"
 #include "kernels/cpu/avx2/products.h"
 #include "kernels/lanes/attention.h"
+#include "kernels/lanes/burst.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/tables.h"
 #include "tensor/quantize.h"
@@ -38,6 +39,8 @@ const Kernels& avx2_table() {
       .supports = tensor::can_dequantize,
       .matmul = avx2::matmul,
       .matmul_scratch_bytes = avx2::matmul_scratch_bytes,
+      .attention_scratch_bytes = avx2::attention_scratch_bytes,
+      .attention_whole = avx2::attention_whole,
       .attention_partial = avx2::attention_partial,
       .attention_merge = avx2::attention_merge,
       .store_kv = avx2::store_kv,
@@ -48,6 +51,7 @@ const Kernels& avx2_table() {
       .scale = avx2::scale,
       .softcap = avx2::softcap,
       .int8_burst = int8_burst,
+      .fma_burst = avx2::fma_burst,
   };
   return table;
 }
