@@ -159,8 +159,9 @@ void with_tile(KvType type, const KvRows& rows, const TileView& view, int64_t d_
 }
 
 inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& view, const KvRows& keys,
-                        const KvRows& values, const AttentionScratch& scratch) {
+                        const KvRows& values, Ahead next_keys, const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
+  const Ahead ahead[2] = {{values.page, values.stride_bytes}, next_keys};
   const float* q[kAttentionPairs];
   float* s[kAttentionPairs];
   float* o[kAttentionPairs];
@@ -177,7 +178,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
         from = view.from[i + r] < from ? view.from[i + r] : from;
         to = view.to[i + r] > to ? view.to[i + r] : to;
       }
-      score_rows<kHalf, kRows>(q + i, tile, d, from, to, s + i);
+      score_rows<kHalf, kRows>(q + i, tile, i == 0 ? ahead : nullptr, d, from, to, s + i);
     });
   });
   for (int64_t i = 0; i < view.n; ++i) {
@@ -225,7 +226,7 @@ inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t 
     keys[j] = row.pages[slot / kKvPage] + a.k_offset_bytes + place * k_row;
     values[j] = row.pages[slot / kKvPage] + a.v_offset_bytes + place * v_row;
   }
-  attend_tile(a, pairs, view, {nullptr, 0, keys}, {nullptr, 0, values}, scratch);
+  attend_tile(a, pairs, view, {nullptr, 0, keys}, {nullptr, 0, values}, {}, scratch);
 }
 
 // All positions of [begin, end) that the pairs see, into scratch.o and pairs.softmax.
@@ -251,9 +252,11 @@ inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_
         any_scattered = true;
     }
     if (together.n > 0) {
-      const std::byte* page = pairs.pair[0].row->pages[tile / kKvPage];
-      attend_tile(a, pairs, together, {page + a.k_offset_bytes + g * kKvPage * k_row, k_row, nullptr},
-                  {page + a.v_offset_bytes + g * kKvPage * v_row, v_row, nullptr}, scratch);
+      const std::byte* const* page = pairs.pair[0].row->pages + tile / kKvPage;
+      const int64_t keys = a.k_offset_bytes + g * kKvPage * k_row, values = a.v_offset_bytes + g * kKvPage * v_row;
+      const bool is_last = tile + kKvPage >= end;
+      attend_tile(a, pairs, together, {page[0] + keys, k_row, nullptr}, {page[0] + values, v_row, nullptr},
+                  {is_last ? nullptr : page[1] + keys, k_row}, scratch);
     }
     for (int64_t i = 0, next = 0; any_scattered && i < pairs.n; i = next) {
       const Pair& p = pairs.pair[i];

@@ -19,6 +19,16 @@ struct Tile {
   int64_t stride_bytes;
 };
 
+// Rows that are needed next, brought nearer while scores are computed. Null: nothing.
+struct Ahead {
+  const std::byte* rows = nullptr;
+  int64_t stride_bytes = 0;
+  void fetch(int64_t begin, int64_t end) const {
+    if (!rows) return;
+    for (int64_t at = begin * stride_bytes; at < end * stride_bytes; at += 64) __builtin_prefetch(rows + at);
+  }
+};
+
 template <bool kHalf>
 F8 load_element(const std::byte* row, int64_t e) {
   if constexpr (kHalf)
@@ -28,18 +38,24 @@ F8 load_element(const std::byte* row, int64_t e) {
 }
 
 // Scores of positions [begin, end) and of some more around them, which nobody may look at. d: a multiple of eight.
+// ahead: null, or two.
 template <bool kHalf, int kRows>
-inline void score_rows(const float* const* q, Tile keys, int64_t d, int64_t begin, int64_t end, float* const* s) {
+inline void score_rows(const float* const* q, Tile keys, const Ahead* ahead, int64_t d, int64_t begin, int64_t end,
+                       float* const* s) {
   constexpr int kPositions = 8 / kRows;  // eight sums side by side
   for (int64_t j = begin / kPositions * kPositions; j < end; j += kPositions) {
     const std::byte* k = keys.rows + j * keys.stride_bytes;
+    if (ahead) {
+      ahead[0].fetch(j, j + kPositions);
+      ahead[1].fetch(j, j + kPositions);
+    }
     F8 acc[8];
     for (int i = 0; i < 8; ++i) acc[i] = zero();
     for (int64_t e = 0; e < d; e += 8) {
       F8 ks[kPositions];
       for (int p = 0; p < kPositions; ++p) ks[p] = load_element<kHalf>(k + p * keys.stride_bytes, e);
       for (int r = 0; r < kRows; ++r) {
-        const F8 qs = load(q[r] + e);
+        const F8 qs = keep(load(q[r] + e));
         for (int p = 0; p < kPositions; ++p) acc[r * kPositions + p] = fma(qs, ks[p], acc[r * kPositions + p]);
       }
     }
@@ -58,7 +74,7 @@ inline void value_columns(const float* const* w, const float* correction, Tile v
     F8 v[kVectors];
     for (int i = 0; i < kVectors; ++i) v[i] = load_element<kHalf>(row, e + 8 * i);
     for (int r = 0; r < kRows; ++r) {
-      const F8 weight = set(w[r][j]);
+      const F8 weight = keep(set(w[r][j]));
       for (int i = 0; i < kVectors; ++i) acc[r][i] = fma(weight, v[i], acc[r][i]);
     }
   }
@@ -71,13 +87,14 @@ inline void add_values(const float* const* w, const float* correction, Tile valu
                        int64_t end, float* const* o) {
   constexpr int kWide = 8 / kRows;  // eight sums side by side
   int64_t e = 0;
-  for (; e + 8 * kWide <= d; e += 8 * kWide)
-    value_columns<kHalf, kRows, kWide>(w, correction, values, e, begin, end, o);
-  if constexpr (kWide > 4)
-    for (; e + 32 <= d; e += 32) value_columns<kHalf, kRows, 4>(w, correction, values, e, begin, end, o);
-  if constexpr (kWide > 2)
-    for (; e + 16 <= d; e += 16) value_columns<kHalf, kRows, 2>(w, correction, values, e, begin, end, o);
-  for (; e < d; e += 8) value_columns<kHalf, kRows, 1>(w, correction, values, e, begin, end, o);
+  const auto columns = [&]<int kVectors>() {
+    for (; e + 8 * kVectors <= d; e += 8 * kVectors)
+      value_columns<kHalf, kRows, kVectors>(w, correction, values, e, begin, end, o);
+  };
+  columns.template operator()<kWide>();
+  if constexpr (kWide > 4) columns.template operator()<4>();
+  if constexpr (kWide > 2) columns.template operator()<2>();
+  columns.template operator()<1>();
 }
 
 inline constexpr float kMinusInfinity = -__builtin_inff();

@@ -94,6 +94,8 @@ inline void store_f16(uint16_t* p, F8 v) {
   for (int i = 0; i < 8; ++i) p[i] = tensor::f32_to_f16(wide[i]);
 }
 
+// v, held in a register from here on: the compiler would load it again at each of several uses.
+inline F8 keep(F8 v) { return v; }
 inline F8 set_f16(uint16_t half) { return set(tensor::f16_to_f32(half)); }
 inline F8 load_i8(const int8_t* p) {
   float wide[8];

@@ -77,6 +77,10 @@ inline void store_f16(uint16_t* p, F8 v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+inline F8 keep(F8 v) {
+  asm("" : "+x"(v.v));
+  return v;
+}
 inline F8 set_f16(uint16_t half) { return {_mm256_set1_ps(_cvtsh_ss(half))}; }
 inline F8 load_i8(const int8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
