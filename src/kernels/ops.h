@@ -152,6 +152,8 @@ struct Kernels {
   int64_t (*int8_burst)(int64_t iterations);
   // The same of floats.
   int64_t (*fma_burst)(int64_t iterations);
+  // Reads memory as fast as one core can; bytes % 256 == 0. What it returns depends on every byte.
+  uint64_t (*read_burst)(const std::byte* from, int64_t bytes);
 };
 
 inline constexpr int64_t kRowGroup = 16;  // row ranges begin at multiples of this (the interleaving)

@@ -49,6 +49,7 @@ const Kernels& generic_table() {
       .softcap = generic::softcap,
       .int8_burst = int8_burst,
       .fma_burst = generic::fma_burst,
+      .read_burst = generic::read_burst,
   };
   return table;
 }

@@ -1,6 +1,7 @@
 // As many multiply-adds of floats as the ISA can do: for the measured peak.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include WATRA_KERNELS_F8
@@ -19,6 +20,22 @@ inline int64_t fma_burst(int64_t iterations) {
   for (int i = 0; i < kChains; ++i) total = total + sums[i];
   half = fold_sum(total);
   return iterations * kChains * 8;
+}
+
+// Reads whole lines and does nothing else, asking for them `kAhead` bytes before, as the products do. bytes % 256 == 0.
+inline uint64_t read_burst(const std::byte* from, int64_t bytes) {
+  constexpr int64_t kAhead = 8192;
+  I8 seen[4] = {set_bits(0), set_bits(0), set_bits(0), set_bits(0)};
+  for (int64_t at = 0; at < bytes; at += 256) {
+    const auto* p = reinterpret_cast<const float*>(from + at);
+    for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + at + kAhead + line);
+    for (int i = 0; i < 8; ++i) seen[i % 4] = seen[i % 4] | bits(load(p + 8 * i));
+  }
+  float all[8];
+  store(all, from_bits((seen[0] | seen[1]) | (seen[2] | seen[3])));
+  uint64_t any = 0;
+  for (float f : all) any |= static_cast<uint64_t>(f != 0.0f);
+  return any;
 }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -38,7 +38,9 @@ inline constexpr int64_t kTokenBlock = 64;
 // twice.
 inline constexpr int64_t kFetchAhead = 4096;
 
-inline constexpr int64_t kFewTokens = 4;  // whose sums stay in registers
+// So many tokens have code of their own, without loops: up to four keep their sums in registers; eight, with eight
+// lanes, still gain (a quarter), with sixteen they lose.
+inline constexpr int kFewTokens = 4, kUnrolledTokens = kLanes == 8 ? 8 : 4;
 
 struct alignas(64) ProductScratch {      // RestLists::bytes() more follow
   float sums[kTokenBlock * kGroupRows];  // [part][token][lane]
@@ -228,11 +230,12 @@ template <class Unpack, int kFew>
 
 template <class Unpack>
 inline auto add_panel_of(int64_t n_tokens) {
-  return n_tokens == 1   ? add_panel<Unpack, 1>
-         : n_tokens == 2 ? add_panel<Unpack, 2>
-         : n_tokens == 3 ? add_panel<Unpack, 3>
-         : n_tokens == 4 ? add_panel<Unpack, 4>
-                         : add_panel<Unpack, 0>;
+  return n_tokens == 1                 ? add_panel<Unpack, 1>
+         : n_tokens == 2               ? add_panel<Unpack, 2>
+         : n_tokens == 3               ? add_panel<Unpack, 3>
+         : n_tokens == 4               ? add_panel<Unpack, 4>
+         : n_tokens == kUnrolledTokens ? add_panel<Unpack, kUnrolledTokens>
+                                       : add_panel<Unpack, 0>;
 }
 
 // All panels of a group of 16 rows for the tokens [first, first + n): sums to scratch.
@@ -280,7 +283,7 @@ void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScr
   RestLists rests(reinterpret_cast<std::byte*>(&scratch + 1), d);
   for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
     const int64_t n = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
-    if (n > kFewTokens) rests.find(ActLayout(a.m, d), a.x, m0, n);
+    if (n > kFewTokens && n != kUnrolledTokens) rests.find(ActLayout(a.m, d), a.x, m0, n);
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
       const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
       sum_group<Unpack>(a, r, rows_here, r >= in_groups, m0, n, rests, scratch);

@@ -72,6 +72,16 @@ int64_t int8_burst(int64_t iterations) {
   return iterations;
 }
 
+uint64_t read_burst(const std::byte* from, int64_t bytes) {
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < bytes; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, from + i, 8);
+    sum += word;
+  }
+  return sum;
+}
+
 int64_t fma_burst(int64_t iterations) {
   volatile float a = 0.5f, sum = 1.0f;
   for (int64_t i = 0; i < iterations; ++i) sum = sum * a + a;
@@ -126,6 +136,7 @@ const Kernels& ref_table() {
       .softcap = ref::softcap,
       .int8_burst = ref::int8_burst,
       .fma_burst = ref::fma_burst,
+      .read_burst = ref::read_burst,
   };
   return table;
 }
