@@ -62,28 +62,28 @@ struct BlockTerms {
 // hide the latency of the dot products.
 template <class Unpack, int kTile, class Record>
 [[gnu::always_inline]] inline void add_terms(F* sums, const BlockTerms& w, Record record) {
-  const F magic = set_floats(kFloatMagicValue);
   I dot[kTile];
   F value[kTile];
+  for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
+  dot_tile<Unpack, kTile, Unpack::kHalves ? 4 : 8>(dot, w.q, [&](int t) { return record(t).q; });
+  // From here on a few registers are free for what all tokens need: loads are as scarce as multiplications.
+  const F magic = in_register(set_floats(kFloatMagicValue)), scale = in_register(w.scale[0]);
+  for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * scale;
   if constexpr (Unpack::kHalves) {
-    for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
-    dot_tile<Unpack, kTile, 4>(dot, w.q, [&](int t) { return record(t).q; });
-    for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * w.scale[0];
     for (int t = 0; t < kTile; ++t) dot[t] = w.start[1];
     dot_tile<Unpack, kTile, 4>(dot, w.q + 4, [&](int t) { return record(t).q + 16; });
-    for (int t = 0; t < kTile; ++t) value[t] = fma(as_floats(dot[t]) - magic, w.scale[1], value[t]);
-  } else {
-    for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
-    dot_tile<Unpack, kTile, 8>(dot, w.q, [&](int t) { return record(t).q; });
-    for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * w.scale[0];
+    const F second = in_register(w.scale[1]);
+    for (int t = 0; t < kTile; ++t) value[t] = fma(as_floats(dot[t]) - magic, second, value[t]);
   }
-  for (int t = 0; t < kTile; ++t) {
-    sums[t] = fma(value[t], set_floats(record(t).scale), sums[t]);
-    if constexpr (Unpack::kMin && Unpack::kHalves)
-      sums[t] = fma(w.min[1], set_floats(record(t).scaled_half[1]),
-                    fma(w.min[0], set_floats(record(t).scaled_half[0]), sums[t]));
-    else if constexpr (Unpack::kMin)
-      sums[t] = fma(w.min[0], set_floats(record(t).scaled_sum), sums[t]);
+  for (int t = 0; t < kTile; ++t) sums[t] = fma(value[t], set_floats(record(t).scale), sums[t]);
+  if constexpr (Unpack::kMin && Unpack::kHalves) {
+    const F first = in_register(w.min[0]), second = in_register(w.min[1]);
+    for (int t = 0; t < kTile; ++t)
+      sums[t] =
+          fma(second, set_floats(record(t).scaled_half[1]), fma(first, set_floats(record(t).scaled_half[0]), sums[t]));
+  } else if constexpr (Unpack::kMin) {
+    const F min = in_register(w.min[0]);
+    for (int t = 0; t < kTile; ++t) sums[t] = fma(min, set_floats(record(t).scaled_sum), sums[t]);
   }
 }
 

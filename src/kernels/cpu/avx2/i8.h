@@ -77,6 +77,11 @@ inline I in_register(I a) {
   return a;
 }
 
+inline F in_register(F a) {
+  asm volatile("" : "+x"(a.v));
+  return a;
+}
+
 #if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
 
 // What the activations must be for weights of a format: signed (and the weights unsigned) or offset by 128.

@@ -59,6 +59,8 @@ inline F load_halves(const void* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256
 inline F low_halves(I a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
+inline F in_register(F a) { return a; }  // there are enough
+
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
 
