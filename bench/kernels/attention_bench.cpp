@@ -87,17 +87,6 @@ void silu_gate(benchmark::State& state, const Kernels* k) {
   state.counters["GB/s"] = Counter(12e-9 * n, Counter::kIsIterationInvariantRate);
 }
 
-void quantize_activations(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0);
-  const auto x = normal_floats(n);
-  std::vector<std::byte> out(k->act_row_bytes(ActFormat::q8_b32, n));
-  for (auto _ : state) {
-    k->convert_act_row(ActFormat::q8_b32, x.data(), out.data(), n);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(5.4e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
 const bool registered = [] {
   for (const Kernels* k : available()) {
     if (k->isa == "ref") continue;
@@ -111,7 +100,6 @@ const bool registered = [] {
           ->Unit(benchmark::kMicrosecond);
     benchmark::RegisterBenchmark(("rms_norm" + isa).c_str(), rms_norm, k)->Arg(2048);
     benchmark::RegisterBenchmark(("silu_gate" + isa).c_str(), silu_gate, k)->Arg(8192);
-    benchmark::RegisterBenchmark(("quantize_activations" + isa).c_str(), quantize_activations, k)->Arg(4096);
   }
   return true;
 }();

@@ -1,13 +1,14 @@
-// Matrix products: dtype x ISA x M x threads, beside the read bandwidth of the same memory and the peak of 8-bit
-// multiplies.
+// Matrix products: dtype x ISA x shape x M, beside what this machine can do at most, measured in the same run.
 //
-//   kernels_bench --benchmark_filter=matmul/q4_k/avx2 --benchmark_enable_random_interleaving=true
+//   kernels_bench --benchmark_filter=matmul/q4_k/avx2/8b --benchmark_enable_random_interleaving=true
 //                 --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 //
-// matmul/...: the weights are one matrix larger than any cache, so every pass comes from memory as it does in decoding;
-// real time. compute/...: the same kernel over 256 KiB of weights on one thread, in processor time: what the arithmetic
-// alone costs, also on a busy machine. GB/s counts the weights' bytes once per pass, whatever M is; MACs are
-// multiply-accumulates.
+// matmul/DTYPE/ISA/SHAPE/m: every pass reads another matrix from memory, as decoding does; all threads, real time.
+// compute/DTYPE/ISA/m: 256 KiB of weights that stay in the cache, one thread, processor time: what the arithmetic alone
+// costs, also on a busy machine. Weights lie as the ISA likes them best; with /raw as they lie in the file.
+//
+// GB/s counts the weights' bytes once a pass, whatever M is. of_roof: the time that the peaks allow, the larger of
+// bytes / read and multiply-accumulates / (int8, for float weights FP32 FMA), over the time taken.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -19,147 +20,167 @@
 #include <vector>
 
 #include "base/memory.h"
-#include "base/thread_team.h"
-#include "kernels/act_format.h"
 #include "kernels/ops.h"
+#include "peaks.h"
+#include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
-namespace watra {
+namespace watra::bench {
 namespace {
 
+using benchmark::Counter;
 using kernels::Kernels;
 using kernels::TensorView;
 using tensor::DType;
 
-constexpr int64_t kColumns = 4096;
-constexpr int64_t kWeightBytes = 160 << 20;  // five times the caches of the machines this was written on
+struct Shape {
+  const char* name;
+  int64_t rows, columns;
+};
+constexpr Shape kShapes[] = {{"1b-up", 8192, 2048},    {"1b-down", 2048, 8192}, {"8b-up", 14336, 4096},
+                             {"8b-down", 4096, 14336}, {"70b-up", 28672, 8192}, {"70b-down", 8192, 28672}};
+constexpr int64_t kColumns = 4096;           // of compute/
+constexpr int64_t kMemoryBytes = 192 << 20;  // passes go round so many weights: several times the caches
 constexpr int64_t kCachedBytes = 256 << 10;
 constexpr int64_t kRowsPerClaim = 64;
 
-ThreadTeam& team(int n_threads) {
-  static std::map<int, std::unique_ptr<ThreadTeam>> teams;
-  auto& t = teams[n_threads];
-  if (!t) t = std::make_unique<ThreadTeam>(n_threads);
-  return *t;
-}
-
-// Blocks of plausible numbers, repeated: the contents do not change the time of any kernel, infinities and subnormals
-// would.
-const Buffer& weights(DType dtype) {
-  static std::map<DType, Buffer> made;
-  auto [it, is_new] = made.try_emplace(dtype);
-  if (!is_new) return it->second;
-  made.clear();  // one matrix at a time
-  it = made.try_emplace(dtype).first;
-  it->second = Buffer::allocate(nullptr, "bench", kWeightBytes).value();
-  const uint64_t row_bytes = tensor::row_bytes(dtype, kColumns);
-  std::vector<std::byte> row(row_bytes);
+// Sixteen rows of plausible numbers, repeated: the contents do not change the time of any kernel, infinities and
+// subnormals would. One buffer at a time.
+const Buffer& weights(DType dtype, tensor::Layout layout, int64_t columns, int64_t n_bytes) {
+  static std::tuple<DType, tensor::Layout, int64_t, int64_t> made{};
+  static Buffer buffer;
+  if (buffer.data() && made == std::tuple(dtype, layout, columns, n_bytes)) return buffer;
+  buffer = {};
+  buffer = Buffer::allocate(nullptr, "bench", n_bytes).value();
+  made = {dtype, layout, columns, n_bytes};
+  const auto row_bytes = static_cast<int64_t>(tensor::row_bytes(dtype, columns));
+  std::vector<std::byte> row(row_bytes), group;
   std::mt19937 rng(1);
   if (tensor::can_quantize(dtype)) {
     std::normal_distribution<float> normal;
-    std::vector<float> values(kColumns);
+    std::vector<float> values(columns);
     for (float& v : values) v = normal(rng);
-    tensor::quantize_row(dtype, values.data(), row.data(), kColumns);
+    tensor::quantize_row(dtype, values.data(), row.data(), columns);
   } else {
     for (auto& b : row) b = static_cast<std::byte>(rng() & 0x3f);
   }
-  for (uint64_t at = 0; at + row_bytes <= kWeightBytes; at += row_bytes)
-    std::memcpy(it->second.data() + at, row.data(), row_bytes);
-  return it->second;
+  for (int64_t i = 0; i < tensor::kInterleavedRows; ++i) group.insert(group.end(), row.begin(), row.end());
+  if (layout != tensor::Layout::rows) {
+    const std::vector<std::byte> raw = group;
+    tensor::interleave_group(dtype, raw.data(), row_bytes, columns, group.data());
+  }
+  const auto group_bytes = static_cast<int64_t>(group.size());
+  team(default_thread_count()).parallel_for(n_bytes / group_bytes, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) std::memcpy(buffer.data() + i * group_bytes, group.data(), group_bytes);
+  });
+  return buffer;
 }
 
-void matmul(benchmark::State& state, const Kernels* k, DType dtype, kernels::ActPrecision precision,
-            int64_t weight_bytes) {
+bool is_float(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16; }
+
+// n_matrices of [rows, columns] lie behind each other; pass i multiplies with matrix i mod n_matrices.
+void matmul(benchmark::State& state, const Kernels* k, DType dtype, tensor::Layout layout, int64_t rows,
+            int64_t columns, int64_t n_matrices, int n_threads) {
   const int64_t m = state.range(0);
-  ThreadTeam& threads = team(static_cast<int>(state.range(1)));
-  const Buffer& buffer = weights(dtype);
-  const int64_t row_bytes = static_cast<int64_t>(tensor::row_bytes(dtype, kColumns));
-  const int64_t n_rows = std::max<int64_t>(1, weight_bytes / row_bytes / kRowsPerClaim) * kRowsPerClaim;
-  const TensorView w{dtype, tensor::Layout::rows, {n_rows, kColumns}, buffer.data()};
-  const auto format = k->act_format(dtype, precision);
-  const int64_t stride = k->act_row_bytes(format, kColumns);
-  std::vector<float> x(m * kColumns), y(m * n_rows);
+  ThreadTeam& threads = team(n_threads);
+  const auto row_bytes = static_cast<int64_t>(tensor::row_bytes(dtype, columns));
+  const Buffer& buffer = weights(dtype, layout, columns, n_matrices * rows * row_bytes);
+  const auto format = k->act_format(dtype);
+  std::vector<float> x(m * columns), y(m * rows);
   std::mt19937 rng(2);
   for (float& v : x) v = std::normal_distribution<float>()(rng);
-  std::vector<std::byte> acts(m * stride);
-  for (int64_t i = 0; i < m; ++i)
-    kernels::convert_act_row(format, x.data() + i * kColumns, acts.data() + i * stride, kColumns);
-  const kernels::MatmulArgs args{w, acts.data(), stride, m, y.data(), n_rows, format};
-  const auto scratch_bytes = static_cast<uint64_t>((k->matmul_scratch_bytes(kColumns) + 63) / 64 * 64);
-  Buffer scratch = Buffer::allocate(nullptr, "bench", scratch_bytes * threads.size()).value();
+  std::vector<std::byte> converted(k->act_bytes(format, m, columns));
+  const bool as_they_are = format == kernels::ActFormat::f32;
+  for (int64_t i = 0; !as_they_are && i < m; ++i)
+    k->convert_act_row(format, x.data() + i * columns, converted.data(), i, m, columns);
+  const auto* acts = as_they_are ? reinterpret_cast<const std::byte*>(x.data()) : converted.data();
+  const int64_t stride = columns * static_cast<int64_t>(sizeof(float));  // of f32
+  const auto scratch_bytes = static_cast<uint64_t>((k->matmul_scratch_bytes(columns) + 63) / 64 * 64);
+  Buffer scratch = Buffer::allocate(nullptr, "bench", std::max<uint64_t>(64, scratch_bytes * n_threads)).value();
+  int64_t pass = 0;
   for (auto _ : state) {
+    const TensorView w{dtype, layout, {rows, columns}, buffer.data() + pass++ % n_matrices * rows * row_bytes};
+    const kernels::MatmulArgs args{w, acts, stride, m, y.data(), rows, format};
     std::atomic<int64_t> next{0};
     threads.run([&](int rank) {
-      for (int64_t r; (r = next.fetch_add(kRowsPerClaim)) < n_rows;)
-        k->matmul(args, r, r + kRowsPerClaim, scratch.data() + rank * scratch_bytes);
+      for (int64_t r; (r = next.fetch_add(kRowsPerClaim)) < rows;)
+        k->matmul(args, r, std::min(rows, r + kRowsPerClaim), scratch.data() + rank * scratch_bytes);
     });
   }
-  using benchmark::Counter;
-  const auto passes = static_cast<double>(state.iterations());
-  state.counters["GB/s"] = Counter(1e-9 * n_rows * row_bytes * passes, Counter::kIsRate);
-  state.counters["GMAC/s"] = Counter(1e-9 * n_rows * kColumns * m * passes, Counter::kIsRate);
+  const Peaks& peak = peaks(n_threads, *k);
+  const double gb = 1e-9 * rows * row_bytes, gmac = 1e-9 * rows * columns * m;
+  const double roof_gmac_s = is_float(dtype) ? peak.fp32_fma_gflop_s / 2 : peak.int8_gmac_s;
+  const double from_memory = n_matrices > 1 || rows * row_bytes >= kMemoryBytes ? gb / peak.read_gb_s : 0;
+  state.counters["GB/s"] = Counter(gb, Counter::kIsIterationInvariantRate);
+  state.counters["GMAC/s"] = Counter(gmac, Counter::kIsIterationInvariantRate);
+  state.counters["of_roof"] = Counter(std::max(from_memory, gmac / roof_gmac_s), Counter::kIsIterationInvariantRate);
+  state.counters["peak_GB/s"] = peak.read_gb_s;
+  state.counters["peak_GMAC/s"] = roof_gmac_s;
 }
 
-void read_memory(benchmark::State& state) {
-  ThreadTeam& threads = team(static_cast<int>(state.range(0)));
-  const Buffer& buffer = weights(DType::q8_0);
-  constexpr int64_t kClaim = 256 << 10;
+// One row into the format that the products read.
+void convert_activations(benchmark::State& state, const Kernels* k) {
+  const int64_t n = state.range(0);
+  std::vector<float> x(n);
+  std::mt19937 rng(1);
+  for (float& v : x) v = std::normal_distribution<float>()(rng);
+  std::vector<std::byte> out(k->act_bytes(kernels::ActFormat::q8, 1, n));
   for (auto _ : state) {
-    threads.parallel_for(kWeightBytes, kClaim, [&](int64_t begin, int64_t end) {
-      uint64_t sums[8] = {};
-      const auto* p = reinterpret_cast<const uint64_t*>(buffer.data() + begin);
-      for (int64_t i = 0; i < (end - begin) / 8; i += 8)
-        for (int j = 0; j < 8; ++j) sums[j] |= p[i + j];
-      for (auto& s : sums) benchmark::DoNotOptimize(s);
-    });
+    k->convert_act_row(kernels::ActFormat::q8, x.data(), out.data(), 0, 1, n);
+    benchmark::ClobberMemory();
   }
-  state.counters["GB/s"] =
-      benchmark::Counter(1e-9 * kWeightBytes * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["GB/s"] = Counter(4e-9 * n, Counter::kIsIterationInvariantRate);
 }
 
-void int8_peak(benchmark::State& state, const Kernels* k) {
-  ThreadTeam& threads = team(static_cast<int>(state.range(0)));
-  double macs = 0;
-  for (auto _ : state) {
-    std::atomic<int64_t> done{0};
-    threads.run([&](int) { done += k->int8_burst(20000); });
-    macs += static_cast<double>(done);
+void machine(benchmark::State& state, const Kernels* k) {
+  for (auto _ : state) benchmark::DoNotOptimize(peaks(static_cast<int>(state.range(0)), *k));
+  const Peaks& p = peaks(static_cast<int>(state.range(0)), *k);
+  state.counters["GB/s"] = p.read_gb_s;
+  state.counters["int8_GMAC/s"] = p.int8_gmac_s;
+  state.counters["fp32_GFLOP/s"] = p.fp32_fma_gflop_s;
+}
+
+void register_products(const Kernels* k, const tensor::DTypeTraits& t, tensor::Layout layout, const char* suffix,
+                       int n_threads) {
+  const std::vector<int64_t> widths = {1, 2, 4, 8, 16, 32, 512};
+  const std::string name = std::string(t.name) + "/" + std::string(k->isa);
+  for (const Shape& s : kShapes) {
+    const auto bytes = s.rows * static_cast<int64_t>(tensor::row_bytes(t.dtype, s.columns));
+    benchmark::RegisterBenchmark(("matmul/" + name + "/" + s.name + suffix).c_str(), matmul, k, t.dtype, layout, s.rows,
+                                 s.columns, (kMemoryBytes + bytes - 1) / bytes, n_threads)
+        ->ArgName("m")
+        ->ArgsProduct({widths})
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
   }
-  state.counters["GMAC/s"] = benchmark::Counter(1e-9 * macs, benchmark::Counter::kIsRate);
+  const auto row_bytes = static_cast<int64_t>(tensor::row_bytes(t.dtype, kColumns));
+  const int64_t rows = std::max<int64_t>(1, kCachedBytes / row_bytes / kernels::kRowGroup) * kernels::kRowGroup;
+  benchmark::RegisterBenchmark(("compute/" + name + suffix).c_str(), matmul, k, t.dtype, layout, rows, kColumns, 1, 1)
+      ->ArgName("m")
+      ->ArgsProduct({widths})
+      ->Unit(benchmark::kMicrosecond);
 }
 
 const bool registered = [] {
-  const std::vector<int64_t> cores = {1, default_thread_count()};
-  benchmark::RegisterBenchmark("memory", read_memory)->ArgName("threads")->Arg(1)->Arg(cores[1])->UseRealTime();
+  const int n_threads = default_thread_count();
   for (const Kernels* k : kernels::available()) {
     if (k->isa == "ref") continue;
     const std::string isa(k->isa);
-    benchmark::RegisterBenchmark(("int8_peak/" + isa).c_str(), int8_peak, k)
+    benchmark::RegisterBenchmark(("machine/" + isa).c_str(), machine, k)
         ->ArgName("threads")
         ->Arg(1)
-        ->Arg(cores[1])
-        ->UseRealTime();
+        ->Arg(n_threads)
+        ->Iterations(1);
+    benchmark::RegisterBenchmark(("convert_activations/" + isa).c_str(), convert_activations, k)->Arg(2048)->Arg(8192);
     for (const auto& t : tensor::all_dtypes()) {
       if (!k->supports(t.dtype)) continue;
-      using kernels::ActPrecision;
-      for (const ActPrecision precision : {ActPrecision::fast, ActPrecision::precise}) {
-        const bool is_precise = precision == ActPrecision::precise;
-        if (is_precise && k->act_format(t.dtype, precision) == k->act_format(t.dtype, ActPrecision::fast)) continue;
-        const std::string name = std::string(t.name) + "/" + isa + (is_precise ? "/precise" : "");
-        benchmark::RegisterBenchmark(("matmul/" + name).c_str(), matmul, k, t.dtype, precision, kWeightBytes)
-            ->ArgNames({"m", "threads"})
-            ->ArgsProduct({{1, 2, 4, 8, 16, 64}, cores})
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-        benchmark::RegisterBenchmark(("compute/" + name).c_str(), matmul, k, t.dtype, precision, kCachedBytes)
-            ->ArgNames({"m", "threads"})
-            ->ArgsProduct({{1, 2, 4, 8, 16, 64}, {1}})
-            ->Unit(benchmark::kMicrosecond);
-      }
+      const tensor::Layout best = k->layout(t.dtype);
+      register_products(k, t, best, "", n_threads);
+      if (best != tensor::Layout::rows) register_products(k, t, tensor::Layout::rows, "/raw", n_threads);
     }
   }
   return true;
 }();
 
 }  // namespace
-}  // namespace watra
+}  // namespace watra::bench
