@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "kernels/ops.h"
 
 namespace watra::kernels {
@@ -43,11 +44,12 @@ void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvTyp
   const int64_t layer_bytes = 2 * shape.kv_heads * kKvPage * row_bytes;
   const int64_t n_pages = (n_positions + kKvPage - 1) / kKvPage;
   const int64_t n_layers = std::max<int64_t>(1, (128 << 20) / (layer_bytes * n_pages));
-  std::vector<std::byte> storage(n_pages * n_layers * layer_bytes);
+  const Buffer storage =
+      Buffer::allocate(nullptr, "bench", static_cast<uint64_t>(n_pages * n_layers * layer_bytes)).value();
   const auto row = normal_floats(shape.d_head);
   std::vector<std::byte> stored(row_bytes);
   k->store_kv(type, row.data(), stored.data(), shape.d_head);
-  for (int64_t at = 0; at < static_cast<int64_t>(storage.size()); at += row_bytes)
+  for (int64_t at = 0; at < static_cast<int64_t>(storage.size_bytes()); at += row_bytes)
     std::memcpy(storage.data() + at, stored.data(), row_bytes);
   std::vector<const std::byte*> pages;
   for (int64_t i = 0; i < n_pages; ++i) pages.push_back(storage.data() + i * n_layers * layer_bytes);

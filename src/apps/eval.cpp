@@ -51,7 +51,9 @@ Status run_kld(const Globals& g, const EvalOptions& o) {
   const int64_t n_ctx = g.ctx ? g.ctx : 512;
   WATRA_ASSIGN(const std::string text, read_text_file(o.text_file));
   WATRA_ASSIGN(const auto model, load_for_eval(g, o.model, n_ctx));
-  WATRA_ASSIGN(const auto reference, load_for_eval(g, o.reference, n_ctx));
+  Globals exact = g;
+  exact.kv_type = "f32";  // --kv-type is what is measured
+  WATRA_ASSIGN(const auto reference, load_for_eval(exact, o.reference, n_ctx));
   ProgressBar bar(ProgressBar::Unit::items);
   WATRA_ASSIGN(const auto r, workshop::divergence(model, reference, text, eval_options(o, n_ctx, bar, "loss")));
   bar.clear();

@@ -19,13 +19,14 @@ struct Tile {
   int64_t stride_bytes;
 };
 
-// Rows that are needed next, brought nearer while scores are computed. Null: nothing.
+// Rows that are needed next, brought into the second cache while scores are computed: asked for in the first they would
+// hold the loads of the scores up (attention_bench, M = 1 at 8192: 13.5 instead of 9 GB/s). Null: nothing.
 struct Ahead {
   const std::byte* rows = nullptr;
   int64_t stride_bytes = 0;
   void fetch(int64_t begin, int64_t end) const {
     if (!rows) return;
-    for (int64_t at = begin * stride_bytes; at < end * stride_bytes; at += 64) __builtin_prefetch(rows + at);
+    for (int64_t at = begin * stride_bytes; at < end * stride_bytes; at += 64) __builtin_prefetch(rows + at, 0, 2);
   }
 };
 
