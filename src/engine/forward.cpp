@@ -118,8 +118,8 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options = options;
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
-  WATRA_ASSIGN(impl->kv,
-               KvCache::create(impl->model->hparams(), options.k_type, options.v_type, options.n_ctx, options.budget));
+  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type,
+                                         std::max(options.n_ctx, options.kv_positions), options.budget));
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));

@@ -34,7 +34,8 @@ struct Tap {
 };
 
 struct ForwardOptions {
-  int64_t n_ctx = 4096;         // positions of the KV cache, all sequences together; also what one sequence may grow to
+  int64_t n_ctx = 4096;         // what one sequence may grow to
+  int64_t kv_positions = 0;     // of the KV cache, all sequences together; n_ctx at least
   int64_t max_rows = 512;       // rows of a pass (a micro-batch)
   int64_t max_logit_rows = 16;  // rows of a pass that may want logits
   KvType k_type = KvType::f16, v_type = KvType::f16;

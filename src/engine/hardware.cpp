@@ -59,6 +59,16 @@ Status write_test_file(const fs::path& path) {
   return f.sync();
 }
 
+// Rows that fill whole groups, in place.
+void interleave_all(tensor::DType dtype, std::span<std::byte> rows, int64_t d) {
+  const uint64_t row_bytes = tensor::row_bytes(dtype, d), group_bytes = row_bytes * tensor::kInterleavedRows;
+  std::vector<std::byte> group(group_bytes);
+  for (uint64_t at = 0; at + group_bytes <= rows.size(); at += group_bytes) {
+    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(at), group_bytes, group.begin());
+    tensor::interleave_group(dtype, group.data(), row_bytes, d, rows.data() + at);
+  }
+}
+
 }  // namespace
 
 Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options) {
@@ -105,30 +115,21 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   const int64_t rows = std::max<int64_t>(1, static_cast<int64_t>(options.buffer_bytes / row_bytes) / kChunk) * kChunk;
   const auto format = kernels.act_format(dtype);
   const bool plain = format == kernels::ActFormat::f32;
-  const tensor::Layout layout = kernels.layout(dtype);
+  const int64_t x_bytes = plain ? m * kCols * 4 : kernels.act_bytes(format, m, kCols);
   const int64_t scratch_stride = (kernels.matmul_scratch_bytes(kCols) + 63) / 64 * 64;
   WATRA_ASSIGN(const Buffer w, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(rows) * row_bytes));
-  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(kernels.act_bytes(format, m, kCols))));
+  WATRA_ASSIGN(const Buffer x, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(x_bytes)));
   WATRA_ASSIGN(const Buffer y, Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(m * rows) * 4));
   WATRA_ASSIGN(const Buffer scratch,
                Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
   WATRA_TRY(model::fill_synthetic(dtype, w.span(), 1));
-  if (layout != tensor::Layout::rows) {
-    const uint64_t group_bytes = tensor::kInterleavedRows * row_bytes;
-    std::vector<std::byte> group(group_bytes);
-    for (uint64_t at = 0; at < w.size_bytes(); at += group_bytes) {
-      std::memcpy(group.data(), w.data() + at, group_bytes);
-      tensor::interleave_group(dtype, group.data(), row_bytes, kCols, w.data() + at);
-    }
-  }
+  const tensor::Layout layout = kernels.layout(dtype);
+  if (layout == tensor::Layout::interleaved_16) interleave_all(dtype, w.span(), kCols);
   std::vector<float> row(kCols);
   for (int64_t i = 0; i < kCols; ++i) row[static_cast<size_t>(i)] = static_cast<float>(i % 17 - 8) / 8;
-  for (int64_t i = 0; i < m; ++i) {
-    if (plain)
-      std::memcpy(x.data() + i * kCols * 4, row.data(), kCols * 4);
-    else
-      kernels.convert_act_row(format, row.data(), x.data(), i, m, kCols);
-  }
+  for (int64_t i = 0; i < m; ++i)
+    plain ? static_cast<void>(std::memcpy(x.data() + i * kCols * 4, row.data(), kCols * 4))
+          : kernels.convert_act_row(format, row.data(), x.data(), i, m, kCols);
   const kernels::MatmulArgs args{.w = {dtype, layout, {rows, kCols}, w.data()},
                                  .x = x.data(),
                                  .x_stride_bytes = kCols * 4,

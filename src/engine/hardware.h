@@ -19,8 +19,8 @@ Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options
 // operations, as processors' data sheets count.
 double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.2);
 
-// Bytes of weights per second (in 1e9) that the team multiplies with m rows of activations: one large random matrix,
-// rows as they lie in files. Errors: "memory.refused", "kernels.unsupported_dtype".
+// Bytes of weights per second (in 1e9) that the team multiplies with m rows of activations: one large random matrix in
+// the layout that these kernels like best. Errors: "memory.refused", "kernels.unsupported_dtype".
 Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
                                    const MeasureOptions& options = {.seconds = 0.1, .buffer_bytes = 128u << 20});
 

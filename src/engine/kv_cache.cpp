@@ -1,5 +1,6 @@
 #include "engine/kv_cache.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/checked.h"
@@ -63,7 +64,7 @@ void KvCache::release_page(std::byte* page) {
 void KvCache::truncate(SequenceId id, int64_t n) {
   Sequence& s = sequences_.at(id);
   s.length = std::min(s.length, n);
-  const auto keep = static_cast<size_t>(ceil_div<int64_t>(s.length, kKvPage));
+  const auto keep = static_cast<size_t>(pages_for(s.length));
   while (s.table.size() > keep) {
     release_page(s.table.back());
     s.table.pop_back();
@@ -73,12 +74,20 @@ void KvCache::truncate(SequenceId id, int64_t n) {
 Result<SequenceId> KvCache::fork(SequenceId id, int64_t n) {
   const SequenceId child = add();
   const Sequence& from = sequences_.at(id);
+  return share(child, std::min(n, from.length), [&](size_t i) { return from.table[i]; });
+}
+
+Result<SequenceId> KvCache::add_on(std::span<const PageId> pages, int64_t n) {
+  return share(add(), n, [&](size_t i) { return address(pages[i]); });
+}
+
+template <class PageAt>
+Result<SequenceId> KvCache::share(SequenceId child, int64_t n, PageAt page_at) {
   Sequence& to = sequences_.at(child);
-  to.length = std::min(n, from.length);
-  const auto n_pages = static_cast<size_t>(ceil_div<int64_t>(to.length, kKvPage));
-  for (size_t i = 0; i < n_pages; ++i) {
-    to.table.push_back(from.table[i]);
-    ++references(from.table[i]);
+  to.length = n;
+  for (size_t i = 0; i < static_cast<size_t>(pages_for(n)); ++i) {
+    to.table.push_back(page_at(i));
+    ++references(to.table.back());
   }
   if (Status ready = reserve(child, 0); !ready) {  // copies the last page if it is not full
     remove(child);
@@ -87,17 +96,28 @@ Result<SequenceId> KvCache::fork(SequenceId id, int64_t n) {
   return child;
 }
 
+void KvCache::replace_page(SequenceId id, int64_t index, PageId page) {
+  std::byte*& own = sequences_.at(id).table[static_cast<size_t>(index)];
+  retain(page);
+  release_page(own);
+  own = address(page);
+}
+
+int64_t KvCache::pages_to_grow(SequenceId id, int64_t n) const {
+  const Sequence& s = sequences_.at(id);
+  const auto missing = pages_for(s.length + n) - static_cast<int64_t>(s.table.size());
+  return std::max<int64_t>(missing, 0) + (must_copy_last(s) ? 1 : 0);
+}
+
 Status KvCache::reserve(SequenceId id, int64_t n) {
   Sequence& s = sequences_.at(id);
-  const auto wanted = static_cast<size_t>(ceil_div<int64_t>(s.length + n, kKvPage));
-  const bool copy_last = s.length % kKvPage != 0 && references(s.table[static_cast<size_t>(s.length / kKvPage)]) > 1;
-  const size_t needed = (wanted > s.table.size() ? wanted - s.table.size() : 0) + (copy_last ? 1 : 0);
-  if (needed > free_.size())
+  const auto wanted = static_cast<size_t>(pages_for(s.length + n));
+  if (pages_to_grow(id, n) > free_pages())
     return fail("kv.full",
                 fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(),
                             total_positions()),
                 "raise --ctx, or begin a new conversation");
-  if (copy_last) {
+  if (must_copy_last(s)) {
     std::byte*& page = s.table[static_cast<size_t>(s.length / kKvPage)];
     std::byte* copy = take_page();
     std::memcpy(copy, page, page_bytes_);

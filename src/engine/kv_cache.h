@@ -20,6 +20,8 @@
 namespace watra::engine {
 
 using kernels::KvType;
+using PageId = int32_t;  // a page's place in the pool
+inline constexpr PageId kNoPage = -1;
 
 class KvCache {
  public:
@@ -32,6 +34,8 @@ class KvCache {
   // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be
   // copied.
   Result<SequenceId> fork(SequenceId id, int64_t n);
+  // A new sequence of n positions that shares these pages (all that n positions need). Errors as fork().
+  Result<SequenceId> add_on(std::span<const PageId> pages, int64_t n);
   // Forgets everything from position n on (n <= length).
   void truncate(SequenceId id, int64_t n);
   int64_t length(SequenceId id) const { return sequences_.at(id).length; }
@@ -49,6 +53,22 @@ class KvCache {
     return sequences_.at(id).table[static_cast<size_t>(slot / kernels::kKvPage)];
   }
 
+  // Pages by number, for whoever keeps them beyond a sequence's life (prefix_cache.h). retain() and release() count
+  // references; a page nobody refers to is free again.
+  PageId page(SequenceId id, int64_t index) const {
+    return number(sequences_.at(id).table[static_cast<size_t>(index)]);
+  }
+  void retain(PageId page) { ++references_[static_cast<size_t>(page)]; }
+  void release(PageId page) { release_page(address(page)); }
+  int32_t n_references(PageId page) const { return references_[static_cast<size_t>(page)]; }
+  // Puts another page in the place of a sequence's own; the caller answers for equal content.
+  void replace_page(SequenceId id, int64_t index, PageId page);
+  // Pages that reserve(id, n) would take.
+  int64_t pages_to_grow(SequenceId id, int64_t n) const;
+  int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
+  int64_t total_pages() const { return static_cast<int64_t>(references_.size()); }
+  static int64_t pages_for(int64_t n_positions) { return (n_positions + kernels::kKvPage - 1) / kernels::kKvPage; }
+
   KvType k_type() const { return k_; }
   KvType v_type() const { return v_; }
   int64_t k_offset_bytes(int layer) const { return layers_[layer].k_offset; }
@@ -57,8 +77,8 @@ class KvCache {
   int64_t k_row_offset(int layer, int g, int64_t slot) const;
   int64_t v_row_offset(int layer, int g, int64_t slot) const;
 
-  int64_t free_positions() const { return static_cast<int64_t>(free_.size()) * kernels::kKvPage; }
-  int64_t total_positions() const { return static_cast<int64_t>(references_.size()) * kernels::kKvPage; }
+  int64_t free_positions() const { return free_pages() * kernels::kKvPage; }
+  int64_t total_positions() const { return total_pages() * kernels::kKvPage; }
   uint64_t page_bytes() const { return page_bytes_; }
 
  private:
@@ -70,10 +90,18 @@ class KvCache {
     std::vector<std::byte*> table;
     int64_t length = 0;
   };
+  template <class PageAt>
+  Result<SequenceId> share(SequenceId child, int64_t n, PageAt page_at);
   std::byte* take_page();
   void release_page(std::byte* page);
-  int32_t& references(std::byte* page) {
-    return references_[static_cast<size_t>((page - pool_.data()) / static_cast<int64_t>(page_bytes_))];
+  PageId number(const std::byte* page) const {
+    return static_cast<PageId>((page - pool_.data()) / static_cast<int64_t>(page_bytes_));
+  }
+  std::byte* address(PageId page) const { return pool_.data() + static_cast<uint64_t>(page) * page_bytes_; }
+  int32_t& references(const std::byte* page) { return references_[static_cast<size_t>(number(page))]; }
+  bool must_copy_last(const Sequence& s) const {
+    return s.length % kernels::kKvPage != 0 &&
+           n_references(number(s.table[static_cast<size_t>(s.length / kernels::kKvPage)])) > 1;
   }
   void copy_row(std::byte* to, int64_t to_slot, const std::byte* from, int64_t from_slot) const;
 

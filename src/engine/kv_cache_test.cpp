@@ -100,5 +100,68 @@ TEST(KvCache, AKeptPathMovesItsRowsTogether) {
   EXPECT_EQ(marked(kv, s, 65), 107);
 }
 
+TEST(KvCache, PagesOutliveTheirSequenceWhileSomebodyRetainsThem) {
+  KvCache kv = make(256);
+  const SequenceId a = kv.add();
+  append(kv, a, 100, 1);
+  const PageId pages[] = {kv.page(a, 0), kv.page(a, 1)};
+  for (const PageId p : pages) kv.retain(p);
+  EXPECT_EQ(kv.n_references(pages[0]), 2);
+  kv.remove(a);
+  EXPECT_EQ(kv.free_pages(), 2);
+
+  const SequenceId b = kv.add_on(pages, 90).value();
+  EXPECT_EQ(kv.length(b), 90);
+  EXPECT_EQ(kv.free_pages(), 1) << "the second page, taken in part, was copied";
+  EXPECT_EQ(kv.page(b, 0), pages[0]);
+  EXPECT_NE(kv.page(b, 1), pages[1]);
+  EXPECT_EQ(marked(kv, b, 89), 90);
+  append(kv, b, 1, 200);
+
+  const SequenceId c = kv.add_on(std::span(pages).first(1), 64).value();
+  EXPECT_EQ(kv.free_pages(), 1) << "whole pages are shared";
+  EXPECT_EQ(kv.add_on(pages, 99).has_value(), true);
+  EXPECT_EQ(kv.free_pages(), 0);
+  EXPECT_EQ(kv.add_on(pages, 98).error().code, "kv.full") << "no page for the copy";
+  kv.remove(b);
+  kv.remove(c);
+  for (const PageId p : pages) kv.release(p);
+  EXPECT_EQ(kv.free_pages(), 2) << "the sequence that is left still has two";
+}
+
+TEST(KvCache, GrowthIsCountedBeforehandAsItIsTaken) {
+  KvCache kv = make(320);
+  const SequenceId a = kv.add();
+  EXPECT_EQ(kv.pages_to_grow(a, 0), 0);
+  EXPECT_EQ(kv.pages_to_grow(a, 65), 2);
+  append(kv, a, 64, 1);
+  EXPECT_EQ(kv.pages_to_grow(a, 1), 1);
+  ASSERT_TRUE(kv.reserve(a, 1));
+  EXPECT_EQ(kv.pages_to_grow(a, 64), 0) << "already taken";
+  kv.commit_chain(a, 10);
+  const PageId last = kv.page(a, 1);
+  kv.retain(last);
+  EXPECT_EQ(kv.pages_to_grow(a, 1), 1) << "the last page is shared now: writing copies it";
+  ASSERT_TRUE(kv.reserve(a, 1));
+  EXPECT_EQ(kv.free_pages(), 2);
+  EXPECT_NE(kv.page(a, 1), last);
+  kv.release(last);
+  EXPECT_EQ(kv.free_pages(), 3);
+}
+
+TEST(KvCache, AnEqualPageTakesThePlaceOfAnother) {
+  KvCache kv = make(256);
+  const SequenceId a = kv.add(), b = kv.add();
+  append(kv, a, 64, 1);
+  append(kv, b, 64, 1);
+  kv.replace_page(b, 0, kv.page(a, 0));
+  EXPECT_EQ(kv.free_pages(), 3);
+  EXPECT_EQ(kv.page(b, 0), kv.page(a, 0));
+  kv.remove(a);
+  EXPECT_EQ(marked(kv, b, 63), 64);
+  kv.remove(b);
+  EXPECT_EQ(kv.free_pages(), 4);
+}
+
 }  // namespace
 }  // namespace watra::engine

@@ -45,7 +45,7 @@ Status check_memory(const LoadedModel& m, const LoadOptions& o, uint64_t process
   const auto per_position =
       static_cast<uint64_t>(std::max<int64_t>(1, m.model->hparams().kv_bytes_per_position(o.k_type, o.v_type)));
   const int64_t too_many = static_cast<int64_t>((needed - limit + kMiB + per_position - 1) / per_position);
-  const int64_t fits = (n_ctx - too_many) / page * page;
+  const int64_t fits = o.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
   std::string hint =
       fits >= page ? fmt::format("--ctx {}", fits) : "a smaller quantization of the model, or a smaller model";
   // One MiB more than needed: the process is not the same size to the page each time.
@@ -97,6 +97,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
                Residency::reserve(m.model, m.budget.get(), {.interleave = interleave}));
   const uint64_t before_cache = m.budget->used_bytes();
   const ForwardOptions forward{.n_ctx = n_ctx,
+                               .kv_positions = options.kv_positions,
                                .max_rows = options.max_rows,
                                .max_logit_rows = options.max_logit_rows,
                                .k_type = options.k_type,

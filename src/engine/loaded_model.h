@@ -12,14 +12,15 @@
 namespace watra::engine {
 
 struct LoadOptions {
-  int threads = 0;        // 0 = as many as cpus, or default_thread_count()
-  std::vector<int> cpus;  // each thread bound to one of these logical processors; empty = the system decides
-  int64_t n_ctx = 0;      // 0 = min(model's, 4096)
+  int threads = 0;           // 0 = as many as cpus, or default_thread_count()
+  std::vector<int> cpus;     // each thread bound to one of these logical processors; empty = the system decides
+  int64_t n_ctx = 0;         // 0 = min(model's, 4096)
+  int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
-  uint64_t ram_bytes = 0;   // hard limit for the whole process; 0 = what the machine has
-  bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
-  std::string isa;          // empty = the best here
+  uint64_t ram_bytes = 0;  // hard limit for the whole process; 0 = what the machine has
+  bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
+  std::string isa;         // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
   Residency::Progress progress;  // while weights are read
 };

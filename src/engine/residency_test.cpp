@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/fault.h"
+#include "engine/forward.h"
 #include "engine/tiny_model_test.h"
 #include "model/synthetic.h"
 #include "tensor/interleave.h"
@@ -103,6 +104,26 @@ TEST(Residency, SlicesThatCutGroupsStayAsTheyLie) {
   EXPECT_EQ(r->layer(0, Role::attn_q).matrix.layout, Layout::rows);
   EXPECT_EQ(r->layer(0, Role::attn_v).matrix.layout, Layout::rows);
   EXPECT_EQ(r->layer(0, Role::ffn_up).matrix.layout, Layout::interleaved_16);
+}
+
+// The gathered table of a tied model is interleaved too: a token's row is put together again.
+TEST(Residency, TokensAreEmbeddedFromEitherLayout) {
+  TestFolder folder;
+  const TinyModel shape{.dtype = DType::q6_k};
+  const auto m = must(model::Model::open(write_tiny_model(folder.path(), shape)));
+  std::vector<std::vector<float>> embedded;
+  for (const bool interleave : {false, true}) {
+    auto team = std::make_shared<ThreadTeam>(2);
+    std::shared_ptr<const Residency> weights = must(Residency::load(m, *team, nullptr, {}, {.interleave = interleave}));
+    const auto f = must(Forward::create(m, weights, team, *kernels::available().back(), {.n_ctx = 256}));
+    const SequenceId s = f->kv().add();
+    Batch batch;
+    for (TokenId t = 0; t < shape.n_vocab; ++t) batch.rows.push_back({.token = t, .sequence = s});
+    ASSERT_TRUE(f->run(batch, {.last_layer = 0}));
+    embedded.emplace_back(f->residual(), f->residual() + shape.n_vocab * shape.d_model);
+  }
+  EXPECT_EQ(embedded[0], embedded[1]);
+  EXPECT_NE(embedded[0], std::vector<float>(embedded[0].size()));
 }
 
 TEST(Residency, WorksWithLittleStaging) {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/stop_strings.h"
-
 namespace watra::engine {
 namespace {
 
@@ -12,10 +10,6 @@ using Clock = std::chrono::steady_clock;
 double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
 }  // namespace
-
-std::string_view finish_reason_name(FinishReason r) {
-  return r == FinishReason::stop ? "stop" : r == FinishReason::length ? "length" : "cancelled";
-}
 
 Session::Session(LoadedModel model) : model_(std::move(model)), sequence_(model_.forward->kv().add()) {
   batch_.rows.reserve(static_cast<size_t>(model_.forward->options().max_rows));
@@ -61,8 +55,8 @@ Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions
   if (!model_.tokenizer)
     return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text",
                 "use a complete model file");
-  WATRA_ASSIGN(StopMatcher stops, StopMatcher::create(options.stop));
-  text::Detokenizer detokenizer(*model_.tokenizer, tokens_.empty());
+  WATRA_ASSIGN(Generation generation, Generation::create(*model_.tokenizer, sampler, options,
+                                                         static_cast<int64_t>(tokens_.size()), f.options().n_ctx));
   GenerateReport report;
   const auto emit = [&](std::string_view piece) {
     if (piece.empty()) return;
@@ -72,54 +66,30 @@ Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions
 
   const auto begin = Clock::now();
   auto first = begin;
-  for (int64_t position = 0;; ++position) {
+  while (!generation.finished()) {
     if (cancel && cancel->load(std::memory_order_relaxed)) {
-      report.finish = FinishReason::cancelled;
+      emit(generation.end(FinishReason::cancelled));
       break;
     }
-    if (options.max_tokens >= 0 && position >= options.max_tokens) {
-      report.finish = FinishReason::length;
-      break;
-    }
-    WATRA_ASSIGN(const SampleResult sampled, sampler.sample(f.logits(0), static_cast<uint64_t>(position)));
-    if (position == 0) {
+    WATRA_ASSIGN(const Generation::Step step, generation.next(f.logits(0)));
+    if (first == begin) {
       first = Clock::now();
       report.first_token_s = std::chrono::duration<double>(first - begin).count();
     }
-    if (!options.ignore_end && model_.tokenizer->ends_generation(sampled.token)) {
-      report.finish = FinishReason::stop;
-      break;
-    }
-    WATRA_TRY(sampler.accept(sampled.token));
-    report.ids.push_back(sampled.token);
-    const auto out = stops.feed(detokenizer.feed(sampled.token));
-    emit(out.text);
-    if (out.stop) {
-      report.finish = FinishReason::stop;
-      break;
-    }
-    if (static_cast<int64_t>(tokens_.size()) >= f.options().n_ctx) {
-      report.finish = FinishReason::length;
-      break;
-    }
-    if (options.max_tokens >= 0 && position + 1 >= options.max_tokens) {
-      report.finish = FinishReason::length;
-      break;  // the last token's own logits are not wanted
-    }
+    if (step.token != text::kNoToken) report.ids.push_back(step.token);
+    emit(step.text);
+    if (step.finished) break;
     batch_.clear();
-    batch_.add_chain(sequence_, &sampled.token, 1, true);
+    batch_.add_chain(sequence_, &step.token, 1, true);
     if (Status ran = f.run(batch_, {.cancel = cancel}); !ran) {
       if (ran.error().code != "forward.cancelled") return fail(std::move(ran).error());
-      report.finish = FinishReason::cancelled;
+      emit(generation.end(FinishReason::cancelled));
       break;
     }
-    tokens_.push_back(sampled.token);
+    tokens_.push_back(step.token);
   }
+  report.finish = generation.finish_reason();
   report.decode_s = report.ids.empty() ? 0 : since(first);
-  if (!stops.stopped()) {
-    emit(stops.feed(detokenizer.finish()).text);
-    emit(stops.finish());
-  }
   return report;
 }
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/generation.h"
 #include "engine/loaded_model.h"
-#include "engine/sampling.h"
 
 namespace watra::engine {
 
@@ -20,15 +20,6 @@ struct PrefillReport {
   int64_t n_cached = 0;  // of them found in the cache
   double seconds = 0;
   double tokens_per_s() const { return seconds > 0 ? static_cast<double>(n_prompt - n_cached) / seconds : 0; }
-};
-
-enum class FinishReason { stop, length, cancelled };
-std::string_view finish_reason_name(FinishReason r);  // "stop", "length", "cancelled"
-
-struct GenerateOptions {
-  int64_t max_tokens = -1;  // -1 = until the model ends or the context is full
-  std::vector<std::string> stop;
-  bool ignore_end = false;  // tokens that end an answer do not (the sampler must forbid them if they shall not appear)
 };
 
 struct GenerateReport {

@@ -1,14 +1,15 @@
 // How activations are stored for the products, and the scalar conversions that define each format.
 //
-// f32: rows as they are. q8 and q8_offset: records of 32 inputs, and a second, finer record where rounding to 8 bits would hurt.
+// f32: rows as they are. q8 and q8_offset: records of 32 inputs, and a second, finer record where rounding to 8 bits
+// would hurt.
 //
 //   record [D/32][M]   48 bytes each: those of one block of inputs lie side by side for all rows of the pass, in the
 //                      order in which the kernels read them
 //   rest   [D/32][M]   what the first record left over, likewise; written only where it is flagged
 //   flag   [D/32][M rounded up to 16]  bytes, not zero where the row's block has a rest
 //
-// Rounding noise grows with the square of a block's scale, and a few blocks of a row (those with outliers) carry most of
-// it. They get a rest: blocks whose squared scale is above kActRestAbove times the row's mean. So at most one in
+// Rounding noise grows with the square of a block's scale, and a few blocks of a row (those with outliers) carry most
+// of it. They get a rest: blocks whose squared scale is above kActRestAbove times the row's mean. So at most one in
 // kActRestAbove, typically one in fourteen (docs/decisions/0004, docs/measurements.md). It depends on the row alone.
 #pragma once
 
@@ -22,8 +23,8 @@ namespace watra::kernels {
 inline constexpr float kActSmallest = 0x1p-110f;
 
 // x[i] ~ scale * q[i], scale = max |x| / 127, q = x[i] * (1 / scale) rounded to nearest even.
-// The integer instructions multiply unsigned by signed bytes: unsigned weights want q as it is (q8), signed weights want
-// q + 128 (q8_offset).
+// The integer instructions multiply unsigned by signed bytes: unsigned weights want q as it is (q8), signed weights
+// want q + 128 (q8_offset).
 struct ActRecord {
   float scale;
   float scaled_sum;      // scale * (sum of q): meets the minimum of a weight block of 32
@@ -32,7 +33,8 @@ struct ActRecord {
 };
 static_assert(sizeof(ActRecord) == 48 && alignof(ActRecord) == 4);
 
-inline constexpr float kActSecondLevel = 1.0f / 254.0f;  // scale of a rest: half a step of the first record is 127 of it
+inline constexpr float kActSecondLevel =
+    1.0f / 254.0f;  // scale of a rest: half a step of the first record is 127 of it
 inline constexpr float kActRestAbove = 3.0f;
 
 // Where things lie in the converted activations of a pass of m rows of d inputs.

@@ -4,12 +4,12 @@
 // into groups of 16 rows; rows that fill no group (R % 16) stay as they are, behind the groups. A group is cut along
 // its columns into *panels*; a panel holds n blocks of each row, first the 16-bit fields, then the 32-bit words:
 //
-//   half [n][16]           uint16   only in types whose block has an odd number of 16-bit fields: the field at half_offset
-//   word [n][words][16]    uint32   the other bytes of the block, in their order, four at a time
+//   half [n][16]           uint16   only in types whose block has an odd number of 16-bit fields: the field at
+//   half_offset word [n][words][16]    uint32   the other bytes of the block, in their order, four at a time
 //
 // so that one vector holds the same four bytes of 16 rows (8 rows: half of it) and a panel is read front to back.
-// n is panel_blocks, except in the last panel of a row: types with 32 weights a block have 8 (256 columns), super-blocks
-// 1, and 2 where they have a half field (each part of a full panel then begins at a multiple of 64 bytes).
+// n is panel_blocks, except in the last panel of a row: types with 32 weights a block have 8 (256 columns),
+// super-blocks 1, and 2 where they have a half field (each part of a full panel then begins at a multiple of 64 bytes).
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace watra::tensor {
 inline constexpr int64_t kInterleavedRows = 16;
 
 struct InterleavePlan {
-  int32_t block_bytes = 0;  // of one row's block; 0 = this type has no interleaved layout
+  int32_t block_bytes = 0;   // of one row's block; 0 = this type has no interleaved layout
   int32_t half_offset = -1;  // byte offset of the 16-bit field in the block, -1 = none
   int32_t panel_blocks = 0;
   constexpr int32_t words() const { return block_bytes / 4; }

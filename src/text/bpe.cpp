@@ -21,7 +21,7 @@ class Bpe final : public Tokenizer {
   Bpe(VocabSpec spec, Pretokenizer pretokenizer);
   Status load();
 
-  std::string token_bytes(TokenId id, bool special) const override;
+  void append_bytes(TokenId id, bool special, std::string& out) const override;
 
  protected:
   void encode_fragment(std::string_view text, std::vector<TokenId>& out) const override;
@@ -135,19 +135,21 @@ bool Bpe::merges_to_itself(TokenId id, std::string_view word, Scratch& scratch) 
   return whole;
 }
 
-std::string Bpe::token_bytes(TokenId id, bool special) const {
-  if (!is_valid(id)) return {};
+void Bpe::append_bytes(TokenId id, bool special, std::string& out) const {
+  if (!is_valid(id)) return;
   switch (type(id)) {
     case TokenType::control:
     case TokenType::unknown:
-      return special ? piece(id) : std::string();
+      if (special) out += piece(id);
+      return;
     case TokenType::user_defined:
-      return piece(id);
+      out += piece(id);
+      return;
     default:
       break;
   }
   const std::string& bytes = bytes_[static_cast<size_t>(id)];
-  return bytes.empty() ? piece(id) : bytes;
+  out += bytes.empty() ? piece(id) : bytes;
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ class Spm final : public Tokenizer {
   explicit Spm(VocabSpec spec) : Tokenizer(std::move(spec)) {}
   void load();
 
-  std::string token_bytes(TokenId id, bool special) const override;
+  void append_bytes(TokenId id, bool special, std::string& out) const override;
 
  protected:
   void encode_fragment(std::string_view text, std::vector<TokenId>& out) const override;
@@ -266,22 +266,27 @@ void Spm::emit_unknown(std::string_view character, Scratch& scratch, std::vector
   }
 }
 
-std::string Spm::token_bytes(TokenId id, bool special) const {
-  if (!is_valid(id)) return {};
+void Spm::append_bytes(TokenId id, bool special, std::string& out) const {
+  if (!is_valid(id)) return;
   const std::string& text = piece(id);
   switch (type(id)) {
     case TokenType::control:
     case TokenType::unknown:
-      return special ? text : std::string();
+      if (special) out += text;
+      return;
     case TokenType::user_defined:
-      return text;
+      out += text;
+      return;
     case TokenType::byte:
-      if (const int byte = parse_byte_piece(text); byte >= 0) return std::string(1, static_cast<char>(byte));
-      return text;
+      if (const int byte = parse_byte_piece(text); byte >= 0)
+        out += static_cast<char>(byte);
+      else
+        out += text;
+      return;
     default:
       break;
   }
-  return unescape_spaces(text);
+  append_unescaped(text, out);
 }
 
 }  // namespace

@@ -149,7 +149,7 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, std::span<const By
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool special) const {
   std::string text;
-  for (const TokenId id : ids) text += token_bytes(id, special);
+  for (const TokenId id : ids) append_bytes(id, special, text);
   if (adds_leading_space() && text.starts_with(' ')) text.erase(0, 1);
   return text;
 }
@@ -169,35 +169,39 @@ bool Tokenizer::adds_leading_space() const {
 }
 
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, bool at_start, bool special)
-    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.adds_leading_space()), special_(special) {}
+    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.adds_leading_space()), special_(special) {
+  constexpr size_t kLongPiece = 256;  // bytes; longer pieces are rare
+  pending_.reserve(kLongPiece);
+  out_.reserve(kLongPiece);
+}
 
-std::string Detokenizer::feed(TokenId id) {
-  const std::string bytes = tokenizer_.token_bytes(id, special_);
-  if (bytes.empty()) return {};
-  const bool drop_space = at_start_ && bytes[0] == ' ';
+std::string_view Detokenizer::feed(TokenId id) {
+  out_.clear();
+  const size_t n_held = pending_.size();
+  tokenizer_.append_bytes(id, special_, pending_);
+  if (pending_.size() == n_held) return {};
+  if (at_start_ && pending_[0] == ' ') pending_.erase(0, 1);
   at_start_ = false;
-  pending_.append(bytes, drop_space ? 1 : 0);
 
-  std::string out;
   size_t i = 0;
   while (i < pending_.size()) {
     const Utf8Prefix prefix = utf8_prefix(std::string_view(pending_).substr(i));
     if (prefix.status == Utf8Status::incomplete) break;
     if (prefix.status == Utf8Status::complete) {
-      out.append(pending_, i, prefix.length);
+      out_.append(pending_, i, prefix.length);
     } else {
-      out += kReplacement;
+      out_ += kReplacement;
     }
     i += prefix.length;
   }
   pending_.erase(0, i);
-  return out;
+  return out_;
 }
 
-std::string Detokenizer::finish() {
+std::string_view Detokenizer::finish() {
   if (pending_.empty()) return {};
   pending_.clear();  // at most three bytes, the beginning of one character
-  return std::string(kReplacement);
+  return kReplacement;
 }
 
 }  // namespace watra::text

@@ -44,7 +44,12 @@ class Tokenizer {
 
   // The bytes one token stands for when it is not the first of a text. Control tokens: their spelling if `special`,
   // else nothing.
-  virtual std::string token_bytes(TokenId id, bool special = false) const = 0;
+  virtual void append_bytes(TokenId id, bool special, std::string& out) const = 0;
+  std::string token_bytes(TokenId id, bool special = false) const {
+    std::string bytes;
+    append_bytes(id, special, bytes);
+    return bytes;
+  }
   // The whole text of `ids`, with what the tokenizer added in front (a space prefix) taken away again. Invalid UTF-8
   // stays as it is.
   std::string decode(std::span<const TokenId> ids, bool special = false) const;
@@ -76,19 +81,22 @@ class Tokenizer {
 };
 
 // Streaming detokenizer: feed tokens, get whole UTF-8 characters. What may still become a character is held back; what
-// can no longer become one leaves as U+FFFD. One per answer; not thread-safe.
+// can no longer become one leaves as U+FFFD. One per answer; not thread-safe. Its buffers grow to the longest piece and
+// stay: no allocation per token.
 class Detokenizer {
  public:
   // `at_start`: the text begins here, so a SentencePiece space prefix is dropped from the first token.
   Detokenizer(const Tokenizer& tokenizer, bool at_start, bool special = false);
-  std::string feed(TokenId id);  // the characters that are complete now
-  std::string finish();          // whatever was held back, invalid bytes as U+FFFD
+  // The characters that are complete now; valid until the next call.
+  std::string_view feed(TokenId id);
+  std::string_view finish();  // whatever was held back, invalid bytes as U+FFFD
 
  private:
   const Tokenizer& tokenizer_;
   bool at_start_;
   bool special_;
   std::string pending_;  // bytes that are not yet a whole character
+  std::string out_;
 };
 
 }  // namespace watra::text

@@ -31,7 +31,7 @@ class WordPiece final : public Tokenizer {
   explicit WordPiece(VocabSpec spec) : Tokenizer(std::move(spec)) {}
   void load();
 
-  std::string token_bytes(TokenId id, bool special) const override;
+  void append_bytes(TokenId id, bool special, std::string& out) const override;
 
  protected:
   void encode_fragment(std::string_view text, std::vector<TokenId>& out) const override;
@@ -133,11 +133,14 @@ void WordPiece::encode_word(std::string_view word, std::vector<TokenId>& out) co
   }
 }
 
-std::string WordPiece::token_bytes(TokenId id, bool special) const {
-  if (!is_valid(id)) return {};
+void WordPiece::append_bytes(TokenId id, bool special, std::string& out) const {
+  if (!is_valid(id)) return;
   const TokenType kind = type(id);
-  if (kind == TokenType::control || kind == TokenType::unknown) return special ? piece(id) : std::string();
-  return unescape_spaces(piece(id));
+  if (kind == TokenType::control || kind == TokenType::unknown) {
+    if (special) out += piece(id);
+  } else {
+    append_unescaped(piece(id), out);
+  }
 }
 
 }  // namespace

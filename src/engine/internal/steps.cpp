@@ -175,10 +175,8 @@ class Compiler {
     auto& converted = converted_[static_cast<int>(format)];
     if (format == ActFormat::f32 || converted == op.in) return;
     step(Step::Kind::rows, op)
-        .program.push_back({.kind = RowOp::Kind::convert,
-                            .in = op.in,
-                            .width = weight(op).matrix.shape.cols(),
-                            .format = format});
+        .program.push_back(
+            {.kind = RowOp::Kind::convert, .in = op.in, .width = weight(op).matrix.shape.cols(), .format = format});
     converted = op.in;
     if (!fuse_) steps_->back().op = nullptr;  // the tap comes after the product
   }

@@ -62,8 +62,8 @@ inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64
     __m256 rest[4];
     __m256i q[4];
     for (int i = 0; i < 4; ++i) {
-      const __m128i bytes = _mm_sub_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(r.q + 8 * i)),
-                                         _mm256_castsi256_si128(offset));
+      const __m128i bytes =
+          _mm_sub_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(r.q + 8 * i)), _mm256_castsi256_si128(offset));
       const __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
       rest[i] = _mm256_fmadd_ps(_mm256_set1_ps(-r.scale), value, _mm256_loadu_ps(x + 32 * b + 8 * i));
     }

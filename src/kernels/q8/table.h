@@ -19,7 +19,7 @@ inline void matmul(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std:
 }
 
 inline int64_t matmul_scratch_bytes(int64_t d) {
-  const int64_t floats = dot_scratch_bytes(d), integers = sizeof(ProductScratch);
+  const int64_t floats = dot_scratch_bytes(d), integers = int64_t{sizeof(ProductScratch)} + RestLists::bytes(d);
   return floats > integers ? floats : integers;
 }
 
@@ -41,8 +41,7 @@ inline Kernels make_table(std::string_view isa) {
   return {
       .isa = isa,
       .act_format = [](DType w) { return product_for(w).acts; },
-      .layout =
-          [](DType w) { return product_for(w).run ? tensor::Layout::interleaved_16 : tensor::Layout::rows; },
+      .layout = [](DType w) { return product_for(w).run ? tensor::Layout::interleaved_16 : tensor::Layout::rows; },
       .act_bytes = act_bytes,
       .convert_act_row = convert_row,
       .supports = tensor::can_dequantize,

@@ -14,21 +14,23 @@ int parse_byte_piece(std::string_view piece) {
 
 namespace {
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  out.reserve(text.size() + text.size() / 2);
+void append_replaced(std::string_view text, std::string_view from, std::string_view to, std::string& out) {
   for (size_t at = 0; at < text.size();) {
     const size_t next = std::min(text.find(from, at), text.size());
     out.append(text, at, next - at);
     if (next < text.size()) out += to;
     at = next + from.size();
   }
-  return out;
 }
 
 }  // namespace
 
-std::string escape_spaces(std::string_view text) { return replace_all(text, " ", kSpacePiece); }
-std::string unescape_spaces(std::string_view piece) { return replace_all(piece, kSpacePiece, " "); }
+std::string escape_spaces(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  append_replaced(text, " ", kSpacePiece, out);
+  return out;
+}
+void append_unescaped(std::string_view piece, std::string& out) { append_replaced(piece, kSpacePiece, " ", out); }
 
 }  // namespace watra::text

@@ -14,6 +14,6 @@ int parse_byte_piece(std::string_view piece);
 
 // Spaces to U+2581, and back.
 std::string escape_spaces(std::string_view text);
-std::string unescape_spaces(std::string_view piece);
+void append_unescaped(std::string_view piece, std::string& out);
 
 }  // namespace watra::text

@@ -1,5 +1,5 @@
-// The vectors of kernels/q8 in 256 bits: eight rows, one 32-bit lane each. For AVX2, and for AVX-VNNI where the compiler
-// is allowed it (VEX form), or AVX-512 VNNI with 256-bit vectors (EVEX form).
+// The vectors of kernels/q8 in 256 bits: eight rows, one 32-bit lane each. For AVX2, and for AVX-VNNI where the
+// compiler is allowed it (VEX form), or AVX-512 VNNI with 256-bit vectors (EVEX form).
 //
 //   I  32-bit integers or, four to a lane, bytes        F  floats
 #pragma once
@@ -38,10 +38,13 @@ inline I left(I a, int bits) { return {_mm256_slli_epi32(a.v, bits)}; }
 inline I right(I a, int bits) { return {_mm256_srli_epi32(a.v, bits)}; }
 inline I right_signed(I a, int bits) { return {_mm256_srai_epi32(a.v, bits)}; }
 // 0xff where a byte has none of the mask's bits.
-inline I bytes_without(I a, I mask) { return {_mm256_cmpeq_epi8(_mm256_and_si256(a.v, mask.v), _mm256_setzero_si256())}; }
+inline I bytes_without(I a, I mask) {
+  return {_mm256_cmpeq_epi8(_mm256_and_si256(a.v, mask.v), _mm256_setzero_si256())};
+}
 // table[a] for bytes a < 16.
 inline I look_up(const int8_t* table, I a) {
-  return {_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a.v)};
+  return {
+      _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a.v)};
 }
 // Byte `byte` of each lane in all four bytes of the lane.
 template <int kByte>
@@ -89,17 +92,18 @@ inline I dot_word(I sum, I u, I s) {
 #endif
 }
 
-// sums[t] += weights q times kWords words of activations, for kTile tokens whose activations lie `stride` bytes apart.
-template <class Unpack, int kTile, int kWords>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
-  const auto term = [](I sum, I w, I acts) {
-    return kOffsetActivations<Unpack> ? dot_word(sum, acts, w) : dot_word(sum, w, acts);
+// sums[t] += weights q times kWords words of activations, for kTile tokens; acts(t) says where those of
+// token t lie.
+template <class Unpack, int kTile, int kWords, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
+  const auto term = [](I sum, I w, I x) {
+    return kOffsetActivations<Unpack> ? dot_word(sum, x, w) : dot_word(sum, w, x);
   };
   if constexpr (kTile == 1) {  // two chains: one token alone waits for each product
     I odd = zero_words();
     for (int j = 0; j < kWords; j += 2) {
-      sums[0] = term(sums[0], q[j], broadcast_word(x + 4 * j));
-      odd = term(odd, q[j + 1], broadcast_word(x + 4 * (j + 1)));
+      sums[0] = term(sums[0], q[j], broadcast_word(acts(0) + 4 * j));
+      odd = term(odd, q[j + 1], broadcast_word(acts(0) + 4 * (j + 1)));
     }
     sums[0] = sums[0] + odd;
     return;
@@ -108,7 +112,7 @@ template <class Unpack, int kTile, int kWords>
     I w[4];  // as many as have a register beside the sums
     for (int j = 0; j < 4; ++j) w[j] = in_register(q[from + j]);
     for (int j = 0; j < 4; ++j)
-      for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], w[j], broadcast_word(x + t * stride + 4 * (from + j)));
+      for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], w[j], broadcast_word(acts(t) + 4 * (from + j)));
   }
 }
 // 128 times the sum of the weights: what the offset of the activations adds to a product.
@@ -132,25 +136,25 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 32;
 
-template <class Unpack, int kTile, int kWords>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
+template <class Unpack, int kTile, int kWords, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
   constexpr int kMax = Unpack::kMax;
-  constexpr int kChain = Unpack::kUnsigned             ? 32767 / (2 * 127 * kMax)
+  constexpr int kChain = Unpack::kUnsigned            ? 32767 / (2 * 127 * kMax)
                          : kOffsetActivations<Unpack> ? 32767 / (2 * 255 * kMax)
                                                       : 1;
   const __m256i ones = _mm256_set1_epi16(1);
-  for (int t = 0; t < kTile; ++t, x += stride) {
+  for (int t = 0; t < kTile; ++t) {
     for (int from = 0; from < kWords; from += kChain) {
       __m256i pairs = _mm256_setzero_si256();
       for (int j = from; j < from + kChain && j < kWords; ++j) {
-        const __m256i acts = broadcast_word(x + 4 * j).v, w = q[j].v;
+        const __m256i x = broadcast_word(acts(t) + 4 * j).v, w = q[j].v;
         __m256i product;
         if constexpr (Unpack::kUnsigned)
-          product = _mm256_maddubs_epi16(w, acts);
+          product = _mm256_maddubs_epi16(w, x);
         else if constexpr (kOffsetActivations<Unpack>)
-          product = _mm256_maddubs_epi16(acts, w);
+          product = _mm256_maddubs_epi16(x, w);
         else
-          product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(acts, w));
+          product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
         pairs = j == from ? product : _mm256_add_epi16(pairs, product);
       }
       sums[t].v = _mm256_add_epi32(sums[t].v, _mm256_madd_epi16(pairs, ones));
@@ -165,7 +169,7 @@ inline I offset_of(const I* q) {
     return bytes;
   }();
   I sum = zero_words();
-  dot_tile<Unpack, 1, kWords>(&sum, q, k128.data(), 0);
+  dot_tile<Unpack, 1, kWords>(&sum, q, [](int) { return k128.data(); });
   return sum;
 }
 inline I burst_step(I sum, I a, I b) {

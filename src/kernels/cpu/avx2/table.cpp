@@ -3,6 +3,7 @@
 #define WATRA_KERNELS_F8 "kernels/cpu/avx2/f8.h"
 #define WATRA_KERNELS_I8 "kernels/cpu/avx2/i8.h"
 #include "kernels/q8/table.h"
+
 #include "kernels/tables.h"
 
 namespace watra::kernels {

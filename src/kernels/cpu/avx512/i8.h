@@ -64,22 +64,22 @@ inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
 
 inline I dot_word(I sum, I u, I s) { return {_mm512_dpbusd_epi32(sum.v, u.v, s.v)}; }
 
-template <class Unpack, int kTile, int kWords>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, const uint8_t* x, int64_t stride) {
-  const auto term = [](I sum, I w, I acts) {
-    return kOffsetActivations<Unpack> ? dot_word(sum, acts, w) : dot_word(sum, w, acts);
+template <class Unpack, int kTile, int kWords, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
+  const auto term = [](I sum, I w, I x) {
+    return kOffsetActivations<Unpack> ? dot_word(sum, x, w) : dot_word(sum, w, x);
   };
   if constexpr (kTile == 1) {
     I odd = zero_words();
     for (int j = 0; j < kWords; j += 2) {
-      sums[0] = term(sums[0], q[j], broadcast_word(x + 4 * j));
-      odd = term(odd, q[j + 1], broadcast_word(x + 4 * (j + 1)));
+      sums[0] = term(sums[0], q[j], broadcast_word(acts(0) + 4 * j));
+      odd = term(odd, q[j + 1], broadcast_word(acts(0) + 4 * (j + 1)));
     }
     sums[0] = sums[0] + odd;
     return;
   }
   for (int j = 0; j < kWords; ++j)
-    for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], q[j], broadcast_word(x + t * stride + 4 * j));
+    for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], q[j], broadcast_word(acts(t) + 4 * j));
 }
 template <class Unpack, int kWords>
 inline I offset_of(const I* q) {

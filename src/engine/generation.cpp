@@ -1,0 +1,77 @@
+#include "engine/generation.h"
+
+#include <algorithm>
+
+namespace watra::engine {
+
+std::string_view finish_reason_name(FinishReason r) {
+  switch (r) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+    case FinishReason::error:
+      break;
+  }
+  return "error";
+}
+
+Result<Generation> Generation::create(const text::Tokenizer& tokenizer, Sampler& sampler,
+                                      const GenerateOptions& options, int64_t n_prompt, int64_t n_ctx) {
+  WATRA_ASSIGN(StopMatcher stops, StopMatcher::create(options.stop));
+  // The last token need not be run, so there is one more than there are positions.
+  const int64_t room = n_ctx - n_prompt + 1;
+  return Generation(tokenizer, sampler, std::move(stops),
+                    options.max_tokens < 0 ? room : std::min(options.max_tokens, room), options.ignore_end);
+}
+
+Generation::Generation(const text::Tokenizer& tokenizer, Sampler& sampler, StopMatcher stops, int64_t limit,
+                       bool ignore_end)
+    : tokenizer_(tokenizer),
+      sampler_(sampler),
+      detokenizer_(tokenizer, false),
+      stops_(std::move(stops)),
+      limit_(limit),
+      ignore_end_(ignore_end) {
+  constexpr size_t kTextBytes = 512;  // what one token sets free, as a rule
+  text_.reserve(kTextBytes);
+  if (limit_ <= 0) finish_ = FinishReason::length;
+}
+
+Result<Generation::Step> Generation::next(std::span<const float> logits) {
+  WATRA_ASSIGN(const SampleResult sampled, sampler_.sample(logits, static_cast<uint64_t>(n_tokens_)));
+  Step step{.logprob = sampled.logprob, .top = sampled.top};
+  text_.clear();
+  if (!ignore_end_ && tokenizer_.ends_generation(sampled.token)) {
+    step.text = end(FinishReason::stop);
+    step.finished = true;
+    return step;
+  }
+  WATRA_TRY(sampler_.accept(sampled.token));
+  step.token = sampled.token;
+  ++n_tokens_;
+  const auto out = stops_.feed(detokenizer_.feed(sampled.token));
+  text_ += out.text;
+  if (out.stop) {
+    end(FinishReason::stop);
+  } else if (n_tokens_ >= limit_) {
+    end(FinishReason::length);
+  }
+  step.text = text_;
+  step.finished = finished();
+  return step;
+}
+
+std::string_view Generation::end(FinishReason reason) {
+  const size_t n_shown = text_.size();
+  finish_ = reason;
+  if (!stops_.stopped()) {
+    text_ += stops_.feed(detokenizer_.finish()).text;
+    text_ += stops_.finish();
+  }
+  return std::string_view(text_).substr(n_shown);
+}
+
+}  // namespace watra::engine

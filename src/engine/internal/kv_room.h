@@ -1,0 +1,60 @@
+// KvRoom: who holds pages of the KV cache. Gives requests their sequences, finds room when it is short, and keeps what
+// they leave behind as prefixes.
+//
+// Room is made in this order: cached prefixes nobody uses, longest unused first; then the sequences of the least urgent
+// class, newest first. A request that loses its sequence is admitted again later and reads what is no longer cached;
+// its answer is the same (DESIGN, Exactness). Pages for the whole prompt are taken on admission, those of the answer
+// one by one. To be admitted a request takes pages only from classes below its own, to go on also from newer ones of
+// its own: so two never take turns in robbing each other.
+//
+// The scheduler's thread, between passes. Allocates when a request is admitted, never while it decodes.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/internal/live_request.h"
+
+namespace watra::engine::internal {
+
+class KvRoom {
+ public:
+  using Requests = std::vector<std::shared_ptr<LiveRequest>>;  // most urgent class first, inside it oldest first
+
+  // No root key: prefixes are not kept. `kv` and `requests` are borrowed.
+  KvRoom(KvCache& kv, const std::optional<PageKey>& root, const Requests& requests);
+
+  // A sequence for all its tokens so far, the longest cached prefix already in it. False: there is no room now.
+  bool admit(LiveRequest& r);
+  // Takes room for one more token. False: it had to give up its own sequence.
+  bool grow(LiveRequest& r);
+  // For a request that has read up to the end of a page: takes what others have read of its prompt meanwhile.
+  void look_again(LiveRequest& r);
+  // After a pass: whole pages become prefixes for others at once.
+  void keep_pages(LiveRequest& r);
+  // Its sequence ends; what it holds becomes a prefix. Nothing if it has none.
+  void give_up(LiveRequest& r);
+
+  int64_t n_cached(const LiveRequest& r) const { return kv_.length(r.sequence); }
+  int64_t n_prefix_pages() const { return prefixes_ ? prefixes_->n_pages() : 0; }
+  int64_t n_evicted() const { return prefixes_ ? prefixes_->n_evicted() : 0; }
+  int64_t n_dropped() const { return n_dropped_; }
+  int64_t n_from_cache() const { return n_from_cache_; }
+
+ private:
+  void count_found(LiveRequest& r, int64_t n_tokens);
+  LiveRequest* last_holder() const;
+  bool make_room(int64_t n_pages, const LiveRequest& r);
+  void drop(LiveRequest& r);
+  int64_t evict(int64_t n_pages) { return prefixes_ ? prefixes_->evict(n_pages) : 0; }
+  int64_t n_evictable() const { return prefixes_ ? prefixes_->n_evictable() : 0; }
+
+  KvCache& kv_;
+  const Requests& requests_;
+  std::optional<PrefixCache> prefixes_;
+  PrefixCache::Match match_;
+  int64_t n_dropped_ = 0, n_from_cache_ = 0;
+};
+
+}  // namespace watra::engine::internal

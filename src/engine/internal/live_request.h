@@ -1,0 +1,63 @@
+// LiveRequest: a Request from the moment it is accepted until it has finished, and the door between the threads that
+// ask and the one that computes.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "engine/prefix_cache.h"
+#include "engine/request.h"
+#include "engine/scheduler_stats.h"
+
+namespace watra::engine::internal {
+
+using Clock = std::chrono::steady_clock;
+
+struct LiveRequest {
+  // Both sides; done under the door's mutex.
+  std::atomic<bool> cancelled{false};
+  bool done = false;
+  bool in_pass = false;
+  Finished outcome;  // the scheduler's until done
+
+  // The scheduler's thread alone from here on.
+  uint64_t number = 0;  // order of arrival
+  Request request;
+  std::vector<TokenId> tokens;  // prompt (moved out of `request`), then the answer; room for all of it
+  int64_t n_prompt = 0;
+  std::optional<Sampler> sampler;
+  std::optional<Generation> generation;
+
+  SequenceId sequence = 0;
+  bool has_sequence = false;  // admitted: pages for all its tokens so far are taken
+  PrefixCache::Anchor anchor;
+  int64_t n_run = 0;  // tokens that were cached when it last lost its sequence
+  uint64_t turn = 0;  // of reading, inside its class
+
+  Clock::time_point accepted, started, first_token, last_token;
+  bool has_started = false, has_finished = false;
+
+  Priority priority() const { return request.priority; }
+  int64_t n_tokens() const { return static_cast<int64_t>(tokens.size()); }
+};
+
+struct SchedulerDoor {
+  std::mutex mutex;
+  std::condition_variable arrived;   // something to do, or stop
+  std::condition_variable finished;  // some request is done
+  std::vector<std::shared_ptr<LiveRequest>> inbox;
+  int64_t n_alive[kPriorities] = {};
+  uint64_t n_accepted = 0;
+  bool stopping = false;
+
+  // The pass under way: aborted when nobody in it wants it any more, or when it is background and somebody else came.
+  std::atomic<bool> abort_pass{false};
+  int64_t n_wanting = 0;
+  bool pass_is_background = false;
+
+  SchedulerStats stats;
+};
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,269 @@
+#include "engine/internal/scheduler_core.h"
+
+#include <algorithm>
+
+namespace watra::engine::internal {
+namespace {
+
+double seconds_between(Clock::time_point a, Clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+}  // namespace
+
+SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options, const std::optional<PageKey>& root,
+                             std::shared_ptr<SchedulerDoor> door)
+    : model_(std::move(model)),
+      forward_(*model_.forward),
+      options_(options),
+      door_(std::move(door)),
+      workspace_(std::make_shared<SamplerWorkspace>(static_cast<size_t>(model_.model->hparams().n_vocab))),
+      room_(forward_.kv(), root, requests_),
+      slices_(options.decode_gap_s, options.read_pass_s, forward_.options().max_rows) {
+  const auto n_batch = static_cast<size_t>(options_.max_batch);
+  selected_.reserve(n_batch);
+  readers_.reserve(n_batch);
+  members_.reserve(n_batch);
+  batch_.rows.reserve(static_cast<size_t>(forward_.options().max_rows));
+}
+
+bool SchedulerCore::step() {
+  take_in();
+  for (const auto& r : requests_)
+    if (r->cancelled.load(std::memory_order_relaxed)) cancel(*r);
+  sweep();
+  choose();
+  fill_batch();
+  if (batch_.rows.empty()) {
+    publish();
+    // The first request always finds room, for the cache holds one whole context; it may have failed to start.
+    return !requests_.empty();
+  }
+  begin_pass();
+  const auto begin = Clock::now();
+  Status ran = forward_.run(batch_, {.cancel = &door_->abort_pass});
+  const double seconds = seconds_between(begin, Clock::now());
+  end_pass(ran.has_value(), seconds);
+  if (ran) {
+    slices_.measured(n_decode_, n_slice_, seconds);
+    after_pass();
+  } else if (ran.error().code != "forward.cancelled") {
+    for (const Member& m : members_) finish(*m.request, FinishReason::error, ran.error());
+  }
+  publish();
+  return true;
+}
+
+void SchedulerCore::take_in() {
+  {
+    const std::lock_guard lock(door_->mutex);
+    std::swap(arrivals_, door_->inbox);
+  }
+  for (auto& r : arrivals_) {
+    r->turn = ++turn_;
+    const auto after = std::upper_bound(requests_.begin(), requests_.end(), r, [](const auto& a, const auto& b) {
+      return std::pair(a->priority(), a->number) < std::pair(b->priority(), b->number);
+    });
+    requests_.insert(after, std::move(r));
+  }
+  arrivals_.clear();
+}
+
+// Requests in order, as many as the batch holds. Whoever finds no room keeps those behind from being admitted: they
+// would take the pages it waits for.
+void SchedulerCore::choose() {
+  selected_.clear();
+  bool blocked = false;
+  const bool rest = !requests_.empty() && !is_background(requests_.front()->priority());  // background pauses
+  for (const auto& r : requests_) {
+    if (static_cast<int64_t>(selected_.size()) == options_.max_batch) break;
+    if (rest && is_background(r->priority())) break;
+    if (!r->has_sequence) {
+      if (blocked || !room_.admit(*r)) {
+        blocked = true;
+        continue;
+      }
+      if (!start(*r)) continue;
+    }
+    selected_.push_back(r.get());
+  }
+}
+
+// On the first admission: what the answer needs, and the event.
+bool SchedulerCore::start(LiveRequest& r) {
+  if (r.has_started) return true;
+  r.has_started = true;
+  r.started = Clock::now();
+  RequestStats& stats = r.outcome.stats;
+  stats.queue_s = seconds_between(r.accepted, r.started);
+  const int64_t n_ctx = forward_.options().n_ctx;
+  const int64_t n_most = n_ctx - r.n_prompt + 1, n_asked = r.request.generate.max_tokens;
+  const auto n_tokens = static_cast<size_t>(r.n_prompt + (n_asked < 0 ? n_most : std::min(n_asked, n_most)));
+  r.tokens.reserve(n_tokens);
+  auto sampler = Sampler::create(r.request.sampling, workspace_->n_vocab(), workspace_, n_tokens);
+  if (!sampler) return finish(r, FinishReason::error, sampler.error()), false;
+  r.sampler.emplace(std::move(*sampler));
+  if (Status seen = r.sampler->accept_prompt(r.tokens); !seen)
+    return finish(r, FinishReason::error, seen.error()), false;
+  if (r.request.mask) r.sampler->set_mask(std::move(r.request.mask));
+  auto generation = Generation::create(*model_.tokenizer, *r.sampler, r.request.generate, r.n_prompt, n_ctx);
+  if (!generation) return finish(r, FinishReason::error, generation.error()), false;
+  r.generation.emplace(std::move(*generation));
+  if (r.request.events.started) r.request.events.started({r.n_prompt, stats.n_cached, r.sampler->seed()});
+  return true;
+}
+
+void SchedulerCore::fill_batch() {
+  batch_.clear();
+  members_.clear();
+  readers_.clear();
+  n_decode_ = n_slice_ = 0;
+  for (LiveRequest* r : selected_) {
+    if (r->has_finished || !r->has_sequence) continue;  // an earlier one took its pages
+    if (r->n_tokens() - room_.n_cached(*r) > 1) {
+      readers_.push_back(r);
+    } else if (room_.grow(*r)) {
+      add_member(*r, 1);
+      ++n_decode_;
+    }
+  }
+  std::sort(readers_.begin(), readers_.end(), [](const LiveRequest* a, const LiveRequest* b) {
+    return std::pair(a->priority(), a->turn) < std::pair(b->priority(), b->turn);
+  });
+  int64_t left = options_.slice_tokens > 0 ? std::min(options_.slice_tokens, forward_.options().max_rows - n_decode_)
+                                           : slices_.slice_rows(n_decode_);
+  for (LiveRequest* r : readers_) {
+    if (left <= 0) break;
+    if (!r->has_sequence) continue;
+    room_.look_again(*r);
+    const int64_t at = room_.n_cached(*r), wanted = r->n_tokens() - at;
+    int64_t n = std::min(left, wanted);
+    // Turns end with pages: what one has read is then there for the others at once, and they get the rest of the slice.
+    const int64_t page_end = (at + n) / kernels::kKvPage * kernels::kKvPage;
+    if (readers_.size() > 1 && n < wanted && page_end > at) n = page_end - at;
+    add_member(*r, n);
+    n_slice_ += n;
+    left -= n;
+  }
+}
+
+void SchedulerCore::add_member(LiveRequest& r, int64_t n_rows) {
+  const int64_t at = room_.n_cached(r);
+  const bool last = at + n_rows == r.n_tokens();
+  batch_.add_chain(r.sequence, r.tokens.data() + at, n_rows, last);
+  members_.push_back({&r, n_rows, last});
+}
+
+void SchedulerCore::begin_pass() {
+  const std::lock_guard lock(door_->mutex);
+  door_->n_wanting = 0;
+  door_->pass_is_background = true;
+  for (const Member& m : members_) {
+    m.request->in_pass = !m.request->cancelled.load(std::memory_order_relaxed);
+    door_->n_wanting += m.request->in_pass;
+    door_->pass_is_background &= is_background(m.request->priority());
+  }
+  const bool somebody_came =
+      std::ranges::any_of(door_->inbox, [](const auto& r) { return !is_background(r->priority()); });
+  door_->abort_pass = door_->stopping || door_->n_wanting == 0 || (door_->pass_is_background && somebody_came);
+}
+
+void SchedulerCore::end_pass(bool ran, double seconds) {
+  const std::lock_guard lock(door_->mutex);
+  for (const Member& m : members_) m.request->in_pass = false;
+  door_->pass_is_background = false;
+  SchedulerStats& s = door_->stats;
+  ++s.n_passes;
+  s.pass_s += seconds;
+  s.n_aborted += !ran;
+  if (ran) s.n_read += n_slice_, s.n_decoded += n_decode_;
+}
+
+void SchedulerCore::publish() {
+  const auto running = std::ranges::count_if(members_, [](const Member& m) { return !m.request->has_finished; });
+  sweep();
+  const std::lock_guard lock(door_->mutex);
+  SchedulerStats& s = door_->stats;
+  const KvCache& kv = forward_.kv();
+  s.n_running = running;
+  s.n_waiting = static_cast<int64_t>(requests_.size()) - running;
+  s.kv_pages = kv.total_pages();
+  s.kv_pages_free = kv.free_pages();
+  s.kv_pages_cached = room_.n_prefix_pages();
+  s.n_evicted = room_.n_evicted();
+  s.n_dropped = room_.n_dropped();
+  s.n_from_cache = room_.n_from_cache();
+}
+
+void SchedulerCore::after_pass() {
+  int64_t i = 0;
+  for (const Member& m : members_) {
+    LiveRequest& r = *m.request;
+    room_.keep_pages(r);
+    const int64_t n_read = room_.n_cached(r);
+    if (m.n_rows > 1 && n_read % kernels::kKvPage == 0) r.turn = ++turn_;
+    if (m.has_logits)
+      write(r, forward_.logits(i++));
+    else if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again
+      r.request.events.reading({n_read, r.n_prompt});
+  }
+}
+
+void SchedulerCore::write(LiveRequest& r, std::span<const float> logits) {
+  if (r.cancelled.load(std::memory_order_relaxed)) return cancel(r);
+  if (r.generation->finished()) return finish(r, r.generation->finish_reason());
+  auto step = r.generation->next(logits);
+  if (!step) return finish(r, FinishReason::error, step.error());
+  r.last_token = Clock::now();
+  if (step->token != text::kNoToken) r.tokens.push_back(step->token);
+  RequestStats& stats = r.outcome.stats;
+  if (stats.n_generated == 0) {
+    r.first_token = r.last_token;
+    stats.prefill_s = seconds_between(r.started, r.first_token);
+    stats.ttft_s = seconds_between(r.accepted, r.first_token);
+  }
+  stats.n_generated = r.n_tokens() - r.n_prompt;
+  if (r.request.events.token && (step->token != text::kNoToken || !step->text.empty()))
+    r.request.events.token({step->token, step->text, step->logprob, step->top});
+  if (step->finished) finish(r, r.generation->finish_reason());
+}
+
+void SchedulerCore::cancel(LiveRequest& r) {
+  if (r.generation) {
+    const std::string_view held = r.generation->end(FinishReason::cancelled);
+    if (!held.empty() && r.request.events.token) r.request.events.token({text::kNoToken, held, {}, {}});
+  }
+  finish(r, FinishReason::cancelled);
+}
+
+void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Error> error) {
+  room_.give_up(r);
+  r.has_finished = true;
+  Finished& out = r.outcome;
+  out.reason = reason;
+  out.error = std::move(error);
+  if (r.generation) out.stop_string = r.generation->stop_string();
+  out.ids.assign(r.tokens.begin() + r.n_prompt, r.tokens.end());
+  if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
+  if (r.request.events.finished) r.request.events.finished(out);
+  // What the events hold dies here, on this thread.
+  r.generation.reset();
+  r.sampler.reset();
+  r.request = {.priority = r.priority()};
+  const std::lock_guard lock(door_->mutex);
+  r.done = true;
+  --door_->n_alive[static_cast<int>(r.priority())];
+  door_->finished.notify_all();
+}
+
+void SchedulerCore::sweep() {
+  std::erase_if(requests_, [](const auto& r) { return r->has_finished; });
+}
+
+void SchedulerCore::finish_all(const Error& error) {
+  take_in();
+  for (const auto& r : requests_) finish(*r, FinishReason::error, error);
+  sweep();
+}
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,65 @@
+// SchedulerCore: the steps of a Scheduler: who takes part in the next pass, the pass, what becomes of its logits.
+//
+// One step is one pass: a row for every decoding sequence, then a slice of the prompts that are being read. Classes
+// come in strict order; inside one, places in the batch go to whoever came first, and turns of reading go round at page
+// ends. One thread; only the door is shared.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/internal/kv_room.h"
+#include "engine/scheduler.h"
+#include "engine/slice_planner.h"
+
+namespace watra::engine::internal {
+
+class SchedulerCore {
+ public:
+  SchedulerCore(LoadedModel model, const SchedulerOptions& options, const std::optional<PageKey>& root,
+                std::shared_ptr<SchedulerDoor> door);
+
+  // Takes in what arrived and runs one pass. False: there is nothing to do.
+  bool step();
+  // Ends every request, also those still at the door, with this error.
+  void finish_all(const Error& error);
+  bool has_requests() const { return !requests_.empty(); }
+
+ private:
+  struct Member {  // of the pass
+    LiveRequest* request;
+    int64_t n_rows;
+    bool has_logits;
+  };
+
+  void take_in();
+  void choose();
+  bool start(LiveRequest& r);
+  void fill_batch();
+  void add_member(LiveRequest& r, int64_t n_rows);
+  void begin_pass();
+  void end_pass(bool ran, double seconds);
+  void after_pass();
+  void write(LiveRequest& r, std::span<const float> logits);
+  void cancel(LiveRequest& r);
+  void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
+  void sweep();    // forgets the finished
+  void publish();  // that, and the state of things
+
+  LoadedModel model_;
+  Forward& forward_;
+  SchedulerOptions options_;
+  std::shared_ptr<SchedulerDoor> door_;
+  std::shared_ptr<SamplerWorkspace> workspace_;
+  KvRoom::Requests requests_, arrivals_;
+  KvRoom room_;
+  SlicePlanner slices_;
+  uint64_t turn_ = 0;
+
+  std::vector<LiveRequest*> selected_, readers_;
+  std::vector<Member> members_;
+  int64_t n_decode_ = 0, n_slice_ = 0;  // rows of the pass
+  Batch batch_;
+};
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,145 @@
+#include "engine/scheduler.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/internal/scheduler_core.h"
+
+namespace watra::engine {
+
+using internal::Clock;
+using internal::LiveRequest;
+using internal::SchedulerDoor;
+
+void RequestHandle::cancel() {
+  const std::lock_guard lock(door_->mutex);
+  if (request_->cancelled.exchange(true) || !request_->in_pass) return;
+  if (--door_->n_wanting == 0) door_->abort_pass = true;
+}
+
+const Finished& RequestHandle::wait() const {
+  std::unique_lock lock(door_->mutex);
+  door_->finished.wait(lock, [&] { return request_->done; });
+  return request_->outcome;
+}
+
+bool RequestHandle::finished() const {
+  const std::lock_guard lock(door_->mutex);
+  return request_->done;
+}
+
+namespace {
+
+Error stopped() { return {"scheduler.stopped", "the model was put away before the answer was finished", "ask again"}; }
+
+}  // namespace
+
+struct Scheduler::Impl {
+  LoadedModel model;
+  SchedulerOptions options;
+  std::shared_ptr<SchedulerDoor> door = std::make_shared<SchedulerDoor>();
+  internal::SchedulerCore core;
+  std::thread thread;
+
+  Impl(LoadedModel m, const SchedulerOptions& o, const std::optional<PageKey>& root)
+      : model(std::move(m)), options(o), core(model, o, root, door) {}
+
+  Status check(const Request& request) const;
+  void run();
+};
+
+Result<std::unique_ptr<Scheduler>> Scheduler::create(LoadedModel model, SchedulerOptions options) {
+  if (!model.tokenizer)
+    return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text",
+                "use a complete model file");
+  const ForwardOptions& f = model.forward->options();
+  options.max_batch = options.max_batch > 0 ? std::min(options.max_batch, f.max_logit_rows) : f.max_logit_rows;
+  std::optional<PageKey> root;
+  if (options.reuse_prefixes) {
+    WATRA_ASSIGN(root, root_key(*model.model, f.k_type, f.v_type, f.n_ctx, model.forward->kernels().isa));
+  }
+  return std::unique_ptr<Scheduler>(new Scheduler(std::make_unique<Impl>(std::move(model), options, root)));
+}
+
+Scheduler::Scheduler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Scheduler::~Scheduler() {
+  {
+    const std::lock_guard lock(impl_->door->mutex);
+    impl_->door->stopping = true;
+    impl_->door->abort_pass = true;
+  }
+  impl_->door->arrived.notify_all();
+  if (impl_->thread.joinable()) impl_->thread.join();
+  impl_->core.finish_all(stopped());
+}
+
+Status Scheduler::Impl::check(const Request& request) const {
+  const auto n_prompt = static_cast<int64_t>(request.prompt.size()), n_ctx = model.forward->options().n_ctx;
+  const int64_t n_vocab = model.model->hparams().n_vocab;
+  if (n_prompt == 0) return fail("context.empty_prompt", "the prompt has no tokens", "write something");
+  if (n_prompt > n_ctx)
+    return fail("context.overflow", fmt::format("the prompt has {} tokens, the context holds {}", n_prompt, n_ctx),
+                fmt::format("--ctx {}, or a shorter prompt", n_prompt + 256));
+  for (const TokenId t : request.prompt)
+    if (t < 0 || t >= n_vocab)
+      return fail("engine.bad_token", fmt::format("prompt: needs token ids 0 to {}, found {}", n_vocab - 1, t));
+  WATRA_TRY(request.sampling.validate(static_cast<size_t>(n_vocab)));
+  WATRA_TRY(StopMatcher::create(request.generate.stop));
+  return {};
+}
+
+Result<RequestHandle> Scheduler::submit(Request request) {
+  SchedulerDoor& door = *impl_->door;
+  WATRA_TRY(impl_->check(request));
+  auto live = std::make_shared<LiveRequest>();
+  live->tokens = std::move(request.prompt);
+  live->n_prompt = live->n_tokens();
+  live->outcome.stats.n_prompt = live->n_prompt;
+  live->request = std::move(request);
+  live->accepted = Clock::now();
+  const auto priority = live->priority();
+
+  const std::lock_guard lock(door.mutex);
+  if (door.stopping) return fail(stopped());
+  // Background requests that wait keep no person out.
+  int64_t n_before = 0;
+  for (int p = 0; p <= static_cast<int>(priority); ++p) n_before += door.n_alive[p];
+  if (const int64_t most = impl_->options.max_batch + impl_->options.max_waiting; n_before >= most)
+    return fail("scheduler.full",
+                fmt::format("{} requests are running or waiting already, {} is the most", n_before, most),
+                "try again in a while");
+  ++door.n_alive[static_cast<int>(priority)];
+  ++door.stats.n_requests;
+  live->number = ++door.n_accepted;
+  door.inbox.push_back(live);
+  if (door.pass_is_background && !is_background(priority)) door.abort_pass = true;
+  door.arrived.notify_one();
+  return RequestHandle(std::move(live), impl_->door);
+}
+
+void Scheduler::Impl::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(door->mutex);
+      door->arrived.wait(lock, [&] { return door->stopping || !door->inbox.empty() || core.has_requests(); });
+      if (door->stopping) return;
+    }
+    core.step();
+  }
+}
+
+void Scheduler::start() {
+  impl_->thread = std::thread([this] { impl_->run(); });
+}
+
+bool Scheduler::step() { return impl_->core.step(); }
+
+SchedulerStats Scheduler::stats() const {
+  const std::lock_guard lock(impl_->door->mutex);
+  return impl_->door->stats;
+}
+
+const LoadedModel& Scheduler::model() const { return impl_->model; }
+
+}  // namespace watra::engine

@@ -1,0 +1,59 @@
+// Scheduler: many answers at once from one loaded model: one pass after the other over rows of all of them.
+//
+// Every pass holds one row for each decoding sequence and a slice of the prompts being read, no longer than keeps the
+// others' words flowing. Classes are served in strict order; impulses and jobs rest while anybody else has a request,
+// and a pass of theirs is given up when somebody comes. Prefixes that are cached are not read again, whoever read them.
+// When pages run out, unused prefixes go first, then the newest sequences of the least urgent class, which read again
+// later.
+//
+// Nothing of this changes an answer: a request's tokens are those that Session::generate gives it alone, greedy or with
+// a seed, whatever runs beside it (DESIGN, Exactness; scheduler_test.cpp).
+//
+// The scheduler is the only user of the model's Forward and thread team while it lives. submit(), stats() and handles
+// may be used from any thread. Either start() runs passes on a thread of its own, or the owner calls step(). After a
+// request has been admitted, decoding it allocates nothing.
+#pragma once
+
+#include <memory>
+
+#include "engine/loaded_model.h"
+#include "engine/request.h"
+#include "engine/scheduler_stats.h"
+
+namespace watra::engine {
+
+struct SchedulerOptions {
+  int64_t max_batch = 0;  // sequences in a pass; 0 = as many as the Forward gives logits for, which is also the most
+  int64_t max_waiting = 256;  // requests beyond the batch, of a class and those above it; more are refused
+  double decode_gap_s = 0.1;  // what a slice of reading may add to a decode step
+  double read_pass_s = 1.0;   // how long a pass of reading alone may take
+  int64_t slice_tokens = 0;   // 0 = found out by measuring, from the two above
+  bool reuse_prefixes = true;
+};
+
+class Scheduler {
+ public:
+  // Error "model.no_vocabulary"; those of reading the model's file.
+  static Result<std::unique_ptr<Scheduler>> create(LoadedModel model, SchedulerOptions options = {});
+  // Gives up the pass under way; requests that are left finish with error "scheduler.stopped".
+  ~Scheduler();
+
+  // Errors: "context.empty_prompt"; "context.overflow" (both numbers) for what can never fit; "engine.bad_parameter",
+  // "engine.bad_stop", "engine.bad_token"; "scheduler.full" when too many wait; "scheduler.stopped" from an event of
+  // the destructor's.
+  Result<RequestHandle> submit(Request request);
+
+  void start();
+  // One pass. False when there is nothing to do.
+  bool step();
+
+  SchedulerStats stats() const;
+  const LoadedModel& model() const;
+
+ private:
+  struct Impl;
+  explicit Scheduler(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace watra::engine

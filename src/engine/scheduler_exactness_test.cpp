@@ -1,0 +1,184 @@
+// An answer does not depend on what runs beside it: random schedules against Session, one request alone.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "engine/scheduler.h"
+#include "engine/session.h"
+#include "engine/talking_model_test.h"
+
+namespace watra::engine {
+namespace {
+
+struct Asked {
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  GenerateOptions generate;
+  Priority priority = Priority::api;
+};
+
+struct Answer {
+  std::string text;
+  std::vector<TokenId> ids;
+  FinishReason finish = FinishReason::error;
+  bool operator==(const Answer&) const = default;
+  friend std::ostream& operator<<(std::ostream& os, const Answer& a) {
+    os << finish_reason_name(a.finish) << ":";
+    for (const TokenId t : a.ids) os << " " << t;
+    return os;
+  }
+};
+
+Answer alone(const LoadedModel& model, const Asked& asked) {
+  Session session(model);
+  auto sampler = Sampler::create(asked.sampling, kTalkingVocab);
+  EXPECT_TRUE(sampler && sampler->accept_prompt(asked.prompt));
+  const auto read = session.prefill(asked.prompt);
+  EXPECT_TRUE(read);
+  auto report = session.generate(*sampler, asked.generate);
+  EXPECT_TRUE(report);
+  return {report->text, report->ids, report->finish};
+}
+
+class Random {
+ public:
+  explicit Random(uint32_t seed) : rng_(seed) {}
+  int64_t between(int64_t a, int64_t b) { return std::uniform_int_distribution<int64_t>(a, b)(rng_); }
+  bool chance(double p) { return std::bernoulli_distribution(p)(rng_); }
+  std::vector<TokenId> tokens(int64_t n) {
+    std::vector<TokenId> out;
+    while (n-- > 0) out.push_back(static_cast<TokenId>(between(3, kTalkingVocab - 1)));
+    return out;
+  }
+
+ private:
+  std::mt19937 rng_;
+};
+
+// Conversations that begin alike, as people's do, and some that do not.
+Asked random_request(Random& random, const std::vector<std::vector<TokenId>>& beginnings, int64_t n_ctx) {
+  Asked a;
+  if (random.chance(0.7)) {
+    const auto& b = beginnings[static_cast<size_t>(random.between(0, static_cast<int64_t>(beginnings.size()) - 1))];
+    a.prompt.assign(b.begin(), b.begin() + random.between(1, static_cast<int64_t>(b.size())));
+  }
+  const auto more = random.tokens(random.between(a.prompt.empty() ? 1 : 0, 40));
+  a.prompt.insert(a.prompt.end(), more.begin(), more.end());
+  if (random.chance(0.05)) a.prompt = random.tokens(n_ctx - random.between(0, 3));
+  if (random.chance(0.5)) {
+    a.sampling.temperature = 0;
+    if (random.chance(0.5)) a.sampling.repeat_penalty = 1.3;
+  } else {
+    a.sampling.seed = random.between(0, 1000);
+    a.sampling.temperature = 1.2;
+    if (random.chance(0.3)) a.sampling.mirostat = 2;
+    if (random.chance(0.3)) a.sampling.dry_multiplier = 1;
+  }
+  a.generate.max_tokens = random.chance(0.1) ? -1 : random.between(0, 90);
+  if (random.chance(0.3)) a.generate.stop = {"7", "word-3"};
+  a.generate.ignore_end = random.chance(0.3);
+  a.priority = static_cast<Priority>(random.between(0, kPriorities - 1));
+  return a;
+}
+
+SchedulerStats expect_same_answers(uint32_t seed) {
+  Random random(seed);
+  const int64_t n_ctx = random.between(2, 5) * 60;
+  const LoadedModel single = talking_model({.n_ctx = n_ctx, .max_rows = 512});
+  const LoadedModel shared = talking_model({.n_ctx = n_ctx,
+                                            .kv_positions = n_ctx * random.between(1, 4),
+                                            .max_rows = random.between(1, 80),
+                                            .max_logit_rows = random.between(1, 6),
+                                            .threads = seed == 0 ? 2 : 1});
+  auto scheduler = Scheduler::create(
+      shared, {.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0, .reuse_prefixes = random.chance(0.85)});
+  EXPECT_TRUE(scheduler);
+  std::vector<std::vector<TokenId>> beginnings;
+  for (int i = 0; i < 3; ++i) beginnings.push_back(random.tokens(random.between(20, n_ctx - 50)));
+
+  constexpr int kRequests = 24;
+  std::vector<Asked> asked;
+  std::vector<Answer> got(kRequests);
+  std::vector<RequestHandle> handles;
+  std::vector<bool> cancelled(kRequests);
+  for (int64_t n_steps = 0;; ++n_steps) {
+    if (n_steps > 100000) return ADD_FAILURE() << "schedule " << seed << " does not end", SchedulerStats{};
+    while (asked.size() < kRequests && random.chance(0.15)) {
+      const size_t i = asked.size();
+      asked.push_back(random_request(random, beginnings, n_ctx));
+      Request request{.prompt = asked[i].prompt,
+                      .sampling = asked[i].sampling,
+                      .generate = asked[i].generate,
+                      .priority = asked[i].priority};
+      request.events.token = [&got, i](const TokenEvent& t) {
+        got[i].text += t.text;
+        if (t.token != text::kNoToken) got[i].ids.push_back(t.token);
+      };
+      request.events.finished = [&got, i](const Finished& f) {
+        EXPECT_EQ(f.ids, got[i].ids);
+        EXPECT_FALSE(f.error) << f.error->to_string();
+        got[i].finish = f.reason;
+      };
+      auto handle = (*scheduler)->submit(std::move(request));
+      EXPECT_TRUE(handle);
+      handles.push_back(std::move(*handle));
+    }
+    if (!handles.empty() && random.chance(0.01)) {
+      const auto i = static_cast<size_t>(random.between(0, static_cast<int64_t>(handles.size()) - 1));
+      if (!handles[i].finished()) handles[i].cancel(), cancelled[i] = true;
+    }
+    const bool more = (*scheduler)->step();
+    if (!more && asked.size() == kRequests) break;
+  }
+  const SchedulerStats stats = (*scheduler)->stats();
+  EXPECT_EQ(stats.kv_pages_free + stats.kv_pages_cached, stats.kv_pages) << "no page is lost";
+
+  for (size_t i = 0; i < kRequests; ++i) {
+    EXPECT_TRUE(handles[i].finished());
+    Answer expected = alone(single, asked[i]);
+    if (cancelled[i] && got[i].finish == FinishReason::cancelled) {
+      expected.ids.resize(std::min(got[i].ids.size(), expected.ids.size()));
+      EXPECT_EQ(got[i].ids, expected.ids) << "request " << i << " of schedule " << seed;
+    } else {
+      EXPECT_EQ(got[i], expected) << "request " << i << " of schedule " << seed;
+    }
+  }
+  return stats;
+}
+
+class SchedulerExactness : public testing::TestWithParam<uint32_t> {};
+
+TEST_P(SchedulerExactness, AnswersAreThoseOfASessionAlone) {
+  constexpr uint32_t kSchedules = 20;
+  SchedulerStats sum;
+  for (uint32_t i = 0; i < kSchedules; ++i) {
+    const SchedulerStats s = expect_same_answers(GetParam() * kSchedules + i);
+    sum.n_from_cache += s.n_from_cache;
+    sum.n_dropped += s.n_dropped;
+    sum.n_evicted += s.n_evicted;
+  }
+  // What must not matter did happen.
+  EXPECT_GT(sum.n_from_cache, 1000);
+  EXPECT_GT(sum.n_dropped, 20);
+  EXPECT_GT(sum.n_evicted, 100);
+}
+
+INSTANTIATE_TEST_SUITE_P(RandomSchedules, SchedulerExactness, testing::Range(0u, 4u));
+
+// The test above would pass with a model that ignores what it read.
+TEST(SchedulerExactness, TheModelLooksAtItsWholePrompt) {
+  const LoadedModel model = talking_model();
+  Random random(1);
+  Asked asked{.prompt = random.tokens(150), .sampling = {.temperature = 0}, .generate = {.max_tokens = 20}};
+  const Answer plain = alone(model, asked);
+  int n_changed = 0;
+  for (const size_t at : {0u, 40u, 70u, 100u, 149u}) {
+    Asked other = asked;
+    other.prompt[at] = other.prompt[at] == 5 ? 6 : 5;
+    n_changed += alone(model, other) != plain;
+  }
+  EXPECT_GE(n_changed, 4);
+}
+
+}  // namespace
+}  // namespace watra::engine

@@ -1,0 +1,24 @@
+// SchedulerStats: what a Scheduler is doing and has done, as plain data.
+#pragma once
+
+#include <cstdint>
+
+namespace watra::engine {
+
+struct SchedulerStats {
+  // now
+  int64_t n_running = 0;  // in the last pass
+  int64_t n_waiting = 0;  // accepted and not in it
+  int64_t kv_pages = 0, kv_pages_free = 0, kv_pages_cached = 0;
+  // since the start
+  int64_t n_requests = 0;
+  int64_t n_passes = 0;
+  int64_t n_aborted = 0;              // passes given up for a cancellation or a person
+  int64_t n_read = 0, n_decoded = 0;  // rows of passes
+  int64_t n_from_cache = 0;           // tokens that need not be read
+  int64_t n_dropped = 0;              // times a sequence lost its pages to another
+  int64_t n_evicted = 0;              // cached pages given up
+  double pass_s = 0;                  // time inside passes
+};
+
+}  // namespace watra::engine
