@@ -1,7 +1,14 @@
-// Attention of one row at a depth of S positions, and the small ops, on one thread in processor time. GB/s counts the
-// cached keys and values once (attention) or what an op reads and writes (small ops).
+// Attention of M rows behind `depth` cached positions, and the small ops, on one thread in processor time, beside the
+// peak of float multiply-adds.
+//
+//   kernels_bench --benchmark_filter='fma_peak/avx2|attention/llama-1b/.*/avx2'
+//
+// KV_GB/s counts the cached keys and values once, whatever M is; GFLOP/s the two products over the positions a row
+// sees; GB/s of the small ops what they read and write.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
@@ -25,44 +32,103 @@ struct HeadShape {
   const char* name;
   int32_t heads, kv_heads, d_head;
 };
-constexpr HeadShape kShapes[] = {{"smollm2-135m", 9, 3, 64}, {"llama-1b", 32, 8, 64}, {"llama-8b", 32, 8, 128}};
+constexpr HeadShape kShapes[] = {
+    {"smollm2-135m", 9, 3, 64}, {"llama-1b", 32, 8, 64}, {"llama-8b", 32, 8, 128}, {"phi3-mini", 32, 32, 96}};
 
-void attention(benchmark::State& state, const Kernels* k, HeadShape shape) {
-  const int64_t depth = state.range(0);
-  const int64_t head_bytes = int64_t{shape.d_head} * kv_element_bytes(KvType::f16);
-  const int64_t page_bytes = 2 * shape.kv_heads * kKvPage * head_bytes, n_pages = (depth + kKvPage - 1) / kKvPage;
-  std::vector<std::byte> storage(n_pages * page_bytes);
+// M rows of a chain, the last one at position depth + m - 1. Several layers' caches in turn, so that they come from
+// memory as in a pass.
+void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvType type) {
+  const int64_t m = state.range(0), depth = state.range(1), n_positions = depth + m;
+  const int64_t row_bytes = kv_row_bytes(type, shape.d_head);
+  const int64_t layer_bytes = 2 * shape.kv_heads * kKvPage * row_bytes;
+  const int64_t n_pages = (n_positions + kKvPage - 1) / kKvPage;
+  const int64_t n_layers = std::max<int64_t>(1, (128 << 20) / (layer_bytes * n_pages));
+  std::vector<std::byte> storage(n_pages * n_layers * layer_bytes);
   const auto row = normal_floats(shape.d_head);
-  for (int64_t at = 0; at < static_cast<int64_t>(storage.size()); at += head_bytes)
-    k->store_kv(KvType::f16, row.data(), storage.data() + at, shape.d_head);
+  std::vector<std::byte> stored(row_bytes);
+  k->store_kv(type, row.data(), stored.data(), shape.d_head);
+  for (int64_t at = 0; at < static_cast<int64_t>(storage.size()); at += row_bytes)
+    std::memcpy(storage.data() + at, stored.data(), row_bytes);
   std::vector<const std::byte*> pages;
-  for (int64_t i = 0; i < n_pages; ++i) pages.push_back(storage.data() + i * page_bytes);
-  const auto slot = static_cast<int32_t>(depth - 1);
-  const AttentionRow position{pages.data(), depth - 1, &slot, 1};
+  for (int64_t i = 0; i < n_pages; ++i) pages.push_back(storage.data() + i * n_layers * layer_bytes);
+  std::vector<int32_t> slots(m);
+  std::vector<AttentionRow> rows;
+  double pairs = 0;
+  for (int64_t i = 0; i < m; ++i) {
+    slots[i] = static_cast<int32_t>(depth + i);
+    rows.push_back({pages.data(), depth + i, &slots[i], 1});
+    pairs += static_cast<double>(depth + i + 1) * shape.heads;
+  }
+  std::vector<AttentionBlock> blocks;
+  const auto block_rows = static_cast<int32_t>(kAttentionPairs * shape.kv_heads / shape.heads);
+  for (int32_t i = 0; i < m; i += block_rows) blocks.push_back({i, std::min(block_rows, static_cast<int32_t>(m) - i)});
   const int64_t width = int64_t{shape.heads} * shape.d_head;
-  const auto q = normal_floats(width);
-  std::vector<float> out(width);
+  const auto q = normal_floats(m * width);
+  std::vector<float> out(m * width);
+  std::vector<std::byte> scratch(k->attention_scratch_bytes(shape.d_head) + 64);
   AttentionArgs a{};
   a.n_heads = shape.heads;
   a.n_kv_heads = shape.kv_heads;
   a.d_head = shape.d_head;
-  a.k_type = a.v_type = KvType::f16;
-  a.v_offset_bytes = page_bytes / 2;
+  a.k_type = a.v_type = type;
   a.scale = 0.125f;
-  a.m = 1;
   a.q = q.data();
   a.q_stride = a.out_stride = width;
   a.out = out.data();
-  a.rows = &position;
-  a.n_chunks = static_cast<int32_t>((depth + kAttentionChunk - 1) / kAttentionChunk);
-  std::vector<float> partial(attention_partial_floats(1, shape.heads, shape.d_head, a.n_chunks));
-  a.partial = partial.data();
+  a.rows = rows.data();
+  a.blocks = blocks.data();
+  a.n_chunks = static_cast<int32_t>((n_positions + kAttentionChunk - 1) / kAttentionChunk);
+  int64_t layer = 0;
   for (auto _ : state) {
-    k->attention_partial(a, 0, int64_t{shape.kv_heads} * a.n_chunks);
-    k->attention_merge(a, 0, shape.heads);
+    a.k_offset_bytes = layer * layer_bytes;
+    a.v_offset_bytes = a.k_offset_bytes + layer_bytes / 2;
+    layer = (layer + 1) % n_layers;
+    k->attention_whole(a, 0, static_cast<int64_t>(blocks.size()) * shape.kv_heads,
+                       scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64);
     benchmark::ClobberMemory();
   }
-  state.counters["GB/s"] = Counter(2e-9 * depth * shape.kv_heads * head_bytes, Counter::kIsIterationInvariantRate);
+  state.counters["KV_GB/s"] =
+      Counter(2e-9 * n_positions * shape.kv_heads * row_bytes, Counter::kIsIterationInvariantRate);
+  state.counters["GFLOP/s"] = Counter(4e-9 * pairs * shape.d_head, Counter::kIsIterationInvariantRate);
+}
+
+void fma_peak(benchmark::State& state, const Kernels* k) {
+  double done = 0;
+  for (auto _ : state) done += static_cast<double>(k->fma_burst(20000));
+  state.counters["GFLOP/s"] = Counter(2e-9 * done, Counter::kIsRate);
+}
+
+void rope(benchmark::State& state, const Kernels* k) {
+  const int64_t n = state.range(0), d_head = 64;
+  auto x = normal_floats(n);
+  const std::vector<float> cos(d_head / 2, 0.8f), sin(d_head / 2, 0.6f);
+  for (auto _ : state) {
+    k->rope(x.data(), n / d_head, d_head, d_head, RopeStyle::halves, cos.data(), sin.data());
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = Counter(8e-9 * n, Counter::kIsIterationInvariantRate);
+}
+
+void add(benchmark::State& state, const Kernels* k) {
+  const int64_t n = state.range(0);
+  auto x = normal_floats(n);
+  const auto y = normal_floats(n);
+  for (auto _ : state) {
+    k->add(x.data(), y.data(), n);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = Counter(12e-9 * n, Counter::kIsIterationInvariantRate);
+}
+
+void store_kv(benchmark::State& state, const Kernels* k, KvType type) {
+  const int64_t n = state.range(0);
+  const auto x = normal_floats(n);
+  std::vector<std::byte> out(kv_row_bytes(type, n));
+  for (auto _ : state) {
+    k->store_kv(type, x.data(), out.data(), n);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = Counter(4e-9 * n, Counter::kIsIterationInvariantRate);
 }
 
 void rms_norm(benchmark::State& state, const Kernels* k) {
@@ -91,14 +157,23 @@ const bool registered = [] {
   for (const Kernels* k : available()) {
     if (k->isa == "ref") continue;
     const std::string isa = "/" + std::string(k->isa);
+    benchmark::RegisterBenchmark(("fma_peak" + isa).c_str(), fma_peak, k);
     for (const HeadShape& shape : kShapes)
-      benchmark::RegisterBenchmark(("attention/" + std::string(shape.name) + isa).c_str(), attention, k, shape)
-          ->ArgName("depth")
-          ->Arg(128)
-          ->Arg(1024)
-          ->Arg(8192)
-          ->Unit(benchmark::kMicrosecond);
+      for (const KvType type : kKvTypes) {
+        const std::string name = "attention/" + std::string(shape.name) + "/" + std::string(kv_type_name(type)) + isa;
+        benchmark::RegisterBenchmark(name.c_str(), attention, k, shape, type)
+            ->ArgNames({"m", "depth"})
+            ->ArgsProduct({{1, 16}, {128, 1024, 8192}})
+            ->Args({512, 0})
+            ->Args({512, 7680})
+            ->Unit(benchmark::kMicrosecond);
+      }
+    for (const KvType type : kKvTypes)
+      benchmark::RegisterBenchmark(("store_kv/" + std::string(kv_type_name(type)) + isa).c_str(), store_kv, k, type)
+          ->Arg(64);
     benchmark::RegisterBenchmark(("rms_norm" + isa).c_str(), rms_norm, k)->Arg(2048);
+    benchmark::RegisterBenchmark(("rope" + isa).c_str(), rope, k)->Arg(2048);
+    benchmark::RegisterBenchmark(("add" + isa).c_str(), add, k)->Arg(2048);
     benchmark::RegisterBenchmark(("silu_gate" + isa).c_str(), silu_gate, k)->Arg(8192);
   }
   return true;

@@ -21,8 +21,8 @@ using internal::Step;
 using model::Act;
 using model::Role;
 
-// Partial attention results of at most this many bytes at a time: they stay in the last-level cache.
-constexpr int64_t kPartialBytes = 16 << 20;
+// Partial attention results of at most this many bytes at a time.
+constexpr int64_t kPartialBytes = 64 << 20;
 
 constexpr int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
 
@@ -46,6 +46,8 @@ struct Forward::Impl {
   Buffer scratch;
   int64_t scratch_stride = 0;
   Buffer partial;
+  Buffer attention_scratch;
+  int64_t attention_scratch_stride = 0;
   std::vector<model::RopeParams::Table> rope_tables;
   Buffer rotations;  // by rope: cos [max_rows, n_rot/2], then sin
   std::vector<float*> rope_cos, rope_sin;
@@ -59,6 +61,11 @@ struct Forward::Impl {
   };
   std::vector<SequenceRows> sequences;
   std::vector<kernels::AttentionRow> attention_rows;
+  std::vector<kernels::AttentionBlock> attention_blocks;
+  int64_t block_rows = 1;                  // rows of a block, at most
+  int64_t last_position = 0;               // the largest of all rows
+  int64_t block_work = 0, total_work = 0;  // query-key pairs of the largest block and of all, for one head
+  bool blocks_are_sequences = false;       // every sequence's rows lie in one block
   std::vector<int32_t> tails, tail_begin, slot_offset;
   std::vector<int64_t> rope_position;
   std::vector<int32_t> out_rows;  // rows that want logits, then those that want hidden only
@@ -98,6 +105,9 @@ struct Forward::Impl {
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void attend(const Step& s, Member& me, int64_t n_rows);
+  void cut_blocks(int64_t n_rows);
+  void store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head, int n_kv_heads);
+  kernels::AttentionArgs attention_args(const Step& s) const;
   void call_tap(const Step& s, int64_t n_rows);
   int64_t width(Act a, int layer) const;
   void run_logits(const std::vector<Step>& logit_steps, Member& me, int64_t first, int64_t n);
@@ -171,14 +181,21 @@ Status Forward::Impl::allocate() {
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
 
-  int64_t partial_bytes = 0;
+  int64_t partial_row_bytes = 0, scratch_bytes = 0;
   const int64_t n_chunks = ceil_div<int64_t>(options.n_ctx, kernels::kAttentionChunk);
+  block_rows = m;
   for (const auto& l : hp.layers) {
-    const int64_t one =
-        kernels::attention_partial_floats(1, l.n_heads, l.d_head, n_chunks) * static_cast<int64_t>(sizeof(float));
-    partial_bytes = std::max(partial_bytes, std::max(one, std::min(one * m, kPartialBytes)));
+    const int64_t floats_of_row = kernels::attention_partial_floats(1, l.n_heads, l.d_head, n_chunks);
+    partial_row_bytes = std::max(partial_row_bytes, floats_of_row * static_cast<int64_t>(sizeof(float)));
+    scratch_bytes = std::max(scratch_bytes, k->attention_scratch_bytes(l.d_head));
+    block_rows = std::min<int64_t>(block_rows, kernels::kAttentionPairs * l.n_kv_heads / l.n_heads);
   }
-  WATRA_ASSIGN(partial, Buffer::allocate(options.budget, "attention partials", static_cast<uint64_t>(partial_bytes)));
+  block_rows = std::clamp<int64_t>(kPartialBytes / partial_row_bytes, 1, std::max<int64_t>(block_rows, 1));
+  WATRA_ASSIGN(partial, Buffer::allocate(options.budget, "attention partials",
+                                         static_cast<uint64_t>(partial_row_bytes * block_rows)));
+  attention_scratch_stride = round_up(scratch_bytes, 64);
+  WATRA_ASSIGN(attention_scratch, Buffer::allocate(options.budget, "attention scratch",
+                                                   static_cast<uint64_t>(attention_scratch_stride) * team->size()));
 
   int64_t rotation_floats = 0;
   for (const auto& rope : hp.ropes) rotation_floats += m * rope.n_rot;
@@ -193,6 +210,7 @@ Status Forward::Impl::allocate() {
   }
   const auto rows = static_cast<size_t>(m);
   attention_rows.resize(rows);
+  attention_blocks.reserve(rows);
   slot_offset.resize(rows);
   rope_position.resize(rows);
   tail_begin.resize(rows);
@@ -270,8 +288,30 @@ Status Forward::Impl::prepare(const Batch& b) {
   }
   if (n_logits > options.max_logit_rows)
     return bad(fmt::format("{} rows want logits, {} are possible in a pass", n_logits, options.max_logit_rows));
+  cut_blocks(n);
   batch = &b;
   return {};
+}
+
+// Consecutive rows of a sequence share the loads of its keys and values.
+void Forward::Impl::cut_blocks(int64_t n_rows) {
+  attention_blocks.clear();
+  last_position = block_work = total_work = 0;
+  int64_t work = 0;
+  for (int64_t i = 0; i < n_rows; ++i) {
+    const auto& row = attention_rows[static_cast<size_t>(i)];
+    if (attention_blocks.empty() || attention_blocks.back().n == block_rows ||
+        row.pages != attention_rows[static_cast<size_t>(i - 1)].pages) {
+      attention_blocks.push_back({static_cast<int32_t>(i), 0});
+      work = 0;
+    }
+    ++attention_blocks.back().n;
+    work += row.position() + 1;
+    total_work += row.position() + 1;
+    block_work = std::max(block_work, work);
+    last_position = std::max(last_position, row.position());
+  }
+  blocks_are_sequences = attention_blocks.size() == sequences.size();
 }
 
 void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
@@ -376,72 +416,97 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
   });
 }
 
-void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
+// Of row i: query heads are rotated in place, key heads rotated and stored, value heads stored.
+void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head,
+                               int n_kv_heads) {
+  const int d = model->hparams().layers[static_cast<size_t>(s.layer)].d_head;
+  for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
+  const auto& r = attention_rows[static_cast<size_t>(i)];
+  const int64_t slot = r.tail[r.n_tail - 1];
+  std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
+  for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
+    run_head(s.key_ops, i, g, row(s.k, i));
+    k->store_kv(kv.k_type(), row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
+    k->store_kv(kv.v_type(), row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+  }
+}
+
+kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
   const auto& hp = model->hparams();
   const auto& l = hp.layers[static_cast<size_t>(s.layer)];
-  const int n_q = l.n_heads, n_kv = l.n_kv_heads, d = l.d_head;
+  return {
+      .n_heads = l.n_heads,
+      .n_kv_heads = l.n_kv_heads,
+      .d_head = l.d_head,
+      .k_type = kv.k_type(),
+      .v_type = kv.v_type(),
+      .k_offset_bytes = kv.k_offset_bytes(s.layer),
+      .v_offset_bytes = kv.v_offset_bytes(s.layer),
+      .scale = hp.attention_scale,
+      .softcap = hp.attention_softcap,
+      .window = l.window,
+      .q = row(s.q, 0),
+      .q_stride = act_stride[static_cast<int>(s.q)],
+      .out = row(s.attention_out, 0),
+      .out_stride = act_stride[static_cast<int>(s.attention_out)],
+      .rows = attention_rows.data(),
+      .blocks = attention_blocks.data(),
+      .n_chunks = static_cast<int32_t>(last_position / kernels::kAttentionChunk + 1),
+      .partial = partial.as<float>(),
+      .partial_row = 0,
+  };
+}
 
-  // New rows: q heads are rotated in place, k heads rotated and stored, v heads stored.
-  const int64_t per_row = n_q + 2 * n_kv;
-  share(me, n_rows * per_row, n_rows == 1 ? 4 : per_row, [&](int64_t b, int64_t e) {
-    for (; b < e; ++b) {
-      const int64_t i = b / per_row;
-      const int unit = static_cast<int>(b % per_row);
-      if (unit < n_q) {
-        run_head(s.query_ops, i, unit, row(s.q, i));
-        continue;
+// Units of a kv head and a block of rows, or, where those are too few or too unequal for the team, of a kv head, a
+// block and a chunk of positions. The kernels give the same bits either way.
+void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
+  const auto& l = model->hparams().layers[static_cast<size_t>(s.layer)];
+  const int n_q = l.n_heads, n_kv = l.n_kv_heads, per_group = n_q / n_kv;
+  std::byte* my_scratch = attention_scratch.data() + me.rank * attention_scratch_stride;
+  const auto n_blocks = static_cast<int64_t>(attention_blocks.size());
+  kernels::AttentionArgs args = attention_args(s);
+  const bool whole = args.n_chunks == 1 || 2 * team->size() * block_work <= n_kv * total_work;
+
+  if (whole && blocks_are_sequences) {  // all that a unit reads of this pass is its own
+    share(me, n_blocks * n_kv, 1, [&](int64_t b, int64_t e) {
+      for (int64_t unit = b; unit < e; ++unit) {
+        const auto& block = attention_blocks[static_cast<size_t>(unit / n_kv)];
+        const int g = static_cast<int>(unit % n_kv);
+        for (int64_t i = block.first; i < block.first + block.n; ++i) store_rows(s, i, g * per_group, per_group, g, 1);
+        k->attention_whole(args, unit, unit + 1, my_scratch);
       }
-      const auto& r = attention_rows[static_cast<size_t>(i)];
-      const int64_t slot = r.tail[r.n_tail - 1];
-      std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
-      if (unit < n_q + n_kv) {
-        const int g = unit - n_q;
-        run_head(s.key_ops, i, g, row(s.k, i));
-        k->store_kv(kv.k_type(), row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
-      } else {
-        const int g = unit - n_q - n_kv;
-        k->store_kv(kv.v_type(), row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
-      }
-    }
+    });
+    return;
+  }
+  share(me, n_rows * n_kv, n_rows == 1 ? 1 : n_kv, [&](int64_t b, int64_t e) {
+    for (; b < e; ++b)
+      store_rows(s, b / n_kv, static_cast<int>(b % n_kv) * per_group, per_group, static_cast<int>(b % n_kv), 1);
   });
-
-  // As many rows at a time as the partial results have room for. Rows are independent, so the cut changes nothing.
-  for (int64_t first = 0; first < n_rows;) {
-    int64_t n = 0, n_chunks = 0;
-    while (first + n < n_rows) {
-      const int64_t c =
-          std::max(n_chunks, attention_rows[static_cast<size_t>(first + n)].position() / kernels::kAttentionChunk + 1);
-      if (n > 0 && kernels::attention_partial_floats(n + 1, n_q, d, c) * static_cast<int64_t>(sizeof(float)) >
-                       static_cast<int64_t>(partial.size_bytes()))
-        break;
-      n_chunks = c;
-      ++n;
+  if (whole) {
+    // The last blocks see most and come first.
+    const int64_t n_units = n_blocks * n_kv;
+    share(me, n_units, 1, [&](int64_t b, int64_t e) {
+      for (; b < e; ++b) k->attention_whole(args, n_units - 1 - b, n_units - b, my_scratch);
+    });
+    return;
+  }
+  // As many blocks at a time as the partial results have room for: of one there always is.
+  const int64_t most_rows = static_cast<int64_t>(partial.size_bytes()) /
+                            kernels::attention_partial_floats(1, n_q, l.d_head, args.n_chunks) /
+                            static_cast<int64_t>(sizeof(float));
+  for (int64_t first = 0, n = 0; first < n_blocks; first += n) {
+    int64_t rows = 0;
+    for (n = 0; first + n < n_blocks; ++n) {
+      const auto& block = attention_blocks[static_cast<size_t>(first + n)];
+      if (n > 0 && rows + block.n > most_rows) break;
+      rows += block.n;
     }
-    const kernels::AttentionArgs args{
-        .n_heads = n_q,
-        .n_kv_heads = n_kv,
-        .d_head = d,
-        .k_type = kv.k_type(),
-        .v_type = kv.v_type(),
-        .k_offset_bytes = kv.k_offset_bytes(s.layer),
-        .v_offset_bytes = kv.v_offset_bytes(s.layer),
-        .scale = hp.attention_scale,
-        .softcap = hp.attention_softcap,
-        .window = l.window,
-        .m = n,
-        .q = row(s.q, first),
-        .q_stride = act_stride[static_cast<int>(s.q)],
-        .out = row(s.attention_out, first),
-        .out_stride = act_stride[static_cast<int>(s.attention_out)],
-        .rows = attention_rows.data() + first,
-        .partial = partial.as<float>(),
-        .n_chunks = static_cast<int32_t>(n_chunks),
-    };
-    share(me, n * n_kv * n_chunks, n > 8 ? n_kv * n_chunks : 1,
-          [&](int64_t b, int64_t e) { k->attention_partial(args, b, e); });
-    share(me, n * n_q, n > 8 ? n_q : ceil_div<int64_t>(n * n_q, team->size()),
-          [&](int64_t b, int64_t e) { k->attention_merge(args, b, e); });
-    first += n;
+    args.blocks = attention_blocks.data() + first;
+    args.partial_row = args.blocks[0].first;
+    share(me, n * n_kv * args.n_chunks, 1, [&](int64_t b, int64_t e) { k->attention_partial(args, b, e, my_scratch); });
+    share(me, rows * n_q, ceil_div<int64_t>(rows * n_q, 4 * team->size()), [&](int64_t b, int64_t e) {
+      k->attention_merge(args, args.partial_row * n_q + b, args.partial_row * n_q + e);
+    });
   }
 }
 

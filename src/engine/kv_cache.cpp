@@ -18,8 +18,8 @@ Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, in
   for (const auto& l : hp.layers) {
     Layer layer{};
     layer.n_kv_heads = l.n_kv_heads;
-    layer.k_row_bytes = l.d_head * kernels::kv_element_bytes(k);
-    layer.v_row_bytes = l.d_head * kernels::kv_element_bytes(v);
+    layer.k_row_bytes = kernels::kv_row_bytes(k, l.d_head);
+    layer.v_row_bytes = kernels::kv_row_bytes(v, l.d_head);
     layer.k_offset = offset;
     offset += l.n_kv_heads * kKvPage * layer.k_row_bytes;
     layer.v_offset = offset;

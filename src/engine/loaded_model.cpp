@@ -9,11 +9,11 @@ namespace watra::engine {
 
 Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text) {
   const auto one = [&](std::string_view t) -> Result<KvType> {
-    if (t == "f16") return KvType::f16;
-    if (t == "f32") return KvType::f32;
+    for (const KvType type : kernels::kKvTypes)
+      if (t == kernels::kv_type_name(type)) return type;
     return fail("usage.kv_type",
-                fmt::format("--kv-type has '{}', wanted f16 or f32 (one for keys and values, or K,V)", t),
-                "--kv-type f16");
+                fmt::format("--kv-type has '{}', wanted f16, f32, q8_0 or q4_0 (one for keys and values, or K,V)", t),
+                "--kv-type q8_0");
   };
   const size_t comma = text.find(',');
   WATRA_ASSIGN(const KvType k, one(text.substr(0, comma)));

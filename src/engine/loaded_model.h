@@ -25,7 +25,7 @@ struct LoadOptions {
   Residency::Progress progress;  // while weights are read
 };
 
-// "f16", "f32" or two of them "K,V". Error "usage.kv_type".
+// "f16", "f32", "q8_0", "q4_0" or two of them "K,V". Error "usage.kv_type".
 Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text);
 
 struct LoadedModel {

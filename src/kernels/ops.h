@@ -50,8 +50,13 @@ struct MatmulArgs {
 inline constexpr int kKvPage = 64;
 inline constexpr int kAttentionChunk = 512;
 
-enum class KvType : uint8_t { f16, f32 };
-inline int64_t kv_element_bytes(KvType t) { return t == KvType::f16 ? 2 : 4; }
+// How a head's key or value of one position is stored (docs/decisions/0006). Quantized types have the blocks of
+// tensor/blocks.h; a head that is no multiple of 32 floats ends with a padded block. q4_0 stores the head's Hadamard
+// transform, which spreads outliers; the kernels turn queries and results accordingly, so that nobody else sees it.
+enum class KvType : uint8_t { f16, f32, q8_0, q4_0 };
+inline constexpr KvType kKvTypes[] = {KvType::f16, KvType::f32, KvType::q8_0, KvType::q4_0};
+std::string_view kv_type_name(KvType);
+int64_t kv_row_bytes(KvType, int64_t d_head);
 
 // What one query row sees. Position p < n_shared lies at slot p. Position n_shared + i lies at slot tail[i]: the row's
 // own ancestors in this pass (a chain, or a branch of a draft tree) and, last, the row itself. Slot s lies in page s /
@@ -64,7 +69,15 @@ struct AttentionRow {
   int64_t position() const { return n_shared + n_tail - 1; }
 };
 
-// Inside a page, this layer's keys begin at k_offset_bytes as [G, kKvPage, E], its values at v_offset_bytes alike.
+// Consecutive rows of one sequence (the same page table) that share each load of a tile. How rows are cut into blocks
+// changes no bit of a result. Good sizes: kAttentionPairs / (H/G) rows.
+struct AttentionBlock {
+  int32_t first, n;
+};
+inline constexpr int kAttentionPairs = 64;  // (row, head) pairs that are worked on together
+
+// Inside a page, this layer's keys begin at k_offset_bytes as [G, kKvPage, row bytes], its values at v_offset_bytes
+// alike.
 struct AttentionArgs {
   int32_t n_heads, n_kv_heads, d_head;
   KvType k_type, v_type;
@@ -72,17 +85,22 @@ struct AttentionArgs {
   float scale;     // on q.k
   float softcap;   // 0 = none; else s = softcap * tanh(s / softcap)
   int64_t window;  // 0 = all; else only positions > p - window
-  int64_t m;
   const float* q;  // [M, H, E], rows q_stride apart
   int64_t q_stride;
   float* out;  // [M, H, E], rows out_stride apart
   int64_t out_stride;
   const AttentionRow* rows;
-  float* partial;    // [M, H, n_chunks, E + 2]: sum of exp(s - max) * v, then max, then sum of exp(s - max)
-  int32_t n_chunks;  // ceil((largest position + 1) / kAttentionChunk)
+  const AttentionBlock* blocks;  // of the M rows
+  int32_t n_chunks;              // ceil((largest position + 1) / kAttentionChunk)
+  // Only for attention_partial and attention_merge: attention_partial_floats() of rows partial_row and following.
+  float* partial;
+  int64_t partial_row;
 };
+// [M, H, n_chunks, attention_partial_width()]: sum of exp(s - max) * v, padded to eight lanes; max; sum of exp(s -
+// max).
+inline int64_t attention_partial_width(int64_t d_head) { return (d_head + 7) / 8 * 8 + 2; }
 inline int64_t attention_partial_floats(int64_t m, int64_t n_heads, int64_t d_head, int64_t n_chunks) {
-  return m * n_heads * n_chunks * (d_head + 2);
+  return m * n_heads * n_chunks * attention_partial_width(d_head);
 }
 
 enum class GluKind : uint8_t { silu, gelu_tanh, gelu_erf };
@@ -107,13 +125,18 @@ struct Kernels {
   void (*matmul)(const MatmulArgs&, int64_t row_begin, int64_t row_end, std::byte* scratch);
   int64_t (*matmul_scratch_bytes)(int64_t d);
 
-  // -- attention: all units of the first, a barrier, all units of the second --
-  // unit = (m * G + g) * n_chunks + c : the H/G heads of kv head g, row m, over chunk c. Chunks the row cannot see are
-  // skipped.
-  void (*attention_partial)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end);
+  // -- attention, in one of two ways that give the same bits --
+  // scratch: attention_scratch_bytes(E) bytes, 64-byte aligned, one per calling thread.
+  int64_t (*attention_scratch_bytes)(int64_t d_head);
+  // unit = block * G + g : the H/G heads of kv head g for the rows of a block, over all they see, into out. For many
+  // units.
+  void (*attention_whole)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end, std::byte* scratch);
+  // All units of the first, a barrier, all units of the second: for long sequences and few rows.
+  // unit = (block * G + g) * n_chunks + c : the same over chunk c. Chunks a row cannot see are skipped.
+  void (*attention_partial)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end, std::byte* scratch);
   // unit = m * H + h : merges the chunks in order and divides.
   void (*attention_merge)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end);
-  // n floats to the KV format (one head's key or value of one position: a row of the page).
+  // One head's key or value of one position (n = E floats) to a row of the page.
   void (*store_kv)(KvType, const float* src, std::byte* dst, int64_t n);
 
   // -- small ops, one row each --
@@ -127,6 +150,8 @@ struct Kernels {
 
   // Multiply-accumulates of 8-bit integers as fast as this ISA can: returns how many were done. For the measured peak.
   int64_t (*int8_burst)(int64_t iterations);
+  // The same of floats.
+  int64_t (*fma_burst)(int64_t iterations);
 };
 
 inline constexpr int64_t kRowGroup = 16;  // row ranges begin at multiples of this (the interleaving)

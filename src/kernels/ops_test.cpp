@@ -1,5 +1,5 @@
-// One test drives every table of this machine over every operation: against the truth in kernels/ref (error bounds),
-// and against itself (the same bits for every M, every cut into ranges, every way a row can be embedded in a pass).
+// Every table of this machine over every operation but attention (attention_test.cpp): against the truth in kernels/ref
+// (error bounds), and against itself (the same bits for every M and every cut into ranges).
 #include "kernels/ops.h"
 
 #include <gtest/gtest.h>
@@ -14,39 +14,13 @@
 #include <vector>
 
 #include "kernels/act_format.h"
+#include "kernels/every_table_test.h"
 #include "kernels/ref/ref.h"
 #include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
 namespace watra::kernels {
 namespace {
-
-using Rng = std::mt19937_64;
-
-struct AlignedBytes {
-  explicit AlignedBytes(size_t n) : bytes(n + 64) {}
-  std::byte* data() { return bytes.data() + (64 - reinterpret_cast<uintptr_t>(bytes.data()) % 64) % 64; }
-  std::vector<std::byte> bytes;
-};
-
-std::vector<float> normal_floats(Rng& rng, size_t n, float sigma = 1.0f) {
-  std::normal_distribution<float> normal(0, sigma);
-  std::vector<float> v(n);
-  for (float& x : v) x = normal(rng);
-  return v;
-}
-
-bool same_bits(const float* a, const float* b, size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
-
-// Squared error relative to the truth's squares.
-double nmse(const float* got, const double* want, size_t n) {
-  double error = 0, power = 0;
-  for (size_t i = 0; i < n; ++i) {
-    error += (got[i] - want[i]) * (got[i] - want[i]);
-    power += want[i] * want[i];
-  }
-  return power > 0 ? error / power : error;
-}
 
 // Random bytes whose blocks mean ordinary numbers, whatever the format: every bit pattern of the integers appears.
 std::vector<std::byte> random_weights(Rng& rng, DType dtype, int64_t elements) {
@@ -86,13 +60,7 @@ std::vector<DType> weight_dtypes() {
   return out;
 }
 
-class EveryTable : public testing::TestWithParam<const Kernels*> {
- protected:
-  const Kernels& k = *GetParam();
-  bool is_ref() const { return k.isa == "ref"; }
-};
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begin(), available().end()),
-                         [](const auto& table) { return std::string(table.param->isa); });
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begin(), available().end()), table_name);
 
 // ---- products ----
 
@@ -246,174 +214,6 @@ TEST_P(EveryTable, ActivationsAreConvertedAsTheFormatSays) {
         }
       }
     }
-}
-
-// ---- attention ----
-
-// A sequence of positions whose keys and values lie in pages, in slots that need not be in order.
-struct Cache {
-  Cache(Rng& rng, KvType k_type, KvType v_type, int64_t n_kv_heads, int64_t d_head, int64_t n_slots)
-      : k_type(k_type), v_type(v_type), g(n_kv_heads), e(d_head), slots(n_slots) {
-    const int64_t n_pages = (n_slots + kKvPage - 1) / kKvPage;
-    k_offset = 64;
-    v_offset = k_offset + g * kKvPage * e * kv_element_bytes(k_type);
-    page_bytes = v_offset + g * kKvPage * e * kv_element_bytes(v_type);
-    for (int64_t i = 0; i < n_pages; ++i) storage.emplace_back(page_bytes);
-    for (auto& s : storage) pages.push_back(s.data());
-    std::shuffle(pages.begin(), pages.end(), rng);
-  }
-  std::byte* key(int64_t slot, int64_t head) {
-    return const_cast<std::byte*>(pages[slot / kKvPage]) + k_offset +
-           (head * kKvPage + slot % kKvPage) * e * kv_element_bytes(k_type);
-  }
-  std::byte* value(int64_t slot, int64_t head) {
-    return const_cast<std::byte*>(pages[slot / kKvPage]) + v_offset +
-           (head * kKvPage + slot % kKvPage) * e * kv_element_bytes(v_type);
-  }
-  void put(const Kernels& k, int64_t slot, const float* kv) {  // [2, G, E]
-    for (int64_t h = 0; h < g; ++h) {
-      k.store_kv(k_type, kv + h * e, key(slot, h), e);
-      k.store_kv(v_type, kv + (g + h) * e, value(slot, h), e);
-    }
-  }
-  KvType k_type, v_type;
-  int64_t g, e, slots, k_offset, v_offset, page_bytes;
-  std::vector<AlignedBytes> storage;
-  std::vector<const std::byte*> pages;
-};
-
-struct AttentionCase {
-  int64_t heads, kv_heads, d_head;
-  float softcap;
-  int64_t window;
-  KvType k_type, v_type;
-};
-
-AttentionArgs attention_args(const AttentionCase& c, const Cache& cache, const std::vector<AttentionRow>& rows,
-                             const float* q) {
-  AttentionArgs a{};
-  a.n_heads = static_cast<int32_t>(c.heads);
-  a.n_kv_heads = static_cast<int32_t>(c.kv_heads);
-  a.d_head = static_cast<int32_t>(c.d_head);
-  a.k_type = c.k_type;
-  a.v_type = c.v_type;
-  a.k_offset_bytes = cache.k_offset;
-  a.v_offset_bytes = cache.v_offset;
-  a.scale = 1.0f / std::sqrt(static_cast<float>(c.d_head));
-  a.softcap = c.softcap;
-  a.window = c.window;
-  a.m = static_cast<int64_t>(rows.size());
-  a.q = q;
-  a.q_stride = c.heads * c.d_head;
-  a.rows = rows.data();
-  a.out_stride = c.heads * c.d_head + 5;
-  int64_t last = 0;
-  for (const auto& r : rows) last = std::max(last, r.position());
-  a.n_chunks = static_cast<int32_t>((last + kAttentionChunk) / kAttentionChunk);
-  return a;
-}
-
-std::vector<float> run_attention(const Kernels& k, AttentionArgs a, Rng& rng) {
-  std::vector<float> partial(attention_partial_floats(a.m, a.n_heads, a.d_head, a.n_chunks),
-                             std::numeric_limits<float>::quiet_NaN());
-  std::vector<float> out(a.m * a.out_stride, std::numeric_limits<float>::quiet_NaN());
-  a.partial = partial.data();
-  a.out = out.data();
-  const auto in_cuts = [&](int64_t n, auto fn) {
-    for (int64_t at = 0; at < n;) {
-      const int64_t to = at + 1 + static_cast<int64_t>(rng() % (n - at));
-      fn(a, at, to);
-      at = to;
-    }
-  };
-  in_cuts(a.m * a.n_kv_heads * a.n_chunks, k.attention_partial);
-  in_cuts(a.m * a.n_heads, k.attention_merge);
-  const int64_t width = int64_t{a.n_heads} * a.d_head;
-  std::vector<float> packed(a.m * width);
-  for (int64_t m = 0; m < a.m; ++m) {
-    std::copy_n(out.data() + m * a.out_stride, width, packed.data() + m * width);
-    for (int64_t j = width; j < a.out_stride; ++j) EXPECT_TRUE(std::isnan(out[m * a.out_stride + j]));
-  }
-  return packed;
-}
-
-TEST_P(EveryTable, AttentionMeetsTheTruthHoweverARowIsEmbedded) {
-  Rng rng(3);
-  const AttentionCase cases[] = {
-      {8, 2, 64, 0, 0, KvType::f16, KvType::f16},      {6, 2, 80, 0, 100, KvType::f16, KvType::f16},
-      {4, 4, 128, 30.0f, 0, KvType::f16, KvType::f16}, {7, 1, 64, 0, 600, KvType::f32, KvType::f32},
-      {10, 2, 20, 5.0f, 7, KvType::f16, KvType::f32},  {1, 1, 256, 0, 1, KvType::f32, KvType::f16},
-      {3, 1, 12, 0, 0, KvType::f32, KvType::f32},
-  };
-  for (const AttentionCase& c : cases) {
-    for (int64_t n_past : {0, 1, 40, 63, 64, 120, 500, 511, 1020, 1030}) {
-      SCOPED_TRACE(testing::Message() << c.heads << "/" << c.kv_heads << " heads of " << c.d_head << ", window "
-                                      << c.window << ", past " << n_past);
-      constexpr int64_t kRows = 17;
-      // The truth of positions: contents by position, written to slots in two different ways.
-      const int64_t n_all = n_past + kRows;
-      const auto contents = normal_floats(rng, n_all * 2 * c.kv_heads * c.d_head);
-      const auto q = normal_floats(rng, kRows * c.heads * c.d_head, 2.0f);
-      const int64_t width = c.heads * c.d_head;
-      const auto content = [&](int64_t p) { return contents.data() + p * 2 * c.kv_heads * c.d_head; };
-
-      // A: everything in order; row i decoded alone, as n_tail = 1.
-      Cache in_order(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_all);
-      for (int64_t p = 0; p < n_all; ++p) in_order.put(k, p, content(p));
-      std::vector<float> alone(kRows * width);
-      for (int64_t i = 0; i < kRows; ++i) {
-        const auto slot = static_cast<int32_t>(n_past + i);
-        const std::vector<AttentionRow> rows = {{in_order.pages.data(), n_past + i, &slot, 1}};
-        const AttentionArgs a = attention_args(c, in_order, rows, q.data() + i * width);
-        const auto got = run_attention(k, a, rng);
-        std::vector<double> truth(width);
-        ref::attention(a, truth.data());
-        ASSERT_LE(nmse(got.data(), truth.data(), truth.size()), 1e-11) << "row " << i;
-        std::copy(got.begin(), got.end(), alone.begin() + i * width);
-      }
-
-      // B: one chain of 17 rows over the shared past.
-      std::vector<int32_t> chain(kRows);
-      std::iota(chain.begin(), chain.end(), static_cast<int32_t>(n_past));
-      std::vector<AttentionRow> rows;
-      for (int64_t i = 0; i < kRows; ++i)
-        rows.push_back({in_order.pages.data(), n_past, chain.data(), static_cast<int32_t>(i + 1)});
-      const auto chained = run_attention(k, attention_args(c, in_order, rows, q.data()), rng);
-      ASSERT_TRUE(same_bits(chained.data(), alone.data(), alone.size())) << "as a chain";
-
-      // C: the same chain as one branch of a tree: its slots lie scattered among those of another branch.
-      const int64_t n_slots = n_past + 3 * kRows;
-      Cache scattered(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_slots);
-      std::vector<int32_t> slots(3 * kRows);
-      std::iota(slots.begin(), slots.end(), static_cast<int32_t>(n_past));
-      std::shuffle(slots.begin(), slots.end(), rng);
-      for (int64_t p = 0; p < n_past; ++p) scattered.put(k, p, content(p));
-      const auto other = normal_floats(rng, 2 * c.kv_heads * c.d_head);
-      for (int64_t i = 0; i < 3 * kRows; ++i)
-        scattered.put(k, slots[i], i < kRows ? content(n_past + i) : other.data());
-      rows.clear();
-      for (int64_t i = 0; i < kRows; ++i)
-        rows.push_back({scattered.pages.data(), n_past, slots.data(), static_cast<int32_t>(i + 1)});
-      const auto branch = run_attention(k, attention_args(c, scattered, rows, q.data()), rng);
-      ASSERT_TRUE(same_bits(branch.data(), alone.data(), alone.size())) << "as a branch";
-    }
-  }
-}
-
-TEST_P(EveryTable, StoredKeysAreRoundedToNearest) {
-  Rng rng(4);
-  for (int64_t n : {1, 7, 8, 64, 80, 133}) {
-    auto x = normal_floats(rng, n);
-    x[0] = 65519.0f;
-    if (n > 2) x[1] = 65520.0f, x[2] = 1e-7f;
-    std::vector<uint16_t> half(n + 1, 0xabcd);
-    k.store_kv(KvType::f16, x.data(), reinterpret_cast<std::byte*>(half.data()), n);
-    for (int64_t i = 0; i < n; ++i) EXPECT_EQ(half[i], tensor::f32_to_f16(x[i])) << i;
-    EXPECT_EQ(half[n], 0xabcd);
-    std::vector<float> full(n);
-    k.store_kv(KvType::f32, x.data(), reinterpret_cast<std::byte*>(full.data()), n);
-    EXPECT_TRUE(same_bits(full.data(), x.data(), n));
-  }
 }
 
 // ---- small ops ----

@@ -239,8 +239,7 @@ RopeParams::Table RopeParams::table(int64_t n_ctx) const {
 int64_t HParams::kv_bytes_per_position(kernels::KvType k, kernels::KvType v) const {
   int64_t bytes = 0;
   for (const LayerHParams& l : layers)
-    bytes +=
-        static_cast<int64_t>(l.n_kv_heads) * l.d_head * (kernels::kv_element_bytes(k) + kernels::kv_element_bytes(v));
+    bytes += int64_t{l.n_kv_heads} * (kernels::kv_row_bytes(k, l.d_head) + kernels::kv_row_bytes(v, l.d_head));
   return bytes;
 }
 int64_t HParams::max_heads_width() const {

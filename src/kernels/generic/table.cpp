@@ -4,6 +4,7 @@
 #define WATRA_KERNELS_F8 "kernels/lanes/f8_portable.h"
 #include "kernels/act_format.h"
 #include "kernels/lanes/attention.h"
+#include "kernels/lanes/burst.h"
 #include "kernels/lanes/dot.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/tables.h"
@@ -35,6 +36,8 @@ const Kernels& generic_table() {
       .supports = tensor::can_dequantize,
       .matmul = generic::matmul_float,
       .matmul_scratch_bytes = generic::dot_scratch_bytes,
+      .attention_scratch_bytes = generic::attention_scratch_bytes,
+      .attention_whole = generic::attention_whole,
       .attention_partial = generic::attention_partial,
       .attention_merge = generic::attention_merge,
       .store_kv = generic::store_kv,
@@ -45,6 +48,7 @@ const Kernels& generic_table() {
       .scale = generic::scale,
       .softcap = generic::softcap,
       .int8_burst = int8_burst,
+      .fma_burst = generic::fma_burst,
   };
   return table;
 }

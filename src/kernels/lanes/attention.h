@@ -1,247 +1,362 @@
-// Attention of one row over one chunk of its positions, for the heads that share a kv head; then the merge of the
-// chunks.
+// Attention of a block of rows of one sequence, for the heads that share a kv head.
 //
-//   s[h,p] = scale * q[h] . k[p]   (soft-capped),   o[h] = sum_p exp(s[h,p] - max) v[p],   l[h] = sum_p exp(s[h,p] -
-//   max)
+//   s[r,p] = scale * q[r] . k[p]  (soft-capped)      out[r] = sum_p exp(s[r,p] - max_r) v[p] / sum_p exp(s[r,p] -
+//   max_r)
 //
-//   K, V  pages of [G, kKvPage, E], f16 or f32      read once per four heads
-//   Q     [M, H, E] f32
-//   O     partial: o [E], max, l per (row, head, chunk)
+//   a *pair* r is one (row, head); up to kAttentionPairs are worked on together: each tile of keys and of values is
+//   turned into floats once for all of them (f16 with few pairs is read as it lies in the page), then small products
+//   (attention_tile.h).
 //
-// Order: tiles of kKvPage absolute positions left to right, each with its own maximum folded into the running one; q.k
-// over eight lanes left to right; o one FMA per position; l eight lanes by position in the tile, then fold_sum. Where a
-// position lies (shared prefix or tail slot) changes nothing: decode, a chain and a branch of a tree give the same
-// bits.
+// Order: tiles of kKvPage absolute positions left to right, each with its own maximum folded into the running one;
+// chunks of kAttentionChunk positions begin anew and are merged left to right. Where a position lies (shared prefix or
+// tail slot) and which pairs are worked on together changes nothing: decode, prefill, a chain and a branch of a tree
+// give the same bits, and so do attention_whole and attention_partial + attention_merge.
 #pragma once
 
-#include "kernels/lanes/math.h"
-#include "kernels/ops.h"
+#include "kernels/lanes/attention_tile.h"
+#include "kernels/lanes/kv_rows.h"
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
-template <KvType kType>
-F8 load_kv(const std::byte* p, int64_t i) {
-  if constexpr (kType == KvType::f16)
-    return load_f16(reinterpret_cast<const uint16_t*>(p) + i);
-  else
-    return load(reinterpret_cast<const float*>(p) + i);
-}
-template <KvType kType>
-F8 load_kv_tail(const std::byte* p, int64_t i, int64_t n) {
-  if constexpr (kType == KvType::f16) {
-    uint16_t buffer[8] = {};
-    for (int64_t j = 0; j < n; ++j) buffer[j] = reinterpret_cast<const uint16_t*>(p)[i + j];
-    return load_f16(buffer);
-  } else {
-    return load_tail(reinterpret_cast<const float*>(p) + i, n);
-  }
-}
+struct Softmax {
+  float max = kMinusInfinity, sum = 0.0f;
+};
 
-inline float exp_one(float x) {
-  float lanes[8];
-  store(lanes, exp(set(x)));
-  return lanes[0];
-}
+// One thread's working memory: rows of padded(d_head) floats by pair, and a tile.
+struct AttentionScratch {
+  float *q, *o, *total, *tile, *s;
+  static int64_t bytes(int64_t d_head) {
+    return (3 * kAttentionPairs + kKvPage) * padded(d_head) * 4 + int64_t{kAttentionPairs} * kKvPage * 4;
+  }
+  AttentionScratch(std::byte* memory, int64_t d) {
+    q = reinterpret_cast<float*>(memory);
+    o = q + kAttentionPairs * d;
+    total = o + kAttentionPairs * d;
+    tile = total + kAttentionPairs * d;
+    s = tile + kKvPage * d;
+  }
+};
+inline int64_t attention_scratch_bytes(int64_t d_head) { return AttentionScratch::bytes(d_head); }
 
 // The positions a row sees, [first, last].
 struct Visible {
   int64_t first, last;
+  bool sees(int64_t begin, int64_t end) const { return first < end && last >= begin; }
 };
 inline Visible visible(const AttentionArgs& a, const AttentionRow& row) {
-  const int64_t last = row.n_shared + row.n_tail - 1;
+  const int64_t last = row.position();
   return {a.window > 0 && last >= a.window ? last - a.window + 1 : 0, last};
 }
 
-inline constexpr float kMinusInfinity = -__builtin_inff();
-
-// q.k of kHeads heads and n positions into s[h * kKvPage + j].
-template <KvType kType, int kHeads>
-inline void scores(const float* q, int64_t d_head, const std::byte* const* keys, int64_t n, float* s) {
-  constexpr int kPositions = 8 / kHeads;  // eight sums side by side
-  for (int64_t j = 0; j < n; j += kPositions) {
-    const std::byte* k[kPositions];
-    F8 acc[8];
-    for (int p = 0; p < kPositions; ++p) k[p] = keys[j + p < n ? j + p : n - 1];
-    for (int i = 0; i < 8; ++i) acc[i] = zero();
-    int64_t e = 0;
-    for (; e + 8 <= d_head; e += 8) {
-      F8 ks[kPositions];
-      for (int p = 0; p < kPositions; ++p) ks[p] = load_kv<kType>(k[p], e);
-      for (int h = 0; h < kHeads; ++h) {
-        const F8 qs = load(q + h * d_head + e);
-        for (int p = 0; p < kPositions; ++p) acc[h * kPositions + p] = fma(qs, ks[p], acc[h * kPositions + p]);
-      }
-    }
-    if (e < d_head) {
-      for (int h = 0; h < kHeads; ++h) {
-        const F8 qs = load_tail(q + h * d_head + e, d_head - e);
-        for (int p = 0; p < kPositions; ++p)
-          acc[h * kPositions + p] = fma(qs, load_kv_tail<kType>(k[p], e, d_head - e), acc[h * kPositions + p]);
-      }
-    }
-    float sums[8];
-    store(sums, fold_sum8(acc));
-    for (int h = 0; h < kHeads; ++h)
-      for (int p = 0; p < kPositions && j + p < n; ++p) s[h * kKvPage + j + p] = sums[h * kPositions + p];
-  }
+// How many leading positions of a row lie in the slots of their own number.
+inline int64_t plain_positions(const AttentionRow& row) {
+  int64_t i = 0;
+  while (i < row.n_tail && row.tail[i] == row.n_shared + i) ++i;
+  return row.n_shared + i;
 }
 
-// o[h] = o[h] * correction[h] + sum_j weight[h * kKvPage + j] * v[j]
-template <KvType kType, int kHeads>
-inline void weighted_values(const float* weight, const float* correction, const std::byte* const* values, int64_t n,
-                            int64_t d_head, float* const* o) {
-  const auto columns = [&]<int kVectors>(int64_t e) {
-    F8 acc[kHeads][kVectors];
-    for (int h = 0; h < kHeads; ++h)
-      for (int i = 0; i < kVectors; ++i) acc[h][i] = load(o[h] + e + 8 * i) * set(correction[h]);
-    for (int64_t j = 0; j < n; ++j) {
-      F8 v[kVectors];
-      for (int i = 0; i < kVectors; ++i) v[i] = load_kv<kType>(values[j], e + 8 * i);
-      for (int h = 0; h < kHeads; ++h) {
-        const F8 w = set(weight[h * kKvPage + j]);
-        for (int i = 0; i < kVectors; ++i) acc[h][i] = fma(w, v[i], acc[h][i]);
-      }
+struct Pair {
+  const AttentionRow* row;
+  int64_t m, h, plain;
+  Visible seen;
+  bool is_plain(int64_t tile) const {
+    return plain >= (seen.last + 1 < tile + kKvPage ? seen.last + 1 : tile + kKvPage);
+  }
+};
+
+// The pairs of one kv head that are worked on together.
+struct Pairs {
+  Pairs(const AttentionArgs& a, const AttentionBlock& block, int64_t g, int64_t begin, int64_t end,
+        const AttentionScratch& scratch)
+      : n(end - begin) {
+    const int64_t per_group = a.n_heads / a.n_kv_heads, d = padded(a.d_head);
+    for (int64_t i = 0; i < n; ++i) {
+      Pair& p = pair[i];
+      p.m = block.first + (begin + i) / per_group;
+      p.h = g * per_group + (begin + i) % per_group;
+      const bool is_new_row = i == 0 || p.m != pair[i - 1].m;
+      p.row = a.rows + p.m;
+      p.seen = is_new_row ? visible(a, *p.row) : pair[i - 1].seen;
+      p.plain = is_new_row ? plain_positions(*p.row) : pair[i - 1].plain;
+      first = i == 0 || p.seen.first < first ? p.seen.first : first;
+      last = i == 0 || p.seen.last > last ? p.seen.last : last;
+      const float* q = a.q + p.m * a.q_stride + p.h * a.d_head;
+      float* to = scratch.q + i * d;
+      for (int64_t e = 0; e < d; ++e) to[e] = e < a.d_head ? q[e] * a.scale : 0.0f;
+      if (a.k_type == KvType::q4_0) hadamard(to, d, hadamard_size(a.d_head));
     }
-    for (int h = 0; h < kHeads; ++h)
-      for (int i = 0; i < kVectors; ++i) store(o[h] + e + 8 * i, acc[h][i]);
+  }
+  int64_t n, first = 0, last = 0;
+  Pair pair[kAttentionPairs];
+  Softmax softmax[kAttentionPairs];  // of the chunk at hand
+};
+
+// Where the rows of a tile lie: one after the other in a page, or each on its own.
+struct KvRows {
+  const std::byte* page;
+  int64_t stride_bytes;
+  const std::byte* const* scattered;
+  const std::byte* at(int64_t j) const { return scattered ? scattered[j] : page + j * stride_bytes; }
+};
+
+inline void read_rows(KvType type, const KvRows& rows, int64_t begin, int64_t end, int64_t d_head, float* out) {
+  const int64_t d = padded(d_head);
+  const auto each = [&](auto read) {
+    for (int64_t j = begin; j < end; ++j) read(rows.at(j), out + j * d, d_head);
   };
-  constexpr int kWide = kHeads >= 4 ? 2 : 4;
-  int64_t e = 0;
-  for (; e + 8 * kWide <= d_head; e += 8 * kWide) columns.template operator()<kWide>(e);
-  for (; e + 8 <= d_head; e += 8) columns.template operator()<1>(e);
-  if (e == d_head) return;
-  const int64_t rest = d_head - e;
-  for (int h = 0; h < kHeads; ++h) {
-    F8 acc = load_tail(o[h] + e, rest) * set(correction[h]);
-    for (int64_t j = 0; j < n; ++j)
-      acc = fma(set(weight[h * kKvPage + j]), load_kv_tail<kType>(values[j], e, rest), acc);
-    store_tail(o[h] + e, acc, rest);
+  switch (type) {
+    case KvType::f16:
+      return each(read_f16);
+    case KvType::f32:
+      return each(read_f32);
+    case KvType::q8_0:
+      return each(read_blocks<tensor::BlockQ8_0>);
+    case KvType::q4_0:
+      return each(read_blocks<tensor::BlockQ4_0>);
   }
 }
 
-// Turns the n scores of one tile and head into weights; updates the running maximum and sum; returns the factor on what
-// was summed before.
-inline float soften(float* s, int64_t n, float scale_, float cap, float& running_max, float& running_sum) {
-  const int64_t padded = (n + 7) / 8 * 8;
-  for (int64_t j = n; j < padded; ++j) s[j] = 0.0f;
-  F8 highest = set(kMinusInfinity);
-  for (int64_t j = 0; j < padded; j += 8) {
-    F8 v = load(s + j) * set(scale_);
-    if (cap > 0.0f) v = set(cap) * tanh(v / set(cap));
-    store(s + j, v);
-    if (j + 8 > n) v = load_tail(s + j, n - j, kMinusInfinity);
-    highest = max(highest, v);
-  }
-  for (int64_t j = n; j < padded; ++j) s[j] = kMinusInfinity;
-  const float tile_max = fold_max(highest);
-  const float new_max = tile_max > running_max ? tile_max : running_max;
-  F8 sum = zero();
-  for (int64_t j = 0; j < padded; j += 8) {
-    const F8 w = exp(load(s + j) - set(new_max));
-    store(s + j, w);
-    sum = sum + w;
-  }
-  const float correction = exp_one(running_max - new_max);
-  running_sum = running_sum * correction + fold_sum(sum);
-  running_max = new_max;
-  return correction;
+// Calls fn.operator()<kRows>(i) for groups of four, two and one of n.
+template <class Fn>
+void in_groups(int64_t n, Fn&& fn) {
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) fn.template operator()<4>(i);
+  if (i + 2 <= n) fn.template operator()<2>(i), i += 2;
+  if (i < n) fn.template operator()<1>(i);
 }
 
-template <KvType kKeys, KvType kValues, int kHeads>
-void attend(const AttentionArgs& a, int64_t m, int64_t g, int64_t first_head, int64_t begin, int64_t end,
-            int64_t chunk) {
-  const AttentionRow& row = a.rows[m];
-  const int64_t d_head = a.d_head;
-  const int64_t k_row = d_head * (kKeys == KvType::f16 ? 2 : 4), v_row = d_head * (kValues == KvType::f16 ? 2 : 4);
-  const float* q = a.q + m * a.q_stride + first_head * d_head;
-  float* o[kHeads];
-  float running_max[kHeads], running_sum[kHeads];
-  for (int h = 0; h < kHeads; ++h) {
-    o[h] = a.partial + ((m * a.n_heads + first_head + h) * a.n_chunks + chunk) * (d_head + 2);
-    for (int64_t e = 0; e < d_head; ++e) o[h][e] = 0.0f;
-    running_max[h] = kMinusInfinity;
-    running_sum[h] = 0.0f;
+// What some pairs see of one tile: positions [from, to) within the tile.
+struct TileView {
+  int64_t n = 0, begin = kKvPage, end = 0;  // of all
+  int32_t pair[kAttentionPairs];
+  int32_t from[kAttentionPairs], to[kAttentionPairs];
+  void add(int64_t i, const Visible& seen, int64_t tile) {
+    pair[n] = static_cast<int32_t>(i);
+    from[n] = static_cast<int32_t>(seen.first > tile ? seen.first - tile : 0);
+    to[n] = static_cast<int32_t>(seen.last + 1 < tile + kKvPage ? seen.last + 1 - tile : kKvPage);
+    begin = from[n] < begin ? from[n] : begin;
+    end = to[n] > end ? to[n] : end;
+    ++n;
   }
-  alignas(64) float s[kHeads * kKvPage];
+};
+
+// Few pairs read f16 as it lies: turning it into floats first costs more than doing so once per group.
+inline constexpr int64_t kFewPairs = 4;
+
+// fn.operator()<kHalf>(tile) with the rows in a form the products take.
+template <class Fn>
+void with_tile(KvType type, const KvRows& rows, const TileView& view, int64_t d_head, float* scratch, Fn&& fn) {
+  const int64_t d = padded(d_head);
+  const bool as_is = !rows.scattered && d == d_head;
+  if (as_is && type == KvType::f16 && view.n <= kFewPairs) {
+    fn.template operator()<true>(Tile{rows.page, rows.stride_bytes});
+  } else if (as_is && type == KvType::f32) {
+    fn.template operator()<false>(Tile{rows.page, rows.stride_bytes});
+  } else {
+    read_rows(type, rows, view.begin, view.end, d_head, scratch);
+    fn.template operator()<false>(Tile{reinterpret_cast<const std::byte*>(scratch), d * 4});
+  }
+}
+
+inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& view, const KvRows& keys,
+                        const KvRows& values, Ahead next_keys, const AttentionScratch& scratch) {
+  const int64_t d = padded(a.d_head);
+  const Ahead ahead[2] = {{values.page, values.stride_bytes}, next_keys};
+  const float* q[kAttentionPairs];
+  float* s[kAttentionPairs];
+  float* o[kAttentionPairs];
+  float correction[kAttentionPairs];
+  for (int64_t i = 0; i < view.n; ++i) {
+    q[i] = scratch.q + view.pair[i] * d;
+    o[i] = scratch.o + view.pair[i] * d;
+    s[i] = scratch.s + i * kKvPage;
+  }
+  with_tile(a.k_type, keys, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
+    in_groups(view.n, [&]<int kRows>(int64_t i) {
+      int32_t from = view.from[i], to = view.to[i];
+      for (int r = 1; r < kRows; ++r) {
+        from = view.from[i + r] < from ? view.from[i + r] : from;
+        to = view.to[i + r] > to ? view.to[i + r] : to;
+      }
+      score_rows<kHalf, kRows>(q + i, tile, i == 0 ? ahead : nullptr, d, from, to, s + i);
+    });
+  });
+  for (int64_t i = 0; i < view.n; ++i) {
+    Softmax& x = pairs.softmax[view.pair[i]];
+    correction[i] = soften(s[i], view.from[i], view.to[i], a.softcap, x.max, x.sum);
+  }
+  with_tile(a.v_type, values, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
+    const auto alone = [&](int64_t i, int64_t from, int64_t to) {
+      if (from >= to) return;
+      add_values<kHalf, 1>(s + i, correction + i, tile, d, from, to, o + i);
+      correction[i] = 1.0f;  // done
+    };
+    in_groups(view.n, [&]<int kRows>(int64_t i) {
+      int32_t from = view.from[i], to = view.to[i];  // what all of the group see
+      for (int r = 1; r < kRows; ++r) {
+        from = view.from[i + r] > from ? view.from[i + r] : from;
+        to = view.to[i + r] < to ? view.to[i + r] : to;
+      }
+      if (from >= to) {
+        for (int r = 0; r < kRows; ++r) alone(i + r, view.from[i + r], view.to[i + r]);
+        return;
+      }
+      for (int r = 0; r < kRows; ++r) alone(i + r, view.from[i + r], from);
+      add_values<kHalf, kRows>(s + i, correction + i, tile, d, from, to, o + i);
+      for (int r = 0; r < kRows; ++r) {
+        correction[i + r] = 1.0f;
+        alone(i + r, to, view.to[i + r]);
+      }
+    });
+  });
+}
+
+// A row whose positions lie elsewhere (a tree's branch): its pairs [begin, end) by themselves.
+inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t begin, int64_t end, int64_t g,
+                                  int64_t tile, const AttentionScratch& scratch) {
+  const int64_t k_row = kv_row_bytes(a.k_type, a.d_head), v_row = kv_row_bytes(a.v_type, a.d_head);
+  TileView view;
+  for (int64_t i = begin; i < end; ++i) view.add(i, pairs.pair[i].seen, tile);
+  const AttentionRow& row = *pairs.pair[begin].row;
   const std::byte* keys[kKvPage];
   const std::byte* values[kKvPage];
+  for (int64_t j = view.begin; j < view.end; ++j) {
+    const int64_t p = tile + j, slot = p < row.n_shared ? p : row.tail[p - row.n_shared];
+    const int64_t place = g * kKvPage + slot % kKvPage;
+    keys[j] = row.pages[slot / kKvPage] + a.k_offset_bytes + place * k_row;
+    values[j] = row.pages[slot / kKvPage] + a.v_offset_bytes + place * v_row;
+  }
+  attend_tile(a, pairs, view, {nullptr, 0, keys}, {nullptr, 0, values}, {}, scratch);
+}
+
+// All positions of [begin, end) that the pairs see, into scratch.o and pairs.softmax.
+inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_t begin, int64_t end,
+                         const AttentionScratch& scratch) {
+  const int64_t d = padded(a.d_head);
+  const int64_t k_row = kv_row_bytes(a.k_type, a.d_head), v_row = kv_row_bytes(a.v_type, a.d_head);
+  for (int64_t i = 0; i < pairs.n; ++i) {
+    pairs.softmax[i] = {};
+    for (int64_t e = 0; e < d; e += 8) store(scratch.o + i * d + e, zero());
+  }
+  begin = pairs.first > begin ? pairs.first : begin;
+  end = pairs.last + 1 < end ? pairs.last + 1 : end;
   for (int64_t tile = begin / kKvPage * kKvPage; tile < end; tile += kKvPage) {
-    const int64_t from = tile > begin ? tile : begin;
-    const int64_t to = tile + kKvPage < end ? tile + kKvPage : end;
-    for (int64_t p = from; p < to; ++p) {
-      const int64_t slot = p < row.n_shared ? p : row.tail[p - row.n_shared];
-      const std::byte* page = row.pages[slot / kKvPage];
-      const int64_t place = g * kKvPage + slot % kKvPage;
-      keys[p - from] = page + a.k_offset_bytes + place * k_row;
-      values[p - from] = page + a.v_offset_bytes + place * v_row;
+    TileView together;
+    bool any_scattered = false;
+    for (int64_t i = 0; i < pairs.n; ++i) {
+      const Pair& p = pairs.pair[i];
+      if (!p.seen.sees(tile, tile + kKvPage)) continue;
+      if (p.is_plain(tile))
+        together.add(i, p.seen, tile);
+      else
+        any_scattered = true;
     }
-    const int64_t n = to - from;
-    scores<kKeys, kHeads>(q, d_head, keys, n, s);
-    float correction[kHeads];
-    for (int h = 0; h < kHeads; ++h)
-      correction[h] = soften(s + h * kKvPage, n, a.scale, a.softcap, running_max[h], running_sum[h]);
-    weighted_values<kValues, kHeads>(s, correction, values, n, d_head, o);
-  }
-  for (int h = 0; h < kHeads; ++h) {
-    o[h][d_head] = running_max[h];
-    o[h][d_head + 1] = running_sum[h];
+    if (together.n > 0) {
+      const std::byte* const* page = pairs.pair[0].row->pages + tile / kKvPage;
+      const int64_t keys = a.k_offset_bytes + g * kKvPage * k_row, values = a.v_offset_bytes + g * kKvPage * v_row;
+      const bool is_last = tile + kKvPage >= end;
+      attend_tile(a, pairs, together, {page[0] + keys, k_row, nullptr}, {page[0] + values, v_row, nullptr},
+                  {is_last ? nullptr : page[1] + keys, k_row}, scratch);
+    }
+    for (int64_t i = 0, next = 0; any_scattered && i < pairs.n; i = next) {
+      const Pair& p = pairs.pair[i];
+      for (next = i + 1; next < pairs.n && pairs.pair[next].row == p.row;) ++next;
+      if (p.seen.sees(tile, tile + kKvPage) && !p.is_plain(tile))
+        attend_scattered_tile(a, pairs, i, next, g, tile, scratch);
+    }
   }
 }
 
-template <KvType kKeys, KvType kValues>
-void attend_group(const AttentionArgs& a, int64_t m, int64_t g, int64_t begin, int64_t end, int64_t chunk) {
-  const int64_t per_group = a.n_heads / a.n_kv_heads;
-  int64_t h = g * per_group;
-  const int64_t last = h + per_group;
-  for (; h + 4 <= last; h += 4) attend<kKeys, kValues, 4>(a, m, g, h, begin, end, chunk);
-  if (h + 2 <= last) {
-    attend<kKeys, kValues, 2>(a, m, g, h, begin, end, chunk);
-    h += 2;
-  }
-  if (h < last) attend<kKeys, kValues, 1>(a, m, g, h, begin, end, chunk);
+// Adds the sums of a later chunk to those of the earlier ones.
+inline void merge(float* o, Softmax& x, const float* part, Softmax y, int64_t d) {
+  const float new_max = y.max > x.max ? y.max : x.max;
+  const float before = exp_one(x.max - new_max), now = exp_one(y.max - new_max);
+  for (int64_t e = 0; e < d; e += 8) store(o + e, fma(set(now), load(part + e), load(o + e) * set(before)));
+  x.sum = x.sum * before + y.sum * now;
+  x.max = new_max;
+}
+// Divides, turns back, and writes d_head floats.
+inline void finish(const AttentionArgs& a, float* o, float sum, float* out) {
+  const int64_t d = padded(a.d_head);
+  const F8 inverse = set(1.0f / sum);
+  for (int64_t e = 0; e < d; e += 8) store(o + e, load(o + e) * inverse);
+  if (a.v_type == KvType::q4_0) hadamard(o, d, hadamard_size(a.d_head));
+  __builtin_memcpy(out, o, static_cast<size_t>(a.d_head) * sizeof(float));
 }
 
-inline void attention_partial(const AttentionArgs& a, int64_t unit_begin, int64_t unit_end) {
+// fn(pairs) for the heads of kv head g and the rows of a block, as many at a time as scratch has room for.
+template <class Fn>
+void for_pairs(const AttentionArgs& a, const AttentionBlock& block, int64_t g, const AttentionScratch& scratch,
+               Fn&& fn) {
+  const int64_t n = block.n * int64_t{a.n_heads / a.n_kv_heads};
+  for (int64_t begin = 0; begin < n; begin += kAttentionPairs) {
+    Pairs pairs(a, block, g, begin, begin + kAttentionPairs < n ? begin + kAttentionPairs : n, scratch);
+    fn(pairs);
+  }
+}
+
+inline void attention_whole(const AttentionArgs& a, int64_t unit_begin, int64_t unit_end, std::byte* memory) {
+  const int64_t d = padded(a.d_head);
+  const AttentionScratch scratch(memory, d);
   for (int64_t unit = unit_begin; unit < unit_end; ++unit) {
-    const int64_t chunk = unit % a.n_chunks, g = unit / a.n_chunks % a.n_kv_heads, m = unit / a.n_chunks / a.n_kv_heads;
-    const Visible seen = visible(a, a.rows[m]);
-    const int64_t begin = seen.first > chunk * kAttentionChunk ? seen.first : chunk * kAttentionChunk;
-    const int64_t end = seen.last + 1 < (chunk + 1) * kAttentionChunk ? seen.last + 1 : (chunk + 1) * kAttentionChunk;
-    if (begin >= end) continue;
-    if (a.k_type == KvType::f16)
-      (a.v_type == KvType::f16 ? attend_group<KvType::f16, KvType::f16>
-                               : attend_group<KvType::f16, KvType::f32>)(a, m, g, begin, end, chunk);
-    else
-      (a.v_type == KvType::f16 ? attend_group<KvType::f32, KvType::f16>
-                               : attend_group<KvType::f32, KvType::f32>)(a, m, g, begin, end, chunk);
+    const int64_t g = unit % a.n_kv_heads;
+    for_pairs(a, a.blocks[unit / a.n_kv_heads], g, scratch, [&](Pairs& pairs) {
+      Softmax total[kAttentionPairs];
+      for (int64_t c = pairs.first / kAttentionChunk; c <= pairs.last / kAttentionChunk; ++c) {
+        const int64_t begin = c * kAttentionChunk, end = begin + kAttentionChunk;
+        attend_chunk(a, pairs, g, begin, end, scratch);
+        for (int64_t i = 0; i < pairs.n; ++i) {
+          const Visible& seen = pairs.pair[i].seen;
+          if (!seen.sees(begin, end)) continue;
+          if (seen.first >= begin) {  // its first chunk
+            __builtin_memcpy(scratch.total + i * d, scratch.o + i * d, static_cast<size_t>(d) * sizeof(float));
+            total[i] = pairs.softmax[i];
+          } else {
+            merge(scratch.total + i * d, total[i], scratch.o + i * d, pairs.softmax[i], d);
+          }
+        }
+      }
+      for (int64_t i = 0; i < pairs.n; ++i)
+        finish(a, scratch.total + i * d, total[i].sum,
+               a.out + pairs.pair[i].m * a.out_stride + pairs.pair[i].h * a.d_head);
+    });
+  }
+}
+
+inline void attention_partial(const AttentionArgs& a, int64_t unit_begin, int64_t unit_end, std::byte* memory) {
+  const int64_t d = padded(a.d_head), width = attention_partial_width(a.d_head);
+  const AttentionScratch scratch(memory, d);
+  for (int64_t unit = unit_begin; unit < unit_end; ++unit) {
+    const int64_t c = unit % a.n_chunks, g = unit / a.n_chunks % a.n_kv_heads;
+    const int64_t begin = c * kAttentionChunk, end = begin + kAttentionChunk;
+    for_pairs(a, a.blocks[unit / a.n_chunks / a.n_kv_heads], g, scratch, [&](Pairs& pairs) {
+      if (pairs.first >= end || pairs.last < begin) return;
+      attend_chunk(a, pairs, g, begin, end, scratch);
+      for (int64_t i = 0; i < pairs.n; ++i) {
+        const Pair& p = pairs.pair[i];
+        if (!p.seen.sees(begin, end)) continue;
+        float* to = a.partial + (((p.m - a.partial_row) * a.n_heads + p.h) * a.n_chunks + c) * width;
+        __builtin_memcpy(to, scratch.o + i * d, static_cast<size_t>(d) * sizeof(float));
+        to[d] = pairs.softmax[i].max;
+        to[d + 1] = pairs.softmax[i].sum;
+      }
+    });
   }
 }
 
 inline void attention_merge(const AttentionArgs& a, int64_t unit_begin, int64_t unit_end) {
-  const int64_t d_head = a.d_head;
+  const int64_t d = padded(a.d_head), width = attention_partial_width(a.d_head);
   for (int64_t unit = unit_begin; unit < unit_end; ++unit) {
     const int64_t h = unit % a.n_heads, m = unit / a.n_heads;
     const Visible seen = visible(a, a.rows[m]);
     const int64_t first = seen.first / kAttentionChunk, last = seen.last / kAttentionChunk;
-    const float* part = a.partial + unit * a.n_chunks * (d_head + 2);
-    float* out = a.out + m * a.out_stride + h * d_head;
-    float highest = kMinusInfinity;
-    for (int64_t c = first; c <= last; ++c) {
-      const float v = part[c * (d_head + 2) + d_head];
-      highest = v > highest ? v : highest;
+    float* total = a.partial + ((unit - a.partial_row * a.n_heads) * a.n_chunks + first) * width;  // summed up in place
+    Softmax x{total[d], total[d + 1]};
+    for (int64_t c = first + 1; c <= last; ++c) {
+      const float* part = total + (c - first) * width;
+      merge(total, x, part, {part[d], part[d + 1]}, d);
     }
-    float sum = 0.0f;
-    for (int64_t c = first; c <= last; ++c) {
-      const float* p = part + c * (d_head + 2);
-      const float factor = exp_one(p[d_head] - highest);
-      sum += factor * p[d_head + 1];
-      if (c == first)
-        for (int64_t e = 0; e < d_head; ++e) out[e] = factor * p[e];
-      else
-        for (int64_t e = 0; e < d_head; ++e) out[e] += factor * p[e];
-    }
-    const float inverse = 1.0f / sum;
-    for (int64_t e = 0; e < d_head; ++e) out[e] *= inverse;
+    finish(a, total, x.sum, a.out + m * a.out_stride + h * a.d_head);
   }
 }
 

@@ -94,4 +94,55 @@ inline void store_f16(uint16_t* p, F8 v) {
   for (int i = 0; i < 8; ++i) p[i] = tensor::f32_to_f16(wide[i]);
 }
 
+// v, held in a register from here on: the compiler would load it again at each of several uses.
+inline F8 keep(F8 v) { return v; }
+inline F8 set_f16(uint16_t half) { return set(tensor::f16_to_f32(half)); }
+inline F8 load_i8(const int8_t* p) {
+  float wide[8];
+  for (int i = 0; i < 8; ++i) wide[i] = p[i];
+  return load(wide);
+}
+// Rounds to the nearest integer, ties to even. The values lie within [-128, 127].
+inline void store_i8(int8_t* p, F8 v) {
+  const F8 magic = set(0x1.8p23f);
+  float wide[8];
+  store(wide, (v + magic) - magic);
+  for (int i = 0; i < 8; ++i) p[i] = static_cast<int8_t>(wide[i]);
+}
+// Low and high four bits of eight bytes.
+inline void load_nibbles(const uint8_t* p, F8& low, F8& high) {
+  float l[8], h[8];
+  for (int i = 0; i < 8; ++i) {
+    l[i] = static_cast<float>(p[i] & 15);
+    h[i] = static_cast<float>(p[i] >> 4);
+  }
+  low = load(l);
+  high = load(h);
+}
+// Lanes i and i + kDistance become their sum and their difference.
+template <int kDistance>
+F8 butterfly(F8 v) {
+  float in[8], out[8];
+  store(in, v);
+  for (int i = 0; i < 8; ++i) out[i] = i & kDistance ? in[i ^ kDistance] - in[i] : in[i ^ kDistance] + in[i];
+  return load(out);
+}
+// Lanes 2i and 2i + 1 turned by the angle of cos[i], sin[i].
+inline F8 rotate_pairs(F8 v, const float* cos, const float* sin) {
+  float in[8], out[8];
+  store(in, v);
+  for (int i = 0; i < 4; ++i) {
+    out[2 * i] = in[2 * i] * cos[i] - in[2 * i + 1] * sin[i];
+    out[2 * i + 1] = in[2 * i + 1] * cos[i] + in[2 * i] * sin[i];
+  }
+  return load(out);
+}
+// The lanes in kParts equal parts: part i to p[i] + at.
+template <int kParts>
+void store_parts(float* const* p, int64_t at, F8 v) {
+  float lanes[8];
+  store(lanes, v);
+  for (int i = 0; i < kParts; ++i) std::memcpy(p[i] + at, lanes + i * (8 / kParts), 8 / kParts * sizeof(float));
+}
+
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -1,11 +1,27 @@
-// Norms, rotations, gates and sums: one row each. Elementwise loops are left to the compiler (no order to keep);
-// reductions and transcendental functions go through F8, tails included.
+// Norms, rotations, gates and sums: one row each, eight lanes at a time, tails through the same code.
 #pragma once
 
 #include "kernels/lanes/math.h"
 #include "kernels/ops.h"
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
+
+// fn(i, io) for i = 0, 8, ... below n: io loads and stores eight floats, of the last ones as many as there are.
+struct Lanes {
+  F8 load(const float* p) const { return WATRA_KERNELS_ISA::load(p); }
+  void store(float* p, F8 v) const { WATRA_KERNELS_ISA::store(p, v); }
+};
+struct TailLanes {
+  int64_t n;
+  F8 load(const float* p) const { return load_tail(p, n); }
+  void store(float* p, F8 v) const { store_tail(p, v, n); }
+};
+template <class Fn>
+void in_lanes(int64_t n, Fn&& fn) {
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) fn(i, Lanes{});
+  if (i < n) fn(i, TailLanes{n - i});
+}
 
 // Order: lane i mod 16 sums its squares left to right; the two halves, then fold_sum.
 inline void rms_norm(const float* x, const float* weight, float* y, int64_t d, float eps) {
@@ -21,11 +37,11 @@ inline void rms_norm(const float* x, const float* weight, float* y, int64_t d, f
     a = fma(u, u, a);
     b = fma(v, v, b);
   }
-  const float inverse = 1.0f / __builtin_sqrtf(fold_sum(a + b) / static_cast<float>(d) + eps);
+  const F8 inverse = set(1.0f / __builtin_sqrtf(fold_sum(a + b) / static_cast<float>(d) + eps));
   if (weight)
-    for (int64_t j = 0; j < d; ++j) y[j] = x[j] * inverse * weight[j];
+    in_lanes(d, [&](int64_t j, auto io) { io.store(y + j, io.load(x + j) * inverse * io.load(weight + j)); });
   else
-    for (int64_t j = 0; j < d; ++j) y[j] = x[j] * inverse;
+    in_lanes(d, [&](int64_t j, auto io) { io.store(y + j, io.load(x + j) * inverse); });
 }
 
 inline void rope(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle style, const float* cos,
@@ -33,17 +49,18 @@ inline void rope(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeS
   const int64_t half = n_rot / 2;
   for (int64_t h = 0; h < n_heads; ++h, x += d_head) {
     if (style == RopeStyle::halves) {
-      for (int64_t i = 0; i < half; ++i) {
-        const float u = x[i], v = x[half + i];
-        x[i] = u * cos[i] - v * sin[i];
-        x[half + i] = u * sin[i] + v * cos[i];
-      }
+      in_lanes(half, [&](int64_t i, auto io) {
+        const F8 u = io.load(x + i), v = io.load(x + half + i), c = io.load(cos + i), s = io.load(sin + i);
+        io.store(x + i, u * c - v * s);
+        io.store(x + half + i, u * s + v * c);
+      });
     } else {
-      for (int64_t i = 0; i < half; ++i) {
-        const float u = x[2 * i], v = x[2 * i + 1];
-        x[2 * i] = u * cos[i] - v * sin[i];
-        x[2 * i + 1] = u * sin[i] + v * cos[i];
-      }
+      int64_t i = 0;
+      for (; i + 4 <= half; i += 4) store(x + 2 * i, rotate_pairs(load(x + 2 * i), cos + i, sin + i));
+      if (i == half) continue;
+      float c[4] = {}, s[4] = {};
+      for (int64_t j = i; j < half; ++j) c[j - i] = cos[j], s[j - i] = sin[j];
+      store_tail(x + 2 * i, rotate_pairs(load_tail(x + 2 * i, n_rot - 2 * i), c, s), n_rot - 2 * i);
     }
   }
 }
@@ -62,9 +79,7 @@ inline F8 gelu_erf(F8 x) {
 
 template <class Fn>
 void glu_with(const float* gate, const float* up, float* y, int64_t n, Fn activation) {
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) store(y + i, activation(load(gate + i)) * load(up + i));
-  if (i < n) store_tail(y + i, activation(load_tail(gate + i, n - i)) * load_tail(up + i, n - i), n - i);
+  in_lanes(n, [&](int64_t i, auto io) { io.store(y + i, activation(io.load(gate + i)) * io.load(up + i)); });
 }
 inline void glu(GluKind kind, const float* gate, const float* up, float* y, int64_t n) {
   switch (kind) {
@@ -78,31 +93,14 @@ inline void glu(GluKind kind, const float* gate, const float* up, float* y, int6
 }
 
 inline void add(float* x, const float* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] += y[i];
+  in_lanes(n, [&](int64_t i, auto io) { io.store(x + i, io.load(x + i) + io.load(y + i)); });
 }
 inline void scale(float* x, float s, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) x[i] *= s;
+  in_lanes(n, [&](int64_t i, auto io) { io.store(x + i, io.load(x + i) * set(s)); });
 }
 inline void softcap(float* x, float cap, int64_t n) {
   const F8 c = set(cap);
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) store(x + i, c * tanh(load(x + i) / c));
-  if (i < n) store_tail(x + i, c * tanh(load_tail(x + i, n - i) / c), n - i);
-}
-
-inline void store_kv(KvType type, const float* src, std::byte* dst, int64_t n) {
-  if (type == KvType::f32) {
-    __builtin_memcpy(dst, src, static_cast<size_t>(n) * 4);
-    return;
-  }
-  auto* out = reinterpret_cast<uint16_t*>(dst);
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8) store_f16(out + i, load(src + i));
-  if (i < n) {
-    uint16_t tail[8];
-    store_f16(tail, load_tail(src + i, n - i));
-    for (int64_t j = i; j < n; ++j) out[j] = tail[j - i];
-  }
+  in_lanes(n, [&](int64_t i, auto io) { io.store(x + i, c * tanh(io.load(x + i) / c)); });
 }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/lanes/attention.h"
+#include "kernels/lanes/burst.h"
 #include "kernels/lanes/dot.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/ops.h"
@@ -47,6 +48,8 @@ inline Kernels make_table(std::string_view isa) {
       .supports = tensor::can_dequantize,
       .matmul = matmul,
       .matmul_scratch_bytes = matmul_scratch_bytes,
+      .attention_scratch_bytes = attention_scratch_bytes,
+      .attention_whole = attention_whole,
       .attention_partial = attention_partial,
       .attention_merge = attention_merge,
       .store_kv = store_kv,
@@ -57,6 +60,7 @@ inline Kernels make_table(std::string_view isa) {
       .scale = scale,
       .softcap = softcap,
       .int8_burst = int8_burst,
+      .fma_burst = fma_burst,
   };
 }
 

@@ -13,8 +13,14 @@ namespace watra::kernels::ref {
 // y[m * R + r] = sum_i w[r,i] x[m,i]; x: M rows of D floats; w dequantized by tensor/.
 void matmul(const TensorView& w, const float* x, int64_t m, double* y);
 
-// out[m,h,e] of all rows and heads; partial is not touched.
-void attention(const AttentionArgs& args, double* out);
+// out[h,e] of row m, all heads; needs no blocks and no partial.
+void attention(const AttentionArgs& args, int64_t m, double* out);
+
+// The table's entries (attention.cpp).
+void attention_whole(const AttentionArgs& args, int64_t unit_begin, int64_t unit_end, std::byte* scratch);
+void attention_partial(const AttentionArgs& args, int64_t unit_begin, int64_t unit_end, std::byte* scratch);
+void attention_merge(const AttentionArgs& args, int64_t unit_begin, int64_t unit_end);
+void store_kv(KvType type, const float* src, std::byte* dst, int64_t n);
 
 double activation(GluKind kind, double x);
 

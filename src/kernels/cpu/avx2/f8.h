@@ -77,4 +77,58 @@ inline void store_f16(uint16_t* p, F8 v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v.v, _MM_FROUND_TO_NEAREST_INT));
 }
 
+inline F8 keep(F8 v) {
+  asm("" : "+x"(v.v));
+  return v;
+}
+inline F8 set_f16(uint16_t half) { return {_mm256_set1_ps(_cvtsh_ss(half))}; }
+inline F8 load_i8(const int8_t* p) {
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
+}
+inline void store_i8(int8_t* p, F8 v) {
+  const __m256i wide = _mm256_cvtps_epi32(v.v);
+  const __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(half, half));
+}
+inline void load_nibbles(const uint8_t* p, F8& low, F8& high) {
+  const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  low = {_mm256_cvtepi32_ps(_mm256_and_si256(bytes, _mm256_set1_epi32(15)))};
+  high = {_mm256_cvtepi32_ps(_mm256_srli_epi32(bytes, 4))};
+}
+template <int kDistance>
+F8 butterfly(F8 v) {
+  const __m256 s = kDistance == 1   ? _mm256_permute_ps(v.v, 0xb1)
+                   : kDistance == 2 ? _mm256_permute_ps(v.v, 0x4e)
+                                    : _mm256_permute2f128_ps(v.v, v.v, 1);
+  constexpr float p = 0.0f, n = -0.0f;  // minus where the lane is the upper of its pair
+  const __m256 sign = kDistance == 1   ? _mm256_setr_ps(p, n, p, n, p, n, p, n)
+                      : kDistance == 2 ? _mm256_setr_ps(p, p, n, n, p, p, n, n)
+                                       : _mm256_setr_ps(p, p, p, p, n, n, n, n);
+  return {_mm256_add_ps(s, _mm256_xor_ps(v.v, sign))};
+}
+inline F8 rotate_pairs(F8 v, const float* cos, const float* sin) {
+  const auto twice = [](const float* p) {
+    const __m128 four = _mm_loadu_ps(p);
+    return _mm256_set_m128(_mm_unpackhi_ps(four, four), _mm_unpacklo_ps(four, four));
+  };
+  const __m256 swapped = _mm256_permute_ps(v.v, 0xb1);
+  return {_mm256_addsub_ps(_mm256_mul_ps(v.v, twice(cos)), _mm256_mul_ps(swapped, twice(sin)))};
+}
+template <int kParts>
+void store_parts(float* const* p, int64_t at, F8 v) {
+  const __m128 lo = _mm256_castps256_ps128(v.v);
+  if constexpr (kParts == 1) {
+    _mm256_storeu_ps(p[0] + at, v.v);
+  } else if constexpr (kParts == 2) {
+    _mm_storeu_ps(p[0] + at, lo);
+    _mm_storeu_ps(p[1] + at, _mm256_extractf128_ps(v.v, 1));
+  } else {
+    const __m128 hi = _mm256_extractf128_ps(v.v, 1);
+    _mm_storel_pi(reinterpret_cast<__m64*>(p[0] + at), lo);
+    _mm_storeh_pi(reinterpret_cast<__m64*>(p[1] + at), lo);
+    _mm_storel_pi(reinterpret_cast<__m64*>(p[2] + at), hi);
+    _mm_storeh_pi(reinterpret_cast<__m64*>(p[3] + at), hi);
+  }
+}
+
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

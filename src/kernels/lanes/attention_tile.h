@@ -1,0 +1,133 @@
+// One tile of kKvPage positions: scores of a few queries against its keys, and its values summed by weight. The small
+// products that attention.h is made of.
+//
+//   s[r][j] = q[r] . k[j]                       o[r] = o[r] * correction[r] + sum_j w[r][j] v[j]
+//
+//   K, V  rows of floats (padded to eight), or of f16 as they lie in a page      each loaded once per kRows queries
+//
+// Order, the same whatever kRows is and wherever the rows come from: q.k over eight lanes left to right, then
+// fold_sum; o one FMA per position, left to right.
+#pragma once
+
+#include "kernels/lanes/math.h"
+#include "kernels/ops.h"
+
+namespace watra::kernels::WATRA_KERNELS_ISA {
+
+struct Tile {
+  const std::byte* rows;
+  int64_t stride_bytes;
+};
+
+// Rows that are needed next, brought nearer while scores are computed. Null: nothing.
+struct Ahead {
+  const std::byte* rows = nullptr;
+  int64_t stride_bytes = 0;
+  void fetch(int64_t begin, int64_t end) const {
+    if (!rows) return;
+    for (int64_t at = begin * stride_bytes; at < end * stride_bytes; at += 64) __builtin_prefetch(rows + at);
+  }
+};
+
+template <bool kHalf>
+F8 load_element(const std::byte* row, int64_t e) {
+  if constexpr (kHalf)
+    return load_f16(reinterpret_cast<const uint16_t*>(row) + e);
+  else
+    return load(reinterpret_cast<const float*>(row) + e);
+}
+
+// Scores of positions [begin, end) and of some more around them, which nobody may look at. d: a multiple of eight.
+// ahead: null, or two.
+template <bool kHalf, int kRows>
+inline void score_rows(const float* const* q, Tile keys, const Ahead* ahead, int64_t d, int64_t begin, int64_t end,
+                       float* const* s) {
+  constexpr int kPositions = 8 / kRows;  // eight sums side by side
+  for (int64_t j = begin / kPositions * kPositions; j < end; j += kPositions) {
+    const std::byte* k = keys.rows + j * keys.stride_bytes;
+    if (ahead) {
+      ahead[0].fetch(j, j + kPositions);
+      ahead[1].fetch(j, j + kPositions);
+    }
+    F8 acc[8];
+    for (int i = 0; i < 8; ++i) acc[i] = zero();
+    for (int64_t e = 0; e < d; e += 8) {
+      F8 ks[kPositions];
+      for (int p = 0; p < kPositions; ++p) ks[p] = load_element<kHalf>(k + p * keys.stride_bytes, e);
+      for (int r = 0; r < kRows; ++r) {
+        const F8 qs = keep(load(q[r] + e));
+        for (int p = 0; p < kPositions; ++p) acc[r * kPositions + p] = fma(qs, ks[p], acc[r * kPositions + p]);
+      }
+    }
+    store_parts<kRows>(s, j, fold_sum8(acc));
+  }
+}
+
+template <bool kHalf, int kRows, int kVectors>
+inline void value_columns(const float* const* w, const float* correction, Tile values, int64_t e, int64_t begin,
+                          int64_t end, float* const* o) {
+  F8 acc[kRows][kVectors];
+  for (int r = 0; r < kRows; ++r)
+    for (int i = 0; i < kVectors; ++i) acc[r][i] = load(o[r] + e + 8 * i) * set(correction[r]);
+  const std::byte* row = values.rows + begin * values.stride_bytes;
+  for (int64_t j = begin; j < end; ++j, row += values.stride_bytes) {
+    F8 v[kVectors];
+    for (int i = 0; i < kVectors; ++i) v[i] = load_element<kHalf>(row, e + 8 * i);
+    for (int r = 0; r < kRows; ++r) {
+      const F8 weight = keep(set(w[r][j]));
+      for (int i = 0; i < kVectors; ++i) acc[r][i] = fma(weight, v[i], acc[r][i]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r)
+    for (int i = 0; i < kVectors; ++i) store(o[r] + e + 8 * i, acc[r][i]);
+}
+
+template <bool kHalf, int kRows>
+inline void add_values(const float* const* w, const float* correction, Tile values, int64_t d, int64_t begin,
+                       int64_t end, float* const* o) {
+  constexpr int kWide = 8 / kRows;  // eight sums side by side
+  int64_t e = 0;
+  const auto columns = [&]<int kVectors>() {
+    for (; e + 8 * kVectors <= d; e += 8 * kVectors)
+      value_columns<kHalf, kRows, kVectors>(w, correction, values, e, begin, end, o);
+  };
+  columns.template operator()<kWide>();
+  if constexpr (kWide > 4) columns.template operator()<4>();
+  if constexpr (kWide > 2) columns.template operator()<2>();
+  columns.template operator()<1>();
+}
+
+inline constexpr float kMinusInfinity = -__builtin_inff();
+
+inline float exp_one(float x) {
+  if (x == 0.0f) return 1.0f;  // what exp gives
+  float lanes[8];
+  store(lanes, exp(set(x)));
+  return lanes[0];
+}
+
+// Turns scores [begin, end) of one tile into weights, exp(s - max); updates the running maximum and sum (lanes by
+// position in the tile, then fold_sum); returns the factor on what was summed before.
+inline float soften(float* s, int64_t begin, int64_t end, float cap, float& running_max, float& running_sum) {
+  const int64_t first = begin / 8 * 8, last = (end + 7) / 8 * 8;
+  if (cap > 0.0f)
+    for (int64_t j = first; j < last; j += 8) store(s + j, set(cap) * tanh(load(s + j) / set(cap)));
+  for (int64_t j = first; j < begin; ++j) s[j] = kMinusInfinity;
+  for (int64_t j = end; j < last; ++j) s[j] = kMinusInfinity;
+  F8 highest = set(kMinusInfinity);
+  for (int64_t j = first; j < last; j += 8) highest = max(highest, load(s + j));
+  const float tile_max = fold_max(highest);
+  const float new_max = tile_max > running_max ? tile_max : running_max;
+  F8 sum = zero();
+  for (int64_t j = first; j < last; j += 8) {
+    const F8 w = exp(load(s + j) - set(new_max));
+    store(s + j, w);
+    sum = sum + w;
+  }
+  const float correction = exp_one(running_max - new_max);
+  running_sum = running_sum * correction + fold_sum(sum);
+  running_max = new_max;
+  return correction;
+}
+
+}  // namespace watra::kernels::WATRA_KERNELS_ISA
