@@ -52,7 +52,7 @@ bench: build
 	@$(WATRA) pull smollm2 > /dev/null
 	@$(WATRA) bench smollm2
 
-## make bench-peers  llama.cpp built from its source package, same files, same run (quality too)
+## make bench-peers  beside llama.cpp (built from its source package) and, where IK_LLAMA_DIR names it, ik_llama.cpp: same files, same run
 bench-peers: build test-env
 	@bench/peers/run
 

@@ -22,20 +22,26 @@ constexpr int kSums = 10;
 // The sums shrink towards a constant, so that they neither overflow nor become subnormal.
 __attribute__((target("avx512f"))) double fma_avx512() {
   __m512 sums[kSums];
+#pragma GCC unroll 16
   for (int i = 0; i < kSums; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
   const __m512 a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(1.0f);
   for (int n = 0; n < kBurst; ++n)
+#pragma GCC unroll 16
     for (auto& s : sums) s = _mm512_fmadd_ps(s, a, b);
+#pragma GCC unroll 16
   for (auto& s : sums) asm volatile("" ::"v"(s));
   return 2.0 * 16 * kSums * kBurst;
 }
 
 __attribute__((target("avx2,fma"))) double fma_avx2() {
   __m256 sums[kSums];
+#pragma GCC unroll 16
   for (int i = 0; i < kSums; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
   const __m256 a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(1.0f);
   for (int n = 0; n < kBurst; ++n)
+#pragma GCC unroll 16
     for (auto& s : sums) s = _mm256_fmadd_ps(s, a, b);
+#pragma GCC unroll 16
   for (auto& s : sums) asm volatile("" ::"x"(s));
   return 2.0 * 8 * kSums * kBurst;
 }
