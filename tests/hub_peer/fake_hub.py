@@ -191,15 +191,23 @@ class FakeHub:
             self.active += 1
             self.most_active = max(self.most_active, self.active)
             crowded = f.max_parallel is not None and self.active > f.max_parallel
+        is_in = True
+
+        def leave():
+            nonlocal is_in
+            with self.lock:
+                self.active -= is_in
+                is_in = False
+
         try:
             if crowded:
                 return self.head(r, 503, {})
-            self.send_body(r, f, dict(extra))
+            self.send_body(r, f, dict(extra), leave)
         finally:
-            with self.lock:
-                self.active -= 1
+            leave()
 
-    def send_body(self, r, f, extra):
+    def send_body(self, r, f, extra, leave):
+        """Calls leave() before the last piece: who has it may ask for the next body before this thread runs again."""
         if f.on_body:
             f.on_body(f, r)
         headers = {"ETag": f.etag, "Content-Type": "application/octet-stream", **f.headers, **extra}
@@ -244,11 +252,13 @@ class FakeHub:
                 time.sleep(3)
                 r.close_connection = True
                 return
+            if f.chunk_delay:
+                time.sleep(f.chunk_delay)
+            if at + step >= len(data):
+                leave()
             r.wfile.write(piece)
             with self.lock:
                 self.served_bytes += len(piece)
-            if f.chunk_delay:
-                time.sleep(f.chunk_delay)
 
     def tunnel(self, r):
         with self.lock:
