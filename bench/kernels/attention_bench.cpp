@@ -1,10 +1,10 @@
-// Attention of M rows behind `depth` cached positions, and the small ops, on one thread in processor time, beside the
-// peak of float multiply-adds.
+// Attention of M rows behind `depth` cached positions, on one thread in processor time, beside what this machine reads
+// and multiplies at most, measured in the same run.
 //
-//   kernels_bench --benchmark_filter='fma_peak/avx2|attention/llama-1b/.*/avx2'
+//   kernels_bench --benchmark_filter='attention/llama-1b/.*/avx2'
 //
 // KV_GB/s counts the cached keys and values once, whatever M is; GFLOP/s the two products over the positions a row
-// sees; GB/s of the small ops what they read and write.
+// sees.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 
 #include "base/memory.h"
 #include "kernels/ops.h"
+#include "peaks.h"
 
 namespace watra::kernels {
 namespace {
@@ -92,74 +93,15 @@ void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvTyp
   state.counters["KV_GB/s"] =
       Counter(2e-9 * n_positions * shape.kv_heads * row_bytes, Counter::kIsIterationInvariantRate);
   state.counters["GFLOP/s"] = Counter(4e-9 * pairs * shape.d_head, Counter::kIsIterationInvariantRate);
-}
-
-void fma_peak(benchmark::State& state, const Kernels* k) {
-  double done = 0;
-  for (auto _ : state) done += static_cast<double>(k->fma_burst(20000));
-  state.counters["GFLOP/s"] = Counter(2e-9 * done, Counter::kIsRate);
-}
-
-void rope(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0), d_head = 64;
-  auto x = normal_floats(n);
-  const std::vector<float> cos(d_head / 2, 0.8f), sin(d_head / 2, 0.6f);
-  for (auto _ : state) {
-    k->rope(x.data(), n / d_head, d_head, d_head, RopeStyle::halves, cos.data(), sin.data());
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(8e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
-void add(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0);
-  auto x = normal_floats(n);
-  const auto y = normal_floats(n);
-  for (auto _ : state) {
-    k->add(x.data(), y.data(), n);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(12e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
-void store_kv(benchmark::State& state, const Kernels* k, KvType type) {
-  const int64_t n = state.range(0);
-  const auto x = normal_floats(n);
-  std::vector<std::byte> out(kv_row_bytes(type, n));
-  for (auto _ : state) {
-    k->store_kv(type, x.data(), out.data(), n);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(4e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
-void rms_norm(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0);
-  const auto x = normal_floats(n), weight = normal_floats(n);
-  std::vector<float> y(n);
-  for (auto _ : state) {
-    k->rms_norm(x.data(), weight.data(), y.data(), n, 1e-5f);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(12e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
-void silu_gate(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0);
-  const auto gate = normal_floats(n), up = normal_floats(n);
-  std::vector<float> y(n);
-  for (auto _ : state) {
-    k->glu(GluKind::silu, gate.data(), up.data(), y.data(), n);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(12e-9 * n, Counter::kIsIterationInvariantRate);
+  const bench::Peaks& peak = bench::peaks(1, *k);
+  state.counters["peak_GB/s"] = peak.read_gb_s;
+  state.counters["peak_GFLOP/s"] = peak.fp32_fma_gflop_s;
 }
 
 const bool registered = [] {
   for (const Kernels* k : available()) {
     if (k->isa == "ref") continue;
     const std::string isa = "/" + std::string(k->isa);
-    benchmark::RegisterBenchmark(("fma_peak" + isa).c_str(), fma_peak, k);
     for (const HeadShape& shape : kShapes)
       for (const KvType type : kKvTypes) {
         const std::string name = "attention/" + std::string(shape.name) + "/" + std::string(kv_type_name(type)) + isa;
@@ -170,13 +112,6 @@ const bool registered = [] {
             ->Args({512, 7680})
             ->Unit(benchmark::kMicrosecond);
       }
-    for (const KvType type : kKvTypes)
-      benchmark::RegisterBenchmark(("store_kv/" + std::string(kv_type_name(type)) + isa).c_str(), store_kv, k, type)
-          ->Arg(64);
-    benchmark::RegisterBenchmark(("rms_norm" + isa).c_str(), rms_norm, k)->Arg(2048);
-    benchmark::RegisterBenchmark(("rope" + isa).c_str(), rope, k)->Arg(2048);
-    benchmark::RegisterBenchmark(("add" + isa).c_str(), add, k)->Arg(2048);
-    benchmark::RegisterBenchmark(("silu_gate" + isa).c_str(), silu_gate, k)->Arg(8192);
   }
   return true;
 }();

@@ -12,7 +12,7 @@ ThreadTeam& team(int n_threads);
 struct Peaks {
   double read_gb_s;         // from memory, all threads
   double int8_gmac_s;       // 8-bit multiply-accumulates by the ISA's own instruction, all threads
-  double fp32_fma_gflop_s;  // two operations each, the widest registers of this machine, all threads
+  double fp32_fma_gflop_s;  // two operations each, by the ISA's own instruction, all threads
 };
 
 // Machines change their speed by the minute: measured anew when the last measurement for the same team and ISA is older

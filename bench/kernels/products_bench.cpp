@@ -118,20 +118,6 @@ void matmul(benchmark::State& state, const Kernels* k, DType dtype, tensor::Layo
   state.counters["peak_GMAC/s"] = roof_gmac_s;
 }
 
-// One row into the format that the products read.
-void convert_activations(benchmark::State& state, const Kernels* k) {
-  const int64_t n = state.range(0);
-  std::vector<float> x(n);
-  std::mt19937 rng(1);
-  for (float& v : x) v = std::normal_distribution<float>()(rng);
-  std::vector<std::byte> out(k->act_bytes(kernels::ActFormat::q8, 1, n));
-  for (auto _ : state) {
-    k->convert_act_row(kernels::ActFormat::q8, x.data(), out.data(), 0, 1, n);
-    benchmark::ClobberMemory();
-  }
-  state.counters["GB/s"] = Counter(4e-9 * n, Counter::kIsIterationInvariantRate);
-}
-
 void machine(benchmark::State& state, const Kernels* k) {
   for (auto _ : state) benchmark::DoNotOptimize(peaks(static_cast<int>(state.range(0)), *k));
   const Peaks& p = peaks(static_cast<int>(state.range(0)), *k);
@@ -171,7 +157,6 @@ const bool registered = [] {
         ->Arg(1)
         ->Arg(n_threads)
         ->Iterations(1);
-    benchmark::RegisterBenchmark(("convert_activations/" + isa).c_str(), convert_activations, k)->Arg(2048)->Arg(8192);
     for (const auto& t : tensor::all_dtypes()) {
       if (!k->supports(t.dtype)) continue;
       const tensor::Layout best = k->layout(t.dtype);

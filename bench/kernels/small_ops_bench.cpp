@@ -1,0 +1,88 @@
+// The small ops: one row each, of the widths of 1B, 8B and 70B models, on one thread in processor time. What they touch
+// lies in the cache. GB/s counts what an op reads and writes.
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace watra::kernels {
+namespace {
+
+using benchmark::Counter;
+
+// d_model and d_ff of 1B, 8B and 70B.
+const std::vector<int64_t> kModelWidths = {2048, 4096, 8192}, kInnerWidths = {8192, 14336, 28672};
+constexpr int64_t kHead = 128;
+
+std::vector<float> normal_floats(int64_t n) {
+  std::mt19937 rng(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> v(n);
+  for (float& x : v) x = normal(rng);
+  return v;
+}
+
+// What the ops of one benchmark work on.
+struct Rows {
+  std::vector<float> x, weight, y, cos, sin;
+  std::vector<std::byte> bytes;
+};
+
+using Op = std::function<void(Rows&, int64_t n)>;
+
+// bytes_per_element: read and written.
+void small_op(benchmark::State& state, const Op& op, double bytes_per_element) {
+  const int64_t n = state.range(0);
+  Rows rows{normal_floats(n),
+            normal_floats(n),
+            std::vector<float>(n),
+            std::vector<float>(kHead / 2, 0.8f),
+            std::vector<float>(kHead / 2, 0.6f),
+            std::vector<std::byte>(16 * n)};
+  for (auto _ : state) {
+    op(rows, n);
+    benchmark::ClobberMemory();
+  }
+  state.counters["GB/s"] = Counter(1e-9 * bytes_per_element * n, Counter::kIsIterationInvariantRate);
+}
+
+void add_op(const std::string& name, const Kernels* k, const std::vector<int64_t>& widths, double bytes_per_element,
+            const Op& op) {
+  auto* b = benchmark::RegisterBenchmark((name + "/" + std::string(k->isa)).c_str(), small_op, op, bytes_per_element);
+  for (const int64_t n : widths) b->Arg(n);
+}
+
+const bool registered = [] {
+  for (const Kernels* k : available()) {
+    if (k->isa == "ref") continue;
+    add_op("rms_norm", k, kModelWidths, 12,
+           [k](Rows& r, int64_t n) { k->rms_norm(r.x.data(), r.weight.data(), r.y.data(), n, 1e-5f); });
+    add_op("add", k, kModelWidths, 12, [k](Rows& r, int64_t n) { k->add(r.y.data(), r.x.data(), n); });
+    add_op("scale", k, kModelWidths, 8, [k](Rows& r, int64_t n) { k->scale(r.y.data(), 0.5f, n); });
+    add_op("softcap", k, {32000, 128256}, 8, [k](Rows& r, int64_t n) { k->softcap(r.x.data(), 30.0f, n); });
+    for (const auto& [name, style] :
+         {std::pair{"rope/halves", RopeStyle::halves}, {"rope/adjacent", RopeStyle::adjacent}})
+      add_op(name, k, kModelWidths, 8, [k, style = style](Rows& r, int64_t n) {
+        k->rope(r.x.data(), n / kHead, kHead, kHead, style, r.cos.data(), r.sin.data());
+      });
+    for (const auto& [name, kind] : {std::pair{"glu/silu", GluKind::silu},
+                                     {"glu/gelu_tanh", GluKind::gelu_tanh},
+                                     {"glu/gelu_erf", GluKind::gelu_erf}})
+      add_op(name, k, kInnerWidths, 12,
+             [k, kind = kind](Rows& r, int64_t n) { k->glu(kind, r.x.data(), r.weight.data(), r.y.data(), n); });
+    add_op("convert_activations", k, kModelWidths, 4 + 1.5,
+           [k](Rows& r, int64_t n) { k->convert_act_row(ActFormat::q8, r.x.data(), r.bytes.data(), 0, 1, n); });
+    for (const KvType type : kKvTypes)
+      add_op("store_kv/" + std::string(kv_type_name(type)), k, {kHead},
+             4 + static_cast<double>(kv_row_bytes(type, kHead)) / kHead,
+             [k, type](Rows& r, int64_t n) { k->store_kv(type, r.x.data(), r.bytes.data(), n); });
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace watra::kernels
