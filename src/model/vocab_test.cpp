@@ -63,9 +63,8 @@ class VocabTest : public testing::Test {
  protected:
   Result<text::VocabSpec> load(Metadata meta) {
     // Tests of one file may run at the same time, each in a process of its own.
-    const fs::path path =
-        fs::path(testing::TempDir()) /
-        fmt::format("vocab_{}.gguf", ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    const fs::path path = fs::path(testing::TempDir()) /
+                          fmt::format("vocab_{}.gguf", ::testing::UnitTest::GetInstance()->current_test_info()->name());
     auto writer = checkpoint::GgufWriter::create(path, std::move(meta));
     if (!writer) return fail(writer.error());
     WATRA_TRY(writer->finish());
