@@ -119,11 +119,12 @@ template <class Unpack, class Token>
 // Which of up to kTokenBlock tokens have a rest, block by block: tokens[begin[b] .. begin[b + 1]).
 struct RestLists {
   uint32_t* begin;  // [n_blocks + 1]
-  uint8_t* tokens;  // less than one in kActRestAbove of all records
+  uint8_t* tokens;
 
   // Bytes it takes for d inputs.
   static int64_t bytes(int64_t d) {
-    return (d / 32 + 1) * int64_t{sizeof(uint32_t)} + d / 32 * kTokenBlock / static_cast<int64_t>(kActRestAbove);
+    // Room for every token in every block: "one in three" is arithmetic of floats, which underflows.
+    return (d / 32 + 1) * int64_t{sizeof(uint32_t)} + d / 32 * kTokenBlock;
   }
   RestLists(std::byte* memory, int64_t d)
       : begin(reinterpret_cast<uint32_t*>(memory)), tokens(reinterpret_cast<uint8_t*>(begin + d / 32 + 1)) {}
