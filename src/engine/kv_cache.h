@@ -29,6 +29,9 @@ class KvCache {
   static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
                                 MemoryBudget* budget);
 
+  // A network of this shape could use this cache.
+  bool fits(const model::HParams& hp, KvType k, KvType v) const;
+
   SequenceId add();
   void remove(SequenceId id);
   // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be
