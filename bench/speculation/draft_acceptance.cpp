@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "engine/model_proposer.h"
 #include "text/chat_prompt.h"
+#include "workshop/self_draft.h"
 
 namespace watra {
 namespace {
@@ -16,7 +17,7 @@ using Json = nlohmann::ordered_json;
 using text::TokenId;
 
 struct Options {
-  std::string target, draft, prompts, answers;
+  std::string target, draft, self, home, prompts, answers;
   double temperature = 0;
   int64_t n_tokens = 96;
   int32_t nodes = 5, depth = 16;
@@ -195,7 +196,17 @@ Status hold_against(const engine::LoadedModel& m, const std::shared_ptr<engine::
   return {};
 }
 
+Result<std::string> draft_file(const Options& o) {
+  if (o.self.empty()) return o.draft;
+  const auto type = tensor::dtype_from_name(o.self);
+  if (!type) return fail("bench.type", fmt::format("{} is no type", o.self));
+  WATRA_ASSIGN(const auto made, workshop::self_draft(o.target, {.home = o.home, .type = *type}));
+  if (made.was_made) std::fprintf(stderr, "%s made in %.1f s\n", made.path.c_str(), made.seconds);
+  return made.path.string();
+}
+
 Status measure(const Options& o) {
+  WATRA_ASSIGN(const std::string draft_path, draft_file(o));
   WATRA_ASSIGN(auto talks, read_prompts(o.prompts));
   engine::LoadOptions load;
   load.n_ctx = 2048;
@@ -204,14 +215,15 @@ Status measure(const Options& o) {
   WATRA_ASSIGN(const auto target, engine::load_model(o.target, load));
   WATRA_TRY(tokenize(target, talks));
   WATRA_TRY(find_answers(target, o, talks));
-  if (o.draft.empty()) return {};
-  WATRA_ASSIGN(const auto draft, engine::load_draft(target, o.draft, {.share_cache = o.share, .kv_positions = 2048}));
+  if (draft_path.empty()) return {};
+  WATRA_ASSIGN(const auto draft,
+               engine::load_draft(target, draft_path, {.share_cache = o.share, .kv_positions = 2048}));
   std::map<std::string, Tally> tallies;
   for (const Talk& t : talks) WATRA_TRY(hold_against(target, draft, o, t, tallies[t.kind]));
   for (const auto& [kind, t] : tallies) {
     Json out = {
         {"kind", kind},
-        {"draft", fs::path(o.draft).filename().string()},
+        {"draft", o.self.empty() ? fs::path(draft_path).filename().string() : "self " + o.self},
         {"shape", o.tree ? "tree" : "chain"},
         {"nodes", o.nodes},
         {"temperature", o.temperature},
@@ -242,6 +254,8 @@ int main(int argc, char** argv) {
   CLI::App app("How often a draft model is right");
   app.add_option("TARGET", o.target, "The target's GGUF file")->required();
   app.add_option("--draft", o.draft, "The draft's; without it only answers are written");
+  app.add_option("--self", o.self, "A copy of the target in this type drafts");
+  app.add_option("--home", o.home, "Where such copies are kept");
   app.add_option("--prompts", o.prompts, "Prompts by kind")->required();
   app.add_option("--answers", o.answers, "Keeps the target's answers");
   app.add_option("--temp", o.temperature, "Temperature of the target");

@@ -337,7 +337,7 @@ TEST(ModelProposer, StopsWhereAPassPromisesLessThanItCosts) {
   Draft draft;
   ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 12, .max_depth = 12, .token_seconds = 1e-12}, draft));
   EXPECT_EQ(draft.nodes.size(), 1u);  // of the reading pass
-  ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 12, .max_depth = 12, .token_seconds = 1e12}, draft));
+  ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 12, .max_depth = 12, .token_seconds = 1e30}, draft));
   EXPECT_EQ(draft.nodes.size(), 12u);
   ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 12, .max_depth = 12, .min_path_probability = 1.1f}, draft));
   EXPECT_TRUE(draft.nodes.empty());

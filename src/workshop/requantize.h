@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 #include "base/result.h"
-#include "tensor/dtype.h"
+#include "tensor/tensor.h"
 
 namespace watra::workshop {
 
