@@ -123,6 +123,7 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
   Forward& of_target = *target.forward;
   const kernels::Kernels& kernels = of_target.kernels();
   d->shares_cache = options.share_cache;
+  if (d->shares_cache) d->cache_owner = target.forward;
   const uint64_t used_before = d->budget->used_bytes();
   const uint64_t resident = resident_bytes();
   WATRA_TRY(d->count_directory(resident > resident_before ? resident - resident_before : 0));

@@ -57,6 +57,7 @@ struct DraftModel {
   DraftModel& operator=(const DraftModel&) = delete;
 
   std::shared_ptr<MemoryBudget> budget;  // the target's; outlives what it counts
+  std::shared_ptr<Forward> cache_owner;  // the target's, where its cache is shared
   std::shared_ptr<Forward> forward;
   SharedVocabulary vocabulary;
   bool shares_cache = false;

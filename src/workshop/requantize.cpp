@@ -19,7 +19,7 @@ using checkpoint::MetaValue;
 using checkpoint::TensorInfo;
 using tensor::DType;
 
-constexpr int64_t kChunkElements = int64_t{4} << 20;  // 16 MB of floats at a time, whatever the tensor's size
+constexpr int64_t kChunkElements = int64_t{1} << 20;  // 4 MB of floats at a time: it runs beside a loaded target
 constexpr DType kTypes[] = {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k,
                             DType::q6_k, DType::q4_0, DType::q5_0, DType::q8_0};
 constexpr uint64_t kQuantizationVersion = 2;
