@@ -1,6 +1,7 @@
 // How often a draft model is right. Output never depends on drafts, so the target writes its answers once, all of them
-// together, and each draft is then held against the same tokens: no verification is run.
+// together, and each draft is then held against the same tokens: no verification is run, unless --timed asks for it.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -23,7 +24,7 @@ struct Options {
   int32_t nodes = 5, depth = 16;
   float min_path = 0;
   double token_ms = 0;
-  bool tree = false, share = false, uncoupled = false, calibration = false;
+  bool tree = false, share = false, uncoupled = false, calibration = false, timed = false;
 };
 
 struct Talk {
@@ -136,7 +137,8 @@ Status find_answers(const engine::LoadedModel& m, const Options& o, std::vector<
 }
 
 struct Tally {
-  int64_t n_tokens = 0, n_passes = 0, n_drafted = 0, n_accepted = 0, n_tried = 0, n_right = 0;
+  int64_t n_tokens = 0, n_passes = 0, n_drafted = 0, n_accepted = 0;
+  double plain_s = 0, drafted_s = 0;
   engine::DraftStats draft;
   std::vector<int64_t> by_belief_tried = std::vector<int64_t>(10), by_belief_right = std::vector<int64_t>(10);
 };
@@ -196,6 +198,68 @@ Status hold_against(const engine::LoadedModel& m, const std::shared_ptr<engine::
   return {};
 }
 
+// Writes an answer once more with real passes, plain (no proposer) or with drafts, and returns the seconds after the
+// first token. The tokens must be those of plain decoding.
+Result<double> write_again(const engine::LoadedModel& m, engine::ModelProposer* proposer, const Options& o,
+                           const Talk& t, Tally& tally) {
+  engine::Forward& f = *m.forward;
+  const engine::SamplingParams params = params_of(o);
+  WATRA_ASSIGN(auto sampler, engine::Sampler::create(params, static_cast<size_t>(m.model->hparams().n_vocab)));
+  const engine::SequenceId s = f.kv().add();
+  std::vector<TokenId> ids(t.ids.begin(), t.ids.begin() + static_cast<ptrdiff_t>(t.n_prompt));
+  WATRA_TRY(read_into(f, s, ids));
+  const auto take = [&](int64_t row) -> Status {
+    WATRA_ASSIGN(const auto sampled, sampler.sample(f.logits(row), ids.size() - t.n_prompt));
+    ids.push_back(sampled.token);
+    return {};
+  };
+  WATRA_TRY(take(0));
+  const auto begin = std::chrono::steady_clock::now();
+  engine::Batch batch;
+  engine::Draft draft;
+  std::vector<int32_t> path;
+  while (ids.size() < t.ids.size()) {
+    draft.clear();
+    if (proposer)
+      WATRA_TRY(proposer->propose(ids,
+                                  {.max_nodes = o.nodes,
+                                   .max_depth = o.depth,
+                                   .tree = o.tree,
+                                   .min_path_probability = o.min_path,
+                                   .token_seconds = o.token_ms / 1e3,
+                                   .sampling = o.uncoupled ? nullptr : &params,
+                                   .seed = static_cast<uint64_t>(kSeed),
+                                   .position = ids.size() - t.n_prompt,
+                                   .sequence = s},
+                                  draft));
+    batch.clear();
+    batch.rows.push_back({.token = ids.back(), .sequence = s, .parent = engine::kFromCache, .wants_logits = true});
+    for (const auto& n : draft.nodes)
+      batch.rows.push_back({.token = n.token, .sequence = s, .parent = n.parent + 1, .wants_logits = true});
+    WATRA_TRY(f.run(batch));
+    path.assign(1, 0);
+    for (int32_t node = -1; ids.size() < t.ids.size();) {
+      WATRA_TRY(take(node + 1));
+      const auto next = std::find_if(draft.nodes.begin(), draft.nodes.end(), [&](const engine::Draft::Node& n) {
+        return n.parent == node && n.token == ids.back();
+      });
+      if (next == draft.nodes.end()) break;
+      node = static_cast<int32_t>(next - draft.nodes.begin());
+      path.push_back(node + 1);
+    }
+    f.kv().keep_path(s, path);
+    if (proposer) {
+      ++tally.n_passes;
+      tally.n_drafted += static_cast<int64_t>(draft.nodes.size());
+      tally.n_accepted += static_cast<int64_t>(path.size()) - 1;
+    }
+  }
+  f.kv().remove(s);
+  if (proposer) tally.n_tokens += static_cast<int64_t>(ids.size() - t.n_prompt) - 1;
+  if (ids != t.ids) return fail("bench.different", fmt::format("an answer of kind {} has other tokens", t.kind));
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 Result<std::string> draft_file(const Options& o) {
   if (o.self.empty()) return o.draft;
   const auto type = tensor::dtype_from_name(o.self);
@@ -211,7 +275,7 @@ Status measure(const Options& o) {
   engine::LoadOptions load;
   load.n_ctx = 2048;
   load.kv_positions = 2048 + 512 * static_cast<int64_t>(talks.size());
-  load.max_logit_rows = static_cast<int64_t>(talks.size());
+  load.max_logit_rows = std::max<int64_t>(static_cast<int64_t>(talks.size()), o.nodes + 1);
   WATRA_ASSIGN(const auto target, engine::load_model(o.target, load));
   WATRA_TRY(tokenize(target, talks));
   WATRA_TRY(find_answers(target, o, talks));
@@ -219,7 +283,21 @@ Status measure(const Options& o) {
   WATRA_ASSIGN(const auto draft,
                engine::load_draft(target, draft_path, {.share_cache = o.share, .kv_positions = 2048}));
   std::map<std::string, Tally> tallies;
-  for (const Talk& t : talks) WATRA_TRY(hold_against(target, draft, o, t, tallies[t.kind]));
+  for (const Talk& t : talks) {
+    Tally& tally = tallies[t.kind];
+    if (!o.timed) {
+      WATRA_TRY(hold_against(target, draft, o, t, tally));
+      continue;
+    }
+    engine::ModelProposer proposer(draft);
+    WATRA_ASSIGN(const double plain_s, write_again(target, nullptr, o, t, tally));
+    WATRA_ASSIGN(const double drafted_s, write_again(target, &proposer, o, t, tally));
+    tally.plain_s += plain_s;
+    tally.drafted_s += drafted_s;
+    tally.draft.draft_s += proposer.stats().draft_s;
+    tally.draft.n_passes += proposer.stats().n_passes;
+    tally.draft.read_s += proposer.stats().read_s;
+  }
   for (const auto& [kind, t] : tallies) {
     Json out = {
         {"kind", kind},
@@ -237,6 +315,11 @@ Status measure(const Options& o) {
         {"draft_ms_per_pass", 1e3 * t.draft.draft_s / static_cast<double>(std::max<int64_t>(1, t.draft.n_passes))},
         {"draft_ms_per_token", 1e3 * t.draft.draft_s / static_cast<double>(std::max<int64_t>(1, t.n_tokens))},
         {"prompt_s", t.draft.read_s}};
+    if (o.timed) {
+      out["plain_tokens_per_s"] = static_cast<double>(t.n_tokens) / t.plain_s;
+      out["drafted_tokens_per_s"] = static_cast<double>(t.n_tokens) / t.drafted_s;
+      out["times_faster"] = t.plain_s / t.drafted_s;
+    }
     if (o.calibration) {
       out["belief_tried"] = t.by_belief_tried;
       out["belief_right"] = t.by_belief_right;
@@ -267,6 +350,7 @@ int main(int argc, char** argv) {
   app.add_flag("--tree", o.tree, "Branches");
   app.add_flag("--share", o.share, "The draft reads the target's cache");
   app.add_flag("--uncoupled", o.uncoupled, "The draft takes the likeliest token at any temperature");
+  app.add_flag("--timed", o.timed, "Also with real passes, plain and drafted in turn: speed, and the same tokens");
   app.add_flag("--calibration", o.calibration, "How often nodes of each tenth of probability were right");
   CLI11_PARSE(app, argc, argv);
   if (const auto done = watra::measure(o); !done) {

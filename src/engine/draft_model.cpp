@@ -9,7 +9,9 @@
 namespace watra::engine {
 namespace {
 
-constexpr const char* kDirectoryTag = "draft's vocabulary";
+// Of a proposer's lists, per piece of the vocabulary.
+constexpr uint64_t kProposerBytes = 64;
+constexpr const char* kDirectoryTag = "draft's vocabulary and lists";
 
 std::string file_name(const model::Model& m) {
   return m.file().has_files() ? m.file().paths()[0].filename().string() : m.hparams().name;
@@ -126,7 +128,8 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
   if (d->shares_cache) d->cache_owner = target.forward;
   const uint64_t used_before = d->budget->used_bytes();
   const uint64_t resident = resident_bytes();
-  WATRA_TRY(d->count_directory(resident > resident_before ? resident - resident_before : 0));
+  WATRA_TRY(d->count_directory((resident > resident_before ? resident - resident_before : 0) +
+                               static_cast<uint64_t>(m->hparams().n_vocab) * kProposerBytes));
   const bool interleave = kernels.layout(tensor::DType::q8_0) != tensor::Layout::rows;
   WATRA_ASSIGN(std::shared_ptr<Residency> weights, Residency::reserve(m, d->budget.get(), {.interleave = interleave}));
   const ForwardOptions& t = of_target.options();

@@ -65,7 +65,7 @@ struct DraftModel {
   double pass_seconds = 0;  // one row, measured when it was loaded
   uint64_t pass_bytes = 0;
 
-  // What lies outside of buffers: the file's directory with its list of words.
+  // What lies outside of buffers: the file's directory with its list of words, the lists of a proposer.
   Status count_directory(uint64_t bytes);
 
  private:

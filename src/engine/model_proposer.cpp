@@ -10,9 +10,12 @@ namespace {
 // Continuations taken from one row. Beyond the 16th even a flat distribution rarely has one worth its place.
 constexpr size_t kMostChildren = 16;
 // The target accepts no more than a draft and a token of its own at once: longer readings are prompts.
-constexpr size_t kMostAccepted = 64;
+constexpr size_t kMostAccepted = 32;
 // Weight of the newest proposal in the running means: half of what they say is from the last five.
 constexpr double kNewest = 0.13;
+
+// Rows of a tree behind the cached positions: they never reach beyond the page after the one at hand.
+constexpr int32_t kMostPending = kernels::kKvPage;
 
 constexpr double kGreedyTemperature = 1;  // a greedy target's choices are judged by the draft's plain probabilities
 
@@ -194,7 +197,7 @@ Status ModelProposer::grow(const DraftLimits& limits, int32_t max_depth) {
   add_children(-1, f.logits(0), limits);
   for (;;) {
     const double promised = tree_.choose(beam, limits.max_nodes, max_depth, chosen_);
-    if (chosen_.empty()) return {};
+    if (chosen_.empty() || n_pending_ + static_cast<int32_t>(chosen_.size()) > kMostPending) return {};
     if (promised * limits.token_seconds < pass_seconds_ && limits.token_seconds > 0) return {};
 
     slots_.clear();
@@ -229,9 +232,18 @@ Status ModelProposer::propose(std::span<const TokenId> tokens, const DraftLimits
   if (!catch_up_possible(tokens, limits, max_depth)) return {};
   const int64_t passes_before = stats_.n_passes;
   KvCache& kv = model_->forward->kv();
-  Status drafted = model_->shares_cache ? read_shared(tokens, limits.sequence) : read_own(tokens);
-  if (drafted) drafted = grow(limits, max_depth);
-  if (model_->shares_cache) kv.truncate(sequence_, kv.length(sequence_));
+  Status drafted;
+  if (model_->shares_cache) {
+    const int64_t length = kv.length(limits.sequence), held = kv.held_positions(limits.sequence);
+    drafted = read_shared(tokens, limits.sequence);
+    if (drafted) drafted = grow(limits, max_depth);
+    // The rows are gone, and its owner holds the pages it held: those it may have taken for its next pass.
+    kv.truncate(sequence_, length);
+    if (Status again = kv.reserve(sequence_, std::max<int64_t>(0, held - length)); drafted && !again) drafted = again;
+  } else {
+    drafted = read_own(tokens);
+    if (drafted) drafted = grow(limits, max_depth);
+  }
   if (!drafted) {
     // Whatever its own cache holds now may not be what read_ says: it begins anew.
     if (!model_->shares_cache) kv.truncate(sequence_, 0);
