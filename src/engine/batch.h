@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "text/vocab_spec.h"
@@ -26,14 +27,23 @@ struct Row {
                                   -1};  // for RoPE; -1 = the index in the sequence. Components 1, 2: image positions
   SequenceId sequence = 0;
   int32_t parent = kChain;
+  // Of a tree that grows over several passes: where the row's ancestors of earlier passes lie, as offsets from the
+  // cached length, in path order. Only with parent = kFromCache; must live as long as the batch.
+  std::span<const int32_t> above = {};
   bool wants_logits = false;
   bool wants_hidden = false;  // the final normed hidden state
 };
 
 struct Batch {
   std::vector<Row> rows;
+  // Slots behind the cached positions that rows of earlier passes of a growing tree hold: this pass writes behind them,
+  // and none of its rows is cached. The tree ends with keep_path() or truncate().
+  int32_t first_slot = 0;
 
-  void clear() { rows.clear(); }
+  void clear() {
+    rows.clear();
+    first_slot = 0;
+  }
   // Appends tokens as a chain; only the last one wants logits if `last_logits`.
   void add_chain(SequenceId sequence, const TokenId* tokens, int64_t n, bool last_logits) {
     for (int64_t i = 0; i < n; ++i)

@@ -29,12 +29,15 @@ constexpr int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) *
 }  // namespace
 
 struct Forward::Impl {
+  explicit Impl(KvCache* shared_kv) : kv(shared_kv ? *shared_kv : own_kv) {}
+
   std::shared_ptr<const model::Model> model;
   std::shared_ptr<const Residency> weights;
   std::shared_ptr<ThreadTeam> team;
   const kernels::Kernels* k = nullptr;
   ForwardOptions options;
-  KvCache kv;
+  KvCache own_kv;
+  KvCache& kv;
   CompiledGraph steps;
   std::unique_ptr<CompiledGraph> tapped_steps;
 
@@ -120,7 +123,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
                                                  std::shared_ptr<const Residency> weights,
                                                  std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels,
                                                  const ForwardOptions& options) {
-  auto impl = std::make_unique<Impl>();
+  auto impl = std::make_unique<Impl>(options.shared_kv);
   impl->model = std::move(model);
   impl->weights = std::move(weights);
   impl->team = std::move(team);
@@ -128,8 +131,14 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options = options;
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
-  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type,
-                                         std::max(options.n_ctx, options.kv_positions), options.budget));
+  if (options.shared_kv) {
+    if (!options.shared_kv->fits(impl->model->hparams(), options.k_type, options.v_type))
+      return fail("kv.other_shape", "the cache to be shared belongs to a network of another shape, or has other types",
+                  "a copy of the same model, with the same --kv-type");
+  } else {
+    WATRA_ASSIGN(impl->own_kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type,
+                                               std::max(options.n_ctx, options.kv_positions), options.budget));
+  }
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
@@ -237,7 +246,8 @@ Status Forward::Impl::prepare(const Batch& b) {
           fmt::format("row {} has token {}, the vocabulary has 0..{}", i, r.token, model->hparams().n_vocab - 1));
     auto s =
         std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
-    if (s == sequences.end()) s = sequences.insert(s, {r.sequence, kv.length(r.sequence), 0, true});
+    if (s == sequences.end())
+      s = sequences.insert(s, {r.sequence, kv.length(r.sequence), b.first_slot, b.first_slot == 0});
     slot_offset[static_cast<size_t>(i)] = s->n_rows++;
     if (r.parent != kChain) {
       s->is_chain = false;
@@ -245,6 +255,10 @@ Status Forward::Impl::prepare(const Batch& b) {
           r.parent < kFromCache)
         return bad(fmt::format("row {} continues row {}, which is not an earlier row of its sequence", i, r.parent));
     }
+    for (const int32_t offset : r.above)
+      if (r.parent != kFromCache || offset < 0 || offset >= b.first_slot)
+        return bad(
+            fmt::format("row {} has an ancestor at offset {}, earlier passes hold 0..{}", i, offset, b.first_slot - 1));
   }
   for (const auto& s : sequences) WATRA_TRY(kv.reserve(s.id, s.n_rows));
 
@@ -274,7 +288,8 @@ Status Forward::Impl::prepare(const Batch& b) {
         for (int32_t t = 0; t < up.n_tail; ++t)
           tails.push_back(tails[static_cast<size_t>(tail_begin[static_cast<size_t>(parent)] + t)]);
       } else {
-        a.n_tail = 1;
+        a.n_tail = static_cast<int32_t>(r.above.size()) + 1;
+        for (const int32_t offset : r.above) tails.push_back(static_cast<int32_t>(s->base) + offset);
       }
     }
     tails.push_back(slot);

@@ -40,6 +40,9 @@ struct ForwardOptions {
   int64_t max_logit_rows = 16;  // rows of a pass that may want logits
   KvType k_type = KvType::f16, v_type = KvType::f16;
   MemoryBudget* budget = nullptr;
+  // Another Forward's cache to read and write instead of one of its own: a draft that is a copy of the target goes on
+  // from what the target has read. Same shape and types (checked); outlives this Forward; kv_positions does not count.
+  KvCache* shared_kv = nullptr;
 };
 
 struct PassOptions {
@@ -63,6 +66,7 @@ class Forward {
   // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
   // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
   // rows). Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
+  // A tree may grow over several passes before keep_path(): Row::above, Batch::first_slot.
   Status run(const Batch& batch, const PassOptions& options = {});
 
   // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().

@@ -39,6 +39,16 @@ Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, in
   return c;
 }
 
+bool KvCache::fits(const model::HParams& hp, KvType k, KvType v) const {
+  if (k != k_ || v != v_ || hp.layers.size() != layers_.size()) return false;
+  for (size_t i = 0; i < layers_.size(); ++i)
+    if (hp.layers[i].n_kv_heads != layers_[i].n_kv_heads ||
+        kernels::kv_row_bytes(k, hp.layers[i].d_head) != layers_[i].k_row_bytes ||
+        kernels::kv_row_bytes(v, hp.layers[i].d_head) != layers_[i].v_row_bytes)
+      return false;
+  return true;
+}
+
 SequenceId KvCache::add() {
   const SequenceId id = next_id_++;
   sequences_[id].table.reserve(references_.size());

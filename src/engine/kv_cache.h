@@ -29,6 +29,9 @@ class KvCache {
   static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
                                 MemoryBudget* budget);
 
+  // A network of this shape could use this cache.
+  bool fits(const model::HParams& hp, KvType k, KvType v) const;
+
   SequenceId add();
   void remove(SequenceId id);
   // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be
@@ -39,6 +42,10 @@ class KvCache {
   // Forgets everything from position n on (n <= length).
   void truncate(SequenceId id, int64_t n);
   int64_t length(SequenceId id) const { return sequences_.at(id).length; }
+  // Positions its pages have room for, cached or not.
+  int64_t held_positions(SequenceId id) const {
+    return static_cast<int64_t>(sequences_.at(id).table.size()) * kernels::kKvPage;
+  }
   bool has(SequenceId id) const { return sequences_.contains(id); }
 
   // Makes slots [length, length + n) writable. Error "kv.full" names needed and free positions.

@@ -1,0 +1,101 @@
+#include "workshop/self_draft.h"
+
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "base/file_lock.h"
+#include "checkpoint/checkpoint.h"
+#include "engine/page_key.h"
+
+namespace watra::workshop {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::TensorInfo;
+using engine::PageKey;
+
+constexpr uint64_t kSampleBytes = 256;
+constexpr uint64_t kHeaderBytes = 64 << 20;  // of a header, hashed at most
+constexpr auto kPatience = std::chrono::minutes(10);
+
+std::string hex(const PageKey& key) { return fmt::format("{:016x}{:016x}", key.a, key.b); }
+
+Result<PageKey> source_key(const Checkpoint& file) {
+  PageKey key;
+  std::vector<std::byte> bytes;
+  for (uint32_t i = 0; i < file.paths().size(); ++i) {
+    WATRA_ASSIGN(uint64_t header, file.file(i).size_bytes());
+    key = engine::hash_bytes(std::as_bytes(std::span(&header, 1)), key);  // the file's size
+    for (const TensorInfo& t : file.tensors())
+      if (t.file_index == i) header = std::min(header, t.offset_bytes);
+    bytes.resize(std::min(header, kHeaderBytes));
+    WATRA_TRY(file.file(i).read_at(0, bytes));
+    key = engine::hash_bytes(bytes, key);
+  }
+  for (const TensorInfo& t : file.tensors()) {
+    bytes.resize(std::min(t.size_bytes, kSampleBytes));
+    const uint64_t last = t.size_bytes - bytes.size();
+    for (const uint64_t at : {uint64_t{0}, last / 2, last}) {
+      WATRA_TRY(file.read(t, bytes, at));
+      key = engine::hash_bytes(bytes, key);
+    }
+  }
+  return key;
+}
+
+Result<FileLock> lock(const fs::path& path) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  for (;;) {
+    WATRA_ASSIGN(auto taken, FileLock::try_take(path));
+    if (taken) return std::move(*taken);
+    if (std::chrono::steady_clock::now() > until)
+      return fail("draft.busy", "another process has been making drafts for ten minutes",
+                  "wait for it, or use --draft auto");
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+}
+
+// What a killed process left, and copies of what this source was before.
+void clean(const fs::path& folder, const std::string& prefix, const std::string& key) {
+  std::error_code ec;
+  std::vector<fs::path> stale;
+  for (const auto& entry : fs::directory_iterator(folder, ec)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".part") || (name.starts_with(prefix) && !name.starts_with(prefix + key)))
+      stale.push_back(entry.path());
+  }
+  for (const fs::path& p : stale) fs::remove(p, ec);
+}
+
+}  // namespace
+
+Result<SelfDraft> self_draft(const fs::path& source, const SelfDraftOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  WATRA_ASSIGN(const Checkpoint file, Checkpoint::open(source));
+  WATRA_ASSIGN(const PageKey key, source_key(file));
+  std::error_code ec;
+  const std::string whole = fs::weakly_canonical(source, ec).string();
+  const PageKey place = engine::hash_bytes(std::as_bytes(std::span(whole.data(), whole.size())));
+  const std::string prefix = fmt::format("{}-{:08x}.", source.stem().string(), static_cast<uint32_t>(place.a));
+  const fs::path folder = options.home / "drafts";
+  WATRA_TRY(make_folders(folder));
+  SelfDraft draft{folder / fmt::format("{}{}.{}.gguf", prefix, hex(key), tensor::dtype_name(options.type))};
+  // A file under its name is whole; one that a disk has spoiled since is made again.
+  if (fs::exists(draft.path, ec) && Checkpoint::open(draft.path)) return draft;
+
+  WATRA_ASSIGN(const FileLock held, lock(folder / "lock"));
+  clean(folder, prefix, hex(key));
+  if (!fs::exists(draft.path, ec) || !Checkpoint::open(draft.path)) {
+    WATRA_TRY(requantize({.source = source,
+                          .target = draft.path,
+                          .type = options.type,
+                          .threads = options.threads,
+                          .progress = options.progress}));
+    draft.was_made = true;
+  }
+  draft.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return draft;
+}
+
+}  // namespace watra::workshop
