@@ -116,6 +116,27 @@ class Bench {
   uint64_t state_ = 1;
 };
 
+struct Peaks {
+  double read_gb_s = 0, disk_gb_s = 0;
+};
+
+// Measuring memory and disk takes memory: under a limit it is done while the model is not there yet.
+Result<Peaks> measure_before_loading(const Globals& g, const std::string& model) {
+  WATRA_ASSIGN(const uint64_t limit, parse_bytes(g.ram));
+  WATRA_ASSIGN(const std::vector<int> cpus, chosen_cpus(g));
+  const int n_threads = g.threads > 0   ? g.threads
+                        : !cpus.empty() ? static_cast<int>(cpus.size())
+                                        : default_thread_count();
+  ThreadTeam team(n_threads);
+  engine::MeasureOptions options;
+  options.buffer_bytes = std::min(options.buffer_bytes, limit / 4);
+  Peaks peaks;
+  WATRA_ASSIGN(peaks.read_gb_s, engine::measure_read_gb_s(team, options));
+  WATRA_ASSIGN(const std::string path, resolve_model(g, model));
+  if (const auto rate = engine::measure_direct_read_gb_s(fs::path(path).parent_path())) peaks.disk_gb_s = *rate;
+  return peaks;
+}
+
 Status bench(const Globals& g, const BenchOptions& o) {
   const auto most = [](const std::vector<int64_t>& v) { return v.empty() ? 0 : *std::max_element(v.begin(), v.end()); };
   for (const auto* list : {&o.prompt, &o.gen, &o.depth})
@@ -128,13 +149,17 @@ Status bench(const Globals& g, const BenchOptions& o) {
   const int64_t n_ctx = (per_sequence + kernels::kKvPage) * std::max<int64_t>(1, most(o.batch));
   Globals with = g;
   with.ctx = std::max(g.ctx, n_ctx);
+  WATRA_ASSIGN(const Peaks peaks, g.ram.empty() ? Peaks{} : measure_before_loading(g, o.model));
   WATRA_ASSIGN(const auto model,
                load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
   Bench b(model);
 
-  engine::MeasureOptions measure;
-  measure.buffer_bytes = std::min<uint64_t>(measure.buffer_bytes, available_memory_bytes() / 4);
-  WATRA_ASSIGN(const double read_gb_s, engine::measure_read_gb_s(*model.team, measure));
+  double read_gb_s = peaks.read_gb_s;
+  if (g.ram.empty()) {
+    engine::MeasureOptions measure;
+    measure.buffer_bytes = std::min<uint64_t>(measure.buffer_bytes, available_memory_bytes() / 4);
+    WATRA_ASSIGN(read_gb_s, engine::measure_read_gb_s(*model.team, measure));
+  }
   const double int8_gop_s = engine::measure_int8_gop_s(*model.team, b.forward().kernels());
   const auto pass_bytes = static_cast<double>(model.model->pass_bytes());
 
@@ -143,6 +168,8 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"weight_bytes", model.model->weight_bytes()},
               {"pass_bytes", model.model->pass_bytes()},
               {"pass_macs", model.model->pass_macs()},
+              {"streamed_bytes", model.streamed_bytes},
+              {"disk_direct_gb_s", peaks.disk_gb_s > 0 ? Json(peaks.disk_gb_s) : Json()},
               {"isa", b.forward().kernels().isa},
               {"threads", model.team->size()},
               {"commit", kCommit},
@@ -150,6 +177,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"peak_int8_gop_s", int8_gop_s},
               {"peak_int8_gmac_s", int8_gop_s / 2},
               {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
+              {"memory", Json::object()},
               {"tests", Json::array()}};
   ProgressBar bar(ProgressBar::Unit::items);
   const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth,
@@ -176,6 +204,9 @@ Status bench(const Globals& g, const BenchOptions& o) {
                 {"batch", batch},
                 {"tokens_per_s", spread_json(rates)}};
     if (n_gen > 0) row["weight_gb_s"] = pass_bytes * static_cast<double>(n_gen) / spread(seconds).median / 1e9;
+    if (n_gen > 0 && model.streamed_bytes > 0)
+      row["disk_gb_s"] =
+          static_cast<double>(model.streamed_bytes) * static_cast<double>(n_gen) / spread(seconds).median / 1e9;
     out["tests"].push_back(std::move(row));
     return {};
   };
@@ -212,6 +243,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
                                {"ratio_to_one", spread(seconds[i]).median / spread(one).median}});
   }
   bar.clear();
+  out["memory"]["peak_bytes"] = peak_resident_bytes();
 
   if (g.json) {
     print_json(out);
@@ -230,6 +262,9 @@ Status bench(const Globals& g, const BenchOptions& o) {
     if (t.contains("weight_gb_s"))
       fmt::print(" {:>14.2f} {:>6.0f} %", t["weight_gb_s"].get<double>(),
                  100 * t["weight_gb_s"].get<double>() / read_gb_s);
+    if (t.contains("disk_gb_s"))
+      fmt::print("   {:.2f} GB/s from disk{}", t["disk_gb_s"].get<double>(),
+                 peaks.disk_gb_s > 0 ? fmt::format(", which gives {:.2f}", peaks.disk_gb_s) : "");
     fmt::print("\n");
   }
   if (out.contains("verify"))

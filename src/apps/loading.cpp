@@ -51,6 +51,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
   o.isa = g.isa;
+  o.disks.assign(g.disks.begin(), g.disks.end());
   WATRA_ASSIGN(std::tie(o.k_type, o.v_type), engine::parse_kv_types(g.kv_type));
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
@@ -61,13 +62,20 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
               format_bytes(loaded->weights->report().bytes), loaded->weights->report().seconds,
               loaded->weights->report().gb_s(), loaded->forward->kernels().isa, loaded->team->size(),
               loaded->forward->options().n_ctx);
+  if (const engine::WeightStream* stream = loaded ? loaded->weights->stream() : nullptr)
+    log::info("{} of {} stay on disk and are read in every pass, through {} of memory by {}{}",
+              format_bytes(loaded->streamed_bytes), format_bytes(loaded->model->pass_bytes()),
+              format_bytes(stream->ring_bytes()), stream->way(),
+              loaded->weights->files()->n_disks() > 1
+                  ? fmt::format(", from {} disks", loaded->weights->files()->n_disks())
+                  : "");
   return loaded;
 }
 
 Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,
                                                         checkpoint::Checkpoint* file) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
-  WATRA_ASSIGN(auto opened, checkpoint::Checkpoint::open(path));
+  WATRA_ASSIGN(auto opened, checkpoint::Checkpoint::open(path, std::vector<fs::path>(g.disks.begin(), g.disks.end())));
   WATRA_ASSIGN(auto spec, model::load_vocab(opened));
   if (spec.kind == text::VocabKind::none)
     return fail("model.no_vocabulary", fmt::format("{} has no vocabulary", path),

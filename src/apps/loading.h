@@ -12,7 +12,7 @@ Result<std::vector<int>> chosen_cpus(const Globals& g);
 
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)).
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
-                                     int64_t max_logit_rows = 16, int64_t max_rows = 512);
+                                     int64_t max_logit_rows = 16, int64_t max_rows = 0);
 
 // Opens MODEL's vocabulary alone: works on vocabulary-only files too.
 Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,

@@ -75,7 +75,7 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
                 {"decode_tokens_per_s", gen.decode_tokens_per_s()},
                 {"speculation", {{"method", "none"}, {"accept_rate", 0.0}, {"tau", 1.0}}},
                 {"predicted", {{"decode_tokens_per_s", nullptr}}},
-                {"memory", {{"peak_bytes", peak_resident_bytes()}}}});
+                {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
     return {};
   }
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");

@@ -48,7 +48,7 @@ std::optional<uint64_t> cached_bytes(int fd, uint64_t offset, uint64_t n_bytes) 
 
 }  // namespace
 
-DirectFile::DirectFile(const File& file, bool measures_disk) : file_(&file), measures_disk_(measures_disk) {
+DirectFile::DirectFile(const File& file, bool always_direct) : file_(&file), always_direct_(always_direct) {
   const std::optional<uint32_t> stated = stated_alignment(file.fd());
   if (stated && *stated == 0) return;
   // At least a page: smaller pieces gain nothing, and what does not state its needs is content with it.
@@ -60,7 +60,7 @@ DirectFile::DirectFile(const File& file, bool measures_disk) : file_(&file), mea
 }
 
 bool DirectFile::is_cached(uint64_t offset, uint64_t n_bytes) const {
-  if (measures_disk_) return false;
+  if (always_direct_) return false;
   if (const auto bytes = cached_bytes(file_->fd(), offset, n_bytes))
     return static_cast<double>(*bytes) >= kCachedShare * static_cast<double>(n_bytes);
   auto probed = probed_.load(std::memory_order_relaxed);

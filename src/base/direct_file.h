@@ -18,8 +18,9 @@ class DirectFile {
  public:
   // Never fails for want of direct reads alone. Fault points: "direct.open" (the system refuses direct reads),
   // "direct.cachestat" (it does not tell what is cached).
-  // measures_disk: reads past the page cache what lies in it, too.
-  explicit DirectFile(const File& file, bool measures_disk = false);
+  // always_direct: also what lies in the page cache is read past it: for measuring the disk, and for weights that are
+  // read over and over and have no business there.
+  explicit DirectFile(const File& file, bool always_direct = false);
 
   const File& file() const { return *file_; }
   bool is_direct() const { return direct_.is_open() && !refused_.load(std::memory_order_relaxed); }
@@ -38,7 +39,7 @@ class DirectFile {
   bool looks_cached() const;
 
   const File* file_;
-  const bool measures_disk_;
+  const bool always_direct_;
   File direct_;
   uint32_t alignment_ = 4096;
   mutable std::atomic<bool> refused_{false};

@@ -90,6 +90,30 @@ Result<uint64_t> File::size_bytes() const {
   return static_cast<uint64_t>(st.st_size);
 }
 
+namespace {
+
+FileStamp stamp_of(const struct stat& st) {
+  return {.device = st.st_dev,
+          .inode = st.st_ino,
+          .size_bytes = static_cast<uint64_t>(st.st_size),
+          .modified_ns = int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec};
+}
+
+}  // namespace
+
+Result<FileStamp> File::stamp() const {
+  struct stat st {};
+  if (::fstat(fd_, &st) != 0) return os_error("stat", path_, errno);
+  return stamp_of(st);
+}
+
+Result<FileStamp> File::stamp_at_path() const {
+  struct stat st {};
+  if (fault::hit("file.stamp")) return os_error("stat", path_, ENOENT);
+  if (::stat(path_.c_str(), &st) != 0) return os_error("stat", path_, errno);
+  return stamp_of(st);
+}
+
 Result<size_t> File::read_some_at(uint64_t offset, std::span<std::byte> out) const {
   if (fault::hit("file.read")) return os_error("read", path_, EIO);
   for (;;) {

@@ -19,6 +19,14 @@ namespace watra {
 
 namespace fs = std::filesystem;
 
+// What tells whether a file is still the one it was: another file under the same name, or the same one written to, has
+// another stamp.
+struct FileStamp {
+  uint64_t device = 0, inode = 0, size_bytes = 0;
+  int64_t modified_ns = 0;
+  bool operator==(const FileStamp&) const = default;
+};
+
 class File {
  public:
   enum class Mode {
@@ -43,6 +51,9 @@ class File {
   int fd() const { return fd_; }
 
   Result<uint64_t> size_bytes() const;
+  Result<FileStamp> stamp() const;
+  // Of what now lies at the path this file was opened by. Fault point "file.stamp".
+  Result<FileStamp> stamp_at_path() const;
 
   // Reads exactly out.size() bytes at `offset`; a shorter file is an error ("file.short_read") that names both numbers.
   Status read_at(uint64_t offset, std::span<std::byte> out) const;

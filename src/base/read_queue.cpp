@@ -12,7 +12,8 @@
 
 namespace watra {
 
-ReadQueue::ReadQueue(int depth, Way way) : slots_(static_cast<size_t>(std::max(1, depth))) {
+ReadQueue::ReadQueue(int depth, Way way)
+    : slots_(static_cast<size_t>(std::max(1, depth))), ready_(static_cast<size_t>(std::max(1, depth))) {
   for (int i = this->depth() - 1; i >= 0; --i) free_.push_back(i);
   if (way == Way::best) backend_ = internal::make_uring_backend(this->depth());
   if (!backend_) backend_ = internal::make_thread_backend(this->depth());
@@ -40,11 +41,19 @@ void ReadQueue::submit(const DirectFile& file, uint64_t offset, std::span<std::b
 void ReadQueue::start(int index) {
   Slot& s = slots_[static_cast<size_t>(index)];
   s.direct = s.file->is_direct();
-  backend_->start({.slot = index,
-                   .fd = s.direct ? s.file->direct_fd() : s.file->file().fd(),
-                   .offset = s.offset + s.n_done,
-                   .to = s.buffer.data() + s.n_done,
-                   .n_bytes = s.buffer.size() - s.n_done});
+  const int refused = backend_->start({.slot = index,
+                                       .fd = s.direct ? s.file->direct_fd() : s.file->file().fd(),
+                                       .offset = s.offset + s.n_done,
+                                       .to = s.buffer.data() + s.n_done,
+                                       .n_bytes = s.buffer.size() - s.n_done});
+  if (refused == 0) return;
+  s.error = refused;
+  push_ready(index);
+}
+
+void ReadQueue::push_ready(int index) {
+  ready_[(ready_at_ + static_cast<size_t>(n_ready_)) % ready_.size()] = index;
+  ++n_ready_;
 }
 
 // What is left of the slot's read, through the page cache and by this thread.
@@ -60,7 +69,7 @@ void ReadQueue::read_now(int index) {
     if (n <= 0) break;
     s.n_done += static_cast<size_t>(n);
   }
-  ready_.push_back(index);
+  push_ready(index);
 }
 
 // Takes the system's answer. False when the read goes on.
@@ -68,7 +77,8 @@ bool ReadQueue::settle(int index, int64_t result) {
   Slot& s = slots_[static_cast<size_t>(index)];
   if (s.direct && fault::hit("direct.read")) result = -EINVAL;
   if (fault::hit("file.read")) result = -EIO;
-  if (result == -EINTR || result == -EAGAIN) {
+  // Cancelled: the thread that had submitted it is gone; the read is still wanted.
+  if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) {
     start(index);
     return false;
   }
@@ -89,21 +99,43 @@ bool ReadQueue::settle(int index, int64_t result) {
   return false;
 }
 
-Result<ReadQueue::Completion> ReadQueue::reap() {
-  assert(n_in_flight_ > 0);
-  while (ready_.empty()) {
-    const auto done = backend_->wait();
-    if (settle(done.slot, done.result)) ready_.push_back(done.slot);
+ReadQueue::Answer ReadQueue::wait() {
+  const auto done = backend_->wait();
+  return {done.slot, done.result};
+}
+
+void ReadQueue::accept(Answer answer) {
+  if (settle(answer.slot, answer.result)) push_ready(answer.slot);
+}
+
+void ReadQueue::poll() {
+  while (awaits_answer()) {
+    const auto done = backend_->poll();
+    if (!done) return;
+    accept({done->slot, done->result});
   }
-  const int index = ready_.front();
-  ready_.pop_front();
+}
+
+std::optional<ReadQueue::Finished> ReadQueue::finished() {
+  if (n_ready_ == 0) return {};
+  const int index = ready_[ready_at_];
+  ready_at_ = (ready_at_ + 1) % ready_.size();
+  --n_ready_;
   free_.push_back(index);
   --n_in_flight_;
   const Slot& s = slots_[static_cast<size_t>(index)];
   if (s.error)
-    return os_error(fmt::format("read {} bytes at offset {} of", s.buffer.size(), s.offset), s.file->file().path(),
-                    s.error);
-  return Completion{s.tag, s.n_done};
+    return Finished{s.tag, os_error(fmt::format("read {} bytes at offset {} of", s.buffer.size(), s.offset),
+                                    s.file->file().path(), s.error)};
+  return Finished{s.tag, s.n_done};
+}
+
+Result<ReadQueue::Completion> ReadQueue::reap() {
+  assert(n_in_flight_ > 0);
+  while (n_ready_ == 0) accept(wait());
+  auto done = *finished();
+  if (!done.n_bytes) return fail(std::move(done.n_bytes).error());
+  return Completion{done.tag, *done.n_bytes};
 }
 
 }  // namespace watra

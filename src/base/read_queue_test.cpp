@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <random>
+#include <thread>
 
 #include "base/fault.h"
 #include "base/memory.h"
@@ -69,6 +72,52 @@ TEST_F(ReadQueueTest, ReadsCachedAndColdFilesEitherWay) {
         EXPECT_TRUE(read_all(queue, direct)) << queue.way() << " depth " << depth << " cold " << cold;
         EXPECT_TRUE(way == Way::best || queue.way() == "threads");
       }
+}
+
+// Some submit while one waits without the lock: what the threads of a pass do.
+TEST_F(ReadQueueTest, ThreadsShareAQueueUnderALock) {
+  for (const Way way : {Way::best, Way::threads}) {
+    const DirectFile direct(file_, true);
+    constexpr uint64_t kPiece = 64 << 10, kPieces = kBytes / kPiece;
+    ReadQueue queue(4, way);
+    auto staging = Buffer::allocate(nullptr, "test", kPieces * kPiece + (2 << 20));
+    ASSERT_TRUE(staging);
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool somebody_waits = false;
+    uint64_t next = 0, n_done = 0;
+    const auto work = [&] {
+      std::unique_lock lock(mutex);
+      while (n_done < kPieces) {
+        while (next < kPieces && queue.n_in_flight() < queue.depth()) {
+          queue.submit(direct, next * kPiece, staging->span().subspan(next * kPiece, kPiece), next);
+          ++next;
+        }
+        if (!somebody_waits) queue.poll();
+        if (const auto done = queue.finished()) {
+          EXPECT_EQ(done->n_bytes.value_or(0), kPiece);
+          ++n_done;
+          changed.notify_all();
+        } else if (!somebody_waits && queue.awaits_answer()) {
+          somebody_waits = true;
+          lock.unlock();
+          const auto answer = queue.wait();
+          lock.lock();
+          somebody_waits = false;
+          queue.accept(answer);
+          changed.notify_all();
+        } else if (n_done < kPieces) {
+          changed.wait(lock);
+        }
+      }
+      changed.notify_all();
+    };
+    std::thread a(work), b(work);
+    work();
+    a.join();
+    b.join();
+    EXPECT_TRUE(std::equal(content_.begin(), content_.begin() + kPieces * kPiece, staging->data())) << queue.way();
+  }
 }
 
 TEST_F(ReadQueueTest, KnowsWhatIsCached) {

@@ -198,6 +198,8 @@ void ThreadTeam::barrier() {
   }
 }
 
+void ThreadTeam::slept(std::chrono::nanoseconds time) { slept_ns += time.count(); }
+
 Affinity default_affinity(int n_threads) {
   Affinity out{.cpus = fast_cpus(), .one_each = false};
   if (count_cores(out.cpus) < n_threads) out.cpus.clear();

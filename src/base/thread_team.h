@@ -54,6 +54,9 @@ class ThreadTeam {
 
   // Waits until every member of this run has called it. Only inside a run.
   void barrier();
+  // Inside a run: this member slept for so long, waiting for something else than a processor (a disk). Otherwise the
+  // team would take other programs for busy, and become smaller.
+  static void slept(std::chrono::nanoseconds time);
 
   // Calls fn(begin, end) over chunks of [0, n), claimed by whichever member is free. For work outside a pass (loading).
   template <class Fn>

@@ -68,20 +68,21 @@ Result<SplitKeys> read_split_keys(const Metadata& metadata, const std::string& f
 
 class GgufOpener {
  public:
-  static Result<Checkpoint> open(const fs::path& path) {
+  static Result<Checkpoint> open(const fs::path& path, std::span<const fs::path> folders) {
     WATRA_ASSIGN(OpenPart opened, open_part(path));
     WATRA_ASSIGN(const SplitKeys keys, read_split_keys(opened.header.metadata, path.filename().string()));
     std::vector<OpenPart> parts;
     if (keys.count == 1) {
       parts.push_back(std::move(opened));
     } else {
-      WATRA_ASSIGN(parts, open_all(std::move(opened), keys));
+      WATRA_ASSIGN(parts, open_all(std::move(opened), keys, folders));
     }
     return join(std::move(parts), keys);
   }
 
  private:
-  static Result<std::vector<OpenPart>> open_all(OpenPart opened, const SplitKeys& keys) {
+  static Result<std::vector<OpenPart>> open_all(OpenPart opened, const SplitKeys& keys,
+                                                std::span<const fs::path> folders) {
     const std::string filename = opened.path.filename().string();
     const auto name = parse_split_name(filename, kExtension);
     if (!name || name->count != keys.count || name->number != keys.no + 1)
@@ -94,7 +95,12 @@ class GgufOpener {
                                               static_cast<uint32_t>(keys.no + 1), static_cast<uint32_t>(keys.count),
                                               kExtension)));
     const auto path_of = [&, folder = opened.path.parent_path()](uint32_t i) {
-      return folder / make_split_name(name->prefix, i + 1, name->count, kExtension);
+      const std::string part = make_split_name(name->prefix, i + 1, name->count, kExtension);
+      std::error_code ec;
+      if (!fs::exists(folder / part, ec))
+        for (const fs::path& other : folders)
+          if (fs::exists(other / part, ec)) return other / part;
+      return folder / part;
     };
     WATRA_TRY(check_all_there(filename, name->count, path_of));
 
@@ -138,7 +144,7 @@ class GgufOpener {
     return fail(
         "checkpoint.split_missing",
         fmt::format("{}: {} of the {} parts of this model are missing: {}", filename, n_missing, count, missing),
-        "put all parts into one folder; download the missing ones");
+        "put all parts into one folder, or name the folders of the others with --disk; download the missing ones");
   }
 
   static tl::unexpected<Error> mixed(const std::string& a, const std::string& b, std::string_view key) {
@@ -196,7 +202,9 @@ class GgufOpener {
   }
 };
 
-Result<Checkpoint> Checkpoint::open(const fs::path& path) { return GgufOpener::open(path); }
+Result<Checkpoint> Checkpoint::open(const fs::path& path, std::span<const fs::path> folders) {
+  return GgufOpener::open(path, folders);
+}
 
 const TensorInfo* Checkpoint::find(std::string_view name) const {
   const auto it = by_name_.find(name);

@@ -103,10 +103,11 @@ struct TensorInfo {
 
 class Checkpoint {
  public:
-  // Opens PATH and, when it is one part of a split ("-00001-of-00003.gguf", any part), all the others beside it.
+  // Opens PATH and, when it is one part of a split ("-00001-of-00003.gguf", any part), all the others beside it, or
+  // where they are not there, in the first of the folders that has them (parts on several disks).
   // Errors: "checkpoint.*" for what is wrong inside a file (README.md lists them), "file.*" for what the system
   // refused.
-  static Result<Checkpoint> open(const fs::path& path);
+  static Result<Checkpoint> open(const fs::path& path, std::span<const fs::path> folders = {});
   // A directory without files behind it, for models that are made in memory: read() fails.
   static Checkpoint describe(Metadata metadata, std::vector<TensorInfo> tensors);
 

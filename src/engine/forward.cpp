@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "base/checked.h"
+#include "engine/internal/row_reader.h"
 #include "engine/internal/steps.h"
 #include "tensor/interleave.h"
 #include "tensor/quantize.h"
@@ -40,6 +42,8 @@ struct Forward::Impl {
   KvCache& kv;
   CompiledGraph steps;
   std::unique_ptr<CompiledGraph> tapped_steps;
+  WeightStream* stream = nullptr;                   // null: no product reads from disk
+  std::unique_ptr<internal::RowReader> row_reader;  // null: every embedding lies in RAM
 
   // activations
   Buffer activations;
@@ -81,6 +85,13 @@ struct Forward::Impl {
     std::atomic<int64_t> next{0};
   };
   Counter counters[4];
+  std::vector<internal::RowReader::Wanted> read_rows;  // embeddings that this pass reads from disk
+
+  ~Impl() {
+    if (!stream) return;
+    stream->forget(steps.stream_order);
+    if (tapped_steps) stream->forget(tapped_steps->stream_order);
+  }
 
   // One thread's way through the pass. Work is claimed from a counter per phase; a phase ends with a barrier.
   struct Member {
@@ -90,10 +101,17 @@ struct Forward::Impl {
 
   template <class Fn>  // fn(unit_begin, unit_end)
   void share(Member& me, int64_t n, int64_t chunk, Fn&& fn) {
+    share(me, n, chunk, fn, [] {});
+  }
+
+  // As above; then(): before the barrier, when nothing is left to claim.
+  template <class Fn, class Then>
+  void share(Member& me, int64_t n, int64_t chunk, Fn&& fn, Then&& then) {
     // Everyone has left phase-1 (barrier), so the counter of phase+1, last used in phase-3, is free to be set back.
     if (me.rank == 0) counters[(me.phase + 1) & 3].next.store(0, std::memory_order_relaxed);
     auto& next = counters[me.phase & 3].next;
     for (int64_t b; (b = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) fn(b, std::min(b + chunk, n));
+    then();
     team->barrier();
     ++me.phase;
   }
@@ -102,11 +120,17 @@ struct Forward::Impl {
 
   Status allocate();
   Status prepare(const Batch& b);
+  Status read_embeddings();
+  void embed_token(const std::byte* packed, float* x) const;
   void embed_row(int64_t i, std::byte* my_scratch);
   void run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first);
   void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
+  void run_product(const Linear& l, const tensor::TensorView& rows, int64_t first_row, int64_t begin, int64_t end,
+                   int64_t n_rows, int64_t in_first, std::byte* my_scratch);
+  void finish_glu(const Step& s, int64_t begin, int64_t end, int64_t n_rows);
+  bool run_streamed(const Step& s, bool wait, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
   void attend(const Step& s, Member& me, int64_t n_rows);
   void cut_blocks(int64_t n_rows);
   void store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head, int n_kv_heads);
@@ -140,6 +164,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
                                                std::max(options.n_ctx, options.kv_positions), options.budget));
   }
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
+  impl->stream = impl->weights->stream();
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
 }
@@ -189,6 +214,12 @@ Status Forward::Impl::allocate() {
   scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
+
+  const LoadedWeight& table = weights->global(Role::token_embd);
+  if (!table.streamed.empty()) {
+    WATRA_ASSIGN(row_reader, internal::RowReader::create(table, weights->files()->alignment(), options.budget));
+    read_rows.reserve(static_cast<size_t>(m));
+  }
 
   int64_t partial_row_bytes = 0, scratch_bytes = 0;
   const int64_t n_chunks = ceil_div<int64_t>(options.n_ctx, kernels::kAttentionChunk);
@@ -329,6 +360,25 @@ void Forward::Impl::cut_blocks(int64_t n_rows) {
   blocks_are_sequences = attention_blocks.size() == sequences.size();
 }
 
+void Forward::Impl::embed_token(const std::byte* packed, float* x) const {
+  const auto& hp = model->hparams();
+  tensor::dequantize_row(weights->global(Role::token_embd).matrix.dtype, packed, x, hp.d_model);
+  if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
+}
+
+// Those of the pass's tokens that lie on disk.
+Status Forward::Impl::read_embeddings() {
+  if (!row_reader || pass.first_layer > 0) return {};
+  read_rows.clear();
+  const LoadedWeight& table = weights->global(Role::token_embd);
+  for (int64_t i = 0; i < static_cast<int64_t>(batch->rows.size()); ++i) {
+    const Row& r = batch->rows[static_cast<size_t>(i)];
+    if (!r.embedding && internal::streamed_range(table, r.token)) read_rows.push_back({r.token, i});
+  }
+  return row_reader->read(read_rows,
+                          [this](int64_t i, const std::byte* packed) { embed_token(packed, row(Act::x, i)); });
+}
+
 void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   const auto& hp = model->hparams();
   const Row& r = batch->rows[static_cast<size_t>(i)];
@@ -336,15 +386,14 @@ void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
   if (pass.first_layer > 0 || r.embedding) {
     std::memcpy(x, pass.first_layer > 0 ? pass.hidden_in + i * hp.d_model : r.embedding,
                 static_cast<size_t>(hp.d_model) * sizeof(float));
-  } else {
-    const auto& table = weights->global(Role::token_embd).matrix;
+  } else if (const auto* rows = internal::resident_range(weights->global(Role::token_embd), r.token)) {
+    const tensor::TensorView& table = rows->matrix;
     const std::byte* packed = my_scratch;
     if (table.layout == tensor::Layout::rows)
-      packed = table.row(r.token);
+      packed = table.row(r.token - rows->begin);
     else
-      tensor::copy_row(table, r.token, my_scratch);
-    tensor::dequantize_row(table.dtype, packed, x, hp.d_model);
-    if (hp.embedding_scale != 1.0f) k->scale(x, hp.embedding_scale, hp.d_model);
+      tensor::copy_row(table, r.token - rows->begin, my_scratch);
+    embed_token(packed, x);
   }
   for (size_t t = 0; t < rope_tables.size(); ++t) {
     const auto& table = rope_tables[t];
@@ -399,36 +448,79 @@ void Forward::Impl::run_head(const std::vector<RowOp>& ops, int64_t i, int head,
   }
 }
 
+// y[:, first_row + r] for rows [begin, end) of a part of the matrix that begins at first_row.
+void Forward::Impl::run_product(const Linear& l, const tensor::TensorView& rows, int64_t first_row, int64_t begin,
+                                int64_t end, int64_t n_rows, int64_t in_first, std::byte* my_scratch) {
+  const bool plain = l.format == ActFormat::f32;
+  const kernels::MatmulArgs args{
+      .w = rows,
+      .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0))
+                 : converted[static_cast<int>(l.format)].data(),
+      .x_stride_bytes = act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)),
+      .m = n_rows,
+      .y = act[static_cast<int>(l.out)] + first_row,
+      .y_stride = act_stride[static_cast<int>(l.out)],
+      .x_format = l.format,
+  };
+  k->matmul(args, begin, end, my_scratch);
+  if (!l.weight->bias) return;
+  for (int64_t i = 0; i < n_rows; ++i)
+    k->add(row(l.out, i) + first_row + begin, l.weight->bias + first_row + begin, end - begin);
+}
+
+void Forward::Impl::finish_glu(const Step& s, int64_t begin, int64_t end, int64_t n_rows) {
+  for (int64_t i = 0; i < n_rows; ++i) {
+    float* gate = row(s.linears[0].out, i) + begin;
+    k->glu(s.glu, gate, row(s.linears[1].out, i) + begin, gate, end - begin);
+  }
+}
+
+// Computes a piece of what arrived from disk. False when there is none: not yet, or, having waited, none at all.
+bool Forward::Impl::run_streamed(const Step& s, bool wait, int64_t n_rows, int64_t in_first, std::byte* my_scratch) {
+  WeightStream::Piece piece;
+  if (stream->take(s.units, wait, piece) != WeightStream::Took::piece) return false;
+  const int64_t n = piece.row_end - piece.row_begin, at = piece.unit->parts[0].row_begin + piece.row_begin;
+  for (int32_t p = 0; p < piece.unit->n_parts; ++p) {
+    const Linear& l = s.linears[static_cast<size_t>(piece.unit->parts[static_cast<size_t>(p)].linear)];
+    const tensor::TensorView& whole = l.weight->matrix;
+    const tensor::TensorView rows{
+        whole.dtype, tensor::Layout::rows, {n, whole.shape.cols()}, piece.bytes[static_cast<size_t>(p)]};
+    run_product(l, rows, at, 0, n, n_rows, in_first, my_scratch);
+  }
+  if (s.finish_with_glu) finish_glu(s, at, at + n, n_rows);
+  stream->give_back(piece);
+  return true;
+}
+
+// What has arrived from disk comes first, because it makes room for the next reads; then what lies in RAM, while the
+// disk works; in the end there is nothing but to wait.
 void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
   std::byte* my_scratch = scratch.data() + me.rank * scratch_stride;
-  const auto product = [&](const Linear& l, int64_t begin, int64_t end) {
-    const bool plain = l.format == ActFormat::f32;
-    const kernels::MatmulArgs args{
-        .w = l.weight->matrix,
-        .x = plain ? reinterpret_cast<const std::byte*>(row(l.in, l.in == Act::h ? in_first : 0))
-                   : converted[static_cast<int>(l.format)].data(),
-        .x_stride_bytes = act_stride[static_cast<int>(l.in)] * static_cast<int64_t>(sizeof(float)),
-        .m = n_rows,
-        .y = act[static_cast<int>(l.out)],
-        .y_stride = act_stride[static_cast<int>(l.out)],
-        .x_format = l.format,
-    };
-    k->matmul(args, begin, end, my_scratch);
-    if (l.weight->bias)
-      for (int64_t i = 0; i < n_rows; ++i) k->add(row(l.out, i) + begin, l.weight->bias + begin, end - begin);
-  };
-  share(me, static_cast<int64_t>(s.chunks.size()), 1, [&](int64_t b, int64_t e) {
-    for (; b < e; ++b) {
-      const Chunk& c = s.chunks[static_cast<size_t>(b)];
-      product(s.linears[static_cast<size_t>(c.linear)], c.row_begin, c.row_end);
-      if (!s.finish_with_glu) continue;
-      product(s.linears[1], c.row_begin, c.row_end);
-      for (int64_t i = 0; i < n_rows; ++i) {
-        float* gate = row(s.linears[0].out, i) + c.row_begin;
-        k->glu(s.glu, gate, row(s.linears[1].out, i) + c.row_begin, gate, c.row_end - c.row_begin);
-      }
+  const bool streams = s.units.size() > 0;
+  const auto arrived = [&](bool wait) {
+    while (streams && run_streamed(s, wait, n_rows, in_first, my_scratch)) {
     }
-  });
+  };
+  arrived(false);
+  share(
+      me, static_cast<int64_t>(s.chunks.size()), 1,
+      [&](int64_t b, int64_t e) {
+        for (; b < e; ++b) {
+          const Chunk& c = s.chunks[static_cast<size_t>(b)];
+          const auto product = [&](const Linear& l) {
+            const ResidentRows& part = l.weight->resident[static_cast<size_t>(c.part)];
+            run_product(l, part.matrix, part.begin, c.row_begin, c.row_end, n_rows, in_first, my_scratch);
+            return part.begin;
+          };
+          const int64_t first = product(s.linears[static_cast<size_t>(c.linear)]);
+          if (s.finish_with_glu) {
+            product(s.linears[1]);
+            finish_glu(s, first + c.row_begin, first + c.row_end, n_rows);
+          }
+          arrived(false);
+        }
+      },
+      [&] { arrived(true); });
 }
 
 // Of row i: query heads are rotated in place, key heads rotated and stored, value heads stored.
@@ -526,7 +618,9 @@ void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
 }
 
 void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
-  if (s.ends_layer && me.rank == 0 && pass.cancel && pass.cancel->load(std::memory_order_relaxed))
+  // A pass whose stream has failed computes what cannot be used until its layer ends: all must leave at one place.
+  if (s.ends_layer && me.rank == 0 &&
+      ((pass.cancel && pass.cancel->load(std::memory_order_relaxed)) || (stream && stream->has_failed())))
     abort.store(true, std::memory_order_relaxed);
   switch (s.kind) {
     case Step::Kind::rows:
@@ -605,6 +699,13 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
 
   const auto n_rows = static_cast<int64_t>(batch.rows.size());
   const bool whole = s.pass.last_layer == n_layers;
+  WATRA_TRY(s.read_embeddings());
+  std::optional<WeightStream::Pass> reading;
+  if (s.stream) {
+    const auto first_unit = [&](int layer) { return steps.first_unit[static_cast<size_t>(layer)]; };
+    const UnitRange layers{first_unit(s.pass.first_layer), first_unit(s.pass.last_layer)};
+    reading.emplace(*s.stream, steps.stream_order, layers, whole && s.n_logits > 0 ? steps.logit_units() : UnitRange{});
+  }
   s.abort = false;
   for (auto& c : s.counters) c.next = 0;
   s.team->run_claimed([&](int rank) {
@@ -623,6 +724,7 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
     if (s.n_logits > 0) s.run_logits(steps.logits, me, 0, s.n_logits);
   });
+  if (reading) WATRA_TRY(reading->end());
   if (s.abort) return fail("forward.cancelled", "the pass was cancelled");
   if (whole)
     for (const auto& q : s.sequences)
@@ -637,11 +739,14 @@ Status Forward::project(int64_t first, int64_t n) {
                 fmt::format("rows {}..{} of {} hidden states cannot be projected (at most {} at a time)", first,
                             first + n, s.out_rows.size(), s.options.max_logit_rows));
   s.pass = {};
+  std::optional<WeightStream::Pass> reading;
+  if (s.stream) reading.emplace(*s.stream, s.steps.stream_order, s.steps.logit_units(), UnitRange{});
   for (auto& c : s.counters) c.next = 0;
   s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.run_logits(s.steps.logits, me, first, n);
   });
+  if (reading) WATRA_TRY(reading->end());
   s.n_logits = n;
   return {};
 }

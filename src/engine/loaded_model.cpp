@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/hardware.h"
 #include "model/synthetic.h"
 #include "model/vocab.h"
 
@@ -32,31 +33,151 @@ uint64_t runtime_bytes(int64_t n_vocab, int n_threads) {
   return 4 * kMiB + static_cast<uint64_t>(n_vocab) * 64 + static_cast<uint64_t>(n_threads) * (kMiB / 4);
 }
 
-// Everything that was reserved against what may be used, before the first byte is read.
-Status check_memory(const LoadedModel& m, const LoadOptions& o, uint64_t process_bytes) {
-  const uint64_t needed = m.budget->used_bytes(), available = available_memory_bytes();
-  const uint64_t limit = o.ram_bytes ? o.ram_bytes : available ? available + process_bytes : UINT64_MAX;
-  if (needed <= limit) return o.ram_bytes ? m.budget->set_limit(limit) : Status{};
-  std::string parts;
-  for (const auto& use : m.budget->uses())
-    parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", use.tag, format_bytes(use.bytes));
-  // Both offers are what this very check accepts.
-  const int64_t n_ctx = m.forward->options().n_ctx, page = kernels::kKvPage;
-  const auto per_position =
-      static_cast<uint64_t>(std::max<int64_t>(1, m.model->hparams().kv_bytes_per_position(o.k_type, o.v_type)));
-  const int64_t too_many = static_cast<int64_t>((needed - limit + kMiB + per_position - 1) / per_position);
-  const int64_t fits = o.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
-  std::string hint =
-      fits >= page ? fmt::format("--ctx {}", fits) : "a smaller quantization of the model, or a smaller model";
-  // One MiB more than needed: the process is not the same size to the page each time.
-  if (o.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", needed / kMiB + 2, hint);
-  return fail(o.ram_bytes ? "memory.over_budget" : "memory.too_small",
-              fmt::format("{} does not fit: it needs {} of memory = {} (n_ctx {}), {} {}",
-                          m.model->file().has_files() ? m.model->file().paths()[0].filename().string() : "the model",
-                          format_bytes(needed), parts, n_ctx, format_bytes(limit),
-                          o.ram_bytes ? "are allowed by --ram" : "are free"),
-              hint);
+// Streamed weights want a ring and a team that reads wide passes; in return less of the model stays in RAM.
+struct StreamNeeds {
+  uint64_t ring_bytes;
+  int64_t max_rows;
+};
+
+// Of the limit: what a ring may take, and the activations of a pass.
+constexpr uint64_t kRingShare = 24, kActivationsShare = 64;
+// 24 MiB keep a disk of 1 GB/s busy over the longest pause of a decode step, 256 MiB one of 10 (docs/measurements.md).
+constexpr uint64_t kLeastRing = 24 * kMiB, kMostRing = 256 * kMiB, kSmallestRing = 4 * kMiB;
+// Below 128 rows reading a prompt is bound by the disk, above 2048 nothing is gained.
+constexpr int64_t kLeastRows = 128, kMostRows = 2048, kSmallestRows = 32;
+
+StreamNeeds stream_needs(const model::HParams& hp, const LoadOptions& o, uint64_t limit) {
+  const auto row_bytes = static_cast<uint64_t>(2 * hp.d_model + 3 * hp.max_heads_width() + 2 * hp.max_d_ff()) * 5;
+  const auto rows = static_cast<int64_t>(limit / kActivationsShare / row_bytes) / 64 * 64;
+  return {o.ring_bytes ? o.ring_bytes : std::clamp(limit / kRingShare, kLeastRing, kMostRing),
+          o.max_rows ? o.max_rows : std::clamp(rows, kLeastRows, kMostRows)};
 }
+
+// How the parts of a model are put into memory: reserved with one placement, looked at, given back and reserved with
+// another, until they fit the limit. Nothing is read (pages are the system's until they are touched).
+class Fitting {
+ public:
+  Fitting(LoadedModel& m, const LoadOptions& o, const kernels::Kernels& kernels, int64_t n_ctx)
+      : m_(m), o_(o), kernels_(kernels), n_ctx_(n_ctx), process_bytes_(resident_bytes() / kMiB * kMiB + kMiB) {
+    const uint64_t available = available_memory_bytes();
+    limit_ = o.ram_bytes ? o.ram_bytes : available ? available + process_bytes_ : UINT64_MAX;
+  }
+
+  // What m has afterwards fits. Returns the bytes that the cache and the activations will take later.
+  Result<uint64_t> fit() {
+    WATRA_TRY(m_.budget->take("program and vocabulary",
+                              process_bytes_ + runtime_bytes(m_.model->hparams().n_vocab, m_.team->size())));
+    copies_ = folders_with_copies(m_.model->file(), o_.disks);
+    const int64_t rows = o_.max_rows ? o_.max_rows : 512;
+    const bool may_stream = m_.model->file().has_files();
+    if (o_.placement || !may_stream || ram_weight_bytes(*m_.model, {}) <= limit_) {
+      WATRA_TRY(reserve(o_.placement ? *o_.placement : Placement{}, {kMostRing, rows}));
+      if (fits() || o_.placement || !may_stream) return finish();
+    }
+    WATRA_TRY(stream());
+    return finish();
+  }
+  Residency& weights() { return *weights_; }
+
+ private:
+  bool fits() const { return m_.budget->used_bytes() <= limit_; }
+
+  // All on disk tells what everything else needs; the rest of the limit is for weights.
+  Status stream() {
+    // Without a limit of the person's, other programs keep some of what is free.
+    if (!o_.ram_bytes && limit_ != UINT64_MAX) limit_ -= limit_ / 16;
+    WATRA_TRY(measure_disks());
+    StreamNeeds needs = stream_needs(m_.model->hparams(), o_, limit_);
+    WATRA_TRY(reserve(balanced_placement(*m_.model, 0, rates_), needs));
+    if (!fits()) {
+      needs = {std::min(needs.ring_bytes, kSmallestRing), std::min(needs.max_rows, kSmallestRows)};
+      WATRA_TRY(reserve(balanced_placement(*m_.model, 0, rates_), needs));
+    }
+    if (!fits()) return {};
+    const uint64_t in_ram = ram_weight_bytes(*m_.model, m_.weights->placement());
+    const uint64_t room = in_ram + (limit_ - m_.budget->used_bytes());
+    // Places in RAM are rounded up.
+    return reserve(balanced_placement(*m_.model, room - std::min(room, kRounding), rates_), needs);
+  }
+
+  Status measure_disks() {
+    rates_ = o_.disk_rates;
+    if (copies_.empty() || !rates_.empty()) return {};
+    WATRA_ASSIGN(rates_.emplace_back(), measure_direct_read_gb_s(m_.model->file().paths()[0].parent_path(), 0.3));
+    for (const fs::path& folder : copies_) {
+      WATRA_ASSIGN(rates_.emplace_back(), measure_direct_read_gb_s(folder, 0.3));
+    }
+    return {};
+  }
+
+  Status reserve(const Placement& placement, const StreamNeeds& needs) {
+    m_.forward.reset();
+    m_.weights.reset();
+    weights_.reset();
+    const bool interleave = o_.interleave && kernels_.layout(tensor::DType::q8_0) != tensor::Layout::rows;
+    WATRA_ASSIGN(weights_, Residency::reserve(m_.model, m_.budget.get(),
+                                              {.interleave = interleave,
+                                               .placement = placement,
+                                               .disks = copies_,
+                                               .ring_bytes = needs.ring_bytes,
+                                               .n_threads = m_.team->size()}));
+    m_.weights = weights_;
+    m_.streamed_bytes = engine::streamed_bytes(*m_.model, placement);
+    before_cache_ = m_.budget->used_bytes();
+    WATRA_ASSIGN(m_.forward, Forward::create(m_.model, weights_, m_.team, kernels_,
+                                             {.n_ctx = n_ctx_,
+                                              .kv_positions = o_.kv_positions,
+                                              .max_rows = needs.max_rows,
+                                              .max_logit_rows = o_.max_logit_rows,
+                                              .k_type = o_.k_type,
+                                              .v_type = o_.v_type,
+                                              .budget = m_.budget.get()}));
+    return {};
+  }
+
+  Result<uint64_t> finish() {
+    if (!fits()) return too_large();
+    if (o_.ram_bytes) WATRA_TRY(m_.budget->set_limit(limit_));
+    return limit_ - before_cache_;
+  }
+
+  tl::unexpected<Error> too_large() const {
+    const uint64_t needed = m_.budget->used_bytes();
+    std::string parts;
+    for (const auto& use : m_.budget->uses())
+      parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", use.tag, format_bytes(use.bytes));
+    // Both offers are what this very check accepts.
+    const int64_t n_ctx = m_.forward->options().n_ctx, page = kernels::kKvPage;
+    const auto per_position =
+        static_cast<uint64_t>(std::max<int64_t>(1, m_.model->hparams().kv_bytes_per_position(o_.k_type, o_.v_type)));
+    const int64_t too_many = static_cast<int64_t>((needed - limit_ + kMiB + per_position - 1) / per_position);
+    const int64_t n_fit = o_.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
+    std::string hint =
+        n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
+    // One MiB more than needed: the process is not the same size to the page each time.
+    if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", needed / kMiB + 2, hint);
+    return fail(
+        o_.ram_bytes ? "memory.over_budget" : "memory.too_small",
+        fmt::format("{} does not fit{}: it needs {} of memory = {} (n_ctx {}), {} {}",
+                    m_.model->file().has_files() ? m_.model->file().paths()[0].filename().string() : "the model",
+                    m_.streamed_bytes > 0 ? ", even with all its matrices read from disk in every pass" : "",
+                    format_bytes(needed), parts, n_ctx, format_bytes(limit_),
+                    o_.ram_bytes ? "are allowed by --ram" : "are free"),
+        hint);
+  }
+
+  static constexpr uint64_t kRounding = 256 << 10;
+
+  LoadedModel& m_;
+  const LoadOptions& o_;
+  const kernels::Kernels& kernels_;
+  const int64_t n_ctx_;
+  const uint64_t process_bytes_;
+  uint64_t limit_ = 0, before_cache_ = 0;
+  std::vector<fs::path> copies_;
+  std::vector<double> rates_;
+  std::shared_ptr<Residency> weights_;
+};
 
 }  // namespace
 
@@ -68,7 +189,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
     WATRA_ASSIGN(auto made, model::synthetic_checkpoint(std::string_view(name).substr(kSynthetic.size())));
     WATRA_ASSIGN(m.model, model::Model::from(std::move(made)));
   } else {
-    WATRA_ASSIGN(m.model, model::Model::open(path));
+    WATRA_ASSIGN(m.model, model::Model::open(path, options.disks));
   }
   const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(m.model->hparams().n_ctx_train, 4096);
   WATRA_ASSIGN(text::VocabSpec vocab, model::load_vocab(m.model->file()));
@@ -87,27 +208,12 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   m.team = std::make_shared<ThreadTeam>(
       n_threads, options.cpus.empty() ? default_affinity(n_threads) : Affinity{.cpus = options.cpus});
 
-  // Everything is reserved first (pages are the system's until they are touched), then held against the limit.
+  // Everything is reserved first, then held against the limit.
   m.budget = std::make_shared<MemoryBudget>();
-  const uint64_t process_bytes = resident_bytes() / kMiB * kMiB + kMiB;
-  WATRA_TRY(m.budget->take("program and vocabulary",
-                           process_bytes + runtime_bytes(m.model->hparams().n_vocab, m.team->size())));
-  const bool interleave = options.interleave && kernels->layout(tensor::DType::q8_0) != tensor::Layout::rows;
-  WATRA_ASSIGN(std::shared_ptr<Residency> weights,
-               Residency::reserve(m.model, m.budget.get(), {.interleave = interleave}));
-  const uint64_t before_cache = m.budget->used_bytes();
-  const ForwardOptions forward{.n_ctx = n_ctx,
-                               .kv_positions = options.kv_positions,
-                               .max_rows = options.max_rows,
-                               .max_logit_rows = options.max_logit_rows,
-                               .k_type = options.k_type,
-                               .v_type = options.v_type,
-                               .budget = m.budget.get()};
-  WATRA_ASSIGN(m.forward, Forward::create(m.model, weights, m.team, *kernels, forward));
-  WATRA_TRY(check_memory(m, options, process_bytes));
+  Fitting fitting(m, options, *kernels, n_ctx);
+  WATRA_ASSIGN(const uint64_t free_while_loading, fitting.fit());
   // While weights are read, what cache and activations will need later is free.
-  WATRA_TRY(weights->read(*m.team, options.progress, options.ram_bytes ? options.ram_bytes - before_cache : 0));
-  m.weights = std::move(weights);
+  WATRA_TRY(fitting.weights().read(*m.team, options.progress, options.ram_bytes ? free_while_loading : 0));
   return m;
 }
 

@@ -1,8 +1,13 @@
-// LoadedModel: everything needed to run one model file: the network understood, weights in memory, a team of threads, a
-// Forward with its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h, text/tokenizer.h.
+// LoadedModel: everything needed to run one model file: the network understood, weights in memory or streamed, a team
+// of threads, a Forward with its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h,
+// text/tokenizer.h.
+//
+// A model that does not fit the limit keeps as much of itself in RAM as the limit leaves room for; the rest stays in
+// its files and is streamed in every pass (weight_stream.h, docs/decisions/0009).
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,11 +21,17 @@ struct LoadOptions {
   std::vector<int> cpus;     // each thread bound to one of these logical processors; empty = the system decides
   int64_t n_ctx = 0;         // 0 = min(model's, 4096)
   int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
-  int64_t max_rows = 512;
+  int64_t max_rows = 0;      // of a pass; 0 = 512, or what suits the limit where weights are streamed
   int64_t max_logit_rows = 16;
-  uint64_t ram_bytes = 0;  // hard limit for the whole process; 0 = what the machine has
-  bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
-  std::string isa;         // empty = the best here
+  uint64_t ram_bytes = 0;              // hard limit for the whole process; 0 = what the machine has
+  std::optional<Placement> placement;  // of the weights; none = in RAM as far as they fit
+  // Where parts of a split model, or copies of the model's files, may lie on other disks (weight_files.h), and what the
+  // disks give in proportion, the model's own first; none = measured where it matters.
+  std::vector<fs::path> disks;
+  std::vector<double> disk_rates;
+  uint64_t ring_bytes = 0;  // for streamed weights; 0 = what suits the limit
+  bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
+  std::string isa;          // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
   Residency::Progress progress;  // while weights are read
 };
@@ -35,11 +46,12 @@ struct LoadedModel {
   std::shared_ptr<const Residency> weights;
   std::shared_ptr<Forward> forward;
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
+  uint64_t streamed_bytes = 0;                       // of weights, from disk in every pass that gives logits
 };
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
 // Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,
-// before any weight is read.
+// before any weight is read, when not even a model that is wholly streamed fits (or this one cannot be).
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 
 }  // namespace watra::engine

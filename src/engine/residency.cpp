@@ -23,7 +23,8 @@ constexpr uint64_t kSyntheticReadBytes = 8u << 20;
 constexpr uint64_t kStagingBytes = 32u << 20;
 constexpr uint64_t kAlign = 64;
 
-bool is_matrix(const BoundWeight& b) { return b.tensor->shape.rank() >= 2; }
+bool is_matrix(const TensorInfo& t) { return t.shape.rank() >= 2; }
+uint64_t align_up(uint64_t n, uint64_t step) { return (n + step - 1) / step * step; }
 
 // Whether a slice's rows are whole groups of its tensor: then the groups of the slice are those of the tensor.
 bool is_whole_groups(const BoundWeight& b) {
@@ -31,6 +32,35 @@ bool is_whole_groups(const BoundWeight& b) {
   const auto is_multiple = [](int64_t n) { return n % tensor::kInterleavedRows == 0; };
   if (shape.rank() > 2 && !is_multiple(shape[shape.rank() - 2])) return false;  // each expert begins a group
   return is_multiple(b.row_begin) && (is_multiple(b.row_end) || b.row_end == shape.rows());
+}
+
+bool is_group_begin(const RowRange& r) { return r.begin % tensor::kInterleavedRows == 0; }
+
+std::vector<RowRange> ranges_of(const TensorInfo& info, const Placement& placement) {
+  const auto named = placement.tensors.find(info.name);
+  if (named != placement.tensors.end()) return named->second;
+  return {{0, info.shape.rows(), Tier::ram}};
+}
+
+Status check_placement(const model::Model& model, const Placement& placement, size_t n_disks) {
+  const auto bad = [](const std::string& name, std::string_view why) {
+    return fail("placement.invalid", fmt::format("the placement of {} cannot be carried out: {}", name, why));
+  };
+  for (const auto& [name, ranges] : placement.tensors) {
+    const TensorInfo* info = model.file().find(name);
+    if (!info) return bad(name, "the model has no such tensor");
+    if (!model.file().has_files()) return bad(name, "a model without files has nothing to stream from");
+    int64_t at = 0;
+    for (const RowRange& r : ranges) {
+      if (r.begin != at || r.end <= r.begin) return bad(name, "its ranges do not follow each other");
+      if (r.tier == Tier::vram) return bad(name, "there is no device here");
+      if (r.tier == Tier::disk && (info->shape.rank() != 2 || r.disk >= n_disks))
+        return bad(name, info->shape.rank() != 2 ? "only matrices are streamed" : "it names a disk that is not there");
+      at = r.end;
+    }
+    if (at != info->shape.rows()) return bad(name, fmt::format("{} of {} rows are placed", at, info->shape.rows()));
+  }
+  return {};
 }
 
 }  // namespace
@@ -48,28 +78,40 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
                                                       const ResidencyOptions& options) {
   auto r = std::make_unique<Residency>();
   r->model_ = std::move(model);
+  r->placement_ = options.placement;
   r->layers_.resize(static_cast<size_t>(r->model_->hparams().n_layers));
+  WATRA_TRY(check_placement(*r->model_, r->placement_, options.disks.size() + 1));
+  if (!r->placement_.all_in_ram()) {
+    WATRA_ASSIGN(r->files_, WeightFiles::open(r->model_->file(), options.disks));
+  }
 
   struct Place {
-    uint64_t at;
+    std::vector<RowRange> ranges;
+    std::vector<uint64_t> at;  // by range in RAM
     bool matrix, interleaved;
   };
   std::unordered_map<const TensorInfo*, Place> places;
   uint64_t matrix_bytes = 0, vector_bytes = 0;
   const auto place = [&](const TensorInfo* info, bool matrix) -> Place& {
+    const auto [entry, is_new] = places.try_emplace(info);
+    Place& p = entry->second;
+    if (!is_new) return p;
+    p.matrix = matrix;
+    p.ranges = ranges_of(*info, r->placement_);
+    p.interleaved = matrix && options.interleave && std::ranges::all_of(p.ranges, is_group_begin);
     uint64_t& bytes = matrix ? matrix_bytes : vector_bytes;
-    const auto [at, is_new] = places.try_emplace(info, Place{bytes, matrix, matrix && options.interleave});
-    if (is_new) {
-      bytes += matrix ? info->size_bytes : static_cast<uint64_t>(info->shape.elements()) * sizeof(float);
-      bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+    const uint64_t row_size = matrix ? tensor::row_bytes(info->dtype, info->shape.cols())
+                                     : static_cast<uint64_t>(info->shape.cols()) * sizeof(float);
+    for (const RowRange& range : p.ranges) {
+      p.at.push_back(bytes);
+      if (range.tier == Tier::disk) continue;
+      bytes = align_up(bytes + static_cast<uint64_t>(range.end - range.begin) * row_size, kAlign);
     }
-    return at->second;
+    return p;
   };
-  const TensorInfo* gathered = r->model_->hparams().tied_embeddings
-                                   ? nullptr
-                                   : r->model_->globals()[static_cast<size_t>(model::Role::token_embd)].tensor;
+  const TensorInfo* gathered = r->model_->gathered_table();
   r->for_all([&](const BoundWeight& b, LoadedWeight&) {
-    Place& p = place(b.tensor, is_matrix(b));
+    Place& p = place(b.tensor, is_matrix(*b.tensor));
     p.interleaved = p.interleaved && b.tensor != gathered && tensor::can_interleave(b.tensor->dtype) &&
                     b.tensor->shape.rows() >= tensor::kInterleavedRows && is_whole_groups(b);
     if (b.bias) place(b.bias, false);
@@ -77,29 +119,64 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
   WATRA_ASSIGN(r->weights_, Buffer::allocate(budget, "weights", matrix_bytes, Buffer::Nodes::spread));
   WATRA_ASSIGN(r->vectors_, Buffer::allocate(budget, "norms and biases", vector_bytes));
 
-  for (const auto& [info, p] : places)
-    r->places_.push_back({info, (p.matrix ? r->weights_ : r->vectors_).data() + p.at,
-                          !p.matrix       ? Placing::to_f32
-                          : p.interleaved ? Placing::interleave
-                                          : Placing::copy});
+  for (const auto& [info, p] : places) {
+    const uint64_t row_size = tensor::row_bytes(info->dtype, info->shape.cols());
+    for (size_t i = 0; i < p.ranges.size(); ++i)
+      if (p.ranges[i].tier == Tier::ram)
+        r->places_.push_back({info, (p.matrix ? r->weights_ : r->vectors_).data() + p.at[i],
+                              !p.matrix       ? Placing::to_f32
+                              : p.interleaved ? Placing::interleave
+                                              : Placing::copy,
+                              static_cast<uint64_t>(p.ranges[i].begin) * row_size,
+                              static_cast<uint64_t>(p.ranges[i].end) * row_size});
+  }
   const auto vector = [&](const TensorInfo* info) {
-    return reinterpret_cast<const float*>(r->vectors_.data() + places.at(info).at);
+    return reinterpret_cast<const float*>(r->vectors_.data() + places.at(info).at[0]);
   };
   r->for_all([&](const BoundWeight& b, LoadedWeight& w) {
-    if (is_matrix(b)) {
-      const Place& p = places.at(b.tensor);
-      const uint64_t skip =
-          static_cast<uint64_t>(b.row_begin) * tensor::row_bytes(b.tensor->dtype, b.tensor->shape.cols());
-      w.matrix = {b.tensor->dtype,
-                  p.interleaved ? tensor::Layout::interleaved_16 : tensor::Layout::rows,
-                  {b.rows(), b.tensor->shape.cols()},
-                  r->weights_.data() + p.at + skip};
-    } else {
-      w.vector = vector(b.tensor);
-    }
     if (b.bias) w.bias = vector(b.bias) + b.bias_begin;
+    if (!is_matrix(*b.tensor)) {
+      w.vector = vector(b.tensor);
+      return;
+    }
+    const Place& p = places.at(b.tensor);
+    const int64_t cols = b.tensor->shape.cols();
+    const uint64_t row_size = tensor::row_bytes(b.tensor->dtype, cols);
+    const tensor::Layout layout = p.interleaved ? tensor::Layout::interleaved_16 : tensor::Layout::rows;
+    w.matrix = {b.tensor->dtype, layout, {b.rows(), cols}, nullptr};
+    for (size_t i = 0; i < p.ranges.size(); ++i) {
+      const RowRange& range = p.ranges[i];
+      const int64_t begin = std::max(range.begin, b.row_begin), end = std::min(range.end, b.row_end);
+      if (begin >= end) continue;
+      if (range.tier == Tier::disk) {
+        w.streamed.push_back({begin - b.row_begin, end - b.row_begin,
+                              &r->files_->file(range.disk, b.tensor->file_index),
+                              b.tensor->offset_bytes + static_cast<uint64_t>(begin) * row_size, range.disk});
+      } else {
+        const std::byte* at = r->weights_.data() + p.at[i] + static_cast<uint64_t>(begin - range.begin) * row_size;
+        w.resident.push_back({begin - b.row_begin, {b.tensor->dtype, layout, {end - begin, cols}, at}});
+      }
+    }
+    if (w.streamed.empty() && w.resident.size() == 1) w.matrix.data = w.resident[0].matrix.data;
   });
+  WATRA_TRY(r->open_stream(budget, options));
   return r;
+}
+
+Status Residency::open_stream(MemoryBudget* budget, const ResidencyOptions& options) {
+  // Two matrices that are finished together share a slot.
+  uint64_t group_bytes = 0;
+  for_all([&](const BoundWeight& b, LoadedWeight& w) {
+    if (!w.streamed.empty() && b.tensor != model_->gathered_table())
+      group_bytes = std::max(group_bytes, w.matrix.row_size_bytes() * uint64_t{2 * tensor::kInterleavedRows});
+  });
+  if (group_bytes == 0) return {};
+  WATRA_ASSIGN(stream_, WeightStream::create(files_, {.ring_bytes = options.ring_bytes,
+                                                      .unit_bytes = options.unit_bytes,
+                                                      .least_unit_bytes = group_bytes,
+                                                      .n_threads = options.n_threads,
+                                                      .budget = budget}));
+  return {};
 }
 
 Status Residency::read(ThreadTeam& team, const Progress& progress, uint64_t staging_bytes) {

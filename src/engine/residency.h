@@ -1,9 +1,10 @@
-// Residency: a model's weights, where the plan wants them. For now: all in RAM.
+// Residency: a model's weights, where the placement wants them: in RAM, or left in their files and streamed.
 //
-// reserve() finds a place for every weight and counts it against the budget; read() fills the places, repacking on the
-// way. In between everything that points at weights can be built, so that what does not fit is known before the first
-// byte is read. Matrices keep their file format, in 16 interleaved rows or as they lie; norms and biases become f32.
-// Immutable after read(); views stay valid as long as the object lives.
+// reserve() finds a place for every weight that lies in RAM, and for the ring through which the others pass, and counts
+// them against the budget; read() fills the places, repacking on the way. In between everything that points at weights
+// can be built, so that what does not fit is known before the first byte is read. Matrices keep their file format, in
+// 16 interleaved rows or as they lie; norms and biases become f32. Immutable after read(), but for the stream, which
+// takes one pass at a time; views stay valid as long as the object lives.
 #pragma once
 
 #include <array>
@@ -14,13 +15,29 @@
 #include "base/memory.h"
 #include "base/thread_team.h"
 #include "engine/internal/read_plan.h"
+#include "engine/placement.h"
+#include "engine/weight_stream.h"
 #include "model/model.h"
 #include "tensor/tensor.h"
 
 namespace watra::engine {
 
+struct ResidentRows {  // of a role
+  int64_t begin = 0;
+  tensor::TensorView matrix;
+  int64_t end() const { return begin + matrix.shape.rows(); }
+};
+struct StreamedRows {  // of a role: [begin, end), as they lie in the file
+  int64_t begin = 0, end = 0;
+  const DirectFile* file = nullptr;
+  uint64_t offset = 0;  // of row `begin`
+  uint8_t disk = 0;
+};
+
 struct LoadedWeight {
-  tensor::TensorView matrix;      // role's rows
+  tensor::TensorView matrix;           // role's rows; data is null unless all of them lie in RAM side by side
+  std::vector<ResidentRows> resident;  // both ascend; together they are all rows
+  std::vector<StreamedRows> streamed;
   const float* vector = nullptr;  // norms: [cols]
   const float* bias = nullptr;    // [rows] or null
 };
@@ -36,6 +53,11 @@ struct ResidencyOptions {
   // Matrices of at least 16 rows whose type has a plan (tensor/interleave.h) are stored as Layout::interleaved_16. Left
   // as they lie: a table that is only gathered, and a fused matrix whose slices do not begin at multiples of 16 rows.
   bool interleave = false;
+  Placement placement;             // what it does not name lies in RAM
+  std::vector<fs::path> disks;     // of the placement's disks 1, 2, ...: folders_with_copies()
+  uint64_t ring_bytes = 64 << 20;  // for streamed weights, if there are any
+  uint64_t unit_bytes = 2 << 20;   // of a slot of the ring (weight_stream.h)
+  int n_threads = 1;               // that compute streamed weights together
 };
 
 class Residency {
@@ -43,7 +65,7 @@ class Residency {
   // progress(done_bytes, total_bytes) is called from one thread at a time, a few times a second at most.
   using Progress = std::function<void(uint64_t, uint64_t)>;
 
-  // Errors: "memory.over_budget", "memory.refused".
+  // Errors: "memory.over_budget", "memory.refused"; "placement.invalid" for ranges that are not the model's.
   static Result<std::unique_ptr<Residency>> reserve(std::shared_ptr<const model::Model> model, MemoryBudget* budget,
                                                     const ResidencyOptions& options = {});
   // staging_bytes: memory for what was read and not placed yet, besides the budget; 0 = as much as a fast disk wants.
@@ -59,12 +81,22 @@ class Residency {
     return layers_[static_cast<size_t>(i)][static_cast<size_t>(r)];
   }
   const LoadReport& report() const { return report_; }
+  const Placement& placement() const { return placement_; }
+  // Null where no product reads from disk.
+  WeightStream* stream() const { return stream_.get(); }
+  // Null where everything lies in RAM.
+  const std::shared_ptr<const WeightFiles>& files() const { return files_; }
 
  private:
   template <class Fn>  // fn(const model::BoundWeight&, LoadedWeight&)
   void for_all(Fn&& fn);
 
+  Status open_stream(MemoryBudget* budget, const ResidencyOptions& options);
+
   std::shared_ptr<const model::Model> model_;
+  Placement placement_;
+  std::shared_ptr<const WeightFiles> files_;
+  std::unique_ptr<WeightStream> stream_;
   Buffer weights_, vectors_;
   std::vector<internal::PlacedTensor> places_;
   LoadedWeights globals_{};

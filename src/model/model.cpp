@@ -163,8 +163,8 @@ class Binder {
 
 }  // namespace
 
-Result<std::shared_ptr<const Model>> Model::open(const fs::path& path) {
-  WATRA_ASSIGN(Checkpoint file, Checkpoint::open(path));
+Result<std::shared_ptr<const Model>> Model::open(const fs::path& path, std::span<const fs::path> folders) {
+  WATRA_ASSIGN(Checkpoint file, Checkpoint::open(path, folders));
   return from(std::move(file));
 }
 
@@ -197,18 +197,19 @@ uint64_t Model::weight_bytes() const {
   return n;
 }
 
+const TensorInfo* Model::gathered_table() const {
+  return hparams_.tied_embeddings ? nullptr : globals_[static_cast<size_t>(Role::token_embd)].tensor;
+}
+
 uint64_t Model::pass_bytes() const {
   uint64_t n = weight_bytes();
-  if (!hparams_.tied_embeddings) {
-    const auto* e = globals_[static_cast<size_t>(Role::token_embd)].tensor;
-    n -= e->size_bytes - tensor::row_bytes(e->dtype, e->shape.cols());
-  }
+  if (const TensorInfo* e = gathered_table()) n -= e->size_bytes - tensor::row_bytes(e->dtype, e->shape.cols());
   return n;
 }
 
 int64_t Model::pass_macs() const {
   int64_t n = n_params();
-  if (!hparams_.tied_embeddings) n -= globals_[static_cast<size_t>(Role::token_embd)].tensor->shape.elements();
+  if (const TensorInfo* e = gathered_table()) n -= e->shape.elements();
   return n;
 }
 

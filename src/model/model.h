@@ -30,7 +30,8 @@ class Model {
  public:
   // Errors: those of Checkpoint::open and read_hparams; "model.missing_tensor", "model.wrong_shape",
   // "model.no_weights".
-  static Result<std::shared_ptr<const Model>> open(const fs::path& path);
+  // folders: where else the parts of a split model may lie (Checkpoint::open).
+  static Result<std::shared_ptr<const Model>> open(const fs::path& path, std::span<const fs::path> folders = {});
   static Result<std::shared_ptr<const Model>> from(checkpoint::Checkpoint file);
 
   const checkpoint::Checkpoint& file() const { return file_; }
@@ -38,6 +39,9 @@ class Model {
   const Graph& graph() const { return graph_; }
   const RoleWeights& globals() const { return globals_; }
   const RoleWeights& layer(int i) const { return layers_[i]; }
+
+  // The embedding table where no product reads it (embeddings are not tied): one row a token is all a pass needs of it.
+  const checkpoint::TensorInfo* gathered_table() const;
 
   int64_t n_params() const;       // elements of all weight tensors
   uint64_t weight_bytes() const;  // bytes of all tensors

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace watra::internal {
@@ -23,8 +24,10 @@ class ReadBackend {
     int64_t result;  // bytes, or -errno
   };
   virtual ~ReadBackend() = default;  // nothing is in flight any more
-  virtual void start(const BackendRead& read) = 0;
-  virtual Done wait() = 0;
+  // 0, or the error (errno) with which the system refused to begin. May run while another thread waits.
+  virtual int start(const BackendRead& read) = 0;
+  virtual Done wait() = 0;                 // one thread at a time waits or polls
+  virtual std::optional<Done> poll() = 0;  // what is there already
   virtual std::string_view name() const = 0;
 };
 

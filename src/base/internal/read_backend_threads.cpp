@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <deque>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -19,7 +18,7 @@ constexpr int kMostThreads = 8;
 
 class ThreadBackend final : public ReadBackend {
  public:
-  explicit ThreadBackend(int depth) {
+  explicit ThreadBackend(int depth) : reads_(static_cast<size_t>(depth)), done_(static_cast<size_t>(depth)) {
     try {
       for (int i = 0; i < std::min(depth, kMostThreads); ++i) threads_.emplace_back([this] { serve(); });
     } catch (const std::system_error&) {  // fewer threads; with none, reads are made by the caller
@@ -34,29 +33,56 @@ class ThreadBackend final : public ReadBackend {
     for (auto& t : threads_) t.join();
   }
 
-  void start(const BackendRead& read) override {
+  int start(const BackendRead& read) override {
     if (threads_.empty()) {
-      done_.push_back(carry_out(read));
-      return;
+      const Done done = carry_out(read);
+      std::lock_guard lock(mutex_);
+      done_.push(done);
+      answered_.notify_one();
+      return 0;
     }
     {
       std::lock_guard lock(mutex_);
-      reads_.push_back(read);
+      reads_.push(read);
     }
     asked_.notify_one();
+    return 0;
   }
 
   Done wait() override {
     std::unique_lock lock(mutex_);
     answered_.wait(lock, [this] { return !done_.empty(); });
-    const Done done = done_.front();
-    done_.pop_front();
-    return done;
+    return done_.pop();
+  }
+
+  std::optional<Done> poll() override {
+    std::lock_guard lock(mutex_);
+    if (done_.empty()) return {};
+    return done_.pop();
   }
 
   std::string_view name() const override { return "threads"; }
 
  private:
+  // First in, first out; at most `depth` are ever in it, so that it never allocates.
+  template <class T>
+  class Fifo {
+   public:
+    explicit Fifo(size_t capacity) : items_(capacity) {}
+    bool empty() const { return n_ == 0; }
+    void push(const T& item) { items_[(at_ + n_++) % items_.size()] = item; }
+    T pop() {
+      const T item = items_[at_];
+      at_ = (at_ + 1) % items_.size();
+      --n_;
+      return item;
+    }
+
+   private:
+    std::vector<T> items_;
+    size_t at_ = 0, n_ = 0;
+  };
+
   static Done carry_out(const BackendRead& read) {
     const ssize_t n = ::pread(read.fd, read.to, read.n_bytes, static_cast<off_t>(read.offset));
     return {read.slot, n < 0 ? -errno : n};
@@ -67,20 +93,19 @@ class ThreadBackend final : public ReadBackend {
     for (;;) {
       asked_.wait(lock, [this] { return stop_ || !reads_.empty(); });
       if (stop_) return;
-      const BackendRead read = reads_.front();
-      reads_.pop_front();
+      const BackendRead read = reads_.pop();
       lock.unlock();
       const Done done = carry_out(read);
       lock.lock();
-      done_.push_back(done);
+      done_.push(done);
       answered_.notify_one();
     }
   }
 
   std::mutex mutex_;
   std::condition_variable asked_, answered_;
-  std::deque<BackendRead> reads_;
-  std::deque<Done> done_;
+  Fifo<BackendRead> reads_;
+  Fifo<Done> done_;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

@@ -5,7 +5,6 @@
 #include <liburing.h>
 
 #include <cerrno>
-#include <deque>
 #endif
 
 namespace watra::internal {
@@ -33,36 +32,41 @@ class UringBackend final : public ReadBackend {
     return true;
   }
 
-  void start(const BackendRead& read) override {
+  int start(const BackendRead& read) override {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);  // never null: at most `depth` are in flight and each is submitted
     io_uring_prep_read(sqe, read.fd, read.to, static_cast<unsigned>(read.n_bytes), read.offset);
     io_uring_sqe_set_data64(sqe, static_cast<uint64_t>(read.slot));
     int n;
     while ((n = io_uring_submit(&ring_)) == -EINTR || n == -EAGAIN || n == -EBUSY) {
     }
-    if (n < 0) refused_.push_back({read.slot, n});
+    return n < 0 ? -n : 0;
   }
 
+  // Submission and completion are two rings: start() does not touch what these read.
   Done wait() override {
-    if (!refused_.empty()) {
-      const Done done = refused_.front();
-      refused_.pop_front();
-      return done;
-    }
     io_uring_cqe* cqe = nullptr;
     while (io_uring_wait_cqe(&ring_, &cqe) != 0) {  // interrupted
     }
-    const Done done{static_cast<int>(io_uring_cqe_get_data64(cqe)), cqe->res};
-    io_uring_cqe_seen(&ring_, cqe);
-    return done;
+    return taken(cqe);
+  }
+
+  std::optional<Done> poll() override {
+    io_uring_cqe* cqe = nullptr;
+    if (io_uring_peek_cqe(&ring_, &cqe) != 0) return {};
+    return taken(cqe);
   }
 
   std::string_view name() const override { return "io_uring"; }
 
  private:
+  Done taken(io_uring_cqe* cqe) {
+    const Done done{static_cast<int>(io_uring_cqe_get_data64(cqe)), cqe->res};
+    io_uring_cqe_seen(&ring_, cqe);
+    return done;
+  }
+
   io_uring ring_{};
   bool ready_ = false;
-  std::deque<Done> refused_;
 };
 
 }  // namespace

@@ -27,8 +27,8 @@ ReadPlan plan_reads(const std::vector<PlacedTensor>& tensors, uint64_t read_byte
   ReadPlan plan;
   for (const PlacedTensor& t : tensors) {
     const uint64_t unit = unit_bytes(*t.info), most = std::max(read_bytes / unit, uint64_t{1}) * unit;
-    for (uint64_t skip = 0, n = 0; skip < t.info->size_bytes; skip += n) {
-      n = std::min(most, t.info->size_bytes - skip);
+    for (uint64_t skip = t.begin_bytes, n = 0; skip < t.end_bytes; skip += n) {
+      n = std::min(most, t.end_bytes - skip);
       plan.pieces.push_back({&t, skip, n});
       plan.n_bytes += n;
     }
@@ -54,13 +54,14 @@ ReadPlan plan_reads(const std::vector<PlacedTensor>& tensors, uint64_t read_byte
 
 void place_piece(const Piece& piece, const std::byte* bytes) {
   const checkpoint::TensorInfo& info = *piece.tensor->info;
+  const uint64_t skip = piece.skip_bytes - piece.tensor->begin_bytes;
   switch (piece.tensor->placing) {
     case Placing::copy:
-      std::memcpy(piece.tensor->to + piece.skip_bytes, bytes, piece.n_bytes);
+      std::memcpy(piece.tensor->to + skip, bytes, piece.n_bytes);
       break;
     case Placing::interleave: {
       const uint64_t row = row_bytes(info), group = row * static_cast<uint64_t>(tensor::kInterleavedRows);
-      std::byte* to = piece.tensor->to + piece.skip_bytes;
+      std::byte* to = piece.tensor->to + skip;
       uint64_t at = 0;
       for (; at + group <= piece.n_bytes; at += group)
         tensor::interleave_group(info.dtype, bytes + at, row, info.shape.cols(), to + at);
@@ -69,7 +70,7 @@ void place_piece(const Piece& piece, const std::byte* bytes) {
     }
     case Placing::to_f32: {
       const auto& t = tensor::traits(info.dtype);
-      float* to = reinterpret_cast<float*>(piece.tensor->to) + piece.skip_bytes / t.block_bytes * t.block_elements;
+      float* to = reinterpret_cast<float*>(piece.tensor->to) + skip / t.block_bytes * t.block_elements;
       tensor::dequantize_row(info.dtype, bytes, to,
                              static_cast<int64_t>(piece.n_bytes / t.block_bytes * t.block_elements));
       break;

@@ -20,8 +20,9 @@ enum class Placing : uint8_t {
 
 struct PlacedTensor {
   const checkpoint::TensorInfo* info;
-  std::byte* to;
+  std::byte* to;  // for the byte at begin_bytes
   Placing placing;
+  uint64_t begin_bytes, end_bytes;  // of the tensor: all of it, or some of its rows
 };
 
 // [skip_bytes, skip_bytes + n_bytes) of a tensor. Interleaved: rows [skip_bytes / row, ...), from a multiple of 16 on.

@@ -23,7 +23,7 @@ std::vector<Chunk> cut_rows(std::span<const ProductRows> products, int n_threads
     for (int64_t b = 0, n = 0; b < products[i].rows; b += n, left -= n) {
       const int64_t groups = std::max(left / (n_threads * kRoundsLeft) / kernels::kRowGroup, least);
       n = std::min(groups * kernels::kRowGroup, products[i].rows - b);
-      chunks.push_back({static_cast<int32_t>(i), b, b + n});
+      chunks.push_back({products[i].linear, products[i].part, b, b + n});
     }
   }
   return chunks;

@@ -16,6 +16,7 @@ namespace watra::engine::internal {
 struct ProductRows {
   int64_t rows;
   uint64_t row_bytes;
+  int32_t linear = 0, part = 0;  // as the chunks shall name them
 };
 
 // Chunks of all products of a step, in order. Ranges begin at multiples of kernels::kRowGroup.

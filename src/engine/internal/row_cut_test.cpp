@@ -20,10 +20,11 @@ double finish(const std::vector<Chunk>& chunks, std::vector<double> speeds) {
 
 TEST(RowCut, CoversEveryRowOnceInGroups) {
   for (const int n_threads : {1, 2, 7, 64})
-    for (const std::vector<ProductRows>& products : {std::vector<ProductRows>{{1, 34}},
-                                                     {{49152, 612}},
-                                                     {{576, 612}, {192, 612}, {192, 612}},
-                                                     {{17, 1}, {4096, 9216}}}) {
+    for (std::vector<ProductRows> products : {std::vector<ProductRows>{{1, 34}},
+                                              {{49152, 612}},
+                                              {{576, 612}, {192, 612}, {192, 612}},
+                                              {{17, 1}, {4096, 9216}}}) {
+      for (size_t i = 0; i < products.size(); ++i) products[i].linear = static_cast<int32_t>(i);
       std::vector<int64_t> done(products.size(), 0);
       int32_t last = 0;
       for (const Chunk& c : cut_rows(products, n_threads)) {

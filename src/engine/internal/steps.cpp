@@ -5,6 +5,7 @@
 #include <span>
 
 #include "engine/internal/row_cut.h"
+#include "engine/internal/stream_units.h"
 
 namespace watra::engine::internal {
 namespace {
@@ -41,6 +42,7 @@ class Compiler {
         break_step();
       }
     }
+    if (weights_.stream()) order_units(out, weights_.stream()->unit_bytes());
     return out;
   }
 
@@ -156,7 +158,8 @@ class Compiler {
   void glu(const Op& op, int64_t d_ff) {
     Step* last = steps_->empty() ? nullptr : &steps_->back();
     const bool finishes = fuse_ && last && last->kind == Step::Kind::linears && last->linears.size() == 2 &&
-                          last->linears[0].out == op.in && last->linears[1].out == op.in2 && op.out == op.in;
+                          last->linears[0].out == op.in && last->linears[1].out == op.in2 && op.out == op.in &&
+                          are_placed_alike(*last->linears[0].weight, *last->linears[1].weight);
     if (!finishes) {
       row_op({.kind = RowOp::Kind::glu, .in = op.in, .in2 = op.in2, .out = op.out, .width = d_ff, .glu = op.glu}, op);
       return;
@@ -201,8 +204,12 @@ class Compiler {
 
   std::vector<Chunk> cut(const std::vector<Linear>& linears) const {
     std::vector<ProductRows> products;
-    for (const Linear& l : linears)
-      products.push_back({l.weight->matrix.shape.rows(), l.weight->matrix.row_size_bytes()});
+    for (size_t l = 0; l < linears.size(); ++l) {
+      const auto& resident = linears[l].weight->resident;
+      for (size_t part = 0; part < resident.size(); ++part)
+        products.push_back({resident[part].matrix.shape.rows(), resident[part].matrix.row_size_bytes(),
+                            static_cast<int32_t>(l), static_cast<int32_t>(part)});
+    }
     return cut_rows(products, n_threads_);
   }
 

@@ -33,18 +33,21 @@ struct Linear {
   Act in, out;
   ActFormat format;
 };
+// Rows in RAM that are claimed together: [row_begin, row_end) of a part (LoadedWeight::resident) of a linear's weight.
 struct Chunk {
   int32_t linear;
-  int64_t row_begin, row_end;
+  int32_t part;
+  int64_t row_begin, row_end;  // of the part
 };
 
 struct Step {
   enum class Kind : uint8_t { rows, linears, attend } kind;
   int layer = 0;
   bool ends_layer = false;
-  std::vector<RowOp> program;   // rows
-  std::vector<Linear> linears;  // linears
-  std::vector<Chunk> chunks;
+  std::vector<RowOp> program;    // rows
+  std::vector<Linear> linears;   // linears
+  std::vector<Chunk> chunks;     // of what lies in RAM
+  UnitRange units;               // of what is streamed, in CompiledGraph::stream_order
   bool finish_with_glu = false;  // linears are {gate, up}; out = glu(gate, up), in gate
   kernels::GluKind glu = kernels::GluKind::silu;
   std::vector<RowOp> query_ops, key_ops;  // attend: on q and on k before they are used
@@ -53,10 +56,16 @@ struct Step {
 };
 
 struct CompiledGraph {
-  std::vector<Step> layers;        // of all layers, in order
-  std::vector<size_t> first_step;  // by layer, and one past the end
-  std::vector<Step> final_norm;    // rows that want results: x -> h
-  std::vector<Step> logits;        // h -> logits
+  std::vector<Step> layers;         // of all layers, in order
+  std::vector<size_t> first_step;   // by layer, and one past the end
+  std::vector<Step> final_norm;     // rows that want results: x -> h
+  std::vector<Step> logits;         // h -> logits
+  StreamOrder stream_order;         // of the layers' steps, then those of the logits
+  std::vector<int64_t> first_unit;  // by layer, one past the end, and one past those of the logits
+  UnitRange logit_units() const {
+    const size_t n = first_unit.size();
+    return n < 2 ? UnitRange{} : UnitRange{first_unit[n - 2], first_unit[n - 1]};
+  }
 };
 
 // `fuse` = false gives one step per op, for taps. n_threads only sets the size of chunks, which changes no result.
