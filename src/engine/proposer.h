@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "text/vocab_spec.h"
+#include "engine/batch.h"
+#include "engine/sampling_params.h"
 
 namespace watra::engine {
 
@@ -44,6 +45,17 @@ struct DraftLimits {
   bool tree = false;       // branches are welcome
   // Nodes whose path is less likely than this are not worth their place in the pass (from the measured cost of a row).
   float min_path_probability = 0;
+  // Seconds that one accepted token saves: a draft model does not run a pass that promises less. 0 = not known.
+  double token_seconds = 0;
+
+  // How the target draws: with these settings and this seed, the first drafted token at output position `position`.
+  // Randomness is a function of (seed, position), so a draft that draws with the same numbers agrees more often than
+  // one that takes the likeliest token. null = greedy, or not known.
+  const SamplingParams* sampling = nullptr;
+  uint64_t seed = 0, position = 0;
+
+  // The target's sequence, for a draft that reads the target's cache.
+  SequenceId sequence = -1;
 };
 
 class Proposer {
