@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "apps/bench_answers.h"
 #include "apps/loading.h"
 #include "base/terminal.h"
 #include "engine/hardware.h"
@@ -21,6 +22,7 @@ struct BenchOptions {
   std::string model;
   std::vector<int64_t> prompt{512}, gen{128}, depth{0}, batch{1}, verify;
   int repeats = 5;
+  AnswersOptions answers;
 };
 
 double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
@@ -288,7 +290,29 @@ void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--verify", o->verify, "Also one pass over so many tokens of one sequence (list)")
       ->delimiter(',')
       ->allow_extra_args(false);
-  c->callback([&g, &chosen, o] { chosen = [&g, o] { return bench(g, *o); }; });
+  auto* answers = c->add_option("--answers", o->answers.file,
+                                "Instead: answer the questions of a JSON file with each --draft in turn (-n tokens, -r "
+                                "rounds) and compare speed and tokens");
+  c->add_option("--draft", o->answers.methods, "Ways of drafting to compare (list; the first is compared with)")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->needs(answers);
+  c->add_option("--draft-max", o->answers.draft.max, "Tokens drafted at most")
+      ->check(CLI::Range(1, 1024))
+      ->needs(answers);
+  c->add_option("--draft-shape", o->answers.draft.shape, "chain, tree or auto")
+      ->check(CLI::IsMember({"chain", "tree", "auto"}))
+      ->needs(answers);
+  add_sampling_options(*c, o->answers.sampling);
+  c->callback([&g, &chosen, o] {
+    chosen = [&g, o]() -> Status {
+      if (o->answers.file.empty()) return bench(g, *o);
+      o->answers.model = o->model;
+      o->answers.max_tokens = o->gen.empty() ? 128 : o->gen[0];
+      o->answers.rounds = o->repeats;
+      return bench_answers(g, o->answers);
+    };
+  });
 }
 
 }  // namespace watra::apps

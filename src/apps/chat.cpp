@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 
+#include "apps/drafting.h"
 #include "base/file.h"
 #include "base/terminal.h"
 
@@ -158,9 +159,10 @@ class Conversation {
     }
     messages_.push_back({{"role", "assistant"}, {"content", answer->generated.text}});
     const auto& gen = answer->generated;
-    fmt::print(stderr, "({} tokens, {:.1f} tokens/s; read {} at {:.0f}/s{}{})\n\n", gen.ids.size(),
+    fmt::print(stderr, "({} tokens, {:.1f} tokens/s; read {} at {:.0f}/s{}{}{})\n\n", gen.ids.size(),
                gen.decode_tokens_per_s(), answer->prefill.n_prompt - answer->prefill.n_cached,
-               answer->prefill.tokens_per_s(), answer->stopped_by.empty() ? "" : "; ", answer->stopped_by);
+               answer->prefill.tokens_per_s(), speculation_note(gen), answer->stopped_by.empty() ? "" : "; ",
+               answer->stopped_by);
   }
 
   // False = leave.

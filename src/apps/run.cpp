@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/chat.h"
+#include "apps/drafting.h"
 #include "apps/loading.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -18,10 +19,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct RunOptions {
-  std::string model, prompt, prompt_file, system, draft = "none", draft_shape = "auto";
+  std::string model, prompt, prompt_file, system;
   std::vector<std::string> stop;
   SamplingOptions sampling;
-  int64_t n = -1, draft_max = 16;
+  DraftOptions draft;
+  int64_t n = -1;
   bool raw = false, has_prompt = false, interactive = false;
 };
 
@@ -73,7 +75,7 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
                 {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
                 {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
                 {"decode_tokens_per_s", gen.decode_tokens_per_s()},
-                {"speculation", {{"method", "none"}, {"accept_rate", 0.0}, {"tau", 1.0}}},
+                {"speculation", speculation_json(gen)},
                 {"predicted", {{"decode_tokens_per_s", nullptr}}},
                 {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
     return {};
@@ -81,23 +83,22 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
   std::fflush(stdout);
   if (stderr_is_terminal() || g.verbosity > 0)
-    fmt::print(stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n",
-               gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt, a.prefill.tokens_per_s(),
-               a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ", a.stopped_by);
+    fmt::print(
+        stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{}{})\n",
+        gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt, a.prefill.tokens_per_s(),
+        a.prefill.seconds + gen.first_token_s, speculation_note(gen), a.stopped_by.empty() ? "" : "; ", a.stopped_by);
   return {};
 }
 
 Status run(const Globals& g, const RunOptions& o) {
-  if (o.draft != "none" && o.draft != "auto")
-    return fail("speculation.unavailable",
-                fmt::format("--draft {} is not possible yet: this version decodes without drafts", o.draft),
-                "--draft auto (takes the best there is)");
   if (o.interactive && g.json)
     return fail("usage.prompt", "a conversation is not one JSON object", "watra run MODEL \"a question\" --json");
   WATRA_ASSIGN(const auto prompt, question(g, o));
   if (prompt && prompt->empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
-  WATRA_ASSIGN(auto model, load_for(g, o.model));
+  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft)));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
+  WATRA_ASSIGN(auto speculation, make_speculation(g, o.draft, talk->session()));
+  talk->session().speculate(std::move(speculation));
   if (prompt) return run_once(g, o, *talk, *prompt);
   return converse(*talk, {.system = o.system,
                           .sampling = o.sampling,
@@ -123,10 +124,7 @@ void add_run(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
   c->add_option("--stop", o->stop, "End the answer before this text (repeatable)")->allow_extra_args(false);
-  c->add_option("--draft", o->draft, "Speculation: none, auto, ngram, self or a draft MODEL")->capture_default_str();
-  c->add_option("--draft-shape", o->draft_shape, "chain, tree or auto")
-      ->check(CLI::IsMember({"chain", "tree", "auto"}));
-  c->add_option("--draft-max", o->draft_max, "Tokens drafted at most")->check(CLI::Range(1, 1024));
+  add_draft_options(*c, o->draft);
   add_sampling_options(*c, o->sampling);
   c->callback([&g, &chosen, o, prompt] {
     o->has_prompt = prompt->count() > 0;

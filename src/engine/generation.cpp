@@ -64,6 +64,12 @@ Result<Generation::Step> Generation::next(std::span<const float> logits) {
   return step;
 }
 
+int32_t child_with(const Draft& draft, int32_t parent, TokenId token) {
+  for (size_t i = static_cast<size_t>(parent + 1); i < draft.nodes.size(); ++i)
+    if (draft.nodes[i].parent == parent && draft.nodes[i].token == token) return static_cast<int32_t>(i);
+  return -1;
+}
+
 std::string_view Generation::end(FinishReason reason) {
   const size_t n_shown = text_.size();
   finish_ = reason;

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/proposer.h"
 #include "engine/sampling.h"
 #include "engine/stop_strings.h"
 #include "text/tokenizer.h"
@@ -43,6 +44,13 @@ class Generation {
   };
   // Takes the logits [n_vocab] that follow everything so far. Not after finished(). Errors: those of the sampler.
   Result<Step> next(std::span<const float> logits);
+  // The same for a pass over the sequence's last token (row 0) and a draft that continues it (node i in row i + 1):
+  // chooses in order and goes on as long as the draft has what was chosen, so that the tokens are those of one next()
+  // after the other. logits(row) gives a row's logits [n_vocab]; on_step(step) is told each step and may return false
+  // to go no further; `path` becomes the nodes that agreed. Errors: those of next().
+  template <class Logits, class OnStep>
+  Status follow(const Draft& draft, Logits&& logits, std::vector<int32_t>& path, OnStep&& on_step);
+
   // Ends the answer from outside. Gives the text held back until now.
   std::string_view end(FinishReason reason);
 
@@ -52,6 +60,7 @@ class Generation {
   std::optional<size_t> stop_string() const { return stops_.stopped(); }  // index of the one that was met
   int64_t n_tokens() const { return n_tokens_; }
   int64_t max_tokens() const { return limit_; }
+  const Sampler& sampler() const { return sampler_; }
 
  private:
   Generation(const text::Tokenizer& tokenizer, Sampler& sampler, StopMatcher stops, int64_t limit, bool ignore_end);
@@ -66,5 +75,20 @@ class Generation {
   bool ignore_end_;
   std::optional<FinishReason> finish_;
 };
+
+// The node with this token below `parent` (-1 = the root); -1 = none.
+int32_t child_with(const Draft& draft, int32_t parent, TokenId token);
+
+template <class Logits, class OnStep>
+Status Generation::follow(const Draft& draft, Logits&& logits, std::vector<int32_t>& path, OnStep&& on_step) {
+  path.clear();
+  for (int32_t at = -1;;) {
+    WATRA_ASSIGN(const Step step, next(logits(at + 1)));
+    if (!on_step(step) || step.finished) return {};
+    at = child_with(draft, at, step.token);
+    if (at < 0) return {};
+    path.push_back(at);
+  }
+}
 
 }  // namespace watra::engine

@@ -12,6 +12,7 @@
 
 #include "engine/generation.h"
 #include "engine/logit_mask.h"
+#include "engine/speculation.h"
 
 namespace watra::engine {
 
@@ -25,10 +26,11 @@ struct RequestStats {
   int64_t n_cached = 0;     // of them taken from the cache
   int64_t n_generated = 0;  // tokens of the answer
   int64_t n_reread = 0;     // read a second time, because their pages had to make room
-  double queue_s = 0;       // accepted to started
-  double prefill_s = 0;     // started to first token
-  double ttft_s = 0;        // accepted to first token
-  double decode_s = 0;      // first token to last
+  SpeculationCounts speculation;
+  double queue_s = 0;    // accepted to started
+  double prefill_s = 0;  // started to first token
+  double ttft_s = 0;     // accepted to first token
+  double decode_s = 0;   // first token to last
   double prefill_tokens_per_s() const {
     return prefill_s > 0 ? static_cast<double>(n_prompt - n_cached) / prefill_s : 0;
   }
@@ -71,6 +73,7 @@ struct Request {
   GenerateOptions generate;
   Priority priority = Priority::api;
   std::unique_ptr<LogitMask> mask;  // null = none
+  bool speculate = true;            // where the scheduler has proposers (same answer either way)
   RequestEvents events;
 };
 

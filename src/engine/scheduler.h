@@ -1,10 +1,10 @@
 // Scheduler: many answers at once from one loaded model: one pass after the other over rows of all of them.
 //
-// Every pass holds one row for each decoding sequence and a slice of the prompts being read, no longer than keeps the
-// others' words flowing. Classes are served in strict order; impulses and jobs rest while anybody else has a request,
-// and a pass of theirs is given up when somebody comes. Prefixes that are cached are not read again, whoever read them.
-// When pages run out, unused prefixes go first, then the newest sequences of the least urgent class, which read again
-// later.
+// Every pass holds one row for each decoding sequence, where it pays also the rows of its draft, and a slice of the
+// prompts being read, no longer than keeps the others' words flowing. Classes are served in strict order; impulses and
+// jobs rest while anybody else has a request, and a pass of theirs is given up when somebody comes. Prefixes that are
+// cached are not read again, whoever read them. When pages run out, unused prefixes go first, then the newest sequences
+// of the least urgent class, which read again later.
 //
 // Nothing of this changes an answer: a request's tokens are those that Session::generate gives it alone, greedy or with
 // a seed, whatever runs beside it (DESIGN, Exactness; scheduler_test.cpp).
@@ -14,6 +14,7 @@
 // request has been admitted, decoding it allocates nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/loaded_model.h"
@@ -29,6 +30,9 @@ struct SchedulerOptions {
   double read_pass_s = 1.0;   // how long a pass of reading alone may take
   int64_t slice_tokens = 0;   // 0 = found out by measuring, from the two above
   bool reuse_prefixes = true;
+  // Called when a request starts; its answer is then speculated on with what comes back. Null = no drafts.
+  std::function<std::vector<std::unique_ptr<Proposer>>()> make_proposers;
+  SpeculationOptions speculation;
 };
 
 class Scheduler {

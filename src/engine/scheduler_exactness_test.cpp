@@ -1,87 +1,13 @@
 // An answer does not depend on what runs beside it: random schedules against Session, one request alone.
 #include <gtest/gtest.h>
 
-#include <random>
-
-#include "engine/scheduler.h"
-#include "engine/session.h"
-#include "engine/talking_model_test.h"
+#include "engine/random_proposer_test.h"
+#include "engine/random_request_test.h"
 
 namespace watra::engine {
 namespace {
 
-struct Asked {
-  std::vector<TokenId> prompt;
-  SamplingParams sampling;
-  GenerateOptions generate;
-  Priority priority = Priority::api;
-};
-
-struct Answer {
-  std::string text;
-  std::vector<TokenId> ids;
-  FinishReason finish = FinishReason::error;
-  bool operator==(const Answer&) const = default;
-  friend std::ostream& operator<<(std::ostream& os, const Answer& a) {
-    os << finish_reason_name(a.finish) << ":";
-    for (const TokenId t : a.ids) os << " " << t;
-    return os;
-  }
-};
-
-Answer alone(const LoadedModel& model, const Asked& asked) {
-  Session session(model);
-  auto sampler = Sampler::create(asked.sampling, kTalkingVocab);
-  EXPECT_TRUE(sampler && sampler->accept_prompt(asked.prompt));
-  const auto read = session.prefill(asked.prompt);
-  EXPECT_TRUE(read);
-  auto report = session.generate(*sampler, asked.generate);
-  EXPECT_TRUE(report);
-  return {report->text, report->ids, report->finish};
-}
-
-class Random {
- public:
-  explicit Random(uint32_t seed) : rng_(seed) {}
-  int64_t between(int64_t a, int64_t b) { return std::uniform_int_distribution<int64_t>(a, b)(rng_); }
-  bool chance(double p) { return std::bernoulli_distribution(p)(rng_); }
-  std::vector<TokenId> tokens(int64_t n) {
-    std::vector<TokenId> out;
-    while (n-- > 0) out.push_back(static_cast<TokenId>(between(3, kTalkingVocab - 1)));
-    return out;
-  }
-
- private:
-  std::mt19937 rng_;
-};
-
-// Conversations that begin alike, as people's do, and some that do not.
-Asked random_request(Random& random, const std::vector<std::vector<TokenId>>& beginnings, int64_t n_ctx) {
-  Asked a;
-  if (random.chance(0.7)) {
-    const auto& b = beginnings[static_cast<size_t>(random.between(0, static_cast<int64_t>(beginnings.size()) - 1))];
-    a.prompt.assign(b.begin(), b.begin() + random.between(1, static_cast<int64_t>(b.size())));
-  }
-  const auto more = random.tokens(random.between(a.prompt.empty() ? 1 : 0, 40));
-  a.prompt.insert(a.prompt.end(), more.begin(), more.end());
-  if (random.chance(0.05)) a.prompt = random.tokens(n_ctx - random.between(0, 3));
-  if (random.chance(0.5)) {
-    a.sampling.temperature = 0;
-    if (random.chance(0.5)) a.sampling.repeat_penalty = 1.3;
-  } else {
-    a.sampling.seed = random.between(0, 1000);
-    a.sampling.temperature = 1.2;
-    if (random.chance(0.3)) a.sampling.mirostat = 2;
-    if (random.chance(0.3)) a.sampling.dry_multiplier = 1;
-  }
-  a.generate.max_tokens = random.chance(0.1) ? -1 : random.between(0, 90);
-  if (random.chance(0.3)) a.generate.stop = {"7", "word-3"};
-  a.generate.ignore_end = random.chance(0.3);
-  a.priority = static_cast<Priority>(random.between(0, kPriorities - 1));
-  return a;
-}
-
-SchedulerStats expect_same_answers(uint32_t seed) {
+SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
   Random random(seed);
   const int64_t n_ctx = random.between(2, 5) * 60;
   const LoadedModel single = talking_model({.n_ctx = n_ctx, .max_rows = 512});
@@ -90,8 +16,15 @@ SchedulerStats expect_same_answers(uint32_t seed) {
                                             .max_rows = random.between(1, 80),
                                             .max_logit_rows = random.between(1, 6),
                                             .threads = seed == 0 ? 2 : 1});
-  auto scheduler = Scheduler::create(
-      shared, {.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0, .reuse_prefixes = random.chance(0.85)});
+  SchedulerOptions options{.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0,
+                           .reuse_prefixes = random.chance(0.85)};
+  if (speculate) {
+    options.make_proposers = [&random] { return random_proposers(random); };
+    options.speculation = {.max_nodes = static_cast<int32_t>(random.between(1, 8)),
+                           .shape = random.chance(0.5) ? DraftShape::tree : DraftShape::chain,
+                           .always = random.chance(0.8)};
+  }
+  auto scheduler = Scheduler::create(shared, options);
   EXPECT_TRUE(scheduler);
   std::vector<std::vector<TokenId>> beginnings;
   for (int i = 0; i < 3; ++i) beginnings.push_back(random.tokens(random.between(20, n_ctx - 50)));
@@ -152,7 +85,7 @@ TEST_P(SchedulerExactness, AnswersAreThoseOfASessionAlone) {
   constexpr uint32_t kSchedules = 20;
   SchedulerStats sum;
   for (uint32_t i = 0; i < kSchedules; ++i) {
-    const SchedulerStats s = expect_same_answers(GetParam() * kSchedules + i);
+    const SchedulerStats s = expect_same_answers(GetParam() * kSchedules + i, false);
     sum.n_from_cache += s.n_from_cache;
     sum.n_dropped += s.n_dropped;
     sum.n_evicted += s.n_evicted;
@@ -161,6 +94,20 @@ TEST_P(SchedulerExactness, AnswersAreThoseOfASessionAlone) {
   EXPECT_GT(sum.n_from_cache, 1000);
   EXPECT_GT(sum.n_dropped, 20);
   EXPECT_GT(sum.n_evicted, 100);
+}
+
+TEST_P(SchedulerExactness, DraftsChangeNoAnswer) {
+  constexpr uint32_t kSchedules = 15;
+  SchedulerStats sum;
+  for (uint32_t i = 0; i < kSchedules; ++i) {
+    const SchedulerStats s = expect_same_answers(1000 + GetParam() * kSchedules + i, true);
+    sum.n_dropped += s.n_dropped;
+    sum.n_drafted += s.n_drafted;
+    sum.n_accepted += s.n_accepted;
+  }
+  EXPECT_GT(sum.n_dropped, 10);
+  EXPECT_GT(sum.n_drafted, 2000);
+  EXPECT_GT(sum.n_accepted, 200);
 }
 
 INSTANTIATE_TEST_SUITE_P(RandomSchedules, SchedulerExactness, testing::Range(0u, 4u));

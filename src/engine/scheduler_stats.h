@@ -14,7 +14,9 @@ struct SchedulerStats {
   int64_t n_requests = 0;
   int64_t n_passes = 0;
   int64_t n_aborted = 0;              // passes given up for a cancellation or a person
-  int64_t n_read = 0, n_decoded = 0;  // rows of passes
+  int64_t n_read = 0, n_decoded = 0;  // rows of passes, drafts apart
+  int64_t n_drafted = 0;              // rows that were guesses
+  int64_t n_accepted = 0;             // guesses that came true: tokens without a pass of their own
   int64_t n_from_cache = 0;           // tokens that need not be read
   int64_t n_dropped = 0;              // times a sequence lost its pages to another
   int64_t n_evicted = 0;              // cached pages given up

@@ -11,7 +11,12 @@ double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::
 
 }  // namespace
 
-Session::Session(LoadedModel model) : model_(std::move(model)), sequence_(model_.forward->kv().add()) {
+Session::Session(LoadedModel model)
+    : model_(std::move(model)),
+      sequence_(model_.forward->kv().add()),
+      times_(std::make_shared<PassTimes>(
+          std::min(model_.forward->options().max_rows, model_.forward->options().max_logit_rows))),
+      speculation_(make_speculation({})) {
   batch_.rows.reserve(static_cast<size_t>(model_.forward->options().max_rows));
 }
 Session::~Session() { model_.forward->kv().remove(sequence_); }
@@ -66,31 +71,62 @@ Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions
 
   const auto begin = Clock::now();
   auto first = begin;
+  const auto cancelled = [&] { return cancel && cancel->load(std::memory_order_relaxed); };
+  speculation_->begin_counting();
+  speculation_->choose_none();  // the logits at hand follow the prompt
+  tokens_.reserve(static_cast<size_t>(f.options().n_ctx));
   while (!generation.finished()) {
-    if (cancel && cancel->load(std::memory_order_relaxed)) {
+    if (cancelled()) {
       emit(generation.end(FinishReason::cancelled));
       break;
     }
-    WATRA_ASSIGN(const Generation::Step step, generation.next(f.logits(0)));
-    if (first == begin) {
-      first = Clock::now();
-      report.first_token_s = std::chrono::duration<double>(first - begin).count();
-    }
-    if (step.token != text::kNoToken) report.ids.push_back(step.token);
-    emit(step.text);
-    if (step.finished) break;
+    WATRA_TRY(speculation_->follow(
+        generation, f.kv(), sequence_, [&](int32_t row) { return f.logits(row); },
+        [&](const Generation::Step& step) {
+          if (first == begin) {
+            first = Clock::now();
+            report.first_token_s = std::chrono::duration<double>(first - begin).count();
+          }
+          if (step.token != text::kNoToken) report.ids.push_back(step.token);
+          emit(step.text);
+          if (!step.finished) tokens_.push_back(step.token);
+          return !cancelled();
+        }));
+    if (generation.finished() || cancelled()) continue;
+    speculation_->choose(generation, sequence_, tokens_, free_for_draft());
     batch_.clear();
-    batch_.add_chain(sequence_, &step.token, 1, true);
+    speculation_->add_rows(batch_, sequence_, tokens_.back());
+    const auto pass = Clock::now();
     if (Status ran = f.run(batch_, {.cancel = cancel}); !ran) {
       if (ran.error().code != "forward.cancelled") return fail(std::move(ran).error());
       emit(generation.end(FinishReason::cancelled));
       break;
     }
-    tokens_.push_back(step.token);
+    speculation_->measured(static_cast<int64_t>(batch_.rows.size()), since(pass));
   }
   report.finish = generation.finish_reason();
   report.decode_s = report.ids.empty() ? 0 : since(first);
+  report.speculation = speculation_->counts();
+  report.speculation_method = speculation_->method();
   return report;
+}
+
+void Session::speculate(std::shared_ptr<Speculation> speculation) {
+  speculation_ = speculation ? std::move(speculation) : make_speculation({});
+}
+
+std::shared_ptr<Speculation> Session::make_speculation(std::vector<std::unique_ptr<Proposer>> proposers,
+                                                       const SpeculationOptions& options) const {
+  return std::make_shared<Speculation>(std::move(proposers), times_, model_.model->hparams().n_vocab, options);
+}
+
+// A draft takes a row, a row of logits and a position of the cache for each node.
+int64_t Session::free_for_draft() const {
+  const ForwardOptions& o = model_.forward->options();
+  const KvCache& kv = model_.forward->kv();
+  int64_t n = std::min({o.max_rows - 1, o.max_logit_rows - 1, o.n_ctx - static_cast<int64_t>(tokens_.size())});
+  while (n > 0 && kv.pages_to_grow(sequence_, 1 + n) > kv.free_pages()) --n;
+  return n;
 }
 
 }  // namespace watra::engine

@@ -1,8 +1,8 @@
 // Session: one conversation in the engine: its tokens, their cached pages, and the decode loop.
 //
 // prefill() takes the whole token sequence of the prompt each time and reads only what the cache does not hold already
-// (the longest common prefix stays). generate() then samples until the end. Not thread-safe; `cancel` may be set from
-// anywhere.
+// (the longest common prefix stays). generate() then samples until the end, along drafts where speculate() allowed
+// them: same tokens, fewer passes. Not thread-safe; `cancel` may be set from anywhere.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 #include "engine/generation.h"
 #include "engine/loaded_model.h"
+#include "engine/speculation.h"
 
 namespace watra::engine {
 
@@ -28,6 +29,8 @@ struct GenerateReport {
   FinishReason finish = FinishReason::stop;
   double first_token_s = 0;  // from the call to the first token sampled
   double decode_s = 0;       // all tokens after the first
+  SpeculationCounts speculation;
+  std::string speculation_method = "none";  // what really ran
   double decode_tokens_per_s() const {
     return decode_s > 0 && ids.size() > 1 ? static_cast<double>(ids.size() - 1) / decode_s : 0;
   }
@@ -40,6 +43,14 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Drafts from the next answer on; null = none. What it knows stays with it: it may be taken away and given again.
+  void speculate(std::shared_ptr<Speculation> speculation);
+  // A new one of these proposers, on this session's pass times.
+  std::shared_ptr<Speculation> make_speculation(std::vector<std::unique_ptr<Proposer>> proposers,
+                                                const SpeculationOptions& options = {}) const;
+  const Speculation& speculation() const { return *speculation_; }
+  const PassTimes& pass_times() const { return *times_; }
+
   // progress(done, total) tokens, between micro-batches. Errors: "context.overflow" (both numbers),
   // "context.empty_prompt", "forward.cancelled" (what was read so far stays cached).
   Result<PrefillReport> prefill(std::span<const TokenId> prompt, const std::atomic<bool>* cancel = nullptr,
@@ -50,15 +61,19 @@ class Session {
                                   const std::function<void(std::string_view)>& on_text = {},
                                   const std::atomic<bool>* cancel = nullptr);
 
-  // Tokens whose keys and values are cached, and the last sampled one if it was not run yet.
+  // Tokens whose keys and values are cached, and the last sampled one if it was chosen but not run.
   const std::vector<TokenId>& tokens() const { return tokens_; }
   std::span<const float> logits() const;  // after prefill(): for the token that follows
   Forward& forward() { return *model_.forward; }
   const LoadedModel& model() const { return model_; }
 
  private:
+  int64_t free_for_draft() const;
+
   LoadedModel model_;
   SequenceId sequence_;
+  std::shared_ptr<PassTimes> times_;
+  std::shared_ptr<Speculation> speculation_;
   std::vector<TokenId> tokens_;
   Batch batch_;
 };

@@ -62,6 +62,13 @@ bool KvRoom::grow(LiveRequest& r) {
   return kv_.reserve(r.sequence, 1).has_value();  // taken at once: the next one to grow must not count on it
 }
 
+int64_t KvRoom::grow_draft(LiveRequest& r, int64_t n) {
+  const auto missing = [&] { return kv_.pages_to_grow(r.sequence, 1 + n) - kv_.free_pages(); };
+  if (n > 0 && missing() > 0) evict(missing());
+  while (n > 0 && missing() > 0) --n;
+  return n > 0 && kv_.reserve(r.sequence, 1 + n) ? n : 0;
+}
+
 void KvRoom::look_again(LiveRequest& r) {
   const int64_t length = kv_.length(r.sequence);
   if (!prefixes_ || length % kKvPage != 0 || r.n_tokens() - length <= kKvPage) return;

@@ -4,8 +4,8 @@
 // Room is made in this order: cached prefixes nobody uses, longest unused first; then the sequences of the least urgent
 // class, newest first. A request that loses its sequence is admitted again later and reads what is no longer cached;
 // its answer is the same (DESIGN, Exactness). Pages for the whole prompt are taken on admission, those of the answer
-// one by one. To be admitted a request takes pages only from classes below its own, to go on also from newer ones of
-// its own: so two never take turns in robbing each other.
+// one by one; a draft takes pages from nobody who computes. To be admitted a request takes pages only from classes
+// below its own, to go on also from newer ones of its own: so two never take turns in robbing each other.
 //
 // The scheduler's thread, between passes. Allocates when a request is admitted, never while it decodes.
 #pragma once
@@ -29,6 +29,8 @@ class KvRoom {
   bool admit(LiveRequest& r);
   // Takes room for one more token. False: it had to give up its own sequence.
   bool grow(LiveRequest& r);
+  // Takes room for up to n tokens of a draft behind that one, from free pages and prefixes nobody uses; how many fit.
+  int64_t grow_draft(LiveRequest& r, int64_t n);
   // For a request that has read up to the end of a page: takes what others have read of its prompt meanwhile.
   void look_again(LiveRequest& r);
   // After a pass: whole pages become prefixes for others at once.

@@ -29,6 +29,7 @@ struct LiveRequest {
   int64_t n_prompt = 0;
   std::optional<Sampler> sampler;
   std::optional<Generation> generation;
+  std::optional<Speculation> speculation;
 
   SequenceId sequence = 0;
   bool has_sequence = false;  // admitted: pages for all its tokens so far are taken

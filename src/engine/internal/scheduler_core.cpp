@@ -19,9 +19,11 @@ SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options,
       door_(std::move(door)),
       workspace_(std::make_shared<SamplerWorkspace>(static_cast<size_t>(model_.model->hparams().n_vocab))),
       room_(forward_.kv(), root, requests_),
-      slices_(options.decode_gap_s, options.read_pass_s, forward_.options().max_rows) {
+      slices_(options.decode_gap_s, options.read_pass_s, forward_.options().max_rows),
+      times_(std::make_shared<PassTimes>(std::min(forward_.options().max_rows, forward_.options().max_logit_rows))) {
   const auto n_batch = static_cast<size_t>(options_.max_batch);
   selected_.reserve(n_batch);
+  decoders_.reserve(n_batch);
   readers_.reserve(n_batch);
   members_.reserve(n_batch);
   batch_.rows.reserve(static_cast<size_t>(forward_.options().max_rows));
@@ -45,7 +47,9 @@ bool SchedulerCore::step() {
   const double seconds = seconds_between(begin, Clock::now());
   end_pass(ran.has_value(), seconds);
   if (ran) {
-    slices_.measured(n_decode_, n_slice_, seconds);
+    // A draft's rows lengthen a step as readers' do not: they are not there when somebody reads.
+    if (n_draft_ == 0) slices_.measured(n_decode_, n_slice_, seconds);
+    if (n_slice_ == 0) times_->measured(n_decode_ + n_draft_, seconds);
     after_pass();
   } else if (ran.error().code != "forward.cancelled") {
     for (const Member& m : members_) finish(*m.request, FinishReason::error, ran.error());
@@ -109,6 +113,9 @@ bool SchedulerCore::start(LiveRequest& r) {
   auto generation = Generation::create(*model_.tokenizer, *r.sampler, r.request.generate, r.n_prompt, n_ctx);
   if (!generation) return finish(r, FinishReason::error, generation.error()), false;
   r.generation.emplace(std::move(*generation));
+  std::vector<std::unique_ptr<Proposer>> proposers;
+  if (r.request.speculate && options_.make_proposers) proposers = options_.make_proposers();
+  r.speculation.emplace(std::move(proposers), times_, model_.model->hparams().n_vocab, options_.speculation);
   if (r.request.events.started) r.request.events.started({r.n_prompt, stats.n_cached, r.sampler->seed()});
   return true;
 }
@@ -116,17 +123,21 @@ bool SchedulerCore::start(LiveRequest& r) {
 void SchedulerCore::fill_batch() {
   batch_.clear();
   members_.clear();
+  decoders_.clear();
   readers_.clear();
-  n_decode_ = n_slice_ = 0;
+  n_draft_ = n_slice_ = 0;
   for (LiveRequest* r : selected_) {
     if (r->has_finished || !r->has_sequence) continue;  // an earlier one took its pages
-    if (r->n_tokens() - room_.n_cached(*r) > 1) {
+    if (r->n_tokens() - room_.n_cached(*r) > 1)
       readers_.push_back(r);
-    } else if (room_.grow(*r)) {
-      add_member(*r, 1);
-      ++n_decode_;
-    }
+    else if (room_.grow(*r))
+      decoders_.push_back(r);
   }
+  std::erase_if(readers_, [](const LiveRequest* r) { return !r->has_sequence; });
+  n_decode_ = static_cast<int64_t>(decoders_.size());
+  n_expected_ = static_cast<double>(n_decode_);
+  for (LiveRequest* r : decoders_) add_decoding(*r);
+
   std::sort(readers_.begin(), readers_.end(), [](const LiveRequest* a, const LiveRequest* b) {
     return std::pair(a->priority(), a->turn) < std::pair(b->priority(), b->turn);
   });
@@ -134,24 +145,41 @@ void SchedulerCore::fill_batch() {
                                            : slices_.slice_rows(n_decode_);
   for (LiveRequest* r : readers_) {
     if (left <= 0) break;
-    if (!r->has_sequence) continue;
     room_.look_again(*r);
     const int64_t at = room_.n_cached(*r), wanted = r->n_tokens() - at;
     int64_t n = std::min(left, wanted);
     // Turns end with pages: what one has read is then there for the others at once, and they get the rest of the slice.
     const int64_t page_end = (at + n) / kernels::kKvPage * kernels::kKvPage;
     if (readers_.size() > 1 && n < wanted && page_end > at) n = page_end - at;
-    add_member(*r, n);
+    add_reading(*r, n);
     n_slice_ += n;
     left -= n;
   }
 }
 
-void SchedulerCore::add_member(LiveRequest& r, int64_t n_rows) {
+// Its last token, and a draft if nobody reads: then rows are free or nearly so, and nobody waits longer for them.
+void SchedulerCore::add_decoding(LiveRequest& r) {
+  const ForwardOptions& o = forward_.options();
+  r.speculation->choose_none();
+  if (readers_.empty() && r.speculation->has_proposers()) {
+    const int64_t n_rows = n_decode_ + n_draft_;
+    const int64_t n_free =
+        room_.grow_draft(r, std::min({o.max_rows - n_rows, o.max_logit_rows - n_rows, o.n_ctx - r.n_tokens(),
+                                      int64_t{options_.speculation.max_nodes}}));
+    n_draft_ +=
+        r.speculation->choose(*r.generation, r.sequence, r.tokens, n_free, {.n_rows = n_rows, .n_tokens = n_expected_});
+    n_expected_ += r.speculation->expected_tokens() - 1;
+  }
+  r.speculation->add_rows(batch_, r.sequence, r.tokens.back());
+  members_.push_back({&r, 1 + r.speculation->n_nodes(), 1 + r.speculation->n_nodes()});
+}
+
+void SchedulerCore::add_reading(LiveRequest& r, int64_t n_rows) {
   const int64_t at = room_.n_cached(r);
   const bool last = at + n_rows == r.n_tokens();
+  r.speculation->choose_none();
   batch_.add_chain(r.sequence, r.tokens.data() + at, n_rows, last);
-  members_.push_back({&r, n_rows, last});
+  members_.push_back({&r, n_rows, last ? 1 : 0});
 }
 
 void SchedulerCore::begin_pass() {
@@ -192,6 +220,8 @@ void SchedulerCore::publish() {
   s.kv_pages_cached = room_.n_prefix_pages();
   s.n_evicted = room_.n_evicted();
   s.n_dropped = room_.n_dropped();
+  s.n_drafted = n_drafted_;
+  s.n_accepted = n_accepted_;
   s.n_from_cache = room_.n_from_cache();
 }
 
@@ -199,33 +229,51 @@ void SchedulerCore::after_pass() {
   int64_t i = 0;
   for (const Member& m : members_) {
     LiveRequest& r = *m.request;
+    if (m.n_logits > 0) {
+      write(r, i);
+      i += m.n_logits;
+      continue;
+    }
     room_.keep_pages(r);
     const int64_t n_read = room_.n_cached(r);
     if (m.n_rows > 1 && n_read % kernels::kKvPage == 0) r.turn = ++turn_;
-    if (m.has_logits)
-      write(r, forward_.logits(i++));
-    else if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again
+    if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again
       r.request.events.reading({n_read, r.n_prompt});
   }
 }
 
-void SchedulerCore::write(LiveRequest& r, std::span<const float> logits) {
-  if (r.cancelled.load(std::memory_order_relaxed)) return cancel(r);
-  if (r.generation->finished()) return finish(r, r.generation->finish_reason());
-  auto step = r.generation->next(logits);
-  if (!step) return finish(r, FinishReason::error, step.error());
-  r.last_token = Clock::now();
-  if (step->token != text::kNoToken) r.tokens.push_back(step->token);
+// The tokens that the pass gives a request, as far as its draft went the target's way.
+void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
+  const auto drop = [&] {
+    r.speculation->drop(forward_.kv(), r.sequence);
+    room_.keep_pages(r);
+  };
+  if (r.cancelled.load(std::memory_order_relaxed)) return drop(), cancel(r);
+  if (r.generation->finished()) return drop(), finish(r, r.generation->finish_reason());
   RequestStats& stats = r.outcome.stats;
-  if (stats.n_generated == 0) {
-    r.first_token = r.last_token;
-    stats.prefill_s = seconds_between(r.started, r.first_token);
-    stats.ttft_s = seconds_between(r.accepted, r.first_token);
-  }
-  stats.n_generated = r.n_tokens() - r.n_prompt;
-  if (r.request.events.token && (step->token != text::kNoToken || !step->text.empty()))
-    r.request.events.token({step->token, step->text, step->logprob, step->top});
-  if (step->finished) finish(r, r.generation->finish_reason());
+  const SpeculationCounts before = r.speculation->counts();
+  Status followed = r.speculation->follow(
+      *r.generation, forward_.kv(), r.sequence,
+      [&](int32_t row) -> std::span<const float> { return forward_.logits(first_logits + row); },
+      [&](const Generation::Step& step) {
+        r.last_token = Clock::now();
+        if (step.token != text::kNoToken) r.tokens.push_back(step.token);
+        if (stats.n_generated == 0) {
+          r.first_token = r.last_token;
+          stats.prefill_s = seconds_between(r.started, r.first_token);
+          stats.ttft_s = seconds_between(r.accepted, r.first_token);
+        }
+        stats.n_generated = r.n_tokens() - r.n_prompt;
+        if (r.request.events.token && (step.token != text::kNoToken || !step.text.empty()))
+          r.request.events.token({step.token, step.text, step.logprob, step.top});
+        return !r.cancelled.load(std::memory_order_relaxed);
+      });
+  room_.keep_pages(r);
+  stats.speculation = r.speculation->counts();
+  n_drafted_ += stats.speculation.n_drafted - before.n_drafted;
+  n_accepted_ += stats.speculation.n_accepted - before.n_accepted;
+  if (!followed) return finish(r, FinishReason::error, followed.error());
+  if (r.generation->finished()) finish(r, r.generation->finish_reason());
 }
 
 void SchedulerCore::cancel(LiveRequest& r) {
@@ -247,6 +295,7 @@ void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Er
   if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
   if (r.request.events.finished) r.request.events.finished(out);
   // What the events hold dies here, on this thread.
+  r.speculation.reset();
   r.generation.reset();
   r.sampler.reset();
   r.request = {.priority = r.priority()};

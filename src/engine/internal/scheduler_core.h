@@ -1,8 +1,9 @@
 // SchedulerCore: the steps of a Scheduler: who takes part in the next pass, the pass, what becomes of its logits.
 //
-// One step is one pass: a row for every decoding sequence, then a slice of the prompts that are being read. Classes
-// come in strict order; inside one, places in the batch go to whoever came first, and turns of reading go round at page
-// ends. One thread; only the door is shared.
+// One step is one pass: a row for every decoding sequence, then a slice of the prompts that are being read. When
+// nothing is being read, rows cost little and sequences add those of their drafts, in their order, as far as it pays.
+// Classes come in strict order; inside one, places in the batch go to whoever came first, and turns of reading go round
+// at page ends. One thread; only the door is shared.
 #pragma once
 
 #include <memory>
@@ -29,18 +30,19 @@ class SchedulerCore {
   struct Member {  // of the pass
     LiveRequest* request;
     int64_t n_rows;
-    bool has_logits;
+    int64_t n_logits;  // 0 = its prompt is not read to the end
   };
 
   void take_in();
   void choose();
   bool start(LiveRequest& r);
   void fill_batch();
-  void add_member(LiveRequest& r, int64_t n_rows);
+  void add_decoding(LiveRequest& r);
+  void add_reading(LiveRequest& r, int64_t n_rows);
   void begin_pass();
   void end_pass(bool ran, double seconds);
   void after_pass();
-  void write(LiveRequest& r, std::span<const float> logits);
+  void write(LiveRequest& r, int64_t first_logits);
   void cancel(LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
   void sweep();    // forgets the finished
@@ -54,11 +56,14 @@ class SchedulerCore {
   KvRoom::Requests requests_, arrivals_;
   KvRoom room_;
   SlicePlanner slices_;
+  std::shared_ptr<PassTimes> times_;  // of passes that only decode
   uint64_t turn_ = 0;
 
-  std::vector<LiveRequest*> selected_, readers_;
+  std::vector<LiveRequest*> selected_, decoders_, readers_;
   std::vector<Member> members_;
-  int64_t n_decode_ = 0, n_slice_ = 0;  // rows of the pass
+  int64_t n_decode_ = 0, n_draft_ = 0, n_slice_ = 0;  // rows of the pass
+  int64_t n_drafted_ = 0, n_accepted_ = 0;            // since the start
+  double n_expected_ = 0;                             // tokens it is expected to give
   Batch batch_;
 };
 

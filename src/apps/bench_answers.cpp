@@ -1,0 +1,113 @@
+#include "apps/bench_answers.h"
+
+#include <algorithm>
+
+#include "apps/chat.h"
+#include "apps/loading.h"
+#include "base/file.h"
+#include "base/terminal.h"
+#include "watra_version.h"
+
+namespace watra::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Result<std::vector<Json>> read_questions(const std::string& file) {
+  WATRA_ASSIGN(const std::string content, read_text_file(file));
+  const Json list = Json::parse(content, nullptr, false);
+  if (!list.is_array() || list.empty())
+    return fail("usage.answers", fmt::format("{} is not a JSON list of questions", file),
+                R"([[{"role": "user", "content": "a question"}], "a text to continue"])");
+  std::vector<Json> out;
+  for (const Json& entry : list)
+    out.push_back(entry.is_string() ? Json::array({{{"role", "user"}, {"content", entry}}}) : entry);
+  return out;
+}
+
+double median(std::vector<double> v) {
+  if (v.empty()) return 0;
+  std::sort(v.begin(), v.end());
+  return v.size() % 2 ? v[v.size() / 2] : (v[v.size() / 2 - 1] + v[v.size() / 2]) / 2;
+}
+
+}  // namespace
+
+Status bench_answers(const Globals& g, const AnswersOptions& o) {
+  WATRA_ASSIGN(const auto questions, read_questions(o.file));
+  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft)));
+  WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), false));
+  engine::Session& session = talk->session();
+  std::vector<std::shared_ptr<engine::Speculation>> speculations;
+  for (const std::string& method : o.methods) {
+    DraftOptions draft = o.draft;
+    draft.method = method;
+    WATRA_ASSIGN(auto speculation, make_speculation(g, draft, session));
+    speculations.push_back(std::move(speculation));
+  }
+  Json out = {{"model", o.model},
+              {"isa", session.forward().kernels().isa},
+              {"threads", session.forward().n_threads()},
+              {"commit", kCommit},
+              {"methods", o.methods},
+              {"answers", Json::array()},
+              {"pass_seconds", Json::array()}};
+  std::vector<std::vector<double>> rates(o.methods.size()), ratios(o.methods.size()), taus(o.methods.size());
+  int64_t n_different = 0;
+  ProgressBar bar(ProgressBar::Unit::items);
+  const auto n_all = static_cast<uint64_t>(o.rounds) * questions.size() * o.methods.size();
+  for (int round = 0; round < o.rounds; ++round)
+    for (size_t q = 0; q < questions.size(); ++q) {
+      std::vector<text::TokenId> first;
+      double first_rate = 0;
+      for (size_t m = 0; m < o.methods.size(); ++m) {
+        bar.update("answering", out["answers"].size(), n_all);
+        session.speculate(speculations[m]);
+        WATRA_ASSIGN(const auto a,
+                     talk->answer(questions[q], o.sampling,
+                                  {.max_tokens = o.max_tokens, .ignore_end = o.sampling.ignore_eos}, {}, nullptr));
+        const auto& gen = a.generated;
+        const double rate = gen.decode_tokens_per_s();
+        if (m == 0) {
+          first = gen.ids;
+          first_rate = rate;
+        }
+        const bool same = gen.ids == first;
+        n_different += !same;
+        rates[m].push_back(rate);
+        taus[m].push_back(gen.speculation.tau());
+        if (first_rate > 0) ratios[m].push_back(rate / first_rate);
+        Json row = {{"question", q},
+                    {"round", round},
+                    {"method", o.methods[m]},
+                    {"n_prompt", a.prefill.n_prompt},
+                    {"n_gen", gen.ids.size()},
+                    {"decode_tokens_per_s", rate},
+                    {"ratio", first_rate > 0 ? rate / first_rate : 0},
+                    {"same", same},
+                    {"speculation", speculation_json(gen)},
+                    {"ids", gen.ids}};
+        out["answers"].push_back(std::move(row));
+      }
+    }
+  bar.clear();
+  for (int64_t n = 1; n <= logit_rows(o.draft); ++n) out["pass_seconds"].push_back(session.pass_times().seconds(n));
+  out["n_different"] = n_different;
+  if (g.json) {
+    print_json(out);
+    return {};
+  }
+  fmt::print("{}, {} kernels, {} threads: {} answers of up to {} tokens\n", o.model, session.forward().kernels().isa,
+             session.forward().n_threads(), o.rounds * questions.size(), o.max_tokens);
+  fmt::print("{:<24} {:>10} {:>16} {:>10}\n", "draft", "tokens/s", "to the first", "tau");
+  for (size_t m = 0; m < o.methods.size(); ++m)
+    fmt::print("{:<24} {:>10.2f} {:>16.3f} {:>10.2f}\n", o.methods[m], median(rates[m]), median(ratios[m]),
+               median(taus[m]));
+
+  if (n_different > 0)
+    return fail("speculation.different",
+                fmt::format("{} answers are not those of --draft {}", n_different, o.methods[0]));
+  return {};
+}
+
+}  // namespace watra::apps

@@ -1,0 +1,53 @@
+#include "apps/drafting.h"
+
+#include "apps/model_proposer.h"
+#include "base/log.h"
+#include "engine/ngram_proposer.h"
+
+namespace watra::apps {
+
+void add_draft_options(CLI::App& command, DraftOptions& o) {
+  command.add_option("--draft", o.method, "Speculation: none, auto, ngram, self or a draft MODEL")
+      ->capture_default_str();
+  command.add_option("--draft-shape", o.shape, "chain, tree or auto")->check(CLI::IsMember({"chain", "tree", "auto"}));
+  command.add_option("--draft-max", o.max, "Tokens drafted at most")->check(CLI::Range(1, 1024));
+}
+
+int64_t logit_rows(const DraftOptions& o) { return o.method == "none" ? 1 : 1 + int64_t{o.max}; }
+
+Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
+                                                              const engine::Session& session) {
+  if (o.method == "none") return nullptr;
+  const engine::LoadedModel& target = session.model();
+  std::vector<std::unique_ptr<engine::Proposer>> proposers;
+  const auto n_ctx = static_cast<size_t>(target.forward->options().n_ctx);
+  if (target.budget->take("draft index", engine::NgramProposer::memory_bytes(n_ctx)))
+    proposers.push_back(std::make_unique<engine::NgramProposer>(n_ctx));
+  else
+    log::warn("no room under --ram for the index that drafts come from: decoding without it");
+  if (o.method != "auto" && o.method != "ngram") {
+    WATRA_ASSIGN(auto model, make_model_proposer(g, o.method, target));
+    proposers.push_back(std::move(model));
+  }
+  const auto shape = o.shape == "chain"  ? engine::DraftShape::chain
+                     : o.shape == "tree" ? engine::DraftShape::tree
+                                         : engine::DraftShape::automatic;
+  return session.make_speculation(std::move(proposers), {.max_nodes = o.max, .shape = shape});
+}
+
+nlohmann::ordered_json speculation_json(const engine::GenerateReport& report) {
+  const engine::SpeculationCounts& c = report.speculation;
+  return {{"method", report.speculation_method},
+          {"accept_rate", c.accept_rate()},
+          {"tau", c.tau()},
+          {"drafted", c.n_drafted},
+          {"accepted", c.n_accepted},
+          {"passes", c.n_passes}};
+}
+
+std::string speculation_note(const engine::GenerateReport& report) {
+  if (report.speculation.n_drafted == 0) return "";
+  return fmt::format("; {:.2f} tokens a pass ({})", report.speculation.tau(), report.speculation_method);
+}
+
+}  // namespace watra::apps

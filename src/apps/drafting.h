@@ -1,0 +1,34 @@
+// The options of the command line about drafts, and what they make of a session.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "apps/command.h"
+#include "engine/session.h"
+
+namespace watra::apps {
+
+struct DraftOptions {
+  std::string method = "auto";  // none, auto, ngram, self, or a draft MODEL
+  std::string shape = "auto";   // chain, tree, auto
+  int32_t max = 16;             // nodes of a draft
+};
+
+void add_draft_options(CLI::App& command, DraftOptions& o);
+
+// Rows of logits that a pass with the largest draft wants.
+int64_t logit_rows(const DraftOptions& o);
+
+// Null for `none`. The n-gram proposer is part of every other method: it costs nothing to ask. Errors: those of
+// make_model_proposer().
+Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
+                                                              const engine::Session& session);
+
+// {"method", "accept_rate", "tau", "drafted", "accepted", "passes"}
+nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);
+// For the line under an answer: "; 2.31 tokens a pass (ngram)", or nothing.
+std::string speculation_note(const engine::GenerateReport& report);
+
+}  // namespace watra::apps

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Answers do not depend on drafts: 200 prompts, answered with each way of drafting, must give the same tokens, under each ISA,
+greedy and sampled with a seed, in RAM and (--ram) streamed from the disk; streamed and in RAM give the same tokens too.
+
+    tests/identity/identity.py build/release/bin/watra --home build/test-home
+    tests/identity/identity.py build/release/bin/watra qwen2.5-coder-1.5b --draft none,ngram,qwen2.5-coder-0.5b,self --ram 900MiB
+
+Standard library Python only. Exit 1 when a token differs.
+"""
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+TOPICS = ["the sea", "bread", "mountains in autumn", "a lighthouse", "how clouds form", "the number seven", "a lost dog", "chess",
+          "old maps", "sheep and shepherds", "a train at night", "the moon", "tea", "rivers", "bees", "a broken clock", "snow",
+          "gardens", "an honest thief", "bridges"]
+TASKS = ["Write three sentences about {}.", "Explain {} to a child.", "Write a short poem about {}.", "List five facts about {}.",
+         "Tell a story that begins with {}.", "What should everybody know about {}?"]
+NAMES = ["total", "count", "price", "items", "result", "offset", "buffer", "index"]
+
+
+def repetitive(rng):
+    """Tasks whose answers repeat what stands in the question: the drafts come true."""
+    if rng.random() < 0.5:
+        lines = [f"{name} = compute_{name}(data, {rng.randrange(100)})" for name in rng.sample(NAMES, 5)]
+        return "Repeat this code and rename data to rows:\n\n" + "\n".join(lines)
+    words = rng.sample(TOPICS, 6)
+    text = ". ".join(f"First comes {a}, then comes {b}" for a, b in zip(words, words[1:]))
+    return f"Repeat this text word for word: {text}."
+
+
+def make_prompts(n):
+    rng = random.Random(20)
+    out = []
+    for i in range(n):
+        question = repetitive(rng) if i % 2 else rng.choice(TASKS).format(rng.choice(TOPICS))
+        out.append([{"role": "user", "content": f"{question} ({i})"}])
+    return out
+
+
+def answers(args, prompts, isa, temperature, ram):
+    """ids by (question, method), and how much of the drafts was followed by method."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "prompts.json"
+        file.write_text(json.dumps(prompts), encoding="utf-8")
+        command = [args.watra, "bench", args.model, "--answers", str(file), "--draft", ",".join(args.draft), "-n", str(args.tokens), "-r", "1",
+                   "--draft-shape", args.draft_shape, "--temp", str(temperature), "--seed", "7", "--isa", isa, "--json"]
+        command += ["--home", args.home] if args.home else []
+        command += ["--ram", ram] if ram else []
+        run = subprocess.run(command, capture_output=True, text=True)
+        try:
+            report = json.loads(run.stdout)
+        except ValueError:
+            sys.exit(f"{' '.join(command)}\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
+        if "answers" not in report:
+            sys.exit(f"{' '.join(command)}\n{report}")
+    ids, followed = {}, {}
+    for a in report["answers"]:
+        ids[a["question"], a["method"]] = a["ids"]
+        drafted, accepted = followed.get(a["method"], (0, 0))
+        s = a["speculation"]
+        followed[a["method"]] = (drafted + s["drafted"], accepted + s["accepted"])
+    return ids, followed
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("watra")
+    p.add_argument("model", nargs="?", default="smollm2")
+    p.add_argument("--home")
+    p.add_argument("--draft", type=lambda s: s.split(","), default=["none", "auto"], help="ways of drafting; the first is compared with")
+    p.add_argument("--draft-shape", default="auto")
+    p.add_argument("--isa", type=lambda s: s.split(","), default=["generic", ""], help="list; empty = the fastest")
+    p.add_argument("--temp", type=lambda s: [float(t) for t in s.split(",")], default=[0, 0.8])
+    p.add_argument("--prompts", type=int, default=200)
+    p.add_argument("--tokens", type=int, default=32)
+    p.add_argument("--ram", help="stream the model too, within this budget")
+    args = p.parse_args()
+
+    prompts, n_different = make_prompts(args.prompts), 0
+    for isa in args.isa:
+        for temperature in args.temp:
+            first = None
+            for ram in [None, args.ram] if args.ram else [None]:
+                ids, followed = answers(args, prompts, isa, temperature, ram)
+                plain = {q: tokens for (q, method), tokens in ids.items() if method == args.draft[0]}
+                if first is None:
+                    first = plain
+                different = [(q, m) for (q, m), tokens in ids.items() if tokens != plain[q]]
+                moved = [q for q in plain if plain[q] != first[q]]
+                n_different += len(different) + len(moved)
+                drafts = ", ".join(f"{m} {a} of {d} drafted tokens true" for m, (d, a) in followed.items() if d)
+                print(f"{isa or 'fastest'}, temperature {temperature}, {'streamed' if ram else 'in RAM'}: {len(plain)} prompts, "
+                      f"{len(different)} answers differ with drafts, {len(moved)} from those in RAM; {drafts or 'nothing drafted'}", flush=True)
+                for q, m in different[:5]:
+                    print(f"  question {q}, {m}: {ids[q, m]} instead of {plain[q]}")
+                if len(args.draft) > 1 and not drafts:
+                    n_different += 1
+                    print("  no draft was ever made: this compares nothing")
+    sys.exit(1 if n_different else 0)
+
+
+if __name__ == "__main__":
+    main()
