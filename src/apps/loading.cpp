@@ -51,7 +51,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
   o.isa = g.isa;
-  WATRA_ASSIGN(std::tie(o.k_type, o.v_type), engine::parse_kv_types(g.kv_type));
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
   auto loaded = engine::load_model(path, o);

@@ -128,7 +128,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options = options;
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
-  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type,
+  WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.kv_types,
                                          std::max(options.n_ctx, options.kv_positions), options.budget));
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
@@ -420,14 +420,15 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
 void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head,
                                int n_kv_heads) {
   const int d = model->hparams().layers[static_cast<size_t>(s.layer)].d_head;
+  const KvPair types = kv.types(s.layer);
   for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
   const auto& r = attention_rows[static_cast<size_t>(i)];
   const int64_t slot = r.tail[r.n_tail - 1];
   std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
   for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
     run_head(s.key_ops, i, g, row(s.k, i));
-    k->store_kv(kv.k_type(), row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
-    k->store_kv(kv.v_type(), row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+    k->store_kv(types.k, row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
+    k->store_kv(types.v, row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
   }
 }
 
@@ -438,8 +439,8 @@ kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
       .n_heads = l.n_heads,
       .n_kv_heads = l.n_kv_heads,
       .d_head = l.d_head,
-      .k_type = kv.k_type(),
-      .v_type = kv.v_type(),
+      .k_type = kv.types(s.layer).k,
+      .v_type = kv.types(s.layer).v,
       .k_offset_bytes = kv.k_offset_bytes(s.layer),
       .v_offset_bytes = kv.v_offset_bytes(s.layer),
       .scale = hp.attention_scale,

@@ -38,7 +38,7 @@ struct ForwardOptions {
   int64_t kv_positions = 0;     // of the KV cache, all sequences together; n_ctx at least
   int64_t max_rows = 512;       // rows of a pass (a micro-batch)
   int64_t max_logit_rows = 16;  // rows of a pass that may want logits
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  KvTypes kv_types;
   MemoryBudget* budget = nullptr;
 };
 

@@ -9,17 +9,16 @@ namespace watra::engine {
 
 using kernels::kKvPage;
 
-Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
+Result<KvCache> KvCache::create(const model::HParams& hp, const KvTypes& types, int64_t n_positions,
                                 MemoryBudget* budget) {
+  WATRA_TRY(types.check(static_cast<int>(hp.layers.size())));
   KvCache c;
-  c.k_ = k;
-  c.v_ = v;
   int64_t offset = 0;
   for (const auto& l : hp.layers) {
-    Layer layer{};
+    Layer layer{.types = types.of(static_cast<int>(c.layers_.size()))};
     layer.n_kv_heads = l.n_kv_heads;
-    layer.k_row_bytes = kernels::kv_row_bytes(k, l.d_head);
-    layer.v_row_bytes = kernels::kv_row_bytes(v, l.d_head);
+    layer.k_row_bytes = kernels::kv_row_bytes(layer.types.k, l.d_head);
+    layer.v_row_bytes = kernels::kv_row_bytes(layer.types.v, l.d_head);
     layer.k_offset = offset;
     offset += l.n_kv_heads * kKvPage * layer.k_row_bytes;
     layer.v_offset = offset;

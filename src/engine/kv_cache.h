@@ -14,19 +14,20 @@
 
 #include "base/memory.h"
 #include "engine/batch.h"
+#include "engine/kv_types.h"
 #include "kernels/ops.h"
 #include "model/hparams.h"
 
 namespace watra::engine {
 
-using kernels::KvType;
 using PageId = int32_t;  // a page's place in the pool
 inline constexpr PageId kNoPage = -1;
 
 class KvCache {
  public:
-  // n_positions: room for all sequences together (rounded up to pages).
-  static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
+  // n_positions: room for all sequences together (rounded up to pages). Error "usage.kv_type" when `types` names layers
+  // that are not there.
+  static Result<KvCache> create(const model::HParams& hp, const KvTypes& types, int64_t n_positions,
                                 MemoryBudget* budget);
 
   SequenceId add();
@@ -69,8 +70,7 @@ class KvCache {
   int64_t total_pages() const { return static_cast<int64_t>(references_.size()); }
   static int64_t pages_for(int64_t n_positions) { return (n_positions + kernels::kKvPage - 1) / kernels::kKvPage; }
 
-  KvType k_type() const { return k_; }
-  KvType v_type() const { return v_; }
+  KvPair types(int layer) const { return layers_[static_cast<size_t>(layer)].types; }
   int64_t k_offset_bytes(int layer) const { return layers_[layer].k_offset; }
   int64_t v_offset_bytes(int layer) const { return layers_[layer].v_offset; }
   // Where row `slot % kKvPage` of kv head g lies inside a page's keys (or values) of a layer.
@@ -83,6 +83,7 @@ class KvCache {
 
  private:
   struct Layer {
+    KvPair types;
     int64_t k_offset, v_offset, k_row_bytes, v_row_bytes;
     int32_t n_kv_heads;
   };
@@ -105,7 +106,6 @@ class KvCache {
   }
   void copy_row(std::byte* to, int64_t to_slot, const std::byte* from, int64_t from_slot) const;
 
-  KvType k_ = KvType::f16, v_ = KvType::f16;
   std::vector<Layer> layers_;
   uint64_t page_bytes_ = 0;
   Buffer pool_;

@@ -7,21 +7,6 @@
 
 namespace watra::engine {
 
-Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text) {
-  const auto one = [&](std::string_view t) -> Result<KvType> {
-    for (const KvType type : kernels::kKvTypes)
-      if (t == kernels::kv_type_name(type)) return type;
-    return fail("usage.kv_type",
-                fmt::format("--kv-type has '{}', wanted f16, f32, q8_0 or q4_0 (one for keys and values, or K,V)", t),
-                "--kv-type q8_0");
-  };
-  const size_t comma = text.find(',');
-  WATRA_ASSIGN(const KvType k, one(text.substr(0, comma)));
-  if (comma == std::string_view::npos) return std::pair(k, k);
-  WATRA_ASSIGN(const KvType v, one(text.substr(comma + 1)));
-  return std::pair(k, v);
-}
-
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -43,7 +28,7 @@ Status check_memory(const LoadedModel& m, const LoadOptions& o, uint64_t process
   // Both offers are what this very check accepts.
   const int64_t n_ctx = m.forward->options().n_ctx, page = kernels::kKvPage;
   const auto per_position =
-      static_cast<uint64_t>(std::max<int64_t>(1, m.model->hparams().kv_bytes_per_position(o.k_type, o.v_type)));
+      static_cast<uint64_t>(std::max<int64_t>(1, o.kv_types.bytes_per_position(m.model->hparams())));
   const int64_t too_many = static_cast<int64_t>((needed - limit + kMiB + per_position - 1) / per_position);
   const int64_t fits = o.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
   std::string hint =
@@ -100,8 +85,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
                                .kv_positions = options.kv_positions,
                                .max_rows = options.max_rows,
                                .max_logit_rows = options.max_logit_rows,
-                               .k_type = options.k_type,
-                               .v_type = options.v_type,
+                               .kv_types = options.kv_types,
                                .budget = m.budget.get()};
   WATRA_ASSIGN(m.forward, Forward::create(m.model, weights, m.team, *kernels, forward));
   WATRA_TRY(check_memory(m, options, process_bytes));

@@ -21,12 +21,9 @@ struct LoadOptions {
   uint64_t ram_bytes = 0;  // hard limit for the whole process; 0 = what the machine has
   bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;         // empty = the best here
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  KvTypes kv_types;
   Residency::Progress progress;  // while weights are read
 };
-
-// "f16", "f32", "q8_0", "q4_0" or two of them "K,V". Error "usage.kv_type".
-Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text);
 
 struct LoadedModel {
   std::shared_ptr<MemoryBudget> budget;  // outlives what it counts

@@ -103,7 +103,8 @@ LoadedModel talking_model(const TalkingModelOptions& o) {
                                          .n_ctx = o.n_ctx,
                                          .kv_positions = o.kv_positions,
                                          .max_rows = o.max_rows,
-                                         .max_logit_rows = o.max_logit_rows}));
+                                         .max_logit_rows = o.max_logit_rows,
+                                         .kv_types = o.kv_types}));
   m.tokenizer = talking_tokenizer();
   fs::remove(path);  // weights are in memory; the open file stays readable for root_key()
   return m;
