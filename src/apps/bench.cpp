@@ -129,7 +129,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
   Globals with = g;
   with.ctx = std::max(g.ctx, n_ctx);
   WATRA_ASSIGN(const auto model,
-               load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
+               load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)}), most(o.batch)));
   Bench b(model);
 
   engine::MeasureOptions measure;

@@ -129,7 +129,9 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
   WATRA_ASSIGN(impl->kv, KvCache::create(impl->model->hparams(), options.kv_types,
-                                         std::max(options.n_ctx, options.kv_positions), options.budget));
+                                         std::max(options.n_ctx, options.kv_positions), options.budget,
+                                         options.n_sequences > 0 ? options.n_sequences : impl->options.max_logit_rows,
+                                         impl->options.max_rows));
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
@@ -246,7 +248,13 @@ Status Forward::Impl::prepare(const Batch& b) {
         return bad(fmt::format("row {} continues row {}, which is not an earlier row of its sequence", i, r.parent));
     }
   }
-  for (const auto& s : sequences) WATRA_TRY(kv.reserve(s.id, s.n_rows));
+  for (const auto& s : sequences) {
+    if (!s.is_chain && kv.recent().needed() && s.base % kernels::kKvPage + s.n_rows > 2 * kernels::kKvPage)
+      return bad(fmt::format("a tree of {} rows fills more than two pages of a quantized cache", s.n_rows));
+    WATRA_TRY(kv.reserve(s.id, s.n_rows));
+  }
+  kv.begin_pass();
+  for (const auto& s : sequences) kv.open_recent(s.id, s.n_rows);
 
   // Chains: all earlier rows lie at slot = position. Trees: the path is listed.
   for (int64_t i = 0; i < n; ++i) {
@@ -256,6 +264,7 @@ Status Forward::Impl::prepare(const Batch& b) {
     kernels::AttentionRow& a = attention_rows[static_cast<size_t>(i)];
     const int32_t slot = static_cast<int32_t>(s->base) + slot_offset[static_cast<size_t>(i)];
     a.pages = kv.page_table(r.sequence);
+    a.recent = kv.recent_places(r.sequence);
     tail_begin[static_cast<size_t>(i)] = static_cast<int32_t>(tails.size());
     if (s->is_chain) {
       a.n_shared = slot;
@@ -425,10 +434,16 @@ void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_h
   const auto& r = attention_rows[static_cast<size_t>(i)];
   const int64_t slot = r.tail[r.n_tail - 1];
   std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
+  const int32_t place = r.recent ? r.recent[slot / kernels::kKvPage] : 0;
+  const RecentRows& recent = kv.recent();
   for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
     run_head(s.key_ops, i, g, row(s.k, i));
     k->store_kv(types.k, row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
     k->store_kv(types.v, row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+    if (kernels::is_quantized(types.k))
+      k->store_recent(types.k, row(s.k, i) + g * d, recent.k_row(s.layer, place, g, slot), d);
+    if (kernels::is_quantized(types.v))
+      k->store_recent(types.v, row(s.v, i) + g * d, recent.v_row(s.layer, place, g, slot), d);
   }
 }
 
@@ -453,6 +468,8 @@ kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
       .rows = attention_rows.data(),
       .blocks = attention_blocks.data(),
       .n_chunks = static_cast<int32_t>(last_position / kernels::kAttentionChunk + 1),
+      .recent = kv.recent().pages(s.layer),
+      .recent_v_offset_bytes = kv.recent().v_offset_bytes(s.layer),
       .partial = partial.as<float>(),
       .partial_row = 0,
   };

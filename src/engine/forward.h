@@ -38,6 +38,7 @@ struct ForwardOptions {
   int64_t kv_positions = 0;     // of the KV cache, all sequences together; n_ctx at least
   int64_t max_rows = 512;       // rows of a pass (a micro-batch)
   int64_t max_logit_rows = 16;  // rows of a pass that may want logits
+  int64_t n_sequences = 0;      // at a time, where keys or values are stored quantized; 0 = max_logit_rows
   KvTypes kv_types;
   MemoryBudget* budget = nullptr;
 };
@@ -62,7 +63,8 @@ class Forward {
 
   // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
   // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
-  // rows). Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
+  // rows). Errors: "forward.bad_batch" (also for a tree over more than two pages of a quantized cache), "kv.full",
+  // "forward.cancelled" (then nothing was cached).
   Status run(const Batch& batch, const PassOptions& options = {});
 
   // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().

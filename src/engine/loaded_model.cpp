@@ -85,6 +85,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
                                .kv_positions = options.kv_positions,
                                .max_rows = options.max_rows,
                                .max_logit_rows = options.max_logit_rows,
+                               .n_sequences = options.n_sequences,
                                .kv_types = options.kv_types,
                                .budget = m.budget.get()};
   WATRA_ASSIGN(m.forward, Forward::create(m.model, weights, m.team, *kernels, forward));

@@ -18,9 +18,10 @@ struct LoadOptions {
   int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
   int64_t max_rows = 512;
   int64_t max_logit_rows = 16;
-  uint64_t ram_bytes = 0;  // hard limit for the whole process; 0 = what the machine has
-  bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
-  std::string isa;         // empty = the best here
+  int64_t n_sequences = 0;  // at a time, where keys or values are stored quantized; 0 = max_logit_rows
+  uint64_t ram_bytes = 0;   // hard limit for the whole process; 0 = what the machine has
+  bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
+  std::string isa;          // empty = the best here
   KvTypes kv_types;
   Residency::Progress progress;  // while weights are read
 };

@@ -90,9 +90,12 @@ class Golden : public testing::TestWithParam<Case> {
     auto team = std::make_shared<ThreadTeam>(threads);
     std::shared_ptr<const Residency> weights = must(Residency::load(model, *team, nullptr));
     // Room for four sequences; longrope chooses its factors by n_ctx, so that stays the case's own.
-    return must(
-        Forward::create(model, weights, team, k,
-                        {.n_ctx = GetParam().n_ctx, .max_rows = max_rows, .max_logit_rows = max_rows, .kv_types = kv}));
+    return must(Forward::create(model, weights, team, k,
+                                {.n_ctx = GetParam().n_ctx,
+                                 .max_rows = max_rows,
+                                 .max_logit_rows = max_rows,
+                                 .n_sequences = 4,
+                                 .kv_types = kv}));
   }
 
   using Logits = std::vector<float>;  // [n_tokens, n_vocab]
