@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "engine/internal/key_shift.h"
 #include "engine/internal/steps.h"
 #include "tensor/interleave.h"
 #include "tensor/quantize.h"
@@ -35,6 +36,8 @@ struct Forward::Impl {
   const kernels::Kernels* k = nullptr;
   ForwardOptions options;
   KvCache kv;
+  internal::KeyShift key_shift;
+  bool has_key_shift = false;  // once the weights are there
   CompiledGraph steps;
   std::unique_ptr<CompiledGraph> tapped_steps;
 
@@ -132,6 +135,8 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
                                          std::max(options.n_ctx, options.kv_positions), options.budget,
                                          options.n_sequences > 0 ? options.n_sequences : impl->options.max_logit_rows,
                                          impl->options.max_rows));
+  WATRA_ASSIGN(impl->key_shift,
+               internal::KeyShift::create(impl->model->hparams(), options.kv_types, *impl->weights, options.budget));
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
@@ -430,6 +435,7 @@ void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_h
                                int n_kv_heads) {
   const int d = model->hparams().layers[static_cast<size_t>(s.layer)].d_head;
   const KvPair types = kv.types(s.layer);
+  const float* shift = key_shift.of(s.layer);
   for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
   const auto& r = attention_rows[static_cast<size_t>(i)];
   const int64_t slot = r.tail[r.n_tail - 1];
@@ -438,6 +444,7 @@ void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_h
   const RecentRows& recent = kv.recent();
   for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
     run_head(s.key_ops, i, g, row(s.k, i));
+    if (shift) k->add(row(s.k, i) + g * d, shift + g * d, d);
     k->store_kv(types.k, row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
     k->store_kv(types.v, row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
     if (kernels::is_quantized(types.k))
@@ -601,6 +608,8 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     return fail("forward.bad_batch",
                 fmt::format("layers {}..{} of {} cannot be run", s.pass.first_layer, s.pass.last_layer, n_layers));
   WATRA_TRY(s.prepare(batch));
+  if (!s.has_key_shift) s.key_shift.compute(s.model->hparams(), s.rope_tables, *s.k);
+  s.has_key_shift = true;
   if (pass.tap && !s.tapped_steps)
     s.tapped_steps =
         std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
@@ -626,7 +635,10 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
     if (s.n_logits > 0) s.run_logits(steps.logits, me, 0, s.n_logits);
   });
-  if (s.abort) return fail("forward.cancelled", "the pass was cancelled");
+  if (s.abort) {
+    for (const auto& q : s.sequences) s.kv.forget_pass(q.id);
+    return fail("forward.cancelled", "the pass was cancelled");
+  }
   if (whole)
     for (const auto& q : s.sequences)
       if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);
@@ -657,6 +669,7 @@ std::span<const float> Forward::hidden(int64_t i) const {
   return {impl_->row(Act::h, i), static_cast<size_t>(impl_->model->hparams().d_model)};
 }
 const float* Forward::residual() const { return impl_->act[static_cast<int>(Act::x)]; }
+const float* Forward::key_shift(int layer) const { return impl_->key_shift.of(layer); }
 KvCache& Forward::kv() { return impl_->kv; }
 const model::Model& Forward::model() const { return *impl_->model; }
 const ForwardOptions& Forward::options() const { return impl_->options; }

@@ -77,6 +77,9 @@ class Forward {
   // Residual stream after the last layer that ran: [rows, d_model].
   const float* residual() const;
 
+  // What was added to a layer's keys, [n_kv_heads * d_head], before they were stored (internal/key_shift.h); null =
+  // nothing. After the first run().
+  const float* key_shift(int layer) const;
   KvCache& kv();
   const model::Model& model() const;
   const ForwardOptions& options() const;

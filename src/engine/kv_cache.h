@@ -61,6 +61,11 @@ class KvCache {
     Sequence& s = sequences_.at(id);
     recent_.open(s.seat, s.length, n);
   }
+  // After a pass that was given up: nothing of it is left.
+  void forget_pass(SequenceId id) {
+    Sequence& s = sequences_.at(id);
+    recent_.truncate(s.seat, s.length);
+  }
   // After a pass: `n` rows of a chain are now cached.
   void commit_chain(SequenceId id, int64_t n) { sequences_.at(id).length += n; }
   // After a pass over a tree: the rows at these slots (offsets from length, in path order) become the next positions.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <random>
 
 #include "engine/session.h"
@@ -83,6 +84,14 @@ TEST_P(QuantizedCache, EveryHistoryGivesTheLogitsOfAFreshRun) {
       kv.truncate(s, n);
       ASSERT_EQ(kv.length(s), n);
       tokens.resize(static_cast<size_t>(n));
+      last_pass = 0;
+    } else if (what == 6 && between(0, 1)) {  // a pass is given up
+      const std::atomic<bool> cancel{true};
+      Tokens more(static_cast<size_t>(std::min(room, between(1, 150))));
+      for (auto& t : more) t = token();
+      Batch batch;
+      batch.add_chain(s, more.data(), std::ssize(more), true);
+      ASSERT_FALSE(f_.run(batch, {.cancel = &cancel}));
       last_pass = 0;
     } else if (what == 6) {  // a fork goes on, the other ends
       const auto child = kv.fork(s, between(length / 2, length));

@@ -68,9 +68,7 @@ void RecentRows::open(Seat& seat, int64_t length, int64_t n_rows) {
     seat.place_of[static_cast<size_t>(page)] = 2 * seat.number + place;
   };
   // A page that goes on stays where it is; a new one leaves the page before it alone.
-  const bool goes_on = length % kKvPage != 0;
-  const int place = seat.page[1] == (goes_on ? first : first - 1) ? (goes_on ? 1 : 0) : (goes_on ? 0 : 1);
-  if (seat.page[1 - place] == first) seat.page[1 - place] = -1;
+  const int place = seat.page[0] == first ? 0 : seat.page[1] == first || seat.page[1] != first - 1 ? 1 : 0;
   put(first, place);
   if (last > first) put(last, 1 - place);
   for (int64_t page = first + 1; page < last; ++page)
