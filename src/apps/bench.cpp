@@ -153,7 +153,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
   with.ctx = std::max(g.ctx, n_ctx);
   WATRA_ASSIGN(const Peaks peaks, g.ram.empty() ? Peaks{} : measure_before_loading(g, o.model));
   WATRA_ASSIGN(const auto model,
-               load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)})));
+               load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)}), most(o.batch)));
   Bench b(model);
 
   double read_gb_s = peaks.read_gb_s;

@@ -5,14 +5,16 @@
 #include "apps/loading.h"
 #include "base/file.h"
 #include "base/terminal.h"
+#include "workshop/needle.h"
 #include "workshop/perplexity.h"
 
 namespace watra::apps {
 namespace {
 
 struct EvalOptions {
-  std::string model, reference, text_file;
+  std::string model, reference, text_file, language = "en";
   int64_t chunks = -1;
+  int n_needles = 10;
 };
 
 Result<engine::LoadedModel> load_for_eval(const Globals& g, const std::string& model, int64_t n_ctx) {
@@ -76,6 +78,40 @@ Status run_kld(const Globals& g, const EvalOptions& o) {
   return {};
 }
 
+Status run_needle(const Globals& g, const EvalOptions& o) {
+  const int64_t n_ctx = g.ctx ? g.ctx : 4096;
+  WATRA_ASSIGN(const std::string text, read_text_file(o.text_file));
+  WATRA_ASSIGN(const auto model, load_for_eval(g, o.model, n_ctx));
+  ProgressBar bar(ProgressBar::Unit::items);
+  WATRA_ASSIGN(const auto r, workshop::find_needles(model, text,
+                                                    {.n_ctx = n_ctx,
+                                                     .n_needles = o.n_needles,
+                                                     .is_polish = o.language == "pl",
+                                                     .seed = static_cast<uint64_t>(g.seed.value_or(1)),
+                                                     .progress = [&bar](int64_t done, int64_t total) {
+                                                       bar.update("reading", static_cast<uint64_t>(done),
+                                                                  static_cast<uint64_t>(total));
+                                                     }}));
+  bar.clear();
+  if (g.json) {
+    nlohmann::ordered_json needles = nlohmann::ordered_json::array();
+    for (const auto& n : r.needles)
+      needles.push_back({{"depth", n.depth}, {"found", n.found}, {"log_probability", n.log_probability}});
+    print_json({{"n_tokens", r.n_tokens},
+                {"n_needles", r.needles.size()},
+                {"n_found", r.n_found},
+                {"mean_log_probability", r.mean_log_probability},
+                {"needles", needles}});
+    return {};
+  }
+  for (const auto& n : r.needles)
+    fmt::print("at {:3.0f} %  {}  (log probability of the answer {:.2f})\n", 100 * n.depth, n.found ? "found" : "lost ",
+               n.log_probability);
+  fmt::print("{} of {} found in {} tokens, mean log probability {:.3f}\n", r.n_found, r.needles.size(), r.n_tokens,
+             r.mean_log_probability);
+  return {};
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app, Globals& g, Handler& chosen) {
@@ -96,6 +132,18 @@ void add_eval(CLI::App& app, Globals& g, Handler& chosen) {
   common(kld, k);
   kld->add_option("--reference", k->reference, "The file that is taken as the truth")->required();
   kld->callback([&g, &chosen, k] { chosen = [&g, k] { return run_kld(g, *k); }; });
+
+  auto n = std::make_shared<EvalOptions>();
+  auto* needle = eval->add_subcommand("needle", "Facts hidden in a long text: which does the model find again?");
+  needle->add_option("MODEL", n->model, "Model file or name")->required();
+  needle->add_option("--text", n->text_file, "Text to hide them in, as long as the context at least")->required();
+  needle->add_option("--needles", n->n_needles, "Facts, spread evenly")
+      ->check(CLI::Range(1, workshop::kMostNeedles))
+      ->capture_default_str();
+  needle->add_option("--language", n->language, "Of the facts: en or pl")
+      ->check(CLI::IsMember({"en", "pl"}))
+      ->capture_default_str();
+  needle->callback([&g, &chosen, n] { chosen = [&g, n] { return run_needle(g, *n); }; });
 }
 
 }  // namespace watra::apps

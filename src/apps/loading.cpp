@@ -39,7 +39,7 @@ Result<std::vector<int>> chosen_cpus(const Globals& g) {
 }
 
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
-                                     int64_t max_logit_rows, int64_t max_rows) {
+                                     int64_t max_logit_rows, int64_t n_sequences, int64_t max_rows) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
@@ -47,12 +47,13 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   o.n_ctx = g.ctx ? g.ctx : n_ctx_default;
   o.max_rows = max_rows;
   o.max_logit_rows = max_logit_rows;
+  o.n_sequences = n_sequences;
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
   o.isa = g.isa;
   o.disks.assign(g.disks.begin(), g.disks.end());
-  WATRA_ASSIGN(std::tie(o.k_type, o.v_type), engine::parse_kv_types(g.kv_type));
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
   auto loaded = engine::load_model(path, o);

@@ -10,9 +10,10 @@ namespace watra::apps {
 // The logical processors of --cpus; empty when it is not given. Error "usage.cpus".
 Result<std::vector<int>> chosen_cpus(const Globals& g);
 
-// Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)).
+// Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)). n_sequences: as
+// in engine::LoadOptions.
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
-                                     int64_t max_logit_rows = 16, int64_t max_rows = 0);
+                                     int64_t max_logit_rows = 16, int64_t n_sequences = 1, int64_t max_rows = 0);
 
 // Opens MODEL's vocabulary alone: works on vocabulary-only files too.
 Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,

@@ -40,7 +40,8 @@ int run_main(int argc, char** argv) {
   app.add_option("--ram", g.ram, "Hard limit on memory, e.g. 48GiB");
   app.add_option("--vram", g.vram, "Hard limit on GPU memory, e.g. 22GiB");
   app.add_option("--disk", g.disks, "Folder whose disk may hold weights (repeatable)")->allow_extra_args(false);
-  app.add_option("--kv-type", g.kv_type, "Type of the cached keys and values: f16, q8_0, q4_0, f32 (K[,V])");
+  app.add_option("--kv-type", g.kv_type,
+                 "How keys and values are cached: f16, q8_0, q4_0, f32 (K[,V]), some layers otherwise: q4_0/0-1:q8_0");
   app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
   app.add_option("--seed", g.seed, "Seed of all randomness");
   app.add_option("--hardware", g.hardware, "Hardware file to plan for");

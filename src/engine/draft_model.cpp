@@ -124,7 +124,8 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
 
   Forward& of_target = *target.forward;
   const kernels::Kernels& kernels = of_target.kernels();
-  d->shares_cache = options.share_cache;
+  // The open page of a quantized cache is the target's alone (recent_rows.h): the draft then keeps its own.
+  d->shares_cache = options.share_cache && !of_target.kv().recent().needed();
   if (d->shares_cache) d->cache_owner = target.forward;
   const uint64_t used_before = d->budget->used_bytes();
   const uint64_t resident = resident_bytes();
@@ -133,16 +134,16 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
   const bool interleave = kernels.layout(tensor::DType::q8_0) != tensor::Layout::rows;
   WATRA_ASSIGN(std::shared_ptr<Residency> weights, Residency::reserve(m, d->budget.get(), {.interleave = interleave}));
   const ForwardOptions& t = of_target.options();
-  const int64_t n_ctx = options.share_cache ? t.n_ctx : std::min(t.n_ctx, m->hparams().n_ctx_train);
+  const int64_t n_ctx = d->shares_cache ? t.n_ctx : std::min(t.n_ctx, m->hparams().n_ctx_train);
   ForwardOptions forward{
       .n_ctx = n_ctx,
       .kv_positions = options.kv_positions ? options.kv_positions : std::max(t.n_ctx, t.kv_positions),
       .max_rows = std::max(options.max_rows, options.max_beam),
       .max_logit_rows = options.max_beam,
-      .k_type = of_target.kv().k_type(),
-      .v_type = of_target.kv().v_type(),
+      .n_sequences = 1,
+      .kv_types = d->shares_cache ? t.kv_types : KvTypes{},
       .budget = d->budget.get(),
-      .shared_kv = options.share_cache ? &of_target.kv() : nullptr};
+      .shared_kv = d->shares_cache ? &of_target.kv() : nullptr};
   WATRA_ASSIGN(d->forward, Forward::create(m, weights, target.team, kernels, forward));
   const uint64_t needed = d->budget->used_bytes() - used_before, available = available_memory_bytes();
   if (available > 0 && needed > available)

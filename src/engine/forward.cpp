@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/checked.h"
+#include "engine/internal/key_shift.h"
 #include "engine/internal/row_reader.h"
 #include "engine/internal/steps.h"
 #include "tensor/interleave.h"
@@ -40,6 +41,8 @@ struct Forward::Impl {
   ForwardOptions options;
   KvCache own_kv;
   KvCache& kv;
+  internal::KeyShift key_shift;
+  bool has_key_shift = false;  // once the weights are there
   CompiledGraph steps;
   std::unique_ptr<CompiledGraph> tapped_steps;
   WeightStream* stream = nullptr;                   // null: no product reads from disk
@@ -156,12 +159,17 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
   if (options.shared_kv) {
-    if (!options.shared_kv->fits(impl->model->hparams(), options.k_type, options.v_type))
+    if (!options.shared_kv->fits(impl->model->hparams(), options.kv_types))
       return fail("kv.other_shape", "the cache to be shared belongs to a network of another shape, or has other types",
                   "a copy of the same model, with the same --kv-type");
   } else {
-    WATRA_ASSIGN(impl->own_kv, KvCache::create(impl->model->hparams(), options.k_type, options.v_type,
-                                               std::max(options.n_ctx, options.kv_positions), options.budget));
+    WATRA_ASSIGN(
+        impl->own_kv,
+        KvCache::create(impl->model->hparams(), options.kv_types, std::max(options.n_ctx, options.kv_positions),
+                        options.budget, options.n_sequences > 0 ? options.n_sequences : impl->options.max_logit_rows,
+                        impl->options.max_rows));
+    WATRA_ASSIGN(impl->key_shift,
+                 internal::KeyShift::create(impl->model->hparams(), options.kv_types, *impl->weights, options.budget));
   }
   impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
   impl->stream = impl->weights->stream();
@@ -291,7 +299,13 @@ Status Forward::Impl::prepare(const Batch& b) {
         return bad(
             fmt::format("row {} has an ancestor at offset {}, earlier passes hold 0..{}", i, offset, b.first_slot - 1));
   }
-  for (const auto& s : sequences) WATRA_TRY(kv.reserve(s.id, s.n_rows));
+  for (const auto& s : sequences) {
+    if (!s.is_chain && kv.recent().needed() && s.base % kernels::kKvPage + s.n_rows > 2 * kernels::kKvPage)
+      return bad(fmt::format("a tree of {} rows fills more than two pages of a quantized cache", s.n_rows));
+    WATRA_TRY(kv.reserve(s.id, s.n_rows));
+  }
+  kv.begin_pass();
+  for (const auto& s : sequences) kv.open_recent(s.id, s.n_rows);
 
   // Chains: all earlier rows lie at slot = position. Trees: the path is listed.
   for (int64_t i = 0; i < n; ++i) {
@@ -301,6 +315,7 @@ Status Forward::Impl::prepare(const Batch& b) {
     kernels::AttentionRow& a = attention_rows[static_cast<size_t>(i)];
     const int32_t slot = static_cast<int32_t>(s->base) + slot_offset[static_cast<size_t>(i)];
     a.pages = kv.page_table(r.sequence);
+    a.recent = kv.recent_places(r.sequence);
     tail_begin[static_cast<size_t>(i)] = static_cast<int32_t>(tails.size());
     if (s->is_chain) {
       a.n_shared = slot;
@@ -527,14 +542,23 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
 void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head,
                                int n_kv_heads) {
   const int d = model->hparams().layers[static_cast<size_t>(s.layer)].d_head;
+  const KvPair types = kv.types(s.layer);
+  const float* shift = key_shift.of(s.layer);
   for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
   const auto& r = attention_rows[static_cast<size_t>(i)];
   const int64_t slot = r.tail[r.n_tail - 1];
   std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
+  const int32_t place = r.recent ? r.recent[slot / kernels::kKvPage] : 0;
+  const RecentRows& recent = kv.recent();
   for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
     run_head(s.key_ops, i, g, row(s.k, i));
-    k->store_kv(kv.k_type(), row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
-    k->store_kv(kv.v_type(), row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+    if (shift) k->add(row(s.k, i) + g * d, shift + g * d, d);
+    k->store_kv(types.k, row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
+    k->store_kv(types.v, row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
+    if (kernels::is_quantized(types.k))
+      k->store_recent(types.k, row(s.k, i) + g * d, recent.k_row(s.layer, place, g, slot), d);
+    if (kernels::is_quantized(types.v))
+      k->store_recent(types.v, row(s.v, i) + g * d, recent.v_row(s.layer, place, g, slot), d);
   }
 }
 
@@ -545,8 +569,8 @@ kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
       .n_heads = l.n_heads,
       .n_kv_heads = l.n_kv_heads,
       .d_head = l.d_head,
-      .k_type = kv.k_type(),
-      .v_type = kv.v_type(),
+      .k_type = kv.types(s.layer).k,
+      .v_type = kv.types(s.layer).v,
       .k_offset_bytes = kv.k_offset_bytes(s.layer),
       .v_offset_bytes = kv.v_offset_bytes(s.layer),
       .scale = hp.attention_scale,
@@ -559,6 +583,8 @@ kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
       .rows = attention_rows.data(),
       .blocks = attention_blocks.data(),
       .n_chunks = static_cast<int32_t>(last_position / kernels::kAttentionChunk + 1),
+      .recent = kv.recent().pages(s.layer),
+      .recent_v_offset_bytes = kv.recent().v_offset_bytes(s.layer),
       .partial = partial.as<float>(),
       .partial_row = 0,
   };
@@ -692,6 +718,8 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     return fail("forward.bad_batch",
                 fmt::format("layers {}..{} of {} cannot be run", s.pass.first_layer, s.pass.last_layer, n_layers));
   WATRA_TRY(s.prepare(batch));
+  if (!s.has_key_shift) s.key_shift.compute(s.model->hparams(), s.rope_tables, *s.k);
+  s.has_key_shift = true;
   if (pass.tap && !s.tapped_steps)
     s.tapped_steps =
         std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
@@ -724,8 +752,12 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
     if (s.n_logits > 0) s.run_logits(steps.logits, me, 0, s.n_logits);
   });
-  if (reading) WATRA_TRY(reading->end());
-  if (s.abort) return fail("forward.cancelled", "the pass was cancelled");
+  const Status read = reading ? reading->end() : Status{};
+  if (s.abort || !read) {
+    for (const auto& q : s.sequences) s.kv.forget_pass(q.id);
+    if (!read) return read;
+    return fail("forward.cancelled", "the pass was cancelled");
+  }
   if (whole)
     for (const auto& q : s.sequences)
       if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);
@@ -759,6 +791,7 @@ std::span<const float> Forward::hidden(int64_t i) const {
   return {impl_->row(Act::h, i), static_cast<size_t>(impl_->model->hparams().d_model)};
 }
 const float* Forward::residual() const { return impl_->act[static_cast<int>(Act::x)]; }
+const float* Forward::key_shift(int layer) const { return impl_->key_shift.of(layer); }
 KvCache& Forward::kv() { return impl_->kv; }
 const model::Model& Forward::model() const { return *impl_->model; }
 const ForwardOptions& Forward::options() const { return impl_->options; }

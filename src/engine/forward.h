@@ -38,7 +38,8 @@ struct ForwardOptions {
   int64_t kv_positions = 0;     // of the KV cache, all sequences together; n_ctx at least
   int64_t max_rows = 512;       // rows of a pass (a micro-batch)
   int64_t max_logit_rows = 16;  // rows of a pass that may want logits
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  int64_t n_sequences = 0;      // at a time, where keys or values are stored quantized; 0 = max_logit_rows
+  KvTypes kv_types;
   MemoryBudget* budget = nullptr;
   // Another Forward's cache to read and write instead of one of its own: a draft that is a copy of the target goes on
   // from what the target has read. Same shape and types (checked); outlives this Forward; kv_positions does not count.
@@ -65,8 +66,9 @@ class Forward {
 
   // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
   // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
-  // rows). Errors: "forward.bad_batch", "kv.full", "forward.cancelled" (then nothing was cached).
-  // A tree may grow over several passes before keep_path(): Row::above, Batch::first_slot.
+  // rows). Errors: "forward.bad_batch" (also for a tree over more than two pages of a quantized cache), "kv.full",
+  // "forward.cancelled" (then nothing was cached). A tree may grow over several passes before keep_path(): Row::above,
+  // Batch::first_slot.
   Status run(const Batch& batch, const PassOptions& options = {});
 
   // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().
@@ -79,6 +81,9 @@ class Forward {
   // Residual stream after the last layer that ran: [rows, d_model].
   const float* residual() const;
 
+  // What was added to a layer's keys, [n_kv_heads * d_head], before they were stored (internal/key_shift.h); null =
+  // nothing. After the first run().
+  const float* key_shift(int layer) const;
   KvCache& kv();
   const model::Model& model() const;
   const ForwardOptions& options() const;

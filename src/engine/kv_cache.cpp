@@ -9,17 +9,17 @@ namespace watra::engine {
 
 using kernels::kKvPage;
 
-Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
-                                MemoryBudget* budget) {
+Result<KvCache> KvCache::create(const model::HParams& hp, const KvTypes& types, int64_t n_positions,
+                                MemoryBudget* budget, int64_t n_sequences, int64_t max_rows) {
+  WATRA_TRY(types.check(static_cast<int>(hp.layers.size())));
   KvCache c;
-  c.k_ = k;
-  c.v_ = v;
   int64_t offset = 0;
   for (const auto& l : hp.layers) {
     Layer layer{};
+    layer.types = types.of(static_cast<int>(c.layers_.size()));
     layer.n_kv_heads = l.n_kv_heads;
-    layer.k_row_bytes = kernels::kv_row_bytes(k, l.d_head);
-    layer.v_row_bytes = kernels::kv_row_bytes(v, l.d_head);
+    layer.k_row_bytes = kernels::kv_row_bytes(layer.types.k, l.d_head);
+    layer.v_row_bytes = kernels::kv_row_bytes(layer.types.v, l.d_head);
     layer.k_offset = offset;
     offset += l.n_kv_heads * kKvPage * layer.k_row_bytes;
     layer.v_offset = offset;
@@ -33,30 +33,36 @@ Result<KvCache> KvCache::create(const model::HParams& hp, KvType k, KvType v, in
     return fail("kv.too_large", fmt::format("a cache of {} positions is larger than any machine", n_positions),
                 "lower --ctx");
   WATRA_ASSIGN(c.pool_, Buffer::allocate(budget, "kv cache", *bytes));
+  WATRA_ASSIGN(c.recent_, RecentRows::create(hp, types, n_sequences, max_rows, static_cast<int64_t>(n_pages), budget));
   c.references_.assign(n_pages, 0);
   c.free_.reserve(n_pages);
   for (uint64_t i = n_pages; i-- > 0;) c.free_.push_back(c.pool_.data() + i * c.page_bytes_);
   return c;
 }
 
-bool KvCache::fits(const model::HParams& hp, KvType k, KvType v) const {
-  if (k != k_ || v != v_ || hp.layers.size() != layers_.size()) return false;
-  for (size_t i = 0; i < layers_.size(); ++i)
-    if (hp.layers[i].n_kv_heads != layers_[i].n_kv_heads ||
-        kernels::kv_row_bytes(k, hp.layers[i].d_head) != layers_[i].k_row_bytes ||
-        kernels::kv_row_bytes(v, hp.layers[i].d_head) != layers_[i].v_row_bytes)
+bool KvCache::fits(const model::HParams& hp, const KvTypes& types) const {
+  if (hp.layers.size() != layers_.size()) return false;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const KvPair wanted = types.of(static_cast<int>(i));
+    if (!(wanted == layers_[i].types) || hp.layers[i].n_kv_heads != layers_[i].n_kv_heads ||
+        kernels::kv_row_bytes(wanted.k, hp.layers[i].d_head) != layers_[i].k_row_bytes ||
+        kernels::kv_row_bytes(wanted.v, hp.layers[i].d_head) != layers_[i].v_row_bytes)
       return false;
+  }
   return true;
 }
 
 SequenceId KvCache::add() {
   const SequenceId id = next_id_++;
-  sequences_[id].table.reserve(references_.size());
+  Sequence& s = sequences_[id];
+  s.table.reserve(references_.size());
+  recent_.sit(s.seat);
   return id;
 }
 
 void KvCache::remove(SequenceId id) {
   truncate(id, 0);
+  recent_.leave(sequences_.at(id).seat);
   sequences_.erase(id);
 }
 
@@ -73,7 +79,8 @@ void KvCache::release_page(std::byte* page) {
 
 void KvCache::truncate(SequenceId id, int64_t n) {
   Sequence& s = sequences_.at(id);
-  s.length = std::min(s.length, n);
+  if (n < s.length) s.length = recent_.kept(s.seat, n);
+  recent_.truncate(s.seat, s.length);
   const auto keep = static_cast<size_t>(pages_for(s.length));
   while (s.table.size() > keep) {
     release_page(s.table.back());
@@ -84,16 +91,18 @@ void KvCache::truncate(SequenceId id, int64_t n) {
 Result<SequenceId> KvCache::fork(SequenceId id, int64_t n) {
   const SequenceId child = add();
   const Sequence& from = sequences_.at(id);
-  return share(child, std::min(n, from.length), [&](size_t i) { return from.table[i]; });
+  return share(child, std::min(n, from.length), &from, [&](size_t i) { return from.table[i]; });
 }
 
 Result<SequenceId> KvCache::add_on(std::span<const PageId> pages, int64_t n) {
-  return share(add(), n, [&](size_t i) { return address(pages[i]); });
+  return share(add(), n, nullptr, [&](size_t i) { return address(pages[i]); });
 }
 
 template <class PageAt>
-Result<SequenceId> KvCache::share(SequenceId child, int64_t n, PageAt page_at) {
+Result<SequenceId> KvCache::share(SequenceId child, int64_t n, const Sequence* from, PageAt page_at) {
   Sequence& to = sequences_.at(child);
+  n = recent_.kept(from ? from->seat : to.seat, n);
+  if (from) recent_.copy_open_page(from->seat, to.seat, n);
   to.length = n;
   for (size_t i = 0; i < static_cast<size_t>(pages_for(n)); ++i) {
     to.table.push_back(page_at(i));
@@ -122,6 +131,9 @@ int64_t KvCache::pages_to_grow(SequenceId id, int64_t n) const {
 Status KvCache::reserve(SequenceId id, int64_t n) {
   Sequence& s = sequences_.at(id);
   const auto wanted = static_cast<size_t>(pages_for(s.length + n));
+  if (recent_.needed() && s.seat.number < 0)
+    return fail("kv.full", "there is no room for one more conversation in a quantized cache",
+                "fewer at a time, or --kv-type f16");
   if (pages_to_grow(id, n) > free_pages())
     return fail("kv.full",
                 fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(),
@@ -164,7 +176,9 @@ void KvCache::keep_path(SequenceId id, std::span<const int32_t> slot_offsets) {
   for (size_t i = 0; i < slot_offsets.size(); ++i) {
     // Paths run forward (a row comes after its parent), so offset i is read before any later move overwrites it.
     const int64_t to = base + static_cast<int64_t>(i), from = base + slot_offsets[i];
-    if (to != from) copy_row(slot_page(id, to), to, slot_page(id, from), from);
+    if (to == from) continue;
+    copy_row(slot_page(id, to), to, slot_page(id, from), from);
+    recent_.copy_row(sequences_.at(id).seat, to, from);
   }
   Sequence& s = sequences_.at(id);
   s.length = base + static_cast<int64_t>(slot_offsets.size());

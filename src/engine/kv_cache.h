@@ -4,6 +4,11 @@
 // copied when one of them writes. Position p of a sequence lies in slot p. A pass writes its rows into the slots behind
 // the cached ones; rows of a chain stay, rows of a draft tree are kept or dropped by keep_path().
 //
+// Where layers are stored quantized, a row sees its own page as it was computed (recent_rows.h). That of an open page
+// is kept; a sequence that is cut back into an earlier page, or shares one in part, goes on from where that page begins
+// and its owner runs those rows again: truncate(), fork() and add_on() may leave fewer positions than asked for, then a
+// whole number of pages. Rows of the last pass can always be taken back one by one.
+//
 // The pool is allocated once. Not thread-safe: one owner (the scheduler or a session) calls it between passes.
 #pragma once
 
@@ -14,32 +19,34 @@
 
 #include "base/memory.h"
 #include "engine/batch.h"
+#include "engine/kv_types.h"
+#include "engine/recent_rows.h"
 #include "kernels/ops.h"
 #include "model/hparams.h"
 
 namespace watra::engine {
 
-using kernels::KvType;
 using PageId = int32_t;  // a page's place in the pool
 inline constexpr PageId kNoPage = -1;
 
 class KvCache {
  public:
-  // n_positions: room for all sequences together (rounded up to pages).
-  static Result<KvCache> create(const model::HParams& hp, KvType k, KvType v, int64_t n_positions,
-                                MemoryBudget* budget);
+  // n_positions: room for all sequences together (rounded up to pages). n_sequences, max_rows: at one time and in a
+  // pass, which count for quantized types only. Error "usage.kv_type" when `types` names layers that are not there.
+  static Result<KvCache> create(const model::HParams& hp, const KvTypes& types, int64_t n_positions,
+                                MemoryBudget* budget, int64_t n_sequences = 1, int64_t max_rows = 512);
 
   // A network of this shape could use this cache.
-  bool fits(const model::HParams& hp, KvType k, KvType v) const;
+  bool fits(const model::HParams& hp, const KvTypes& types) const;
 
   SequenceId add();
   void remove(SequenceId id);
   // A new sequence that shares the first n positions. Error "kv.full" when the last, partly filled page cannot be
-  // copied.
+  // copied, or there are n_sequences already.
   Result<SequenceId> fork(SequenceId id, int64_t n);
   // A new sequence of n positions that shares these pages (all that n positions need). Errors as fork().
   Result<SequenceId> add_on(std::span<const PageId> pages, int64_t n);
-  // Forgets everything from position n on (n <= length).
+  // Forgets everything from position n on (n <= length); see above.
   void truncate(SequenceId id, int64_t n);
   int64_t length(SequenceId id) const { return sequences_.at(id).length; }
   // Positions its pages have room for, cached or not.
@@ -48,8 +55,24 @@ class KvCache {
   }
   bool has(SequenceId id) const { return sequences_.contains(id); }
 
+  // Whether a sequence can be shared in whole pages only.
+  bool shares_whole_pages_only() const { return recent_.needed(); }
+  // How many more sequences there can be.
+  int64_t free_sequences() const { return recent_.needed() ? recent_.free_seats() : INT64_MAX; }
+
   // Makes slots [length, length + n) writable. Error "kv.full" names needed and free positions.
   Status reserve(SequenceId id, int64_t n);
+  // Before a pass: begin_pass(), then for each sequence with n rows in it, after reserve(), open_recent().
+  void begin_pass() { recent_.begin_pass(); }
+  void open_recent(SequenceId id, int64_t n) {
+    Sequence& s = sequences_.at(id);
+    recent_.open(s.seat, s.length, n);
+  }
+  // After a pass that was given up: nothing of it is left.
+  void forget_pass(SequenceId id) {
+    Sequence& s = sequences_.at(id);
+    recent_.truncate(s.seat, s.length);
+  }
   // After a pass: `n` rows of a chain are now cached.
   void commit_chain(SequenceId id, int64_t n) { sequences_.at(id).length += n; }
   // After a pass over a tree: the rows at these slots (offsets from length, in path order) become the next positions.
@@ -76,10 +99,15 @@ class KvCache {
   int64_t total_pages() const { return static_cast<int64_t>(references_.size()); }
   static int64_t pages_for(int64_t n_positions) { return (n_positions + kernels::kKvPage - 1) / kernels::kKvPage; }
 
-  KvType k_type() const { return k_; }
-  KvType v_type() const { return v_; }
+  KvPair types(int layer) const { return layers_[static_cast<size_t>(layer)].types; }
   int64_t k_offset_bytes(int layer) const { return layers_[layer].k_offset; }
   int64_t v_offset_bytes(int layer) const { return layers_[layer].v_offset; }
+  // Open pages as they were computed: places by page of the sequence (null where nothing is stored quantized), and what
+  // lies in a place.
+  const int32_t* recent_places(SequenceId id) const {
+    return recent_.needed() ? sequences_.at(id).seat.place_of.data() : nullptr;
+  }
+  const RecentRows& recent() const { return recent_; }
   // Where row `slot % kKvPage` of kv head g lies inside a page's keys (or values) of a layer.
   int64_t k_row_offset(int layer, int g, int64_t slot) const;
   int64_t v_row_offset(int layer, int g, int64_t slot) const;
@@ -90,15 +118,17 @@ class KvCache {
 
  private:
   struct Layer {
+    KvPair types;
     int64_t k_offset, v_offset, k_row_bytes, v_row_bytes;
     int32_t n_kv_heads;
   };
   struct Sequence {
     std::vector<std::byte*> table;
     int64_t length = 0;
+    RecentRows::Seat seat;
   };
   template <class PageAt>
-  Result<SequenceId> share(SequenceId child, int64_t n, PageAt page_at);
+  Result<SequenceId> share(SequenceId child, int64_t n, const Sequence* from, PageAt page_at);
   std::byte* take_page();
   void release_page(std::byte* page);
   PageId number(const std::byte* page) const {
@@ -112,10 +142,10 @@ class KvCache {
   }
   void copy_row(std::byte* to, int64_t to_slot, const std::byte* from, int64_t from_slot) const;
 
-  KvType k_ = KvType::f16, v_ = KvType::f16;
   std::vector<Layer> layers_;
   uint64_t page_bytes_ = 0;
   Buffer pool_;
+  RecentRows recent_;
   std::vector<std::byte*> free_;
   std::vector<int32_t> references_;
   std::unordered_map<SequenceId, Sequence> sequences_;

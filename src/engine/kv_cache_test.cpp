@@ -14,9 +14,7 @@ model::HParams two_layers() {
   return hp;
 }
 
-KvCache make(int64_t n_positions) {
-  return std::move(*KvCache::create(two_layers(), KvType::f16, KvType::f16, n_positions, nullptr));
-}
+KvCache make(int64_t n_positions) { return std::move(*KvCache::create(two_layers(), {}, n_positions, nullptr)); }
 
 // Marks every row of a slot with a value, as a pass would.
 void mark(KvCache& kv, SequenceId s, int64_t slot, int value) {
@@ -49,6 +47,26 @@ TEST(KvCache, PagesAreTakenAndGivenBack) {
   EXPECT_EQ(marked(kv, s, 63), 64);
   kv.remove(s);
   EXPECT_EQ(kv.free_positions(), 256);
+}
+
+TEST(KvCache, LayersOfDifferentTypesLieBesideEachOther) {
+  const KvTypes types = KvTypes(KvType::q8_0, KvType::f16).with(1, 1, {KvType::f32, KvType::q4_0});
+  const auto kv = KvCache::create(two_layers(), types, 64, nullptr);
+  ASSERT_TRUE(kv);
+  EXPECT_EQ(kv->types(0), (KvPair{KvType::q8_0, KvType::f16}));
+  EXPECT_EQ(kv->types(1), (KvPair{KvType::f32, KvType::q4_0}));
+  // [layer 0: 2 heads of 34 and of 16 bytes][layer 1: 1 head of 32 and of 18 bytes], 64 positions each
+  EXPECT_EQ(kv->v_offset_bytes(0), 64 * 2 * 34);
+  EXPECT_EQ(kv->k_offset_bytes(1), 64 * 2 * (34 + 16));
+  EXPECT_EQ(kv->v_offset_bytes(1), 64 * (2 * (34 + 16) + 32));
+  EXPECT_EQ(kv->page_bytes(), 64u * (2 * (34 + 16) + 32 + 18));
+  EXPECT_EQ(types.bytes_per_position(two_layers()) * 64, static_cast<int64_t>(kv->page_bytes()));
+  EXPECT_EQ(kv->v_row_offset(0, 1, 3), kv->v_offset_bytes(0) + (64 + 3) * 16);
+  EXPECT_EQ(kv->k_row_offset(1, 0, 5), kv->k_offset_bytes(1) + 5 * 32);
+
+  const auto missing = KvCache::create(two_layers(), KvTypes().with(1, 2, {}), 64, nullptr);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, "usage.kv_type");
 }
 
 TEST(KvCache, AFullCacheSaysSoAndStaysAsItWas) {

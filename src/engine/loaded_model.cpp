@@ -8,21 +8,6 @@
 
 namespace watra::engine {
 
-Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text) {
-  const auto one = [&](std::string_view t) -> Result<KvType> {
-    for (const KvType type : kernels::kKvTypes)
-      if (t == kernels::kv_type_name(type)) return type;
-    return fail("usage.kv_type",
-                fmt::format("--kv-type has '{}', wanted f16, f32, q8_0 or q4_0 (one for keys and values, or K,V)", t),
-                "--kv-type q8_0");
-  };
-  const size_t comma = text.find(',');
-  WATRA_ASSIGN(const KvType k, one(text.substr(0, comma)));
-  if (comma == std::string_view::npos) return std::pair(k, k);
-  WATRA_ASSIGN(const KvType v, one(text.substr(comma + 1)));
-  return std::pair(k, v);
-}
-
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -129,8 +114,8 @@ class Fitting {
                                               .kv_positions = o_.kv_positions,
                                               .max_rows = needs.max_rows,
                                               .max_logit_rows = o_.max_logit_rows,
-                                              .k_type = o_.k_type,
-                                              .v_type = o_.v_type,
+                                              .n_sequences = o_.n_sequences,
+                                              .kv_types = o_.kv_types,
                                               .budget = m_.budget.get()}));
     return {};
   }
@@ -149,7 +134,7 @@ class Fitting {
     // Both offers are what this very check accepts.
     const int64_t n_ctx = m_.forward->options().n_ctx, page = kernels::kKvPage;
     const auto per_position =
-        static_cast<uint64_t>(std::max<int64_t>(1, m_.model->hparams().kv_bytes_per_position(o_.k_type, o_.v_type)));
+        static_cast<uint64_t>(std::max<int64_t>(1, o_.kv_types.bytes_per_position(m_.model->hparams())));
     const int64_t too_many = static_cast<int64_t>((needed - limit_ + kMiB + per_position - 1) / per_position);
     const int64_t n_fit = o_.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
     std::string hint =

@@ -23,6 +23,7 @@ struct LoadOptions {
   int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
   int64_t max_rows = 0;      // of a pass; 0 = 512, or what suits the limit where weights are streamed
   int64_t max_logit_rows = 16;
+  int64_t n_sequences = 0;             // at a time, where keys or values are stored quantized; 0 = max_logit_rows
   uint64_t ram_bytes = 0;              // hard limit for the whole process; 0 = what the machine has
   std::optional<Placement> placement;  // of the weights; none = in RAM as far as they fit
   // Where parts of a split model, or copies of the model's files, may lie on other disks (weight_files.h), and what the
@@ -32,12 +33,9 @@ struct LoadOptions {
   uint64_t ring_bytes = 0;  // for streamed weights; 0 = what suits the limit
   bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;          // empty = the best here
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  KvTypes kv_types;
   Residency::Progress progress;  // while weights are read
 };
-
-// "f16", "f32", "q8_0", "q4_0" or two of them "K,V". Error "usage.kv_type".
-Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text);
 
 struct LoadedModel {
   std::shared_ptr<MemoryBudget> budget;  // outlives what it counts

@@ -68,7 +68,7 @@ PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens) {
   return hash_bytes(std::as_bytes(tokens), parent);
 }
 
-Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t n_ctx, std::string_view isa) {
+Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_t n_ctx, std::string_view isa) {
   constexpr size_t kSampleBytes = 256;  // of each tensor
   const auto& hp = model.hparams();
   Recipe recipe;
@@ -79,10 +79,13 @@ Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t 
   recipe.add(hp.attention_scale);
   recipe.add(hp.attention_softcap);
   recipe.add(hp.embedding_scale);
-  for (const auto& l : hp.layers) {
+  for (int layer = 0; const auto& l : hp.layers) {
     for (const int64_t n : {int64_t{l.n_heads}, int64_t{l.n_kv_heads}, int64_t{l.d_head}, l.d_ff, l.window})
       recipe.add(n);
     recipe.add(l.rope);
+    const KvPair stored = types.of(layer++);
+    recipe.add(stored.k);
+    recipe.add(stored.v);
   }
   for (const auto& rope : hp.ropes) {
     const auto table = rope.table(n_ctx);
@@ -100,8 +103,6 @@ Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t 
     WATRA_TRY(model.file().read(t, bytes));
     recipe.add_bytes(bytes.data(), bytes.size());
   }
-  recipe.add(k);
-  recipe.add(v);
   recipe.add(isa);
   return recipe.key();
 }

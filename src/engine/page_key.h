@@ -1,7 +1,7 @@
 // PageKey: the name of a page of cached keys and values, the same in RAM and on disk: a hash chain over everything its
 // content depends on. Equal keys, equal bits (DESIGN, Cache keys and Exactness).
 //
-//   root = H(model, K and V types, rope settings, kernels)     page = H(parent, number of tokens, tokens)
+//   root = H(model, KV types of each layer, rope settings, kernels)     page = H(parent, number of tokens, tokens)
 //
 // 128 bits of MurmurHash3 (x64): fast, and wide enough that chance never makes two pages one. It does not withstand
 // somebody who looks for collisions: whoever finds a page by its key compares the tokens too.
@@ -24,7 +24,7 @@ struct PageKey {
 // The model is known by its metadata, its tensor directory and, of every tensor, its first bytes: reading all of them
 // would take as long as loading. n_ctx counts where rope depends on it, the ISA because each has its own order of
 // operations. Errors: those of reading the file.
-Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t n_ctx, std::string_view isa);
+Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_t n_ctx, std::string_view isa);
 
 PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens);
 

@@ -48,6 +48,7 @@ void PrefixCache::find(std::span<const TokenId> tokens, Match& match) {
     last = next;
   }
   size_t longest = 0;
+  if (kv_.shares_whole_pages_only()) tokens = tokens.first(at);
   PageId best = kNoPage;
   for (PageId p = node(last).first_child; p != kNoPage; p = node(p).next) {
     const size_t n = n_common(tokens_of(p), tokens.subspan(at));
@@ -78,7 +79,7 @@ void PrefixCache::store_end(SequenceId id, std::span<const TokenId> tokens, Anch
   store_pages(id, tokens, anchor);
   const auto end = tokens.subspan(static_cast<size_t>(anchor.n_pages) * kPage);
   const PageId parent = parent_of(anchor);
-  if (end.empty()) return;
+  if (end.empty() || kv_.shares_whole_pages_only()) return;
   for (PageId p = node(parent).first_child; p != kNoPage; p = node(p).next)
     if (n_common(tokens_of(p), end) == end.size()) return touch(p);  // holds more already
   const PageId own = kv_.page(id, anchor.n_pages);

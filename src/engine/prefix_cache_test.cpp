@@ -27,8 +27,7 @@ Tokens operator+(Tokens a, const Tokens& b) {
 class PrefixCacheTest : public testing::Test {
  protected:
   explicit PrefixCacheTest(int64_t n_pages = 16)
-      : kv_(std::move(*KvCache::create(hparams(), KvType::f16, KvType::f16, n_pages * kPage, nullptr))),
-        cache_(kv_, {1, 2}) {}
+      : kv_(std::move(*KvCache::create(hparams(), {}, n_pages * kPage, nullptr))), cache_(kv_, {1, 2}) {}
   static model::HParams hparams() {
     model::HParams hp;
     hp.n_layers = 1;
@@ -202,12 +201,18 @@ TEST(PageKey, HashIsMurmur3) {
 
 TEST(PageKey, RootTellsWhatPagesDependOn) {
   const LoadedModel a = talking_model(), other = talking_model({.n_layers = 3});
-  const PageKey key = root_key(*a.model, KvType::f16, KvType::f16, 256, "avx2").value();
-  EXPECT_EQ(root_key(*talking_model().model, KvType::f16, KvType::f16, 256, "avx2").value(), key);
-  EXPECT_EQ(root_key(*a.model, KvType::f16, KvType::f16, 512, "avx2").value(), key) << "its rope does not depend on it";
-  EXPECT_NE(root_key(*a.model, KvType::f16, KvType::f32, 256, "avx2").value(), key);
-  EXPECT_NE(root_key(*a.model, KvType::f16, KvType::f16, 256, "generic").value(), key);
-  EXPECT_NE(root_key(*other.model, KvType::f16, KvType::f16, 256, "avx2").value(), key);
+  const PageKey key = root_key(*a.model, {}, 256, "avx2").value();
+  EXPECT_EQ(root_key(*talking_model().model, {}, 256, "avx2").value(), key);
+  EXPECT_EQ(root_key(*a.model, {}, 512, "avx2").value(), key) << "its rope does not depend on it";
+  EXPECT_NE(root_key(*a.model, {KvType::f16, KvType::f32}, 256, "avx2").value(), key);
+  const KvPair small{KvType::q4_0, KvType::q4_0};
+  const PageKey first = root_key(*a.model, KvTypes().with(0, 0, small), 256, "avx2").value();
+  EXPECT_NE(first, key);
+  EXPECT_NE(root_key(*a.model, KvTypes().with(1, 1, small), 256, "avx2").value(), first);
+  EXPECT_EQ(root_key(*a.model, KvTypes(small.k, small.v).with(1, 1, {}), 256, "avx2").value(), first)
+      << "however the same types were written";
+  EXPECT_NE(root_key(*a.model, {}, 256, "generic").value(), key);
+  EXPECT_NE(root_key(*other.model, {}, 256, "avx2").value(), key);
 }
 
 }  // namespace

@@ -7,15 +7,24 @@
 namespace watra::engine {
 namespace {
 
+KvTypes random_types(Random& random) {
+  const auto type = [&] { return kernels::kKvTypes[random.between(0, std::ssize(kernels::kKvTypes) - 1)]; };
+  KvTypes types(type(), type());
+  if (random.chance(0.5)) types.with(1, 1, {type(), type()});
+  return types;
+}
+
 SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
   Random random(seed);
   const int64_t n_ctx = random.between(2, 5) * 60;
-  const LoadedModel single = talking_model({.n_ctx = n_ctx, .max_rows = 512});
+  const KvTypes types = random.chance(0.5) ? KvTypes() : random_types(random);
+  const LoadedModel single = talking_model({.n_ctx = n_ctx, .max_rows = 512, .kv_types = types});
   const LoadedModel shared = talking_model({.n_ctx = n_ctx,
                                             .kv_positions = n_ctx * random.between(1, 4),
                                             .max_rows = random.between(1, 80),
                                             .max_logit_rows = random.between(1, 6),
-                                            .threads = seed == 0 ? 2 : 1});
+                                            .threads = seed == 0 ? 2 : 1,
+                                            .kv_types = types});
   SchedulerOptions options{.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0,
                            .reuse_prefixes = random.chance(0.85)};
   if (speculate) {

@@ -39,6 +39,7 @@ Result<PrefillReport> Session::prefill(std::span<const TokenId> prompt, const st
   while (same < std::min(cached, n - 1) && tokens_[static_cast<size_t>(same)] == prompt[static_cast<size_t>(same)])
     ++same;
   f.kv().truncate(sequence_, same);
+  same = f.kv().length(sequence_);
   tokens_.assign(prompt.begin(), prompt.begin() + same);
 
   for (int64_t at = same; at < n;) {

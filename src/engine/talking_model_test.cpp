@@ -104,7 +104,8 @@ LoadedModel talking_model(const TalkingModelOptions& o) {
                                          .kv_positions = o.kv_positions,
                                          .max_rows = o.max_rows,
                                          .max_logit_rows = o.max_logit_rows,
-                                         .isa = o.isa}));
+                                         .isa = o.isa,
+                                         .kv_types = o.kv_types}));
   m.tokenizer = talking_tokenizer();
   fs::remove(path);  // weights are in memory; the open file stays readable for root_key()
   return m;

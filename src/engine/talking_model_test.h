@@ -13,6 +13,7 @@ struct TalkingModelOptions {
   int threads = 1;  // a team that waits for each other is slow on a busy machine
   int n_layers = 2;
   std::string isa;  // empty = the best here
+  KvTypes kv_types;
 };
 
 inline constexpr TokenId kTalkingEnd = 2;      // ends an answer

@@ -19,7 +19,9 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Attention, testing::ValuesIn(available().begin
 
 // A sequence of positions whose keys and values lie in pages, in slots that need not be in order.
 struct Cache {
-  Cache(Rng& rng, KvType k_type, KvType v_type, int64_t n_kv_heads, int64_t d_head, int64_t n_slots)
+  // recent_pages: where the rows of f16 lie, of all caches of a pass; null = there are none.
+  Cache(Rng& rng, KvType k_type, KvType v_type, int64_t n_kv_heads, int64_t d_head, int64_t n_slots,
+        std::vector<const std::byte*>* recent_pages = nullptr)
       : k_type(k_type), v_type(v_type), g(n_kv_heads), e(d_head) {
     const int64_t n_pages = (n_slots + kKvPage - 1) / kKvPage;
     k_offset = 64;
@@ -31,6 +33,20 @@ struct Cache {
       pages.push_back(s.data());
     }
     std::shuffle(pages.begin(), pages.end(), rng);
+    if (!recent_pages) return;
+    const int64_t row = kv_row_bytes(KvType::f16, e);
+    recent_v_offset = is_quantized(k_type) ? g * kKvPage * row : 0;
+    for (int64_t i = 0; i < n_pages; ++i) {
+      storage.emplace_back(2 * g * kKvPage * row);
+      std::fill(storage.back().bytes.begin(), storage.back().bytes.end(), std::byte{0xff});
+      recent.push_back(static_cast<int32_t>(recent_pages->size()));
+      recent_pages->push_back(storage.back().data());
+    }
+    std::shuffle(recent.begin(), recent.end(), rng);
+    recent_at = recent_pages;
+  }
+  AttentionRow row(int64_t n_shared, const int32_t* tail, int64_t n_tail) const {
+    return {pages.data(), n_shared, tail, static_cast<int32_t>(n_tail), recent_at ? recent.data() : nullptr};
   }
   std::byte* key(int64_t slot, int64_t head) {
     return const_cast<std::byte*>(pages[slot / kKvPage]) + k_offset +
@@ -44,11 +60,18 @@ struct Cache {
     for (int64_t h = 0; h < g; ++h) {
       k.store_kv(k_type, kv + h * e, key(slot, h), e);
       k.store_kv(v_type, kv + (g + h) * e, value(slot, h), e);
+      if (!recent_at) continue;
+      auto* page = const_cast<std::byte*>((*recent_at)[recent[slot / kKvPage]]);
+      const int64_t place = (h * kKvPage + slot % kKvPage) * kv_row_bytes(KvType::f16, e);
+      if (is_quantized(k_type)) k.store_recent(k_type, kv + h * e, page + place, e);
+      if (is_quantized(v_type)) k.store_recent(v_type, kv + (g + h) * e, page + recent_v_offset + place, e);
     }
   }
   KvType k_type, v_type;
-  int64_t g, e, k_offset, v_offset;
+  int64_t g, e, k_offset, v_offset, recent_v_offset = 0;
   std::vector<AlignedBytes> storage;
+  std::vector<int32_t> recent;  // by page
+  const std::vector<const std::byte*>* recent_at = nullptr;
   std::vector<const std::byte*> pages;
 };
 
@@ -78,6 +101,8 @@ AttentionArgs attention_args(const Case& c, const Cache& cache, const std::vecto
   a.v_type = c.v_type;
   a.k_offset_bytes = cache.k_offset;
   a.v_offset_bytes = cache.v_offset;
+  if (cache.recent_at) a.recent = cache.recent_at->data();
+  a.recent_v_offset_bytes = cache.recent_v_offset;
   a.scale = 1.0f / std::sqrt(static_cast<float>(c.d_head));
   a.softcap = c.softcap;
   a.window = c.window;
@@ -141,11 +166,36 @@ std::vector<float> run_attention(const Kernels& k, AttentionArgs a, const std::v
   return packed;
 }
 
-TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
+// What a query of ones at element i reads is element i.
+std::vector<float> stored_row(const Kernels& k, KvType type, const std::vector<float>& x) {
+  const auto n = static_cast<int64_t>(x.size());
+  std::vector<std::byte> page(2 * kKvPage * kv_row_bytes(type, n));
+  k.store_kv(type, x.data(), page.data() + kKvPage * kv_row_bytes(type, n), n);
+  k.store_kv(type, x.data(), page.data(), n);
+  const std::byte* pages[] = {page.data()};
+  const int32_t slot = 0;
+  const AttentionRow row{pages, 0, &slot, 1};
+  const std::vector<float> q(x.size());
+  AttentionArgs a{};
+  a.n_heads = a.n_kv_heads = 1;
+  a.d_head = static_cast<int32_t>(n);
+  a.k_type = a.v_type = type;
+  a.v_offset_bytes = kKvPage * kv_row_bytes(type, n);
+  a.q = q.data();
+  a.rows = &row;
+  std::vector<double> out(x.size());
+  ref::attention(a, 0, out.data());  // one position: its value
+  return {out.begin(), out.end()};
+}
+
+// keep_recent: rows see their own page as it was computed.
+void expect_the_truth_however_a_row_is_embedded(const Kernels& k, bool keep_recent) {
   Rng rng(3);
+  const bool is_ref = k.isa == "ref";
   for (const Case& c : kCases) {
+    if (keep_recent && !is_quantized(c.k_type) && !is_quantized(c.v_type)) continue;
     for (int64_t n_past : {0, 1, 40, 63, 64, 120, 500, 511, 1020, 1030}) {
-      if (is_ref() && (n_past > 120 || c.heads > 60)) continue;
+      if (is_ref && (n_past > 120 || c.heads > 60)) continue;
       SCOPED_TRACE(testing::Message() << c.heads << "/" << c.kv_heads << " heads of " << c.d_head << ", window "
                                       << c.window << ", " << kv_type_name(c.k_type) << "," << kv_type_name(c.v_type)
                                       << ", past " << n_past);
@@ -157,14 +207,16 @@ TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
       const auto content = [&](int64_t p) { return contents.data() + p * 2 * c.kv_heads * c.d_head; };
 
       // A: everything in order; row i decoded alone, as n_tail = 1.
-      Cache in_order(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_all);
+      std::vector<const std::byte*> recent_pages;
+      const auto recent = keep_recent ? &recent_pages : nullptr;
+      Cache in_order(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_all, recent);
       for (int64_t p = 0; p < n_all; ++p) in_order.put(k, p, content(p));
       std::vector<float> alone(kRows * c.width());
       std::vector<AttentionRow> decoded;
       std::vector<int32_t> own(kRows);
       for (int64_t i = 0; i < kRows; ++i) {
         own[i] = static_cast<int32_t>(n_past + i);
-        decoded.push_back({in_order.pages.data(), n_past + i, &own[i], 1});
+        decoded.push_back(in_order.row(n_past + i, &own[i], 1));
         const std::vector<AttentionRow> rows = {decoded.back()};
         const AttentionArgs a = attention_args(c, in_order, rows, q.data() + i * c.width());
         const auto got = run_attention(k, a, rows, rng, Way::by_chunks);
@@ -181,8 +233,7 @@ TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
       std::vector<int32_t> chain(kRows);
       std::iota(chain.begin(), chain.end(), static_cast<int32_t>(n_past));
       std::vector<AttentionRow> chained;
-      for (int64_t i = 0; i < kRows; ++i)
-        chained.push_back({in_order.pages.data(), n_past, chain.data(), static_cast<int32_t>(i + 1)});
+      for (int64_t i = 0; i < kRows; ++i) chained.push_back(in_order.row(n_past, chain.data(), i + 1));
       for (const Way way : {Way::whole, Way::by_chunks})
         for (const auto& rows : {decoded, chained}) {
           const auto got = run_attention(k, attention_args(c, in_order, rows, q.data()), rows, rng, way);
@@ -190,7 +241,7 @@ TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
         }
 
       // C: the same chain as one branch of a tree: its slots lie scattered among those of another branch.
-      Cache scattered(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_past + 3 * kRows);
+      Cache scattered(rng, c.k_type, c.v_type, c.kv_heads, c.d_head, n_past + 3 * kRows, recent);
       std::vector<int32_t> slots(3 * kRows);
       std::iota(slots.begin(), slots.end(), static_cast<int32_t>(n_past));
       std::shuffle(slots.begin(), slots.end(), rng);
@@ -199,8 +250,7 @@ TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
       for (int64_t i = 0; i < 3 * kRows; ++i)
         scattered.put(k, slots[i], i < kRows ? content(n_past + i) : other.data());
       std::vector<AttentionRow> branch;
-      for (int64_t i = 0; i < kRows; ++i)
-        branch.push_back({scattered.pages.data(), n_past, slots.data(), static_cast<int32_t>(i + 1)});
+      for (int64_t i = 0; i < kRows; ++i) branch.push_back(scattered.row(n_past, slots.data(), i + 1));
       for (const Way way : {Way::whole, Way::by_chunks}) {
         const auto got = run_attention(k, attention_args(c, scattered, branch, q.data()), branch, rng, way);
         ASSERT_TRUE(same_bits(got.data(), alone.data(), alone.size())) << "as a branch";
@@ -224,6 +274,37 @@ TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) {
   }
 }
 
+TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) { expect_the_truth_however_a_row_is_embedded(k, false); }
+TEST_P(Attention, MeetsTheTruthWithItsOwnPageAsItWasComputed) { expect_the_truth_however_a_row_is_embedded(k, true); }
+
+// A row's own page is exact and earlier ones are not, however far away they are: nothing else counts.
+TEST_P(Attention, OnlyTheOwnPageIsSeenAsItWasComputed) {
+  Rng rng(8);
+  const Case coarse{1, 1, 64, 0, 0, KvType::q4_0, KvType::q4_0}, fine{1, 1, 64, 0, 0, KvType::f32, KvType::f32};
+  for (int64_t position : {0, 63, 64, 100, 130}) {
+    std::vector<const std::byte*> recent_pages;
+    Cache stored(rng, coarse.k_type, coarse.v_type, 1, 64, position + 1, &recent_pages);
+    Cache wanted(rng, fine.k_type, fine.v_type, 1, 64, position + 1);
+    for (int64_t p = 0; p <= position; ++p) {
+      auto kv = normal_floats(rng, 2 * 64);
+      stored.put(k, p, kv.data());
+      if (p / kKvPage < position / kKvPage)  // what the stored row says
+        for (int64_t part : {0, 1}) {
+          const auto row = stored_row(k, KvType::q4_0, {kv.begin() + part * 64, kv.begin() + (part + 1) * 64});
+          std::copy(row.begin(), row.end(), kv.begin() + part * 64);
+        }
+      wanted.put(k, p, kv.data());
+    }
+    const auto q = normal_floats(rng, 64, 2.0f);
+    const auto slot = static_cast<int32_t>(position);
+    const std::vector<AttentionRow> row = {stored.row(position, &slot, 1)}, exact = {wanted.row(position, &slot, 1)};
+    const auto got = run_attention(k, attention_args(coarse, stored, row, q.data()), row, rng, Way::whole);
+    std::vector<double> truth(64);
+    ref::attention(attention_args(fine, wanted, exact, q.data()), 0, truth.data());
+    EXPECT_LE(nmse(got.data(), truth.data(), 64), 1e-6) << position;  // f16; rounding to 4 bits leaves 1e-2
+  }
+}
+
 TEST_P(Attention, StoredRowsAreRoundedToNearest) {
   Rng rng(4);
   for (int64_t n : {1, 7, 8, 64, 80, 133}) {
@@ -238,28 +319,6 @@ TEST_P(Attention, StoredRowsAreRoundedToNearest) {
     k.store_kv(KvType::f32, x.data(), reinterpret_cast<std::byte*>(full.data()), n);
     EXPECT_TRUE(same_bits(full.data(), x.data(), n));
   }
-}
-
-// What a query of ones at element i reads is element i.
-std::vector<float> stored_row(const Kernels& k, KvType type, const std::vector<float>& x) {
-  const auto n = static_cast<int64_t>(x.size());
-  std::vector<std::byte> page(2 * kKvPage * kv_row_bytes(type, n));
-  k.store_kv(type, x.data(), page.data() + kKvPage * kv_row_bytes(type, n), n);
-  k.store_kv(type, x.data(), page.data(), n);
-  const std::byte* pages[] = {page.data()};
-  const int32_t slot = 0;
-  const AttentionRow row{pages, 0, &slot, 1};
-  const std::vector<float> q(x.size());
-  AttentionArgs a{};
-  a.n_heads = a.n_kv_heads = 1;
-  a.d_head = static_cast<int32_t>(n);
-  a.k_type = a.v_type = type;
-  a.v_offset_bytes = kKvPage * kv_row_bytes(type, n);
-  a.q = q.data();
-  a.rows = &row;
-  std::vector<double> out(x.size());
-  ref::attention(a, 0, out.data());  // one position: its value
-  return {out.begin(), out.end()};
 }
 
 TEST_P(Attention, QuantizedRowsAreCloseAndOddOnesHarmless) {

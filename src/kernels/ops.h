@@ -55,6 +55,7 @@ inline constexpr int kAttentionChunk = 512;
 // transform, which spreads outliers; the kernels turn queries and results accordingly, so that nobody else sees it.
 enum class KvType : uint8_t { f16, f32, q8_0, q4_0 };
 inline constexpr KvType kKvTypes[] = {KvType::f16, KvType::f32, KvType::q8_0, KvType::q4_0};
+constexpr bool is_quantized(KvType type) { return type == KvType::q8_0 || type == KvType::q4_0; }
 std::string_view kv_type_name(KvType);
 int64_t kv_row_bytes(KvType, int64_t d_head);
 
@@ -66,6 +67,9 @@ struct AttentionRow {
   int64_t n_shared;
   const int32_t* tail;
   int32_t n_tail;  // >= 1; the row's position is n_shared + n_tail - 1
+  // Positions of the row's own page (those with its position / kKvPage) are seen as they were computed where they are
+  // stored quantized (docs/decisions/0013): slot s in a.recent[recent[s / kKvPage]]. Null = as they are stored.
+  const int32_t* recent = nullptr;
   int64_t position() const { return n_shared + n_tail - 1; }
 };
 
@@ -92,9 +96,13 @@ struct AttentionArgs {
   const AttentionRow* rows;
   const AttentionBlock* blocks;  // of the M rows
   int32_t n_chunks;              // ceil((largest position + 1) / kAttentionChunk)
+  // What store_recent() wrote: keys as [G, kKvPage, E] of f16, at recent_v_offset_bytes values alike; only of quantized
+  // types.
+  const std::byte* const* recent = nullptr;
+  int64_t recent_v_offset_bytes = 0;
   // Only for attention_partial and attention_merge: attention_partial_floats() of rows partial_row and following.
-  float* partial;
-  int64_t partial_row;
+  float* partial = nullptr;
+  int64_t partial_row = 0;
 };
 // [M, H, n_chunks, attention_partial_width()]: sum of exp(s - max) * v, padded to eight lanes; max; sum of exp(s -
 // max).
@@ -138,6 +146,8 @@ struct Kernels {
   void (*attention_merge)(const AttentionArgs&, int64_t unit_begin, int64_t unit_end);
   // One head's key or value of one position (n = E floats) to a row of the page.
   void (*store_kv)(KvType, const float* src, std::byte* dst, int64_t n);
+  // The same to a row of f16 (2 * E bytes), in the form that the quantized type gives it (turned for q4_0).
+  void (*store_recent)(KvType, const float* src, std::byte* dst, int64_t n);
 
   // -- small ops, one row each --
   void (*rms_norm)(const float* x, const float* weight, float* y, int64_t d, float eps);  // weight null = 1; y may be x

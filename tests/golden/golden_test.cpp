@@ -85,14 +85,17 @@ class Golden : public testing::TestWithParam<Case> {
   void TearDown() override { fs::remove_all(folder_); }
 
   std::unique_ptr<Forward> open(const fs::path& path, const kernels::Kernels& k, int threads = 2,
-                                int64_t max_rows = 512, KvType kv = KvType::f32) {
+                                int64_t max_rows = 512, const KvTypes& kv = {KvType::f32, KvType::f32}) {
     auto model = must(model::Model::open(path));
     auto team = std::make_shared<ThreadTeam>(threads);
     std::shared_ptr<const Residency> weights = must(Residency::load(model, *team, nullptr));
     // Room for four sequences; longrope chooses its factors by n_ctx, so that stays the case's own.
-    return must(Forward::create(
-        model, weights, team, k,
-        {.n_ctx = GetParam().n_ctx, .max_rows = max_rows, .max_logit_rows = max_rows, .k_type = kv, .v_type = kv}));
+    return must(Forward::create(model, weights, team, k,
+                                {.n_ctx = GetParam().n_ctx,
+                                 .max_rows = max_rows,
+                                 .max_logit_rows = max_rows,
+                                 .n_sequences = 4,
+                                 .kv_types = kv}));
   }
 
   using Logits = std::vector<float>;  // [n_tokens, n_vocab]
@@ -147,7 +150,7 @@ TEST_P(Golden, EveryCutIntoPassesGivesTheSameBits) {
 }
 
 TEST_P(Golden, HalfPrecisionCacheStaysClose) {
-  auto f = open(gguf_, *must(kernels::select()), 2, 512, KvType::f16);
+  auto f = open(gguf_, *must(kernels::select()), 2, 512, KvTypes());
   EXPECT_LE(max_error(run_cut(*f, 17)), 2e-2f);
 }
 
@@ -175,12 +178,23 @@ TEST_P(Golden, QuantizedCachesStayCloseAndGiveTheSameBitsForEveryCut) {
     // The most that rounding was seen to cost these random models is 6.3e-4 and 0.125; a step 16 times as wide should
     // cost about 250 times as much.
     for (const auto& [type, most] : {std::pair{KvType::q8_0, 1e-3}, {KvType::q4_0, 0.2}}) {
-      auto f = open(gguf_, *k, 2, 512, type);
+      auto f = open(gguf_, *k, 2, 512, {type, type});
       const Logits whole = run_cut(*f, 512);
       EXPECT_LE(mean_kld(reference_.logits, whole, reference_.n_vocab), most)
           << k->isa << ' ' << kernels::kv_type_name(type);
       for (const int64_t cut : {1, 7}) EXPECT_EQ(run_cut(*f, cut), whole) << k->isa << ", passes of " << cut;
     }
+  }
+}
+
+TEST_P(Golden, LayersMayHaveTypesOfTheirOwn) {
+  const KvTypes types = KvTypes(KvType::q8_0, KvType::q4_0).with(0, 0, {KvType::f16, KvType::f32});
+  for (const kernels::Kernels* k : kernels::available()) {
+    if (k->isa == "ref") continue;
+    auto f = open(gguf_, *k, 2, 512, types);
+    const Logits whole = run_cut(*f, 512);
+    EXPECT_LE(mean_kld(reference_.logits, whole, reference_.n_vocab), 0.2) << k->isa;
+    for (const int64_t cut : {1, 7}) EXPECT_EQ(run_cut(*f, cut), whole) << k->isa << ", passes of " << cut;
   }
 }
 

@@ -97,7 +97,7 @@ LiveRequest* KvRoom::last_holder() const {
 }
 
 bool KvRoom::make_room(int64_t n_pages, const LiveRequest& r) {
-  while (kv_.free_pages() + n_evictable() < n_pages) {
+  while (kv_.free_pages() + n_evictable() < n_pages || kv_.free_sequences() == 0) {
     LiveRequest* victim = last_holder();
     if (!victim || victim->priority() <= r.priority()) return false;
     drop(*victim);

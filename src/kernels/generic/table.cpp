@@ -41,6 +41,7 @@ const Kernels& generic_table() {
       .attention_partial = generic::attention_partial,
       .attention_merge = generic::attention_merge,
       .store_kv = generic::store_kv,
+      .store_recent = generic::store_recent,
       .rms_norm = generic::rms_norm,
       .rope = generic::rope,
       .glu = generic::glu,

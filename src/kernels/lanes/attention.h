@@ -11,6 +11,9 @@
 // chunks of kAttentionChunk positions begin anew and are merged left to right. Where a position lies (shared prefix or
 // tail slot) and which pairs are worked on together changes nothing: decode, prefill, a chain and a branch of a tree
 // give the same bits, and so do attention_whole and attention_partial + attention_merge.
+//
+// A row sees a quantized key of its own page as it was computed, all earlier ones as they are stored: a matter of the
+// two positions alone.
 #pragma once
 
 #include "kernels/lanes/attention_tile.h"
@@ -62,6 +65,7 @@ struct Pair {
   bool is_plain(int64_t tile) const {
     return plain >= (seen.last + 1 < tile + kKvPage ? seen.last + 1 : tile + kKvPage);
   }
+  bool is_own_page(int64_t tile) const { return row->recent && seen.last - tile < kKvPage; }  // of tiles it sees
 };
 
 // The pairs of one kv head that are worked on together.
@@ -91,20 +95,43 @@ struct Pairs {
   Softmax softmax[kAttentionPairs];  // of the chunk at hand
 };
 
+// Where a layer's keys, or its values, lie in pages.
+struct Place {
+  KvType type;
+  int64_t offset_bytes, row_bytes;
+  bool is_recent;
+  const std::byte* head(const AttentionArgs& a, const AttentionRow& row, int64_t g, int64_t page) const {
+    const std::byte* begin = is_recent ? a.recent[row.recent[page]] : row.pages[page];
+    return begin + offset_bytes + g * kKvPage * row_bytes;
+  }
+};
+struct Places {
+  Place keys, values;
+  // own_page: as a row sees its own page.
+  Places(const AttentionArgs& a, bool own_page)
+      : keys(place(a, a.k_type, a.k_offset_bytes, own_page, 0)),
+        values(place(a, a.v_type, a.v_offset_bytes, own_page, a.recent_v_offset_bytes)) {}
+  static Place place(const AttentionArgs& a, KvType type, int64_t offset, bool own_page, int64_t recent_offset) {
+    if (own_page && is_quantized(type)) return {KvType::f16, recent_offset, kv_row_bytes(KvType::f16, a.d_head), true};
+    return {type, offset, kv_row_bytes(type, a.d_head), false};
+  }
+};
+
 // Where the rows of a tile lie: one after the other in a page, or each on its own.
 struct KvRows {
+  KvType type;
   const std::byte* page;
   int64_t stride_bytes;
   const std::byte* const* scattered;
   const std::byte* at(int64_t j) const { return scattered ? scattered[j] : page + j * stride_bytes; }
 };
 
-inline void read_rows(KvType type, const KvRows& rows, int64_t begin, int64_t end, int64_t d_head, float* out) {
+inline void read_rows(const KvRows& rows, int64_t begin, int64_t end, int64_t d_head, float* out) {
   const int64_t d = padded(d_head);
   const auto each = [&](auto read) {
     for (int64_t j = begin; j < end; ++j) read(rows.at(j), out + j * d, d_head);
   };
-  switch (type) {
+  switch (rows.type) {
     case KvType::f16:
       return each(read_f16);
     case KvType::f32:
@@ -145,15 +172,15 @@ inline constexpr int64_t kFewPairs = 4;
 
 // fn.operator()<kHalf>(tile) with the rows in a form the products take.
 template <class Fn>
-void with_tile(KvType type, const KvRows& rows, const TileView& view, int64_t d_head, float* scratch, Fn&& fn) {
+void with_tile(const KvRows& rows, const TileView& view, int64_t d_head, float* scratch, Fn&& fn) {
   const int64_t d = padded(d_head);
   const bool as_is = !rows.scattered && d == d_head;
-  if (as_is && type == KvType::f16 && view.n <= kFewPairs) {
+  if (as_is && rows.type == KvType::f16 && view.n <= kFewPairs) {
     fn.template operator()<true>(Tile{rows.page, rows.stride_bytes});
-  } else if (as_is && type == KvType::f32) {
+  } else if (as_is && rows.type == KvType::f32) {
     fn.template operator()<false>(Tile{rows.page, rows.stride_bytes});
   } else {
-    read_rows(type, rows, view.begin, view.end, d_head, scratch);
+    read_rows(rows, view.begin, view.end, d_head, scratch);
     fn.template operator()<false>(Tile{reinterpret_cast<const std::byte*>(scratch), d * 4});
   }
 }
@@ -171,7 +198,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
     o[i] = scratch.o + view.pair[i] * d;
     s[i] = scratch.s + i * kKvPage;
   }
-  with_tile(a.k_type, keys, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
+  with_tile(keys, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
     in_groups(view.n, [&]<int kRows>(int64_t i) {
       int32_t from = view.from[i], to = view.to[i];
       for (int r = 1; r < kRows; ++r) {
@@ -185,7 +212,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
     Softmax& x = pairs.softmax[view.pair[i]];
     correction[i] = soften(s[i], view.from[i], view.to[i], a.softcap, x.max, x.sum);
   }
-  with_tile(a.v_type, values, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
+  with_tile(values, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
     const auto alone = [&](int64_t i, int64_t from, int64_t to) {
       if (from >= to) return;
       add_values<kHalf, 1>(s + i, correction + i, tile, d, from, to, o + i);
@@ -213,8 +240,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
 
 // A row whose positions lie elsewhere (a tree's branch): its pairs [begin, end) by themselves.
 inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t begin, int64_t end, int64_t g,
-                                  int64_t tile, const AttentionScratch& scratch) {
-  const int64_t k_row = kv_row_bytes(a.k_type, a.d_head), v_row = kv_row_bytes(a.v_type, a.d_head);
+                                  int64_t tile, const Places& places, const AttentionScratch& scratch) {
   TileView view;
   for (int64_t i = begin; i < end; ++i) view.add(i, pairs.pair[i].seen, tile);
   const AttentionRow& row = *pairs.pair[begin].row;
@@ -222,18 +248,18 @@ inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t 
   const std::byte* values[kKvPage];
   for (int64_t j = view.begin; j < view.end; ++j) {
     const int64_t p = tile + j, slot = p < row.n_shared ? p : row.tail[p - row.n_shared];
-    const int64_t place = g * kKvPage + slot % kKvPage;
-    keys[j] = row.pages[slot / kKvPage] + a.k_offset_bytes + place * k_row;
-    values[j] = row.pages[slot / kKvPage] + a.v_offset_bytes + place * v_row;
+    keys[j] = places.keys.head(a, row, g, slot / kKvPage) + slot % kKvPage * places.keys.row_bytes;
+    values[j] = places.values.head(a, row, g, slot / kKvPage) + slot % kKvPage * places.values.row_bytes;
   }
-  attend_tile(a, pairs, view, {nullptr, 0, keys}, {nullptr, 0, values}, {}, scratch);
+  attend_tile(a, pairs, view, {places.keys.type, nullptr, 0, keys}, {places.values.type, nullptr, 0, values}, {},
+              scratch);
 }
 
 // All positions of [begin, end) that the pairs see, into scratch.o and pairs.softmax.
 inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_t begin, int64_t end,
                          const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
-  const int64_t k_row = kv_row_bytes(a.k_type, a.d_head), v_row = kv_row_bytes(a.v_type, a.d_head);
+  const Places stored(a, false), own(a, true);
   for (int64_t i = 0; i < pairs.n; ++i) {
     pairs.softmax[i] = {};
     for (int64_t e = 0; e < d; e += 8) store(scratch.o + i * d + e, zero());
@@ -241,28 +267,32 @@ inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_
   begin = pairs.first > begin ? pairs.first : begin;
   end = pairs.last + 1 < end ? pairs.last + 1 : end;
   for (int64_t tile = begin / kKvPage * kKvPage; tile < end; tile += kKvPage) {
-    TileView together;
+    TileView views[2];  // of those for whom it is an earlier page, and of those for whom it is their own
     bool any_scattered = false;
     for (int64_t i = 0; i < pairs.n; ++i) {
       const Pair& p = pairs.pair[i];
       if (!p.seen.sees(tile, tile + kKvPage)) continue;
       if (p.is_plain(tile))
-        together.add(i, p.seen, tile);
+        views[p.is_own_page(tile)].add(i, p.seen, tile);
       else
         any_scattered = true;
     }
-    if (together.n > 0) {
-      const std::byte* const* page = pairs.pair[0].row->pages + tile / kKvPage;
-      const int64_t keys = a.k_offset_bytes + g * kKvPage * k_row, values = a.v_offset_bytes + g * kKvPage * v_row;
-      const bool is_last = tile + kKvPage >= end;
-      attend_tile(a, pairs, together, {page[0] + keys, k_row, nullptr}, {page[0] + values, v_row, nullptr},
-                  {is_last ? nullptr : page[1] + keys, k_row}, scratch);
+    for (int is_own = 0; is_own < 2; ++is_own) {
+      if (views[is_own].n == 0) continue;
+      const Places& places = is_own ? own : stored;
+      const AttentionRow& row = *pairs.pair[0].row;
+      const int64_t page = tile / kKvPage;
+      const bool is_last = is_own || tile + kKvPage >= end;
+      attend_tile(a, pairs, views[is_own],
+                  {places.keys.type, places.keys.head(a, row, g, page), places.keys.row_bytes, nullptr},
+                  {places.values.type, places.values.head(a, row, g, page), places.values.row_bytes, nullptr},
+                  {is_last ? nullptr : places.keys.head(a, row, g, page + 1), places.keys.row_bytes}, scratch);
     }
     for (int64_t i = 0, next = 0; any_scattered && i < pairs.n; i = next) {
       const Pair& p = pairs.pair[i];
       for (next = i + 1; next < pairs.n && pairs.pair[next].row == p.row;) ++next;
       if (p.seen.sees(tile, tile + kKvPage) && !p.is_plain(tile))
-        attend_scattered_tile(a, pairs, i, next, g, tile, scratch);
+        attend_scattered_tile(a, pairs, i, next, g, tile, p.is_own_page(tile) ? own : stored, scratch);
     }
   }
 }

@@ -117,6 +117,17 @@ inline void store_kv(KvType type, const float* src, std::byte* dst, int64_t n) {
   }
 }
 
+inline void store_recent(KvType type, const float* src, std::byte* dst, int64_t n) {
+  const int64_t size = type == KvType::q4_0 ? hadamard_size(n) : 1;
+  alignas(64) float piece[kHadamardMost];
+  for (int64_t at = 0; at < n; at += kHadamardMost) {
+    const int64_t m = n - at < kHadamardMost ? n - at : kHadamardMost;
+    for (int64_t i = 0; i < padded(m); ++i) piece[i] = i < m ? src[at + i] : 0.0f;
+    if (size > 1) hadamard(piece, padded(m), size);
+    store_kv(KvType::f16, piece, dst + 2 * at, m);
+  }
+}
+
 // ---- stored rows to floats: out[padded(n)] ----
 
 inline void read_f32(const std::byte* row, float* out, int64_t n) {

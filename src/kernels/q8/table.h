@@ -56,6 +56,7 @@ inline Kernels make_table(std::string_view isa) {
       .attention_partial = attention_partial,
       .attention_merge = attention_merge,
       .store_kv = store_kv,
+      .store_recent = store_recent,
       .rms_norm = rms_norm,
       .rope = rope,
       .glu = glu,

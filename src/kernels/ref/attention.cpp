@@ -57,15 +57,20 @@ Head attend(const AttentionArgs& a, int64_t m, int64_t h, int64_t begin, int64_t
   const AttentionRow& row = a.rows[m];
   const int64_t g = h / (a.n_heads / a.n_kv_heads);
   const float* q = a.q + m * a.q_stride + h * a.d_head;
-  const auto read = [&](int64_t p, int64_t offset, KvType type) {
+  const auto read = [&](int64_t p, int64_t offset, KvType type, int64_t recent_offset) {
     const int64_t slot = p < row.n_shared ? p : row.tail[p - row.n_shared];
     const int64_t place = g * kKvPage + slot % kKvPage;
+    if (row.recent && is_quantized(type) && p / kKvPage == row.position() / kKvPage) {
+      const std::byte* page = a.recent[row.recent[slot / kKvPage]] + recent_offset;
+      const auto as_computed = read_kv(KvType::f16, page + place * kv_row_bytes(KvType::f16, a.d_head), a.d_head);
+      return type == KvType::q4_0 ? hadamard(as_computed) : as_computed;
+    }
     return read_kv(type, row.pages[slot / kKvPage] + offset + place * kv_row_bytes(type, a.d_head), a.d_head);
   };
   std::vector<double> scores;
   Head out;
   for (int64_t p = begin; p < end; ++p) {
-    const auto k = read(p, a.k_offset_bytes, a.k_type);
+    const auto k = read(p, a.k_offset_bytes, a.k_type, 0);
     double s = 0;
     for (int64_t e = 0; e < a.d_head; ++e) s += q[e] * k[static_cast<size_t>(e)];
     s *= a.scale;
@@ -75,7 +80,7 @@ Head attend(const AttentionArgs& a, int64_t m, int64_t h, int64_t begin, int64_t
   out.o.assign(static_cast<size_t>(a.d_head), 0.0);
   for (int64_t p = begin; p < end; ++p) {
     const double weight = std::exp(scores[static_cast<size_t>(p - begin)] - out.max);
-    const auto v = read(p, a.v_offset_bytes, a.v_type);
+    const auto v = read(p, a.v_offset_bytes, a.v_type, a.recent_v_offset_bytes);
     out.sum += weight;
     for (size_t e = 0; e < v.size(); ++e) out.o[e] += weight * v[e];
   }
@@ -173,6 +178,12 @@ void store_kv(KvType type, const float* src, std::byte* dst, int64_t n) {
   for (size_t i = 0; i < x.size(); ++i) padded[i] = static_cast<float>(x[i]);
   tensor::quantize_row(type == KvType::q8_0 ? DType::q8_0 : DType::q4_0, padded.data(), dst,
                        static_cast<int64_t>(padded.size()));
+}
+
+void store_recent(KvType type, const float* src, std::byte* dst, int64_t n) {
+  const auto x = type == KvType::q4_0 ? hadamard(std::vector<double>(src, src + n)) : std::vector<double>(src, src + n);
+  const std::vector<float> turned(x.begin(), x.end());
+  store_kv(KvType::f16, turned.data(), dst, n);
 }
 
 }  // namespace watra::kernels::ref

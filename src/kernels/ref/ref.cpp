@@ -128,6 +128,7 @@ const Kernels& ref_table() {
       .attention_partial = ref::attention_partial,
       .attention_merge = ref::attention_merge,
       .store_kv = ref::store_kv,
+      .store_recent = ref::store_recent,
       .rms_norm = ref::rms_norm,
       .rope = ref::rope,
       .glu = ref::glu,

@@ -21,6 +21,7 @@ void attention_whole(const AttentionArgs& args, int64_t unit_begin, int64_t unit
 void attention_partial(const AttentionArgs& args, int64_t unit_begin, int64_t unit_end, std::byte* scratch);
 void attention_merge(const AttentionArgs& args, int64_t unit_begin, int64_t unit_end);
 void store_kv(KvType type, const float* src, std::byte* dst, int64_t n);
+void store_recent(KvType type, const float* src, std::byte* dst, int64_t n);
 
 double activation(GluKind kind, double x);
 
