@@ -104,6 +104,9 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
                                .v_type = options.v_type,
                                .budget = m.budget.get()};
   WATRA_ASSIGN(m.forward, Forward::create(m.model, weights, m.team, *kernels, forward));
+  if (options.kv_store) {
+    WATRA_ASSIGN(m.kv_store, KvStore::create(*options.kv_store, m.forward->kv().page_bytes(), m.budget.get()));
+  }
   WATRA_TRY(check_memory(m, options, process_bytes));
   // While weights are read, what cache and activations will need later is free.
   WATRA_TRY(weights->read(*m.team, options.progress, options.ram_bytes ? options.ram_bytes - before_cache : 0));

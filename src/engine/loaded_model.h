@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/forward.h"
+#include "engine/kv_store.h"
 #include "text/tokenizer.h"
 
 namespace watra::engine {
@@ -22,7 +23,8 @@ struct LoadOptions {
   bool interleave = true;  // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;         // empty = the best here
   KvType k_type = KvType::f16, v_type = KvType::f16;
-  Residency::Progress progress;  // while weights are read
+  Residency::Progress progress;            // while weights are read
+  std::optional<KvStoreOptions> kv_store;  // conversations are kept on disk
 };
 
 // "f16", "f32", "q8_0", "q4_0" or two of them "K,V". Error "usage.kv_type".
@@ -34,6 +36,7 @@ struct LoadedModel {
   std::shared_ptr<ThreadTeam> team;
   std::shared_ptr<const Residency> weights;
   std::shared_ptr<Forward> forward;
+  std::shared_ptr<KvStore> kv_store;                 // null = conversations end with the process
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <vector>
 
 namespace watra::engine {
 namespace {
@@ -66,6 +65,12 @@ PageKey hash_bytes(std::span<const std::byte> bytes, const PageKey& seed) {
 
 PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens) {
   return hash_bytes(std::as_bytes(tokens), parent);
+}
+
+void append_page_keys(const PageKey& root, std::span<const TokenId> tokens, std::vector<PageKey>& keys) {
+  constexpr auto kPage = static_cast<size_t>(kernels::kKvPage);
+  for (size_t i = keys.size(); (i + 1) * kPage <= tokens.size(); ++i)
+    keys.push_back(page_key(i > 0 ? keys[i - 1] : root, tokens.subspan(i * kPage, kPage)));
 }
 
 Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t n_ctx, std::string_view isa) {

@@ -16,6 +16,7 @@ struct SchedulerStats {
   int64_t n_aborted = 0;              // passes given up for a cancellation or a person
   int64_t n_read = 0, n_decoded = 0;  // rows of passes
   int64_t n_from_cache = 0;           // tokens that need not be read
+  int64_t n_restored = 0;             // of them from the disk
   int64_t n_dropped = 0;              // times a sequence lost its pages to another
   int64_t n_evicted = 0;              // cached pages given up
   double pass_s = 0;                  // time inside passes

@@ -103,7 +103,11 @@ LoadedModel talking_model(const TalkingModelOptions& o) {
                                          .n_ctx = o.n_ctx,
                                          .kv_positions = o.kv_positions,
                                          .max_rows = o.max_rows,
-                                         .max_logit_rows = o.max_logit_rows}));
+                                         .max_logit_rows = o.max_logit_rows,
+                                         .isa = o.isa,
+                                         .k_type = o.k_type,
+                                         .v_type = o.v_type,
+                                         .kv_store = o.kv_store}));
   m.tokenizer = talking_tokenizer();
   fs::remove(path);  // weights are in memory; the open file stays readable for root_key()
   return m;

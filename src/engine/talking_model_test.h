@@ -12,6 +12,9 @@ struct TalkingModelOptions {
   int64_t max_rows = 64, max_logit_rows = 8;
   int threads = 1;  // a team that waits for each other is slow on a busy machine
   int n_layers = 2;
+  std::string isa;
+  KvType k_type = KvType::f16, v_type = KvType::f16;
+  std::optional<KvStoreOptions> kv_store;
 };
 
 inline constexpr TokenId kTalkingEnd = 2;      // ends an answer
