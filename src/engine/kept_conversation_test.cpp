@@ -39,7 +39,9 @@ Told tell(const TalkingModelOptions& o, const Tokens& prompt, int64_t n) {
   auto generated = session.generate(sampler, {.max_tokens = n, .ignore_end = true});
   EXPECT_TRUE(generated) << generated.error().to_string();
   told.ids = generated->ids;
-  if (const auto& store = session.model().kv_store) EXPECT_FALSE(store->trouble()) << store->trouble()->to_string();
+  if (const auto& store = session.model().kv_store) {
+    EXPECT_FALSE(store->trouble()) << store->trouble()->to_string();
+  }
   return told;
 }
 

@@ -261,11 +261,15 @@ int64_t KvStore::restore(const PageKey& root, std::span<const PageKey> keys, std
 
 // ---- erasing, counting ----
 
-Result<int64_t> KvStore::erase(const PageKey& root, const PageKey& key) {
+Result<int64_t> KvStore::erase(const PageKey& root, std::span<const TokenId> text, int64_t from) {
+  const auto begin = static_cast<size_t>(from / kernels::kKvPage * kernels::kKvPage);
+  std::vector<PageKey> keys;
+  append_page_keys(root, text.first(begin), keys);
+  const auto page = text.subspan(begin, std::min(text.size() - begin, static_cast<size_t>(kernels::kKvPage)));
   std::unique_lock lock(mutex_);
   wait_until_idle(lock);
   known_.assign(kKnownPages, {});
-  return shelf_.erase(root, key);
+  return shelf_.erase(root, keys.empty() ? root : keys.back(), page);
 }
 
 Result<int64_t> KvStore::clear() {

@@ -69,8 +69,9 @@ class KvStore {
   void drain();  // until everything offered is written, or given up
 
   // Erasing. Pages offered before are not written any more, or removed. Both return how many files went.
-  Result<int64_t> erase(const PageKey& root, const PageKey& key);  // the page and all that go on from it
-  Result<int64_t> clear();                                         // of all models
+  // Of all conversations that begin with `text`: every page that holds what stands at token `from` or behind it.
+  Result<int64_t> erase(const PageKey& root, std::span<const TokenId> text, int64_t from);
+  Result<int64_t> clear();  // of all models
 
   using Content = internal::KvShelf::Content;
   Result<Content> content() const { return content_of(options_.folder); }

@@ -22,6 +22,11 @@ Result<std::pair<KvType, KvType>> parse_kv_types(std::string_view text) {
   return std::pair(k, v);
 }
 
+Result<PageKey> root_key(const LoadedModel& m) {
+  const Forward& f = *m.forward;
+  return root_key(*m.model, f.options().k_type, f.options().v_type, f.options().n_ctx, f.kernels().isa);
+}
+
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;

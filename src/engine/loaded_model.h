@@ -40,6 +40,9 @@ struct LoadedModel {
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
 };
 
+// What the names of this model's pages begin with. Errors: those of reading the file.
+Result<PageKey> root_key(const LoadedModel& model);
+
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
 // Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,
 // before any weight is read.

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "watra_version.h"
+
 namespace watra::engine {
 namespace {
 
@@ -108,6 +110,9 @@ Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t 
   recipe.add(k);
   recipe.add(v);
   recipe.add(isa);
+  // Another version may lay pages out differently, or add in another order.
+  recipe.add(kVersion);
+  recipe.add(kCommit);
   return recipe.key();
 }
 

@@ -24,7 +24,7 @@ struct PageKey {
 
 // The model is known by its metadata, its tensor directory and, of every tensor, its first bytes: reading all of them
 // would take as long as loading. n_ctx counts where rope depends on it, the ISA because each has its own order of
-// operations. Errors: those of reading the file.
+// operations, and the version of Watra because it decides both. Errors: those of reading the file.
 Result<PageKey> root_key(const model::Model& model, KvType k, KvType v, int64_t n_ctx, std::string_view isa);
 
 PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens);

@@ -132,8 +132,7 @@ KvStore* Session::store_for(int64_t n_tokens) {
   KvStore* store = model_.kv_store.get();
   if (!store || n_tokens < store->options().min_tokens) return nullptr;
   if (!root_) {
-    const Forward& f = *model_.forward;
-    auto root = root_key(*model_.model, f.options().k_type, f.options().v_type, f.options().n_ctx, f.kernels().isa);
+    auto root = root_key(model_);
     if (!root) {
       store->stop_storing(root.error());
       model_.kv_store.reset();

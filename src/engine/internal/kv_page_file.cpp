@@ -83,7 +83,9 @@ std::optional<std::span<const std::byte>> open_kv_page(const KvPageName& name, u
 std::optional<KvPageHeader> read_kv_page_header(std::span<const std::byte> header) {
   const auto h = read_header(header);
   if (!h) return {};
-  return KvPageHeader{h->root, h->key, h->parent, h->index, h->page_bytes};
+  KvPageHeader out{h->root, h->key, h->parent, h->index, h->page_bytes, {}};
+  std::ranges::copy(h->tokens, out.tokens.begin());
+  return out;
 }
 
 }  // namespace watra::engine::internal

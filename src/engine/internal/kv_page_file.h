@@ -7,6 +7,7 @@
 // Pure functions over memory; no files are touched here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -39,6 +40,7 @@ struct KvPageHeader {
   PageKey root, key, parent;
   int64_t index;
   uint64_t page_bytes;
+  std::array<TokenId, kernels::kKvPage> tokens;
 };
 std::optional<KvPageHeader> read_kv_page_header(std::span<const std::byte> header);
 

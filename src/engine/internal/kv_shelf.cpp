@@ -138,7 +138,7 @@ Result<KvShelf::Content> KvShelf::content() const {
   return c;
 }
 
-Result<int64_t> KvShelf::erase(const PageKey& root, const PageKey& key) const {
+Result<int64_t> KvShelf::erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const {
   WATRA_ASSIGN(const auto files, list_files(folder_ / hex(root)));
   std::unordered_map<PageKey, std::vector<std::pair<PageKey, fs::path>>, KeyHash> children;
   std::vector<std::pair<PageKey, fs::path>> doomed;
@@ -150,14 +150,15 @@ Result<int64_t> KvShelf::erase(const PageKey& root, const PageKey& key) const {
     }
     if (const auto h = header_of(f.path); !h) {  // says not whose it is
       WATRA_TRY(remove_file(f.path));
-    } else if (h->key == key) {
-      doomed.emplace_back(key, f.path);
+    } else if (h->parent == parent && std::ranges::equal(std::span(h->tokens).first(tokens.size()), tokens)) {
+      doomed.emplace_back(h->key, f.path);
     } else {
       children[h->parent].emplace_back(h->key, f.path);
     }
   }
   // Also where the page itself is gone already.
-  if (doomed.empty()) doomed = std::move(children[key]);
+  if (doomed.empty() && tokens.size() == static_cast<size_t>(kernels::kKvPage))
+    doomed = std::move(children[page_key(parent, tokens)]);
   while (!doomed.empty()) {
     const auto [k, path] = std::move(doomed.back());
     doomed.pop_back();

@@ -48,8 +48,9 @@ class KvShelf {
   };
   Result<Content> content() const;
 
-  // Removes the page and all that go on from it. Returns how many files went.
-  Result<int64_t> erase(const PageKey& root, const PageKey& key) const;
+  // Removes the pages behind `parent` that begin with these tokens (a whole page of them, or fewer), and all that go on
+  // from them. Returns how many files went.
+  Result<int64_t> erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const;
   Result<int64_t> clear() const;
 
  private:
