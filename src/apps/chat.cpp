@@ -1,13 +1,18 @@
 #include "apps/chat.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
 #include "apps/drafting.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/terminal.h"
 
 namespace watra::apps {
+
+// Positions that attention leans on whatever they say (Xiao et al. 2024).
+constexpr int64_t kSinks = 4;
 
 using Json = nlohmann::ordered_json;
 
@@ -31,6 +36,20 @@ Result<std::vector<text::TokenId>> Talk::prompt_ids(const Json& messages) const 
   return std::move(rendered.ids);
 }
 
+Status Talk::go_endless(const std::string& system) {
+  const auto ids_before = [&](const char* message) {
+    Json messages = Json::array();
+    if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+    messages.push_back({{"role", "user"}, {"content", message}});
+    return prompt_ids(messages);
+  };
+  // Two conversations part where the first message begins.
+  WATRA_ASSIGN(const auto a, ids_before("A"));
+  WATRA_ASSIGN(const auto b, ids_before("B"));
+  const auto n = std::ranges::mismatch(a, b).in1 - a.begin();
+  return session_.go_endless(std::max<int64_t>(n, kSinks));
+}
+
 Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& sampling,
                                   const engine::GenerateOptions& options,
                                   const std::function<void(std::string_view)>& show, const std::atomic<bool>* cancel) {
@@ -46,11 +65,18 @@ Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& s
     }));
   }
   WATRA_ASSIGN(a.generated, session_.generate(sampler, options, show, cancel));
+  if (const auto& store = model().kv_store; store && !told_of_store_)
+    if (const auto trouble = store->trouble()) {
+      told_of_store_ = true;
+      log::warn("this conversation will be read again after a restart: {} ({}; or --kv-store off)", trouble->message,
+                trouble->hint);
+    }
   if (a.generated.finish == engine::FinishReason::cancelled) a.stopped_by = "stopped";
   if (a.generated.finish == engine::FinishReason::length)
-    a.stopped_by = static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx
-                       ? "the context is full (--ctx)"
-                       : "the limit of -n is reached";
+    a.stopped_by =
+        !session_.endless() && static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx
+            ? "the context is full (--ctx)"
+            : "the limit of -n is reached";
   return a;
 }
 

@@ -26,6 +26,10 @@ class Talk {
   // Ids of a conversation (or, without a template, of the last message's text).
   Result<std::vector<text::TokenId>> prompt_ids(const nlohmann::ordered_json& messages) const;
 
+  // The conversation goes on when the context is full; what stands in front of the first message is kept
+  // (Session::go_endless). Before the first answer.
+  Status go_endless(const std::string& system);
+
   struct Answer {
     engine::PrefillReport prefill;
     engine::GenerateReport generated;
@@ -42,6 +46,7 @@ class Talk {
   const Globals& globals_;
   engine::Session session_;
   std::optional<text::ChatPrompt> prompt_;
+  bool told_of_store_ = false;
 };
 
 struct ChatOptions {

@@ -42,6 +42,7 @@ void add_eval(CLI::App& app, Globals& g, Handler& chosen);
 void add_bench(CLI::App& app, Globals& g, Handler& chosen);
 void add_doctor(CLI::App& app, Globals& g, Handler& chosen);
 void add_show(CLI::App& app, Globals& g, Handler& chosen);
+void add_kv(CLI::App& app, Globals& g, Handler& chosen);
 void add_convert(CLI::App& app, Globals& g, Handler& chosen);
 #ifndef WATRA_ENGINE_ONLY
 void add_pull(CLI::App& app, Globals& g, Handler& chosen);

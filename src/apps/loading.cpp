@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "base/home.h"
 #include "base/log.h"
 #include "base/terminal.h"
 #include "model/vocab.h"
 #ifndef WATRA_ENGINE_ONLY
-#include "base/home.h"
 #include "hub/shelf.h"
 #endif
 
@@ -39,7 +39,8 @@ Result<std::vector<int>> chosen_cpus(const Globals& g) {
 }
 
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
-                                     int64_t max_logit_rows, int64_t n_sequences, int64_t max_rows) {
+                                     int64_t max_logit_rows, int64_t n_sequences, int64_t max_rows,
+                                     const std::optional<engine::KvStoreOptions>& kv_store) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
@@ -48,6 +49,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   o.max_rows = max_rows;
   o.max_logit_rows = max_logit_rows;
   o.n_sequences = n_sequences;
+  o.kv_store = kv_store;
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
@@ -71,6 +73,23 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
                   ? fmt::format(", from {} disks", loaded->weights->files()->n_disks())
                   : "");
   return loaded;
+}
+
+Result<fs::path> kv_folder(const Globals& g) {
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  return home / "kv";
+}
+
+Result<std::optional<engine::KvStoreOptions>> kv_store_options(const Globals& g, const std::string& option) {
+  if (option == "off") return std::nullopt;
+  engine::KvStoreOptions o;
+  if (!option.empty()) {
+    WATRA_ASSIGN(o.limit_bytes, parse_bytes(option));
+  }
+  auto folder = kv_folder(g);
+  if (!folder && option.empty()) return std::nullopt;  // no home, nothing to keep; nobody asked for it
+  WATRA_ASSIGN(o.folder, std::move(folder));
+  return o;
 }
 
 Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,

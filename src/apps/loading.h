@@ -13,7 +13,13 @@ Result<std::vector<int>> chosen_cpus(const Globals& g);
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)). n_sequences: as
 // in engine::LoadOptions.
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
-                                     int64_t max_logit_rows = 16, int64_t n_sequences = 1, int64_t max_rows = 0);
+                                     int64_t max_logit_rows = 16, int64_t n_sequences = 1, int64_t max_rows = 0,
+                                     const std::optional<engine::KvStoreOptions>& kv_store = {});
+
+// Where conversations are kept: $WATRA_HOME/kv.
+Result<fs::path> kv_folder(const Globals& g);
+// --kv-store: "off", or the size of all of it; empty = the usual one. Errors "usage.size", "home.unknown".
+Result<std::optional<engine::KvStoreOptions>> kv_store_options(const Globals& g, const std::string& option);
 
 // Opens MODEL's vocabulary alone: works on vocabulary-only files too.
 Result<std::unique_ptr<text::Tokenizer>> load_tokenizer(const Globals& g, const std::string& model,

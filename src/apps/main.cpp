@@ -61,6 +61,7 @@ int run_main(int argc, char** argv) {
   add_eval(app, g, chosen);
   add_bench(app, g, chosen);
   add_doctor(app, g, chosen);
+  add_kv(app, g, chosen);
   add_convert(app, g, chosen);
 
   try {

@@ -19,12 +19,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct RunOptions {
-  std::string model, prompt, prompt_file, system;
+  std::string model, prompt, prompt_file, system, kv_store;
   std::vector<std::string> stop;
   SamplingOptions sampling;
   DraftOptions draft;
   int64_t n = -1;
-  bool raw = false, has_prompt = false, interactive = false;
+  bool raw = false, has_prompt = false, interactive = false, endless = false;
 };
 
 // Beside a PROMPT a pipe may bring a text or stay open and silent for ever (a script's, ssh's): after this long it is
@@ -70,9 +70,11 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
     print_json({{"text", gen.text},
                 {"ids", gen.ids},
                 {"n_prompt", a.prefill.n_prompt},
+                {"n_restored", a.prefill.n_restored},
                 {"n_gen", gen.ids.size()},
                 {"finish_reason", engine::finish_reason_name(gen.finish)},
                 {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
+                {"restore_ms", 1e3 * a.prefill.restore_s},
                 {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
                 {"decode_tokens_per_s", gen.decode_tokens_per_s()},
                 {"speculation", speculation_json(gen)},
@@ -84,8 +86,11 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
   std::fflush(stdout);
   if (stderr_is_terminal() || g.verbosity > 0)
     fmt::print(
-        stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{}{})\n",
-        gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt, a.prefill.tokens_per_s(),
+        stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s{}; first word after {:.2f} s{}{}{})\n",
+        gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt - a.prefill.n_cached, a.prefill.tokens_per_s(),
+        a.prefill.n_restored > 0
+            ? fmt::format(", {} from the disk in {:.2f} s", a.prefill.n_restored, a.prefill.restore_s)
+            : "",
         a.prefill.seconds + gen.first_token_s, speculation_note(gen), a.stopped_by.empty() ? "" : "; ", a.stopped_by);
   return {};
 }
@@ -95,8 +100,10 @@ Status run(const Globals& g, const RunOptions& o) {
     return fail("usage.prompt", "a conversation is not one JSON object", "watra run MODEL \"a question\" --json");
   WATRA_ASSIGN(const auto prompt, question(g, o));
   if (prompt && prompt->empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
-  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft)));
+  WATRA_ASSIGN(const auto kv_store, kv_store_options(g, o.kv_store));
+  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, kv_store));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
+  if (o.endless) WATRA_TRY(talk->go_endless(o.system));
   WATRA_ASSIGN(auto speculation, make_speculation(g, o.draft, talk->session()));
   talk->session().speculate(std::move(speculation));
   if (prompt) return run_once(g, o, *talk, *prompt);
@@ -124,6 +131,11 @@ void add_run(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("-n,--max-tokens", o->n, "Tokens to write at most (-1: until the model ends)")
       ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
   c->add_option("--stop", o->stop, "End the answer before this text (repeatable)")->allow_extra_args(false);
+  c->add_flag("--endless", o->endless,
+              "Go on when the context is full: the beginning (the system message) and the newest text stay in sight");
+  c->add_option("--kv-store", o->kv_store,
+                "What conversations may take on disk, e.g. 4GiB, so that they go on after a restart without being read "
+                "again; off: nothing is kept or looked for (default: 4GiB)");
   add_draft_options(*c, o->draft);
   add_sampling_options(*c, o->sampling);
   c->callback([&g, &chosen, o, prompt] {

@@ -88,6 +88,27 @@ void KvCache::truncate(SequenceId id, int64_t n) {
   }
 }
 
+Status KvCache::drop_pages(SequenceId id, int64_t first, int64_t n) {
+  Sequence& s = sequences_.at(id);
+  const auto begin = s.table.begin() + first, end = begin + n;
+  const auto shared = [&](const std::byte* page) { return n_references(number(page)) > 1; };
+  const int64_t n_copies = std::count_if(end, s.table.end(), shared);
+  if (n_copies > free_pages() + n - std::count_if(begin, end, shared))
+    return fail("kv.full", fmt::format("{} pages are shared with other sequences and cannot be copied", n_copies),
+                "raise --ctx, or begin a new conversation");
+  for (auto page = begin; page != end; ++page) release_page(*page);
+  s.table.erase(begin, end);
+  s.length -= n * kKvPage;
+  for (auto page = s.table.begin() + first; page != s.table.end(); ++page) {
+    if (!shared(*page)) continue;
+    std::byte* copy = take_page();
+    std::memcpy(copy, *page, page_bytes_);
+    release_page(*page);
+    *page = copy;
+  }
+  return {};
+}
+
 Result<SequenceId> KvCache::fork(SequenceId id, int64_t n) {
   const SequenceId child = add();
   const Sequence& from = sequences_.at(id);

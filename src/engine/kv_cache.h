@@ -48,6 +48,10 @@ class KvCache {
   Result<SequenceId> add_on(std::span<const PageId> pages, int64_t n);
   // Forgets everything from position n on (n <= length); see above.
   void truncate(SequenceId id, int64_t n);
+  // Forgets whole pages [first, first + n) from inside the cached ones. Those behind take their slots, and are this
+  // sequence's own from then on: shared ones are copied. What their keys say of their position is the caller's to mend
+  // (kv_shift.h). Error "kv.full" when there is no room for the copies; then nothing has changed.
+  Status drop_pages(SequenceId id, int64_t first, int64_t n);
   int64_t length(SequenceId id) const { return sequences_.at(id).length; }
   // Positions its pages have room for, cached or not.
   int64_t held_positions(SequenceId id) const {

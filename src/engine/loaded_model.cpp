@@ -8,6 +8,11 @@
 
 namespace watra::engine {
 
+Result<PageKey> root_key(const LoadedModel& m) {
+  const Forward& f = *m.forward;
+  return root_key(*m.model, f.options().kv_types, f.options().n_ctx, f.kernels().isa);
+}
+
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
@@ -117,6 +122,10 @@ class Fitting {
                                               .n_sequences = o_.n_sequences,
                                               .kv_types = o_.kv_types,
                                               .budget = m_.budget.get()}));
+    m_.kv_store.reset();
+    if (o_.kv_store) {
+      WATRA_ASSIGN(m_.kv_store, KvStore::create(*o_.kv_store, m_.forward->kv().page_bytes(), m_.budget.get()));
+    }
     return {};
   }
 

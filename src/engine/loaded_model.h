@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/forward.h"
+#include "engine/kv_store.h"
 #include "text/tokenizer.h"
 
 namespace watra::engine {
@@ -34,7 +35,8 @@ struct LoadOptions {
   bool interleave = true;   // matrices in groups of 16 rows where the kernels read them so (residency.h)
   std::string isa;          // empty = the best here
   KvTypes kv_types;
-  Residency::Progress progress;  // while weights are read
+  Residency::Progress progress;            // while weights are read
+  std::optional<KvStoreOptions> kv_store;  // conversations are kept on disk
 };
 
 struct LoadedModel {
@@ -43,9 +45,13 @@ struct LoadedModel {
   std::shared_ptr<ThreadTeam> team;
   std::shared_ptr<const Residency> weights;
   std::shared_ptr<Forward> forward;
+  std::shared_ptr<KvStore> kv_store;                 // null = conversations end with the process
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
   uint64_t streamed_bytes = 0;                       // of weights, from disk in every pass that gives logits
 };
+
+// What the names of this model's pages begin with. Errors: those of reading the file.
+Result<PageKey> root_key(const LoadedModel& model);
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
 // Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,

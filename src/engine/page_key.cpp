@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <vector>
+
+#include "watra_version.h"
 
 namespace watra::engine {
 namespace {
@@ -68,6 +69,12 @@ PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens) {
   return hash_bytes(std::as_bytes(tokens), parent);
 }
 
+void append_page_keys(const PageKey& root, std::span<const TokenId> tokens, std::vector<PageKey>& keys) {
+  constexpr auto kPage = static_cast<size_t>(kernels::kKvPage);
+  for (size_t i = keys.size(); (i + 1) * kPage <= tokens.size(); ++i)
+    keys.push_back(page_key(i > 0 ? keys[i - 1] : root, tokens.subspan(i * kPage, kPage)));
+}
+
 Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_t n_ctx, std::string_view isa) {
   constexpr size_t kSampleBytes = 256;  // of each tensor
   const auto& hp = model.hparams();
@@ -104,6 +111,9 @@ Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_
     recipe.add_bytes(bytes.data(), bytes.size());
   }
   recipe.add(isa);
+  // Another version may lay pages out differently, or add in another order.
+  recipe.add(kVersion);
+  recipe.add(kCommit);
   return recipe.key();
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "engine/kv_cache.h"
 #include "model/model.h"
@@ -23,10 +24,13 @@ struct PageKey {
 
 // The model is known by its metadata, its tensor directory and, of every tensor, its first bytes: reading all of them
 // would take as long as loading. n_ctx counts where rope depends on it, the ISA because each has its own order of
-// operations. Errors: those of reading the file.
+// operations, and the version of Watra because it decides both. Errors: those of reading the file.
 Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_t n_ctx, std::string_view isa);
 
 PageKey page_key(const PageKey& parent, std::span<const TokenId> tokens);
+
+// Appends the keys of those whole pages of `tokens` that `keys` does not name yet.
+void append_page_keys(const PageKey& root, std::span<const TokenId> tokens, std::vector<PageKey>& keys);
 
 // MurmurHash3_x64_128 (Appleby), seeded with a key; little-endian.
 PageKey hash_bytes(std::span<const std::byte> bytes, const PageKey& seed = {});

@@ -24,6 +24,7 @@ constexpr bool is_background(Priority p) { return p >= Priority::impulse; }
 struct RequestStats {
   int64_t n_prompt = 0;     // tokens of the prompt
   int64_t n_cached = 0;     // of them taken from the cache
+  int64_t n_restored = 0;   // of n_cached: from the disk
   int64_t n_generated = 0;  // tokens of the answer
   int64_t n_reread = 0;     // read a second time, because their pages had to make room
   SpeculationCounts speculation;

@@ -56,7 +56,7 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(LoadedModel model, Schedule
   options.max_batch = options.max_batch > 0 ? std::min(options.max_batch, f.max_logit_rows) : f.max_logit_rows;
   std::optional<PageKey> root;
   if (options.reuse_prefixes) {
-    WATRA_ASSIGN(root, root_key(*model.model, f.kv_types, f.n_ctx, model.forward->kernels().isa));
+    WATRA_ASSIGN(root, root_key(model));
   }
   return std::unique_ptr<Scheduler>(new Scheduler(std::make_unique<Impl>(std::move(model), options, root)));
 }

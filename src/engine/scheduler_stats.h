@@ -18,6 +18,7 @@ struct SchedulerStats {
   int64_t n_drafted = 0;              // rows that were guesses
   int64_t n_accepted = 0;             // guesses that came true: tokens without a pass of their own
   int64_t n_from_cache = 0;           // tokens that need not be read
+  int64_t n_restored = 0;             // of them from the disk
   int64_t n_dropped = 0;              // times a sequence lost its pages to another
   int64_t n_evicted = 0;              // cached pages given up
   double pass_s = 0;                  // time inside passes

@@ -1,8 +1,12 @@
 // Session: one conversation in the engine: its tokens, their cached pages, and the decode loop.
 //
 // prefill() takes the whole token sequence of the prompt each time and reads only what the cache does not hold already
-// (the longest common prefix stays). generate() then samples until the end, along drafts where speculate() allowed
-// them: same tokens, fewer passes. Not thread-safe; `cancel` may be set from anywhere.
+// (the longest common prefix stays; what the model's KvStore has is restored). generate() then samples until the end,
+// along drafts where speculate() allowed them: same tokens, fewer passes. An endless session goes on when the context
+// is full: go_endless().
+//
+// Whole pages go to the KvStore after each pass, the rest of them when the session ends. Not thread-safe; `cancel` may
+// be set from anywhere.
 #pragma once
 
 #include <atomic>
@@ -11,16 +15,22 @@
 #include <vector>
 
 #include "engine/generation.h"
+#include "engine/kv_shift.h"
 #include "engine/loaded_model.h"
 #include "engine/speculation.h"
 
 namespace watra::engine {
 
 struct PrefillReport {
-  int64_t n_prompt = 0;  // tokens of the prompt
-  int64_t n_cached = 0;  // of them found in the cache
+  int64_t n_prompt = 0;    // tokens of the prompt
+  int64_t n_cached = 0;    // of them found in the cache, or restored
+  int64_t n_restored = 0;  // of n_cached: from the disk (kv_store.h)
   double seconds = 0;
-  double tokens_per_s() const { return seconds > 0 ? static_cast<double>(n_prompt - n_cached) / seconds : 0; }
+  double restore_s = 0;   // of seconds
+  int64_t n_dropped = 0;  // of n_prompt: between what is kept and the window (endless sessions)
+  double tokens_per_s() const {
+    return seconds > restore_s ? static_cast<double>(n_prompt - n_cached) / (seconds - restore_s) : 0;
+  }
 };
 
 struct GenerateReport {
@@ -51,6 +61,13 @@ class Session {
   const Speculation& speculation() const { return *speculation_; }
   const PassTimes& pass_times() const { return *times_; }
 
+  // From now on a full context makes room: the first n_kept positions (whole pages of them; a persona, at least the
+  // sinks) and the newest stay, a quarter of what lies between goes at a time, and positions are counted anew
+  // (kv_shift.h). Prompts and answers may then be of any length. Before the first prefill(). Errors:
+  // "context.too_small" when n_ctx is no place for a window; "context.quantized".
+  Status go_endless(int64_t n_kept = 4);
+  bool endless() const { return shift_.has_value(); }
+
   // progress(done, total) tokens, between micro-batches. Errors: "context.overflow" (both numbers),
   // "context.empty_prompt", "forward.cancelled" (what was read so far stays cached).
   Result<PrefillReport> prefill(std::span<const TokenId> prompt, const std::atomic<bool>* cancel = nullptr,
@@ -61,7 +78,7 @@ class Session {
                                   const std::function<void(std::string_view)>& on_text = {},
                                   const std::atomic<bool>* cancel = nullptr);
 
-  // Tokens whose keys and values are cached, and the last sampled one if it was chosen but not run.
+  // Tokens whose keys and values are cached, by position, and the last sampled one if it was chosen but not run.
   const std::vector<TokenId>& tokens() const { return tokens_; }
   std::span<const float> logits() const;  // after prefill(): for the token that follows
   Forward& forward() { return *model_.forward; }
@@ -69,6 +86,12 @@ class Session {
 
  private:
   int64_t free_for_draft() const;
+  KvStore* store_for(int64_t n_tokens);
+  int64_t restore_pages(std::span<const TokenId> prompt, int64_t n_cached);
+  void store_pages(int64_t n_most);
+  int64_t n_nameable_pages() const;
+  int64_t n_same(std::span<const TokenId> prompt) const;
+  Status make_room(int64_t n_rows);
 
   LoadedModel model_;
   SequenceId sequence_;
@@ -76,6 +99,12 @@ class Session {
   std::shared_ptr<Speculation> speculation_;
   std::vector<TokenId> tokens_;
   Batch batch_;
+  std::optional<PageKey> root_;   // known when something is first looked for or stored
+  std::vector<PageKey> keys_;     // of the first whole pages of tokens_
+  std::optional<KvShift> shift_;  // endless
+  int64_t n_kept_ = 0, n_evict_ = 0;
+  std::vector<TokenId> dropped_;  // of the text, behind the first n_kept_
+  int64_t n_stored_ = 0;          // pages that the store was given, or gave
 };
 
 }  // namespace watra::engine

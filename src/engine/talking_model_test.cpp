@@ -105,7 +105,8 @@ LoadedModel talking_model(const TalkingModelOptions& o) {
                                          .max_rows = o.max_rows,
                                          .max_logit_rows = o.max_logit_rows,
                                          .isa = o.isa,
-                                         .kv_types = o.kv_types}));
+                                         .kv_types = o.kv_types,
+                                         .kv_store = o.kv_store}));
   m.tokenizer = talking_tokenizer();
   fs::remove(path);  // weights are in memory; the open file stays readable for root_key()
   return m;

@@ -14,6 +14,7 @@ struct TalkingModelOptions {
   int n_layers = 2;
   std::string isa;  // empty = the best here
   KvTypes kv_types;
+  std::optional<KvStoreOptions> kv_store;
 };
 
 inline constexpr TokenId kTalkingEnd = 2;      // ends an answer

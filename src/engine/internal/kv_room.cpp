@@ -6,8 +6,8 @@ namespace watra::engine::internal {
 
 using kernels::kKvPage;
 
-KvRoom::KvRoom(KvCache& kv, const std::optional<PageKey>& root, const Requests& requests)
-    : kv_(kv), requests_(requests) {
+KvRoom::KvRoom(KvCache& kv, const std::optional<PageKey>& root, const Requests& requests, KvStore* store)
+    : kv_(kv), requests_(requests), root_(root.value_or(PageKey{})), store_(root ? store : nullptr) {
   match_.pages.reserve(static_cast<size_t>(kv.total_pages()));
   if (root) prefixes_.emplace(kv, *root);
 }
@@ -39,6 +39,9 @@ bool KvRoom::admit(LiveRequest& r) {
       if (const int64_t whole = match_.n_tokens / kKvPage; whole > 0)
         r.anchor = {.last = match_.pages[static_cast<size_t>(whole - 1)], .n_pages = whole};
       count_found(r, match_.n_tokens);
+      r.n_stored = 0;
+      r.may_restore = store_ && r.n_tokens() >= store_->options().min_tokens;
+      if (store_) r.keys.reserve(static_cast<size_t>(kv_.total_pages()));
       r.outcome.stats.n_reread += std::max<int64_t>(r.n_run - match_.n_tokens, 0);
     }
   }
@@ -77,15 +80,51 @@ void KvRoom::look_again(LiveRequest& r) {
   count_found(r, kv_.length(r.sequence) - length);
 }
 
-void KvRoom::keep_pages(LiveRequest& r) {
+bool KvRoom::restore(LiveRequest& r, double seconds) {
+  if (!r.may_restore) return false;
+  const int64_t length = kv_.length(r.sequence), first = length / kKvPage, n_pages = (r.n_tokens() - 1) / kKvPage;
+  append_page_keys(root_, std::span(r.tokens).first(static_cast<size_t>(n_pages * kKvPage)), r.keys);
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  // A page that is shared in part was copied on admission: what the disk has goes over the copy.
+  const int64_t n = store_->restore(
+      root_, r.keys, r.tokens, first, [&](int64_t i) { return kv_.slot_page(r.sequence, i * kKvPage); }, until);
+  r.may_restore = n > 0 && Clock::now() >= until;
+  if (n == 0) return false;
+  kv_.commit_chain(r.sequence, (first + n) * kKvPage - length);
+  count_found(r, kv_.length(r.sequence) - length);
+  n_restored_ += n * kKvPage;
+  if (r.n_run == 0) r.outcome.stats.n_restored += kv_.length(r.sequence) - length;
+  prefixes_->store_pages(r.sequence, std::span(r.tokens).first(static_cast<size_t>(kv_.length(r.sequence))), r.anchor);
+  return r.may_restore;
+}
+
+void KvRoom::keep_pages(LiveRequest& r, int64_t n_rows) {
   const int64_t length = kv_.length(r.sequence);
-  if (prefixes_ && length / kKvPage > r.anchor.n_pages)
+  if (!prefixes_ || length / kKvPage <= std::min(r.anchor.n_pages, r.n_stored)) return;
+  if (length / kKvPage > r.anchor.n_pages)
     prefixes_->store_pages(r.sequence, std::span(r.tokens).first(static_cast<size_t>(length)), r.anchor);
+  store_pages(r, n_rows > 1 ? length : 1);  // beside decoding one at a time: it must not be felt
+}
+
+void KvRoom::store_pages(LiveRequest& r, int64_t n_most) {
+  const int64_t length = kv_.length(r.sequence), n_pages = length / kKvPage;
+  if (!store_ || length < store_->options().min_tokens) return;
+  const std::span tokens(r.tokens);
+  append_page_keys(root_, tokens.first(static_cast<size_t>(n_pages * kKvPage)), r.keys);
+  for (; r.n_stored < n_pages && n_most > 0; ++r.n_stored, --n_most) {
+    const auto i = static_cast<size_t>(r.n_stored);
+    if (!store_->offer({root_, r.keys[i], i > 0 ? r.keys[i - 1] : root_, r.n_stored,
+                        tokens.subspan(i * static_cast<size_t>(kKvPage), static_cast<size_t>(kKvPage))},
+                       kv_.slot_page(r.sequence, r.n_stored * kKvPage)))
+      return;
+  }
 }
 
 void KvRoom::give_up(LiveRequest& r) {
   if (!r.has_sequence) return;
   r.n_run = kv_.length(r.sequence);
+  store_pages(r, r.n_run);
+  if (r.n_stored > 0) store_->used(root_, std::span(r.keys).first(static_cast<size_t>(r.n_stored)));
   if (prefixes_) prefixes_->store_end(r.sequence, std::span(r.tokens).first(static_cast<size_t>(r.n_run)), r.anchor);
   kv_.remove(r.sequence);
   r.has_sequence = false;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/internal/live_request.h"
+#include "engine/kv_store.h"
 
 namespace watra::engine::internal {
 
@@ -22,8 +23,9 @@ class KvRoom {
  public:
   using Requests = std::vector<std::shared_ptr<LiveRequest>>;  // most urgent class first, inside it oldest first
 
-  // No root key: prefixes are not kept. `kv` and `requests` are borrowed.
-  KvRoom(KvCache& kv, const std::optional<PageKey>& root, const Requests& requests);
+  // No root key: prefixes are not kept, neither in RAM nor in `store` (which may be null). `kv`, `requests` and `store`
+  // are borrowed.
+  KvRoom(KvCache& kv, const std::optional<PageKey>& root, const Requests& requests, KvStore* store);
 
   // A sequence for all its tokens so far, the longest cached prefix already in it. False: there is no room now.
   bool admit(LiveRequest& r);
@@ -33,8 +35,11 @@ class KvRoom {
   int64_t grow_draft(LiveRequest& r, int64_t n);
   // For a request that has read up to the end of a page: takes what others have read of its prompt meanwhile.
   void look_again(LiveRequest& r);
-  // After a pass: whole pages become prefixes for others at once.
-  void keep_pages(LiveRequest& r);
+  // For a request that reads: takes what the disk has of its prompt. True: time was up, and there may be more.
+  bool restore(LiveRequest& r, double seconds);
+  // After a pass: whole pages become prefixes for others at once, and go to the disk. n_rows: of the request in this
+  // pass.
+  void keep_pages(LiveRequest& r, int64_t n_rows);
   // Its sequence ends; what it holds becomes a prefix. Nothing if it has none.
   void give_up(LiveRequest& r);
 
@@ -43,8 +48,10 @@ class KvRoom {
   int64_t n_evicted() const { return prefixes_ ? prefixes_->n_evicted() : 0; }
   int64_t n_dropped() const { return n_dropped_; }
   int64_t n_from_cache() const { return n_from_cache_; }
+  int64_t n_restored() const { return n_restored_; }
 
  private:
+  void store_pages(LiveRequest& r, int64_t n_most);
   void count_found(LiveRequest& r, int64_t n_tokens);
   LiveRequest* last_holder() const;
   bool make_room(int64_t n_pages, const LiveRequest& r);
@@ -54,9 +61,11 @@ class KvRoom {
 
   KvCache& kv_;
   const Requests& requests_;
+  const PageKey root_;
+  KvStore* const store_;
   std::optional<PrefixCache> prefixes_;
   PrefixCache::Match match_;
-  int64_t n_dropped_ = 0, n_from_cache_ = 0;
+  int64_t n_dropped_ = 0, n_from_cache_ = 0, n_restored_ = 0;
 };
 
 }  // namespace watra::engine::internal

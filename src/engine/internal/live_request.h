@@ -34,8 +34,11 @@ struct LiveRequest {
   SequenceId sequence = 0;
   bool has_sequence = false;  // admitted: pages for all its tokens so far are taken
   PrefixCache::Anchor anchor;
-  int64_t n_run = 0;  // tokens that were cached when it last lost its sequence
-  uint64_t turn = 0;  // of reading, inside its class
+  bool may_restore = false;   // pages may lie on the disk that were not looked for yet
+  std::vector<PageKey> keys;  // of its whole pages, for the disk
+  int64_t n_stored = 0;       // of them offered
+  int64_t n_run = 0;          // tokens that were cached when it last lost its sequence
+  uint64_t turn = 0;          // of reading, inside its class
 
   Clock::time_point accepted, started, first_token, last_token;
   bool has_started = false, has_finished = false;

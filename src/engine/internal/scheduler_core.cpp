@@ -18,7 +18,7 @@ SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options,
       options_(options),
       door_(std::move(door)),
       workspace_(std::make_shared<SamplerWorkspace>(static_cast<size_t>(model_.model->hparams().n_vocab))),
-      room_(forward_.kv(), root, requests_),
+      room_(forward_.kv(), root, requests_, model_.kv_store.get()),
       slices_(options.decode_gap_s, options.read_pass_s, forward_.options().max_rows),
       times_(std::make_shared<PassTimes>(std::min(forward_.options().max_rows, forward_.options().max_logit_rows))) {
   const auto n_batch = static_cast<size_t>(options_.max_batch);
@@ -146,6 +146,7 @@ void SchedulerCore::fill_batch() {
   for (LiveRequest* r : readers_) {
     if (left <= 0) break;
     room_.look_again(*r);
+    if (room_.restore(*r, n_decode_ > 0 ? options_.decode_gap_s : options_.read_pass_s)) continue;
     const int64_t at = room_.n_cached(*r), wanted = r->n_tokens() - at;
     int64_t n = std::min(left, wanted);
     // Turns end with pages: what one has read is then there for the others at once, and they get the rest of the slice.
@@ -223,6 +224,7 @@ void SchedulerCore::publish() {
   s.n_drafted = n_drafted_;
   s.n_accepted = n_accepted_;
   s.n_from_cache = room_.n_from_cache();
+  s.n_restored = room_.n_restored();
 }
 
 void SchedulerCore::after_pass() {
@@ -234,7 +236,7 @@ void SchedulerCore::after_pass() {
       i += m.n_logits;
       continue;
     }
-    room_.keep_pages(r);
+    room_.keep_pages(r, m.n_rows);
     const int64_t n_read = room_.n_cached(r);
     if (m.n_rows > 1 && n_read % kernels::kKvPage == 0) r.turn = ++turn_;
     if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again

@@ -1,0 +1,189 @@
+#include "engine/internal/kv_shelf.h"
+
+#include <algorithm>
+#include <charconv>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/file_lock.h"
+
+namespace watra::engine::internal {
+namespace {
+
+constexpr std::string_view kPageEnd = ".kv1", kPartEnd = ".part";
+// Where the limit is reached, this share of it is freed at once: listing the folder is not done for every page.
+constexpr uint64_t kFreedShare = 16;
+
+std::string hex(const PageKey& key) { return fmt::format("{:016x}{:016x}", key.a, key.b); }
+
+bool is_page(const fs::path& path) { return path.filename().native().ends_with(kPageEnd); }
+
+// The page number in front of a file's name; 0 when there is none.
+int64_t index_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  int64_t index = 0;
+  std::from_chars(name.data(), name.data() + name.size(), index);
+  return index;
+}
+
+// A part whose writer has died.
+void sweep(const fs::path& part) {
+  if (const auto lock = FileLock::try_take(part); lock && *lock) (void)remove_file(part);
+}
+
+std::optional<KvPageHeader> header_of(const fs::path& path) {
+  const auto file = File::open(path, File::Mode::read);
+  std::byte header[kKvPageHeaderBytes];
+  if (!file || !file->read_at(0, header)) return {};
+  return read_kv_page_header(header);
+}
+
+struct KeyHash {
+  size_t operator()(const PageKey& k) const { return k.a; }
+};
+
+}  // namespace
+
+KvShelf::KvShelf(fs::path folder, uint64_t limit_bytes, uint64_t keep_free_bytes)
+    : folder_(std::move(folder)), limit_bytes_(limit_bytes), keep_free_bytes_(keep_free_bytes) {}
+
+fs::path KvShelf::path_of(const PageKey& root, const PageKey& key, int64_t index) const {
+  return folder_ / hex(root) / fmt::format("{:06}-{}{}", index, hex(key), kPageEnd);
+}
+
+Status KvShelf::scan() {
+  WATRA_ASSIGN(oldest_first_, list_files(folder_));
+  used_bytes_ = 0;
+  written_bytes_ = 0;
+  for (const auto& f : oldest_first_) {
+    *used_bytes_ += f.size_bytes;
+    if (f.path.filename().native().ends_with(kPartEnd)) sweep(f.path);
+  }
+  std::erase_if(oldest_first_, [](const FolderEntry& f) { return !is_page(f.path); });
+  std::ranges::sort(oldest_first_, [](const FolderEntry& a, const FolderEntry& b) {
+    return a.modified_ns != b.modified_ns ? a.modified_ns < b.modified_ns : index_of(a.path) > index_of(b.path);
+  });
+  return {};
+}
+
+Result<bool> KvShelf::make_room(uint64_t n_bytes) {
+  const auto missing = [&]() -> Result<uint64_t> {
+    WATRA_ASSIGN(const uint64_t free, free_space_bytes(folder_));
+    const uint64_t on_disk = free < keep_free_bytes_ + n_bytes ? keep_free_bytes_ + n_bytes - free : 0;
+    const uint64_t of_limit = *used_bytes_ + n_bytes > limit_bytes_ ? *used_bytes_ + n_bytes - limit_bytes_ : 0;
+    return std::max(on_disk, of_limit);
+  };
+  // Others write too: now and then the folder is counted again.
+  const bool fresh = !used_bytes_ || written_bytes_ > limit_bytes_ / kFreedShare;
+  if (fresh) WATRA_TRY(scan());
+  WATRA_ASSIGN(uint64_t wanted, missing());
+  if (wanted == 0) return true;
+  if (!fresh) WATRA_TRY(scan());
+  wanted += limit_bytes_ / kFreedShare;
+  uint64_t freed = 0;
+  for (const auto& f : oldest_first_) {
+    if (freed >= wanted) break;
+    WATRA_TRY(remove_file(f.path));
+    freed += f.size_bytes;
+  }
+  *used_bytes_ -= std::min(*used_bytes_, freed);
+  WATRA_ASSIGN(wanted, missing());
+  return wanted == 0;
+}
+
+Result<KvShelf::Put> KvShelf::put(const KvPageName& name, std::span<const std::byte> file) {
+  const fs::path path = path_of(name.root, name.key, name.index);
+  std::error_code ec;
+  if (fs::exists(path, ec)) return Put::here_already;
+  WATRA_TRY(make_private_folder(folder_));
+  WATRA_TRY(make_folders(path.parent_path()));
+  WATRA_ASSIGN(const bool fits, make_room(file.size()));
+  if (!fits) return Put::no_room;
+  const fs::path part = path.parent_path() / (name_of_our_own() + std::string(kPartEnd));
+  const auto written = [&]() -> Status {
+    WATRA_ASSIGN(const auto lock, FileLock::try_take(part));
+    if (!lock) return fail("kv_store.part_in_use", fmt::format("{} belongs to somebody else", part.string()));
+    WATRA_ASSIGN(const File f, File::open(part, File::Mode::read_write));
+    WATRA_TRY(f.write_at(0, file));
+    return rename_over(part, path);
+  }();
+  if (!written) {
+    (void)remove_file(part);
+    return fail(written.error());
+  }
+  *used_bytes_ += file.size();
+  written_bytes_ += file.size();
+  return Put::stored;
+}
+
+void KvShelf::touch(std::span<const Place> pages) const {
+  int64_t at = now_ns();
+  for (const Place& p : pages) {
+    if (p.index == 0) ++at;  // another chain
+    set_modified(path_of(p.root, p.key, p.index), at);
+  }
+}
+
+Result<KvShelf::Content> KvShelf::content() const {
+  WATRA_ASSIGN(const auto files, list_files(folder_));
+  Content c;
+  std::unordered_set<PageKey, KeyHash> keys, parents;
+  for (const auto& f : files) {
+    c.bytes += f.size_bytes;
+    if (!is_page(f.path)) continue;
+    ++c.n_pages;
+    if (const auto h = header_of(f.path)) keys.insert(h->key), parents.insert(h->parent);
+  }
+  c.n_conversations = std::ranges::count_if(keys, [&](const PageKey& k) { return !parents.contains(k); });
+  return c;
+}
+
+Result<int64_t> KvShelf::erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const {
+  WATRA_ASSIGN(const auto files, list_files(folder_ / hex(root)));
+  std::unordered_map<PageKey, std::vector<std::pair<PageKey, fs::path>>, KeyHash> children;
+  std::vector<std::pair<PageKey, fs::path>> doomed;
+  int64_t n = 0;
+  for (const auto& f : files) {
+    if (!is_page(f.path)) {
+      if (f.path.filename().native().ends_with(kPartEnd)) sweep(f.path);
+      continue;
+    }
+    if (const auto h = header_of(f.path); !h) {  // says not whose it is
+      WATRA_TRY(remove_file(f.path));
+    } else if (h->parent == parent && std::ranges::equal(std::span(h->tokens).first(tokens.size()), tokens)) {
+      doomed.emplace_back(h->key, f.path);
+    } else {
+      children[h->parent].emplace_back(h->key, f.path);
+    }
+  }
+  // Also where the page itself is gone already.
+  if (doomed.empty() && tokens.size() == static_cast<size_t>(kernels::kKvPage))
+    doomed = std::move(children[page_key(parent, tokens)]);
+  while (!doomed.empty()) {
+    const auto [k, path] = std::move(doomed.back());
+    doomed.pop_back();
+    WATRA_TRY(remove_file(path));
+    ++n;
+    if (const auto it = children.find(k); it != children.end()) {
+      std::ranges::move(it->second, std::back_inserter(doomed));
+      children.erase(it);
+    }
+  }
+  return n;
+}
+
+Result<int64_t> KvShelf::clear() const {
+  WATRA_ASSIGN(const auto files, list_files(folder_));
+  int64_t n = 0;
+  for (const auto& f : files) {
+    if (is_page(f.path)) {
+      WATRA_TRY(remove_file(f.path));
+      ++n;
+    } else if (f.path.filename().native().ends_with(kPartEnd)) {
+      sweep(f.path);
+    }
+  }
+  return n;
+}
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,67 @@
+// KvShelf: the files of the KV store: what they are called, how one appears whole or not at all, and which go when room
+// is short.
+//
+//   FOLDER/<root key>/<page number>-<page key>.kv1      one page each (internal/kv_page_file.h)
+//
+// A file is written under a name of its own (".part", locked while its writer lives) and renamed when it is complete.
+// So a process that is killed leaves whole pages and at most one part, which the next one removes; and several
+// processes may write, read and remove at the same time. Nothing is synced: after a power cut checksums tell what is
+// whole.
+//
+// Oldest use goes first, of pages last used together the later ones: a conversation loses its end before its beginning.
+// The time of a file's last change is the time of its last use.
+//
+// One thread at a time (KvStore's writer; erase() and listing from others, on files alone).
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/folder.h"
+#include "engine/internal/kv_page_file.h"
+
+namespace watra::engine::internal {
+
+class KvShelf {
+ public:
+  // limit_bytes: of all files together. keep_free_bytes: what the disk keeps free whatever the limit says.
+  KvShelf(fs::path folder, uint64_t limit_bytes, uint64_t keep_free_bytes);
+
+  const fs::path& folder() const { return folder_; }
+  fs::path path_of(const PageKey& root, const PageKey& key, int64_t index) const;
+
+  enum class Put { stored, here_already, no_room };
+  // Makes room, then writes. Errors: those of the file system; nothing is left behind.
+  Result<Put> put(const KvPageName& name, std::span<const std::byte> file);
+
+  // These pages, chains from their beginnings one after the other, were used just now: each chain at one moment.
+  struct Place {
+    PageKey root, key;
+    int64_t index;
+  };
+  void touch(std::span<const Place> pages) const;
+
+  struct Content {
+    uint64_t bytes = 0;
+    int64_t n_pages = 0, n_conversations = 0;  // pages that no other goes on from
+  };
+  Result<Content> content() const;
+
+  // Removes the pages behind `parent` that begin with these tokens (a whole page of them, or fewer), and all that go on
+  // from them. Returns how many files went.
+  Result<int64_t> erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const;
+  Result<int64_t> clear() const;
+
+ private:
+  Result<bool> make_room(uint64_t n_bytes);
+  Status scan();
+
+  fs::path folder_;
+  uint64_t limit_bytes_, keep_free_bytes_;
+  std::optional<uint64_t> used_bytes_;  // ours and others' as of the last scan, ours since
+  uint64_t written_bytes_ = 0;          // since the last scan
+  std::vector<FolderEntry> oldest_first_;
+};
+
+}  // namespace watra::engine::internal

@@ -1,0 +1,361 @@
+// The store alone: pages of made-up bytes, every fault, several processes.
+#include "engine/kv_store.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "base/fault.h"
+#include "engine/tiny_model_test.h"
+
+namespace watra::engine {
+namespace {
+
+constexpr uint64_t kPageBytes = 10'000;  // no multiple of anything
+constexpr PageKey kRoot{11, 22};
+constexpr auto kPage = static_cast<size_t>(kernels::kKvPage);
+
+// A conversation of n pages and what its pages hold: bytes that depend on everything before.
+struct Chain {
+  std::vector<TokenId> tokens;
+  std::vector<PageKey> keys;
+  explicit Chain(size_t n, TokenId first = 0) {
+    for (size_t i = 0; i < n * kPage; ++i) tokens.push_back(first + static_cast<TokenId>(i % 977));
+    append_page_keys(kRoot, tokens, keys);
+  }
+  KvStore::PageName name(size_t i) const {
+    return {kRoot, keys[i], i > 0 ? keys[i - 1] : kRoot, static_cast<int64_t>(i),
+            std::span(tokens).subspan(i * kPage, kPage)};
+  }
+  std::vector<std::byte> page(size_t i) const {
+    std::vector<std::byte> bytes(kPageBytes);
+    std::mt19937_64 rng(keys[i].a);
+    for (auto& b : bytes) b = static_cast<std::byte>(rng());
+    return bytes;
+  }
+};
+
+std::shared_ptr<KvStore> open_store(const fs::path& folder, KvStoreOptions o = {}) {
+  o.folder = folder;
+  if (o.keep_free_bytes == KvStoreOptions{}.keep_free_bytes) o.keep_free_bytes = 0;  // any disk will do for a test
+  auto store = KvStore::create(o, kPageBytes, nullptr);
+  EXPECT_TRUE(store);
+  return *store;
+}
+
+void store_all(KvStore& store, const Chain& c) {
+  for (size_t i = 0; i < c.keys.size(); ++i)
+    while (!store.offer(c.name(i), c.page(i).data())) store.drain();
+  store.drain();
+}
+
+// Pages that come back from `first` on, each of them compared.
+int64_t restored(KvStore& store, const Chain& c, int64_t first = 0) {
+  std::vector<std::vector<std::byte>> pages;
+  int64_t next = first;
+  const int64_t n = store.restore(kRoot, c.keys, c.tokens, first, [&](int64_t i) {
+    EXPECT_EQ(i, next++) << "in order";
+    return pages.emplace_back(kPageBytes).data();
+  });
+  EXPECT_EQ(static_cast<size_t>(n), pages.size());
+  for (size_t i = 0; i < pages.size(); ++i) EXPECT_EQ(pages[i], c.page(static_cast<size_t>(first) + i)) << i;
+  return n;
+}
+
+int64_t n_files(const fs::path& folder, std::string_view extension) {
+  const auto files = list_files(folder).value();
+  return std::ranges::count_if(files, [&](const FolderEntry& f) { return f.path.extension() == extension; });
+}
+
+TEST(KvStore, PagesComeBackAfterARestartAndOnlyForTheirText) {
+  const TestFolder folder;
+  const Chain a(30), b(30, 5);
+  {
+    auto store = open_store(folder.path() / "kv");
+    EXPECT_EQ(restored(*store, a), 0);
+    store_all(*store, a);
+    EXPECT_EQ(store->counts().n_stored, 30);
+  }
+  auto store = open_store(folder.path() / "kv");
+  EXPECT_EQ(restored(*store, a), 30);
+  EXPECT_EQ(restored(*store, a, 17), 13);
+  EXPECT_EQ(restored(*store, b), 0);
+  EXPECT_TRUE(store->has(kRoot, a.keys[3], 3));
+  EXPECT_FALSE(store->has(kRoot, b.keys[3], 3));
+  store_all(*store, a);
+  EXPECT_EQ(store->counts().n_stored, 0) << "they are there";
+  EXPECT_EQ(store->counts().n_damaged, 0);
+  EXPECT_FALSE(store->trouble());
+}
+
+TEST(KvStore, ConversationsShareTheirBeginning) {
+  const TestFolder folder;
+  Chain a(8), b(8);
+  std::fill(b.tokens.begin() + 5 * kPage, b.tokens.end(), 7);
+  b.keys.clear();
+  append_page_keys(kRoot, b.tokens, b.keys);
+  auto store = open_store(folder.path());
+  store_all(*store, a);
+  store_all(*store, b);
+  const auto content = store->content().value();
+  EXPECT_EQ(content.n_pages, 8 + 3);
+  EXPECT_EQ(content.n_conversations, 2);
+  EXPECT_EQ(content.bytes, 11 * internal::kv_page_file_bytes(kPageBytes));
+}
+
+TEST(KvStore, RestoringStopsWhenTimeIsUpAndWhereThereIsNoPlace) {
+  const TestFolder folder;
+  const Chain a(20);
+  auto store = open_store(folder.path());
+  store_all(*store, a);
+  std::vector<std::byte> page(kPageBytes);
+  const auto place = [&](int64_t) { return page.data(); };
+  EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0, place, std::chrono::steady_clock::now()), 1);
+  EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0, [&](int64_t i) { return i < 4 ? page.data() : nullptr; }), 4);
+  EXPECT_EQ(restored(*store, a), 20);
+}
+
+// Every way in which a file can be wrong: it is not restored, it is gone, and the page can be stored again.
+TEST(KvStore, NothingWrongIsEverRestored) {
+  const TestFolder folder;
+  const Chain a(4), other(4, 9);
+  {
+    auto store = open_store(folder.path());
+    store_all(*store, a);
+    store_all(*store, other);
+  }
+  const auto shelf = internal::KvShelf(folder.path(), 0, 0);
+  const fs::path victim = shelf.path_of(kRoot, a.keys[2], 2);
+  const std::string good = read_text_file(victim).value();
+  ASSERT_EQ(good.size(), internal::kv_page_file_bytes(kPageBytes));
+  std::vector<std::pair<std::string, std::string>> wrong = {
+      {"empty", ""},
+      {"cut in the header", good.substr(0, 100)},
+      {"cut in the page", good.substr(0, 8192)},
+      {"cut by a byte", good.substr(0, good.size() - 1)},
+      {"longer", good + std::string(4096, '\0')},
+      {"zeros", std::string(good.size(), '\0')},
+      {"the page before", read_text_file(shelf.path_of(kRoot, a.keys[1], 1)).value()},
+      {"another conversation's", read_text_file(shelf.path_of(kRoot, other.keys[2], 2)).value()},
+      {"this header, another's page",
+       good.substr(0, 4096) + read_text_file(shelf.path_of(kRoot, other.keys[2], 2)).value().substr(4096)},
+  };
+  std::string version = good;
+  version[7] = '2';
+  wrong.emplace_back("of another version", version);
+  std::mt19937 rng(3);
+  for (size_t bit : {size_t{0}, size_t{8} * 20, size_t{8} * 100, size_t{8} * 300, size_t{8} * 4096,
+                     size_t{8} * (4096 + kPageBytes) - 1}) {
+    std::string flipped = good;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    wrong.emplace_back(fmt::format("bit {}", bit), flipped);
+  }
+  for (int i = 0; i < 50; ++i) {
+    std::string flipped = good;
+    const size_t bit = rng() % (8 * (4096 + kPageBytes));
+    if (bit / 8 >= 400 && bit / 8 < 4096) continue;  // behind the header's fields: nobody reads that
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    wrong.emplace_back(fmt::format("bit {}", bit), flipped);
+  }
+  for (const auto& [what, content] : wrong) {
+    ASSERT_TRUE(write_file_atomic(victim, content));
+    auto store = open_store(folder.path());
+    EXPECT_EQ(restored(*store, a), 2) << what;
+    EXPECT_EQ(store->counts().n_damaged, 1) << what;
+    EXPECT_FALSE(fs::exists(victim)) << what;
+    store_all(*store, a);
+    EXPECT_EQ(restored(*store, a), 4) << what;
+  }
+}
+
+TEST(KvStore, APageOfAnotherTextUnderTheSameKeyIsNotRestored) {
+  const TestFolder folder;
+  Chain a(3);
+  auto store = open_store(folder.path());
+  store_all(*store, a);
+  a.tokens[kPage + 5] = 3;  // a collision of keys, as somebody might look for one
+  EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0,
+                           [&, page = std::vector<std::byte>(kPageBytes)](int64_t) mutable { return page.data(); }),
+            1);
+}
+
+// The Nth passage of every fault point fails: what comes back is right, the next start works.
+TEST(KvStore, EveryOperationMayFail) {
+  for (const char* point : {"file.open", "file.write", "file.rename", "file.read", "file.remove", "direct.open",
+                            "direct.read", "direct.cachestat", "uring.setup"}) {
+    bool fired = true;
+    for (uint64_t nth = 0; fired && nth < 60; ++nth) {
+      const TestFolder folder;
+      const Chain a(6);
+      {
+        const fault::Arm arm(point, nth);
+        {
+          auto store = open_store(folder.path());
+          store_all(*store, a);
+          if (arm.fired() && std::string_view(point) == "file.write") {
+            ASSERT_TRUE(store->trouble());
+            EXPECT_EQ(store->trouble()->code, "file.disk_full");
+            EXPECT_EQ(store->counts().n_stored, static_cast<int64_t>(nth)) << "and nothing is tried after that";
+          }
+        }
+        auto store = open_store(folder.path());
+        EXPECT_LE(restored(*store, a), 6) << point << " " << nth;
+        fired = arm.fired();
+      }
+      auto store = open_store(folder.path());
+      store_all(*store, a);
+      EXPECT_EQ(restored(*store, a), 6) << point << " " << nth;
+      EXPECT_EQ(n_files(folder.path(), ".kv1"), 6) << point << " " << nth;
+      EXPECT_EQ(list_files(folder.path())->size(), 6u) << "and nothing else: " << point << " " << nth;
+    }
+    EXPECT_FALSE(fired) << point;
+  }
+}
+
+TEST(KvStore, TheLongestUnusedMakeRoomAndEndsGoBeforeBeginnings) {
+  const TestFolder folder;
+  const uint64_t one = internal::kv_page_file_bytes(kPageBytes);
+  const Chain a(10), b(10, 1), c(10, 2);
+  auto store = open_store(folder.path(), {.limit_bytes = 25 * one});
+  store_all(*store, a);
+  store->used(kRoot, a.keys);
+  store->drain();
+  store_all(*store, b);
+  store->used(kRoot, b.keys);
+  store->used(kRoot, a.keys);  // the newest now
+  store->drain();
+  store_all(*store, c);
+  EXPECT_LE(store->content()->bytes, 25 * one);
+  EXPECT_EQ(restored(*store, a), 10);
+  EXPECT_EQ(restored(*store, c), 10);
+  const int64_t n = restored(*store, b);
+  EXPECT_GE(n, 2);
+  EXPECT_LE(n, 5);
+  EXPECT_FALSE(store->trouble());
+}
+
+TEST(KvStore, ALimitSmallerThanAPageAndAFullDiskStopStoringOnly) {
+  const TestFolder folder;
+  const Chain a(3);
+  {
+    auto store = open_store(folder.path());
+    store_all(*store, a);
+  }
+  for (const KvStoreOptions& o :
+       {KvStoreOptions{.limit_bytes = 100}, KvStoreOptions{.keep_free_bytes = uint64_t{1} << 60}}) {
+    auto store = open_store(folder.path() / "kv", o);
+    store_all(*store, a);
+    ASSERT_TRUE(store->trouble());
+    EXPECT_EQ(store->trouble()->code, "kv_store.no_room");
+    EXPECT_NE(store->trouble()->message.find("stay free"), std::string::npos);
+    EXPECT_EQ(store->counts().n_stored, 0);
+  }
+  auto store = open_store(folder.path(), {.limit_bytes = 100});
+  EXPECT_EQ(restored(*store, a), 3) << "what is there can still be used";
+}
+
+TEST(KvStore, AFolderThatCannotBeWrittenIsNoMoreThanTrouble) {
+  const TestFolder folder;
+  ASSERT_TRUE(write_file_atomic(folder.path() / "kv", "a file where the folder should be"));
+  const Chain a(3);
+  auto store = open_store(folder.path() / "kv");
+  EXPECT_EQ(restored(*store, a), 0);
+  store_all(*store, a);
+  EXPECT_TRUE(store->trouble());
+}
+
+TEST(KvStore, ErasingTakesWhatGoesOnFromAPageAndNothingElse) {
+  const TestFolder folder;
+  Chain a(8), b(8);
+  std::fill(b.tokens.begin() + 5 * kPage, b.tokens.end(), 7);
+  b.keys.clear();
+  append_page_keys(kRoot, b.tokens, b.keys);
+  auto store = open_store(folder.path());
+  store_all(*store, a);
+  store_all(*store, b);
+  EXPECT_EQ(store->erase(kRoot, std::span(a.tokens).first(6 * kPage + 10), 6 * kPage + 5).value(), 2)
+      << "the rest of that page is not asked for";
+  EXPECT_EQ(restored(*store, a), 6);
+  EXPECT_EQ(restored(*store, b), 8);
+  EXPECT_EQ(store->erase(kRoot, a.tokens, 4 * kPage).value(), 1 + 1 + 3) << "both ways on from the shared page";
+  EXPECT_EQ(restored(*store, b), 4);
+  EXPECT_EQ(store->erase(kRoot, a.tokens, 5 * kPage).value(), 0);
+  store_all(*store, a);  // what was erased may be said again
+  EXPECT_EQ(restored(*store, a), 8);
+  EXPECT_EQ(store->clear().value(), 8);
+  EXPECT_TRUE(list_files(folder.path())->empty());
+  EXPECT_EQ(restored(*store, a), 0);
+}
+
+// ---- processes ----
+
+pid_t in_child(const std::function<void()>& work) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  work();
+  ::_exit(testing::Test::HasFailure() ? 1 : 0);
+}
+
+TEST(KvStore, AProcessKilledAtAnyMomentLeavesWholePagesOnly) {
+  const TestFolder folder;
+  std::mt19937 rng(::getpid());
+  const Chain a(40);
+  for (int round = 0; round < 40; ++round) {
+    const pid_t pid = in_child([&] {
+      for (TokenId i = 0;; ++i) {
+        auto store = open_store(folder.path(), {.limit_bytes = 1 << 20});  // so that it also evicts
+        store_all(*store, i % 2 == 0 ? a : Chain(40, 100 + i));
+        store->used(kRoot, a.keys);
+      }
+    });
+    ::usleep(1000 + rng() % 20'000);
+    ASSERT_EQ(::kill(pid, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "it was still at work";
+    auto store = open_store(folder.path());
+    restored(*store, a);  // compares
+    EXPECT_EQ(store->counts().n_damaged, 0) << "every file is whole";
+  }
+  auto store = open_store(folder.path());
+  store_all(*store, a);
+  EXPECT_EQ(restored(*store, a), 40);
+  store_all(*store, Chain(1, 7));
+  EXPECT_EQ(n_files(folder.path(), ".part"), 0) << "parts of the dead are swept";
+}
+
+TEST(KvStore, TwoProcessesShareAFolder) {
+  const TestFolder folder;
+  const uint64_t limit = 60 * internal::kv_page_file_bytes(kPageBytes);
+  const auto work = [&](TokenId mine) {
+    auto store = open_store(folder.path(), {.limit_bytes = limit});
+    for (int round = 0; round < 10; ++round) {
+      const Chain shared(20), own(20, mine + round);
+      store_all(*store, shared);
+      store_all(*store, own);
+      restored(*store, shared);
+      restored(*store, own);
+      store->used(kRoot, shared.keys);
+    }
+    EXPECT_EQ(store->counts().n_damaged, 0);
+    EXPECT_FALSE(store->trouble());
+  };
+  const pid_t a = in_child([&] { work(100); }), b = in_child([&] { work(200); });
+  for (const pid_t pid : {a, b}) {
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  auto store = open_store(folder.path());
+  EXPECT_LE(store->content()->bytes, limit + limit / 8) << "each counts the other's now and then";
+  restored(*store, Chain(20));
+  EXPECT_EQ(store->counts().n_damaged, 0);
+}
+
+}  // namespace
+}  // namespace watra::engine
