@@ -13,7 +13,7 @@ struct BySize {
   double params, p;
 };
 constexpr BySize kBySize[] = {{0.135e9, 0.45}, {0.5e9, 0.62}, {1.24e9, 0.68}, {3.2e9, 0.76},
-                              {8e9, 0.82},     {32e9, 0.86},  {70e9, 0.88}};
+                              {8e9, 0.8},      {32e9, 0.86},  {70e9, 0.88}};
 // Words that were said before: rare in free conversation. On text that repeats itself it is 0.6 to 0.8.
 constexpr double kNgram = 0.12;
 // A copy of the target in two to three bits. Nobody has published one; a four-bit copy of an eight-bit model reaches

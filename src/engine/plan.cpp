@@ -18,9 +18,11 @@ constexpr uint64_t kProgramBytes = 24 * kMiB;
 // A piece of the vocabulary with its text, merges and the sampler's lists.
 constexpr uint64_t kBytesPerPiece = 420;
 // What is read ahead of use from the disk: a few of the largest reads for each disk, within these.
-constexpr uint64_t kLeastRing = 64 * kMiB, kMostRing = 1024 * kMiB;
+constexpr uint64_t kLeastRing = 64 * kMiB, kMostRing = 256 * kMiB;
 // Rows of a micro-batch: what fills the processor; where weights come over a slow road, more share each trip.
 constexpr int64_t kMicroBatch = 512, kLongMicroBatch = 2048;
+// An answer of usual length, in tokens.
+constexpr double kUsualAnswer = 256;
 constexpr int64_t kLogitRows = 16;
 // Interleaving while loading (docs/measurements.md: 8 to 12 GB/s a core).
 constexpr double kRepackGbPerCore = 8;
@@ -87,8 +89,10 @@ struct Candidate {
 // Places, sizes and loads of a target beside one draft.
 class Attempt {
  public:
-  Attempt(const ModelOutline& o, const Hardware& hw, const PlanOptions& options, const Disks& disks)
+  Attempt(const ModelOutline& o, const Hardware& hw, const PlanOptions& options, const Disks& disks,
+          int64_t micro_batch)
       : o_(o), hw_(hw), options_(options), disks_(disks) {
+    plan_.micro_batch = micro_batch;
     plan_.k_type = options.k_type;
     plan_.v_type = options.v_type;
     plan_.n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(o.n_ctx_train > 0 ? o.n_ctx_train : 4096, 4096);
@@ -141,8 +145,8 @@ class Attempt {
       (draft.tier == Tier::vram ? vram_left -= draft.bytes : ram_fixed += draft.bytes);
     }
     const uint64_t kv_layer = positions * largest_kv_layer(o_, plan_.k_type, plan_.v_type);
-    const auto attempt = [&](int64_t micro_batch, uint64_t ring) {
-      const uint64_t activations = activation_bytes(o_, micro_batch);
+    const uint64_t activations = activation_bytes(o_, plan_.micro_batch);
+    const auto attempt = [&](uint64_t ring) {
       const uint64_t on_card = card ? activations : 0;
       PlaceLimits limits{.vram_bytes = vram_left > on_card ? vram_left - on_card : 0, .kv_bytes_per_layer = kv_layer};
       // Keys and values of layers on the card lie there; first assume that all lie in RAM, then take back.
@@ -161,29 +165,21 @@ class Attempt {
       }
       return std::pair(placed, kv_ram);
     };
-    int64_t micro_batch = options_.micro_batch > 0 ? options_.micro_batch : kMicroBatch;
-    auto [placed, kv_ram] = attempt(micro_batch, 0);
+    auto [placed, kv_ram] = attempt(0);
     uint64_t ring = 0;
     if (placed.disk_bytes > 0 && !disks_.rates.empty()) {
       ring = std::clamp(placed.disk_bytes / static_cast<uint64_t>(std::max(1, o_.n_layers)) * 2, kLeastRing, kMostRing);
       ring = std::min(ring, plan_.ram_limit_bytes / 8);
-      std::tie(placed, kv_ram) = attempt(micro_batch, ring);
+      std::tie(placed, kv_ram) = attempt(ring);
     }
-    const bool slow_road = placed.disk_bytes > 0 || (placed.vram_bytes > 0 && placed.ram_bytes > 0);
-    if (options_.micro_batch == 0 && slow_road && plan_.n_ctx > kMicroBatch &&
-        activation_bytes(o_, kLongMicroBatch) * 4 < plan_.ram_limit_bytes) {
-      micro_batch = std::min(kLongMicroBatch, plan_.n_ctx);
-      std::tie(placed, kv_ram) = attempt(micro_batch, ring);
-    }
-    plan_.micro_batch = micro_batch;
     plan_.placed = std::move(placed);
     add("weights", Tier::ram, plan_.placed.ram_bytes);
     add("weights", Tier::vram, plan_.placed.vram_bytes);
     add("weights", Tier::disk, plan_.placed.disk_bytes);
     add("kv cache", Tier::ram, kv_ram);
     add("kv cache", Tier::vram, positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type) - kv_ram);
-    add("activations", Tier::ram, activation_bytes(o_, micro_batch));
-    if (plan_.placed.vram_bytes > 0) add("activations", Tier::vram, activation_bytes(o_, micro_batch));
+    add("activations", Tier::ram, activations);
+    if (plan_.placed.vram_bytes > 0) add("activations", Tier::vram, activations);
     add("read ahead", Tier::ram, ring);
     const uint64_t used = ram_used();
     if (used < plan_.ram_limit_bytes)  // as much again as one conversation, from what is left
@@ -353,12 +349,24 @@ Result<std::vector<Candidate>> candidates(const ModelOutline& o, const PlanOptio
   return out;
 }
 
+bool comes_over_a_slow_road(const Plan& plan) {
+  return plan.placed.disk_bytes > 0 || (plan.placed.vram_bytes > 0 && plan.placed.ram_bytes > 0);
+}
+
+double turn_seconds(const Plan& plan) { return plan.ttft_s + kUsualAnswer / plan.decode_tokens_per_s; }
+
 Result<Plan> plan_once(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
   WATRA_ASSIGN(const Disks disks, chosen_disks(hw, options));
   WATRA_ASSIGN(const auto all, candidates(o, options));
   Result<Plan> best = fail("plan.no_fit", "nothing was tried");
   for (const Candidate& c : all) {
-    auto plan = Attempt(o, hw, options, disks).run(c);
+    const auto attempt = [&](int64_t micro_batch) { return Attempt(o, hw, options, disks, micro_batch).run(c); };
+    auto plan = attempt(options.micro_batch > 0 ? options.micro_batch : kMicroBatch);
+    if (plan && options.micro_batch == 0 && plan->n_ctx > kMicroBatch && comes_over_a_slow_road(*plan))
+      // Longer micro-batches read a prompt sooner; their buffers take room from weights. A turn as a whole decides.
+      if (auto longer = attempt(std::min(kLongMicroBatch, plan->n_ctx));
+          longer && turn_seconds(*longer) < turn_seconds(*plan))
+        plan = std::move(longer);
     if (!plan && !best) best = std::move(plan);
     if (plan && (!best || plan->decode_tokens_per_s > best->decode_tokens_per_s)) best = std::move(plan);
   }
