@@ -44,7 +44,10 @@ Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& s
       if (done < total) bar.update("reading", static_cast<uint64_t>(done), static_cast<uint64_t>(total));
     }));
   }
+  a.clock_before = clock_rate();
+  const MachineLoad before = machine_load();
   WATRA_ASSIGN(a.generated, session_.generate(sampler, options, show, cancel));
+  a.during = machine_load() - before;
   if (a.generated.finish == engine::FinishReason::cancelled) a.stopped_by = "stopped";
   if (a.generated.finish == engine::FinishReason::length)
     a.stopped_by = static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx

@@ -43,7 +43,7 @@ int run_main(int argc, char** argv) {
   app.add_option("--kv-type", g.kv_type, "Type of the cached keys and values: f16, q8_0, q4_0, f32 (K[,V])");
   app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
   app.add_option("--seed", g.seed, "Seed of all randomness");
-  app.add_option("--hardware", g.hardware, "Hardware file to plan for");
+  app.add_option("--hardware", g.hardware, "Machine to plan for: a hardware file, or a name such as reference-pc");
   app.add_option("--home", g.home, "Where models and data live (also WATRA_HOME)");
   app.add_flag("--json", g.json, "Print exactly one JSON object");
   app.add_flag("-v,--verbose", g.verbosity, "Say more (twice: even more)");
@@ -60,6 +60,7 @@ int run_main(int argc, char** argv) {
   add_eval(app, g, chosen);
   add_bench(app, g, chosen);
   add_doctor(app, g, chosen);
+  add_plan(app, g, chosen);
   add_convert(app, g, chosen);
 
   try {

@@ -1,4 +1,5 @@
 // watra run: one answer, or a conversation in the terminal.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -7,6 +8,7 @@
 
 #include "apps/chat.h"
 #include "apps/loading.h"
+#include "apps/run_report.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -50,6 +52,9 @@ Result<std::optional<std::string>> question(const Globals& g, const RunOptions& 
   return text.empty() ? o.prompt : text + "\n\n" + o.prompt;
 }
 
+// How long an answer is taken to be before it is there.
+int64_t planned_answer(int64_t max_tokens) { return max_tokens > 0 ? std::min<int64_t>(max_tokens, 256) : 256; }
+
 Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt) {
   Json messages = Json::array();
   if (!o.system.empty()) messages.push_back({{"role", "system"}, {"content", o.system}});
@@ -64,26 +69,32 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
                                          {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show,
                                          interrupt.flag()));
   const auto& gen = a.generated;
+  const auto predicted = predict_run(g, talk.model(), a.prefill.n_prompt + planned_answer(o.n) / 2);
+  record_run(g, o.model, talk.model(), a, predicted);
   if (g.json) {
-    print_json({{"text", gen.text},
-                {"ids", gen.ids},
-                {"n_prompt", a.prefill.n_prompt},
-                {"n_gen", gen.ids.size()},
-                {"finish_reason", engine::finish_reason_name(gen.finish)},
-                {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
-                {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
-                {"decode_tokens_per_s", gen.decode_tokens_per_s()},
-                {"speculation", {{"method", "none"}, {"accept_rate", 0.0}, {"tau", 1.0}}},
-                {"predicted", {{"decode_tokens_per_s", nullptr}}},
-                {"memory", {{"peak_bytes", peak_resident_bytes()}}}});
+    print_json(
+        {{"text", gen.text},
+         {"ids", gen.ids},
+         {"n_prompt", a.prefill.n_prompt},
+         {"n_gen", gen.ids.size()},
+         {"finish_reason", engine::finish_reason_name(gen.finish)},
+         {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
+         {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
+         {"decode_tokens_per_s", gen.decode_tokens_per_s()},
+         {"speculation", {{"method", "none"}, {"accept_rate", 0.0}, {"tau", 1.0}}},
+         {"predicted", {{"decode_tokens_per_s", predicted ? Json(predicted->decode_tokens_per_s) : Json(nullptr)}}},
+         {"memory", {{"peak_bytes", peak_resident_bytes()}}}});
     return {};
   }
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
   std::fflush(stdout);
   if (stderr_is_terminal() || g.verbosity > 0)
-    fmt::print(stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n",
-               gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt, a.prefill.tokens_per_s(),
-               a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ", a.stopped_by);
+    fmt::print(stderr,
+               "\n({} tokens at {:.1f} tokens/s{}; read {} tokens at {:.0f}/s; first word after {:.2f} s{}{})\n",
+               gen.ids.size(), gen.decode_tokens_per_s(),
+               predicted ? fmt::format(", predicted {:.1f}", predicted->decode_tokens_per_s) : "", a.prefill.n_prompt,
+               a.prefill.tokens_per_s(), a.prefill.seconds + gen.first_token_s, a.stopped_by.empty() ? "" : "; ",
+               a.stopped_by);
   return {};
 }
 

@@ -19,7 +19,7 @@ constexpr double kNgram = 0.12;
 // A copy of the target in two to three bits. Nobody has published one; a four-bit copy of an eight-bit model reaches
 // 0.95.
 constexpr double kSelf = 0.8;
-constexpr double kSmallestRatio = 8;
+constexpr double kSmallestRatio = 3;
 
 double by_size(double params) {
   if (params <= kBySize[0].params) return kBySize[0].p;

@@ -37,7 +37,7 @@ double acceptance_of_tau(double tau, int n);
 Acceptance expected_acceptance(std::string_view method, double draft_params, double target_params,
                                std::string_view draft_name, const std::vector<MeasuredDraft>& measured);
 
-// Well-known models that share the vocabulary of this one, smaller than an eighth of it, largest first: who may draft.
+// Well-known models that share the vocabulary of this one, smaller than a third of it, largest first: who may draft.
 std::vector<model::ModelOutline> draft_candidates(const model::ModelOutline& target);
 
 }  // namespace watra::engine

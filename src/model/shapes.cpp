@@ -48,6 +48,8 @@ constexpr KnownShape kShapes[] = {
     {"mistral-7b", "Mistral 7B", "mistral-7b-v0.3", "llama", 32, 4096, 14336, 32, 8, 128, 32768, 32768},
     windows({"gemma-2-2b", "Gemma 2 2B", "gemma2-2b", "gemma2", 26, 2304, 9216, 8, 4, 256, 256000, 8192, true}, 4096,
             2),
+    windows({"gemma-3-270m", "Gemma 3 270M", "gemma3-270m", "gemma3", 18, 640, 2048, 4, 1, 256, 262144, 32768, true},
+            512, 6),
     windows({"gemma-3-1b", "Gemma 3 1B", "gemma3-1b", "gemma3", 26, 1152, 6912, 4, 1, 256, 262144, 32768, true}, 512,
             6),
     windows({"gemma-3-4b", "Gemma 3 4B", "gemma3-4b", "gemma3", 34, 2560, 10240, 8, 4, 256, 262208, 131072, true}, 1024,
