@@ -133,11 +133,11 @@ void print_memory(const engine::Plan& p) {
 
 std::string rate_text(double r) {
   if (r <= 0) return "0";
-  return r < 0.01   ? fmt::format("{:.4f}", r)
-         : r < 0.1  ? fmt::format("{:.3f}", r)
-         : r < 1    ? fmt::format("{:.2f}", r)
-         : r < 9.95 ? fmt::format("{:.1f}", r)
-                    : fmt::format("{:.0f}", r);
+  return r < 0.01    ? fmt::format("{:.4f}", r)
+         : r < 0.1   ? fmt::format("{:.3f}", r)
+         : r < 1.995 ? fmt::format("{:.2f}", r)
+         : r < 9.95  ? fmt::format("{:.1f}", r)
+                     : fmt::format("{:.0f}", r);
 }
 
 std::string seconds_text(double s) {

@@ -58,10 +58,10 @@ double bits(DType dtype) {
 // Seconds a byte (1e-9) of weights of one format with m rows: between measured rows in proportion, beyond the last as
 // arithmetic grows. 0 = never measured.
 double measured_seconds_per_gb(const Hardware& hw, DType dtype, int64_t m) {
-  const Hardware::KernelRate *below = nullptr, *above = nullptr, *before_last = nullptr;
+  const Hardware::KernelRate *below = nullptr, *above = nullptr;
   for (const auto& k : hw.kernels) {
     if (k.dtype != dtype) continue;
-    if (k.m <= m && (!below || k.m > below->m)) before_last = below, below = &k;
+    if (k.m <= m && (!below || k.m > below->m)) below = &k;
     if (k.m >= m && (!above || k.m < above->m)) above = &k;
   }
   if (!below && !above) return 0;
@@ -71,11 +71,10 @@ double measured_seconds_per_gb(const Hardware& hw, DType dtype, int64_t m) {
     const double share = static_cast<double>(m - below->m) / static_cast<double>(above->m - below->m);
     return 1 / below->gb_s + share * (1 / above->gb_s - 1 / below->gb_s);
   }
-  // With many rows a pass costs as much more as it has more rows.
-  (void)before_last;
-  return below->m >= kManyRows
-             ? static_cast<double>(m) / static_cast<double>(below->m) / below->gb_s
-             : std::max(1 / below->gb_s, static_cast<double>(m) / static_cast<double>(below->m) / below->gb_s * 0.8);
+  // Beyond the last: with many rows a pass costs as much more as it has more rows; with few, part of it was reading.
+  constexpr double kArithmeticShare = 0.8;
+  const double more = static_cast<double>(m) / static_cast<double>(below->m) / below->gb_s;
+  return below->m >= kManyRows ? more : std::max(1 / below->gb_s, kArithmeticShare * more);
 }
 
 // The measured format whose weights are most alike: formats that were not measured cost about as much a weight.

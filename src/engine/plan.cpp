@@ -285,7 +285,8 @@ class Attempt {
       before = now;
     };
     const Efficiency real = Efficiency::expected();
-    step("one row of the embedding table is read, keys, values and buffers need room");
+    step(plan_.draft.bytes > 0 ? "one row of the embedding table is read; keys, values, buffers and the draft need room"
+                               : "one row of the embedding table is read; keys, values and buffers need room");
     e.gpu_read = real.gpu_read;
     step(fmt::format("the card reaches {:.0f} % of its rate", 100 * real.gpu_read));
     e.cpu_read = real.cpu_read;

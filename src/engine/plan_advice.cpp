@@ -101,9 +101,9 @@ class Adviser {
       const auto drafted = make_plan(smaller, hw_, with);
       if (!drafted || drafted->decode_tokens_per_s < target_ || drafted->draft.n == 0) continue;
       reached_with_draft = true;
-      out_.push_back({Advice::Kind::quant_and_draft, fmt::format("{} with {}", name, draft_text(drafted->draft)),
-                      fmt::format("--quant {} {}", name, draft_option(drafted->draft)), drafted->decode_tokens_per_s,
-                      true});
+      out_.push_back(
+          {Advice::Kind::quant_and_draft, fmt::format("quantized to {}, with {}", name, draft_text(drafted->draft)),
+           fmt::format("--quant {} {}", name, draft_option(drafted->draft)), drafted->decode_tokens_per_s, true});
     }
   }
 
