@@ -64,7 +64,10 @@ Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& s
       if (done < total) bar.update("reading", static_cast<uint64_t>(done), static_cast<uint64_t>(total));
     }));
   }
+  a.clock_before = clock_rate();
+  const MachineLoad before = machine_load();
   WATRA_ASSIGN(a.generated, session_.generate(sampler, options, show, cancel));
+  a.during = machine_load() - before;
   if (const auto& store = model().kv_store; store && !told_of_store_)
     if (const auto trouble = store->trouble()) {
       told_of_store_ = true;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apps/sampling_options.h"
+#include "base/machine_load.h"
 #include "engine/session.h"
 #include "text/chat_prompt.h"
 
@@ -34,6 +35,8 @@ class Talk {
     engine::PrefillReport prefill;
     engine::GenerateReport generated;
     std::string stopped_by;  // "" or the reason an answer ended early, for people
+    MachineLoad during;      // of the system while it was written
+    ClockRate clock_before;
   };
   // Reads what is new in the conversation, with a progress bar, then writes the answer. `show` gets its text as it
   // comes.

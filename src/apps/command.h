@@ -41,6 +41,7 @@ void add_template(CLI::App& app, Globals& g, Handler& chosen);
 void add_eval(CLI::App& app, Globals& g, Handler& chosen);
 void add_bench(CLI::App& app, Globals& g, Handler& chosen);
 void add_doctor(CLI::App& app, Globals& g, Handler& chosen);
+void add_plan(CLI::App& app, Globals& g, Handler& chosen);
 void add_show(CLI::App& app, Globals& g, Handler& chosen);
 void add_kv(CLI::App& app, Globals& g, Handler& chosen);
 void add_convert(CLI::App& app, Globals& g, Handler& chosen);

@@ -4,24 +4,21 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "apps/command.h"
 #include "apps/loading.h"
+#include "apps/machine.h"
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/home.h"
 #include "base/memory.h"
-#include "engine/hardware.h"
 
 namespace watra::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using tensor::DType;
-
-// Those that models come in most; the largest M is where a pass stops being bound by memory on few cores.
-constexpr DType kMeasuredTypes[] = {DType::q8_0, DType::q6_k, DType::q5_k, DType::q4_k, DType::q4_0, DType::f16};
-constexpr int64_t kMeasuredRows[] = {1, 4, 16};
 
 // The nearest folder that exists: the home may not have been made yet.
 fs::path existing_parent(fs::path p) {
@@ -69,44 +66,43 @@ Json huge_page_report() {
   return {{"setting", huge_page_setting()}, {"share_given", share}};
 }
 
-// The model shelf's disk and those named by --disk.
-Result<Json> disk_report(const Globals& g, bool measure) {
+// The model shelf's disk and those named by --disk; rates as measured, where they were.
+Result<Json> disk_report(const Globals& g, const std::optional<engine::Hardware>& measured) {
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
-  std::vector<fs::path> places = {existing_parent(home / "models")};
-  for (const auto& disk : g.disks) places.push_back(existing_parent(disk));
+  std::vector<fs::path> places = {home / "models"};
+  for (const auto& disk : g.disks) places.emplace_back(disk);
   Json out = Json::array();
   for (const fs::path& place : places) {
-    const auto free = free_space_bytes(place);
+    const auto free = free_space_bytes(existing_parent(place));
     if (!free) continue;
-    Json disk = {{"path", place.string()}, {"free_bytes", *free}, {"direct_read_gb_s", nullptr}};
-    if (measure) {
-      if (const auto rate = engine::measure_direct_read_gb_s(place))
-        disk["direct_read_gb_s"] = *rate;
-      else
-        disk["not_measured"] = rate.error().message;
+    Json disk = {{"path", existing_parent(place).string()}, {"free_bytes", *free}, {"direct_read_gb_s", nullptr}};
+    if (measured) {
+      const auto at = std::find_if(measured->disks.begin(), measured->disks.end(),
+                                   [&](const auto& d) { return d.path == place.string(); });
+      if (at != measured->disks.end()) {
+        disk["direct_read_gb_s"] = at->gb_s;
+        disk["read_bytes"] = at->read_bytes;
+        disk["reads_in_flight"] = at->depth;
+      } else {
+        disk["not_measured"] = measured->about;
+      }
     }
     out.push_back(std::move(disk));
   }
   return out;
 }
 
-Status measure_processor(const kernels::Kernels& kernels, const std::vector<int>& cpus, Json& report) {
-  const int most = report["cpu"]["threads"].get<int>();
-  for (int n = 1;; n = std::min(n * 2, most)) {
-    ThreadTeam team(n, cpus.empty() ? default_affinity(n) : Affinity{.cpus = cpus});
-    WATRA_ASSIGN(const double rate, engine::measure_read_gb_s(team));
-    report["ram"]["read_gb_s"].push_back({{"threads", n}, {"gb_s", rate}});
-    if (n < most) continue;
-    report["cpu"]["int8_gop_s"] = engine::measure_int8_gop_s(team, kernels);
-    for (const DType dtype : kMeasuredTypes)
-      for (const int64_t m : kMeasuredRows)
-        if (kernels.supports(dtype)) {
-          WATRA_ASSIGN(const double gb_s, engine::measure_kernel_gb_s(team, kernels, dtype, m));
-          report["kernels"].push_back(
-              {{"dtype", tensor::dtype_name(dtype)}, {"isa", kernels.isa}, {"m", m}, {"gb_s", gb_s}});
-        }
-    return {};
-  }
+void add_measured(const engine::Hardware& hw, Json& report) {
+  for (const auto& r : hw.ram.by_threads)
+    report["ram"]["read_gb_s"].push_back({{"threads", r.threads}, {"gb_s", r.gb_s}});
+  report["ram"]["usable_bytes"] = hw.ram.bytes;
+  report["cpu"]["int8_gop_s"] = hw.cpu.int8_gop_s;
+  report["cpu"]["fp32_gflop_s"] = hw.cpu.fp32_gflop_s;
+  report["cpu"]["layer_overhead_us"] = hw.cpu.layer_overhead_us;
+  for (const auto& k : hw.kernels)
+    report["kernels"].push_back(
+        {{"dtype", tensor::dtype_name(k.dtype)}, {"isa", hw.cpu.isa}, {"m", k.m}, {"gb_s", k.gb_s}});
+  report["measured_at"] = hw.measured_at;
 }
 
 void print_report(const Json& report, bool measured) {
@@ -142,11 +138,26 @@ void print_report(const Json& report, bool measured) {
                    ? fmt::format(", direct reads {:.2f} GB/s", d["direct_read_gb_s"].get<double>())
                : d.contains("not_measured") ? "; not measured: " + text(d["not_measured"])
                                             : "");
-  for (const auto& k : report["kernels"])
-    fmt::print("{}{:<6} {:>2} rows: weights at {:.1f} GB/s\n",
-               &k == &report["kernels"].front() ? "products    " : "            ", text(k["dtype"]), k["m"].get<int>(),
-               k["gb_s"].get<double>());
-  if (!measured) fmt::print("\n`watra doctor --measure` takes about ten seconds and says how fast all this is.\n");
+  // One line a format: GB/s of weights by rows of activations.
+  std::string dtype, line;
+  bool first = true;
+  const auto flush = [&] {
+    if (!line.empty())
+      fmt::print("{}{:<6} {}\n", std::exchange(first, false) ? "products    " : "            ", dtype, line);
+    line.clear();
+  };
+  for (const auto& k : report["kernels"]) {
+    if (text(k["dtype"]) != dtype) flush();
+    dtype = text(k["dtype"]);
+    const double gb_s = k["gb_s"].get<double>();
+    line += fmt::format("{:>8}", fmt::format("{}: {:.{}f}", k["m"].get<int>(), gb_s, gb_s < 9.95 ? 1 : 0)) + "  ";
+  }
+  flush();
+  if (!first) fmt::print("            (GB/s of weights by tokens in the pass)\n");
+  if (!measured)
+    fmt::print(
+        "\n`watra doctor --measure` takes up to a minute and says how fast all this is;\n`watra plan MODEL` then says "
+        "what that means for a model.\n");
 }
 
 Status doctor(const Globals& g, bool measure) {
@@ -160,9 +171,13 @@ Status doctor(const Globals& g, bool measure) {
                    {"huge_pages", huge_page_report()},
                    {"read_gb_s", Json::array()}}},
                  {"gpus", Json::array()}};
-  WATRA_ASSIGN(report["disks"], disk_report(g, measure));
+  std::optional<engine::Hardware> measured;
+  if (measure) {
+    WATRA_ASSIGN(measured, this_machine(g, true));
+  }
+  WATRA_ASSIGN(report["disks"], disk_report(g, measured));
   report["kernels"] = Json::array();
-  if (measure) WATRA_TRY(measure_processor(*kernels, cpus, report));
+  if (measured) add_measured(*measured, report);
   if (g.json)
     print_json(report);
   else

@@ -44,7 +44,7 @@ int run_main(int argc, char** argv) {
                  "How keys and values are cached: f16, q8_0, q4_0, f32 (K[,V]), some layers otherwise: q4_0/0-1:q8_0");
   app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
   app.add_option("--seed", g.seed, "Seed of all randomness");
-  app.add_option("--hardware", g.hardware, "Hardware file to plan for");
+  app.add_option("--hardware", g.hardware, "Machine to plan for: a hardware file, or a name such as reference-pc");
   app.add_option("--home", g.home, "Where models and data live (also WATRA_HOME)");
   app.add_flag("--json", g.json, "Print exactly one JSON object");
   app.add_flag("-v,--verbose", g.verbosity, "Say more (twice: even more)");
@@ -62,6 +62,7 @@ int run_main(int argc, char** argv) {
   add_bench(app, g, chosen);
   add_doctor(app, g, chosen);
   add_kv(app, g, chosen);
+  add_plan(app, g, chosen);
   add_convert(app, g, chosen);
 
   try {

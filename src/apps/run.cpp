@@ -1,4 +1,5 @@
 // watra run: one answer, or a conversation in the terminal.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -8,6 +9,7 @@
 #include "apps/chat.h"
 #include "apps/drafting.h"
 #include "apps/loading.h"
+#include "apps/run_report.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -52,6 +54,9 @@ Result<std::optional<std::string>> question(const Globals& g, const RunOptions& 
   return text.empty() ? o.prompt : text + "\n\n" + o.prompt;
 }
 
+// How long an answer is taken to be before it is there.
+int64_t planned_answer(int64_t max_tokens) { return max_tokens > 0 ? std::min<int64_t>(max_tokens, 256) : 256; }
+
 Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt) {
   Json messages = Json::array();
   if (!o.system.empty()) messages.push_back({{"role", "system"}, {"content", o.system}});
@@ -66,28 +71,33 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
                                          {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show,
                                          interrupt.flag()));
   const auto& gen = a.generated;
+  const auto predicted = predict_run(g, talk.model(), a.prefill.n_prompt + planned_answer(o.n) / 2);
+  record_run(g, o.model, talk.model(), a, predicted);
   if (g.json) {
-    print_json({{"text", gen.text},
-                {"ids", gen.ids},
-                {"n_prompt", a.prefill.n_prompt},
-                {"n_restored", a.prefill.n_restored},
-                {"n_gen", gen.ids.size()},
-                {"finish_reason", engine::finish_reason_name(gen.finish)},
-                {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
-                {"restore_ms", 1e3 * a.prefill.restore_s},
-                {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
-                {"decode_tokens_per_s", gen.decode_tokens_per_s()},
-                {"speculation", speculation_json(gen)},
-                {"predicted", {{"decode_tokens_per_s", nullptr}}},
-                {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
+    print_json(
+        {{"text", gen.text},
+         {"ids", gen.ids},
+         {"n_prompt", a.prefill.n_prompt},
+         {"n_restored", a.prefill.n_restored},
+         {"n_gen", gen.ids.size()},
+         {"finish_reason", engine::finish_reason_name(gen.finish)},
+         {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
+         {"restore_ms", 1e3 * a.prefill.restore_s},
+         {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
+         {"decode_tokens_per_s", gen.decode_tokens_per_s()},
+         {"speculation", speculation_json(gen)},
+         {"predicted", {{"decode_tokens_per_s", predicted ? Json(predicted->decode_tokens_per_s) : Json(nullptr)}}},
+         {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
     return {};
   }
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
   std::fflush(stdout);
   if (stderr_is_terminal() || g.verbosity > 0)
     fmt::print(
-        stderr, "\n({} tokens at {:.1f} tokens/s; read {} tokens at {:.0f}/s{}; first word after {:.2f} s{}{}{})\n",
-        gen.ids.size(), gen.decode_tokens_per_s(), a.prefill.n_prompt - a.prefill.n_cached, a.prefill.tokens_per_s(),
+        stderr, "\n({} tokens at {:.1f} tokens/s{}; read {} tokens at {:.0f}/s{}; first word after {:.2f} s{}{}{})\n",
+        gen.ids.size(), gen.decode_tokens_per_s(),
+        predicted ? fmt::format(", predicted {:.1f}", predicted->decode_tokens_per_s) : "",
+        a.prefill.n_prompt - a.prefill.n_cached, a.prefill.tokens_per_s(),
         a.prefill.n_restored > 0
             ? fmt::format(", {} from the disk in {:.2f} s", a.prefill.n_restored, a.prefill.restore_s)
             : "",

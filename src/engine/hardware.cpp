@@ -140,7 +140,41 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   return best;
 }
 
-Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds) {
+double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds) {
+  double best = 0;
+  const auto begin = Clock::now();
+  for (int round = 0; round < 3 || since(begin) < seconds; ++round) {
+    std::atomic<int64_t> done{0};
+    const auto t = Clock::now();
+    team.run([&](int) { done.fetch_add(kernels.fma_burst(200'000), std::memory_order_relaxed); });
+    best = std::max(best, 2.0 * static_cast<double>(done.load()) / since(t) / 1e9);
+  }
+  return best;
+}
+
+namespace {
+
+Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_bytes, int depth, double seconds) {
+  WATRA_ASSIGN(const Buffer buffer, Buffer::allocate(nullptr, "disk test", static_cast<uint64_t>(depth) * read_bytes));
+  ReadQueue queue(depth);
+  uint64_t n_bytes = 0, at = 0;
+  const auto submit = [&](uint64_t place) {
+    queue.submit(direct, at, buffer.span().subspan(place * read_bytes, read_bytes), place);
+    at = at + 2 * read_bytes > size ? 0 : at + read_bytes;
+  };
+  const auto begin = Clock::now();
+  for (int i = 0; i < depth; ++i) submit(static_cast<uint64_t>(i));
+  while (queue.n_in_flight() > 0) {
+    WATRA_ASSIGN(const auto done, queue.reap());
+    n_bytes += done.n_bytes;
+    if (since(begin) < seconds) submit(done.tag);
+  }
+  return static_cast<double>(n_bytes) / since(begin) / 1e9;
+}
+
+}  // namespace
+
+Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, double seconds) {
   RemovedAtEnd temporary;
   fs::path path = large_file(folder);
   if (path.empty()) {
@@ -152,23 +186,13 @@ Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds) 
   const DirectFile direct(file, true);
   if (!direct.is_direct())
     return fail("hardware.no_direct_reads", fmt::format("the file system of {} has no direct reads", folder.string()));
-  constexpr uint64_t kRead = 1 << 20;
-  constexpr int kDepth = 32;
-  WATRA_ASSIGN(const Buffer buffer, Buffer::allocate(nullptr, "disk test", kDepth * kRead));
-  ReadQueue queue(kDepth);
-  uint64_t n_bytes = 0, at = 0, tag = 0;
-  const auto begin = Clock::now();
-  const auto submit = [&](uint64_t place) {
-    queue.submit(direct, at, buffer.span().subspan(place * kRead, kRead), place);
-    at = at + 2 * kRead > size ? 0 : at + kRead;
-  };
-  while (tag < kDepth) submit(tag++);
-  while (queue.n_in_flight() > 0) {
-    WATRA_ASSIGN(const auto done, queue.reap());
-    n_bytes += done.n_bytes;
-    if (since(begin) < seconds) submit(done.tag);
-  }
-  return static_cast<double>(n_bytes) / since(begin) / 1e9;
+  std::vector<DirectReadRate> rates;
+  for (const uint64_t read_bytes : {256u << 10, 1u << 20, 4u << 20})
+    for (const int depth : {4, 16, 32}) {
+      WATRA_ASSIGN(const double gb_s, read_for(direct, size, read_bytes, depth, seconds));
+      rates.push_back({gb_s, read_bytes, depth});
+    }
+  return rates;
 }
 
 }  // namespace watra::engine

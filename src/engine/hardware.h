@@ -1,6 +1,8 @@
 // What this machine can do, measured: the peaks that speeds are held against.
 #pragma once
 
+#include <vector>
+
 #include "base/file.h"
 #include "base/thread_team.h"
 #include "kernels/ops.h"
@@ -24,9 +26,18 @@ double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, dou
 Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
                                    const MeasureOptions& options = {.seconds = 0.1, .buffer_bytes = 128u << 20});
 
-// Bytes per second (in 1e9) that direct reads get from the disk behind a folder, many in flight at once. Reads the
-// largest file of at least 64 MiB in it, or else a temporary one of 256 MiB that it writes there and removes.
-// Errors: "file.*"; "hardware.no_direct_reads" where the file system has none.
-Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds = 1);
+// Floating-point operations per second (in 1e9) of all threads; a multiply-add is two.
+double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.1);
+
+struct DirectReadRate {
+  double gb_s = 0;
+  uint64_t read_bytes = 0;  // bytes of each read
+  int depth = 0;            // reads in flight
+};
+// Bytes per second (in 1e9) that direct reads get from the disk behind a folder, by size of a read and reads in flight,
+// in the order measured. Reads the largest file of at least 64 MiB in it, or else a temporary one of 256 MiB that it
+// writes there and removes. `seconds` for each combination. Errors: "file.*"; "hardware.no_direct_reads" where the file
+// system has none.
+Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, double seconds = 0.25);
 
 }  // namespace watra::engine

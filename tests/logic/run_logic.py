@@ -56,11 +56,11 @@ def run_file(path, watra, home):
                     n_checks += 1
                     try:
                         if key == "expect":
-                            if not eval(value, {}, {**saved, **result}):
+                            if not eval(value, {**saved, **result}):
                                 failures.append(f"{where}: {value}\n    exit {result['exit']}\n    out {result['out'][:1500]}\n    err {result['err'][:800]}")
                         else:
                             name, _, expression = value.partition("=")
-                            got = eval(expression, {}, {**saved, **result})
+                            got = eval(expression, {**saved, **result})
                             if saved.setdefault(name.strip(), got) != got:
                                 failures.append(f"{where}: {name.strip()} is {got!r}, under the first configuration it was {saved[name.strip()]!r}")
                     except Exception as e:  # a broken expectation is a failure of the test

@@ -1,0 +1,91 @@
+#include "apps/machine.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "apps/loading.h"
+#include "base/home.h"
+#include "base/log.h"
+#include "base/terminal.h"
+#include "engine/hardware.h"
+#include "watra_version.h"
+
+namespace watra::apps {
+namespace {
+
+Result<engine::MeasureHardwareOptions> measure_options(const Globals& g, const fs::path& home) {
+  engine::MeasureHardwareOptions o;
+  o.threads = g.threads;
+  WATRA_ASSIGN(o.cpus, chosen_cpus(g));
+  o.disks = {home / "models"};
+  o.version = kVersion;
+  return o;
+}
+
+}  // namespace
+
+Result<engine::Hardware> named_hardware(const std::string& name) {
+  if (const auto known = engine::known_hardware_json(name)) return engine::parse_hardware(*known);
+  const auto text = read_text_file(name, 1u << 20);
+  if (!text) {
+    Error e = text.error();
+    e.hint = fmt::format("a file, or one of {}", fmt::join(engine::known_hardware_names(), ", "));
+    return fail(std::move(e));
+  }
+  auto hw = engine::parse_hardware(*text);
+  if (!hw) {
+    Error e = hw.error();
+    e.message = fmt::format("{}: {}", name, e.message);
+    return fail(std::move(e));
+  }
+  if (hw->name.empty()) hw->name = fs::path(name).stem().string();
+  return hw;
+}
+
+Result<engine::Hardware> this_machine(const Globals& g, bool anew) {
+  WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
+  auto hw = anew ? std::nullopt : engine::cached_hardware(home, engine::machine_id(*kernels, options));
+  if (!hw) {
+    WATRA_TRY(make_folders(home / "models"));
+    log::info("measuring this machine; nothing else should run");
+    ProgressBar bar(ProgressBar::Unit::items);
+    options.now = [&](std::string_view what, int step, int n) {
+      bar.update(fmt::format("measuring {}", what), static_cast<uint64_t>(step), static_cast<uint64_t>(n));
+    };
+    WATRA_ASSIGN(hw, engine::measure_hardware(*kernels, options));
+    bar.clear();
+    WATRA_TRY(engine::save_hardware(home, *hw));
+  }
+  bool is_new = false;
+  for (const std::string& folder : g.disks) {
+    if (std::any_of(hw->disks.begin(), hw->disks.end(), [&](const auto& d) { return d.path == folder; })) continue;
+    WATRA_ASSIGN(const auto rates, engine::sweep_direct_reads(folder));
+    const auto best =
+        std::max_element(rates.begin(), rates.end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
+    engine::Hardware::Disk disk;
+    disk.path = folder;
+    disk.gb_s = best->gb_s;
+    disk.free_bytes = free_space_bytes(folder).value_or(0);
+    disk.read_bytes = best->read_bytes;
+    disk.depth = best->depth;
+    disk.source = "measured here";
+    hw->disks.push_back(std::move(disk));
+    is_new = true;
+  }
+  if (is_new) WATRA_TRY(engine::save_hardware(home, *hw));
+  return *hw;
+}
+
+std::optional<engine::Hardware> cached_machine(const Globals& g) {
+  const auto kernels = kernels::select(g.isa);
+  const auto home = home_folder(g.home);
+  if (!kernels || !home) return std::nullopt;
+  const auto options = measure_options(g, *home);
+  if (!options) return std::nullopt;
+  return engine::cached_hardware(*home, engine::machine_id(**kernels, *options));
+}
+
+}  // namespace watra::apps

@@ -1,0 +1,21 @@
+// The machine that a command plans for: a hardware file, a machine known by name, or this one as it was measured.
+#pragma once
+
+#include <optional>
+
+#include "apps/command.h"
+#include "engine/hardware_measure.h"
+
+namespace watra::apps {
+
+// --hardware FILE or NAME; errors name what is known.
+Result<engine::Hardware> named_hardware(const std::string& file_or_name);
+
+// This machine: as cached when the cache is of this machine and program, measured otherwise (with a progress line), and
+// in any case with `anew`. Folders of --disk that were not measured yet are.
+Result<engine::Hardware> this_machine(const Globals& g, bool anew);
+
+// This machine as cached; nothing when nobody measured it. Never measures.
+std::optional<engine::Hardware> cached_machine(const Globals& g);
+
+}  // namespace watra::apps

@@ -1,0 +1,56 @@
+#include "apps/run_report.h"
+
+#include <algorithm>
+
+#include "apps/machine.h"
+#include "base/cpu.h"
+#include "base/home.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "engine/run_record.h"
+
+namespace watra::apps {
+
+std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedModel& model, int64_t n_tokens) {
+  auto hardware = cached_machine(g);
+  if (!hardware) return std::nullopt;
+  const auto& forward = model.forward->options();
+  engine::PlanOptions o{.n_ctx = forward.n_ctx, .depth = n_tokens, .k_type = forward.k_type, .v_type = forward.v_type};
+  o.threads = model.team->size();
+  // It is loaded already: what it took is no longer free, and whether it fits is no question any more.
+  hardware->ram.bytes = std::max(hardware->ram.bytes, total_memory_bytes());
+  auto plan = engine::make_plan(model::outline_of(*model.model), *hardware, o);
+  return plan ? std::optional(std::move(*plan)) : std::nullopt;
+}
+
+void record_run(const Globals& g, const std::string& model_name, const engine::LoadedModel& model,
+                const Talk::Answer& answer, const std::optional<engine::Plan>& predicted) {
+  const auto& gen = answer.generated;
+  if (gen.decode_tokens_per_s() <= 0) return;
+  engine::RunRecord r;
+  r.model = model_name;
+  r.when = utc_now();
+  r.measured_tps = gen.decode_tokens_per_s();
+  r.n_prompt = answer.prefill.n_prompt;
+  r.n_gen = static_cast<int64_t>(gen.ids.size());
+  r.end_positions = r.n_prompt + r.n_gen;
+  r.threads = model.team->size();
+  r.cores = cpu_info().n_physical;
+  r.fast_cores = count_cores(cpu_info().performance_cpus);
+  r.weight_gb_s = static_cast<double>(model.model->pass_bytes()) * r.measured_tps / 1e9;
+  r.load = answer.during;
+  r.clock_before = answer.clock_before;
+  r.clock_after = clock_rate();
+  r.available_bytes = available_memory_bytes();
+  if (predicted) {
+    r.predicted_tps = predicted->decode_tokens_per_s;
+    r.planned_depth = predicted->depth;
+    if (predicted->depth > 0)
+      r.kv_seconds_per_position = predicted->pass[engine::Part::kv].seconds / static_cast<double>(predicted->depth);
+  }
+  const auto home = home_folder(g.home);
+  const Status saved = home ? engine::save_run(*home, r) : Status(fail(home.error()));
+  if (!saved) log::debug("the run was not recorded: {}", saved.error().message);
+}
+
+}  // namespace watra::apps

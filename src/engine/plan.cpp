@@ -1,0 +1,460 @@
+#include "engine/plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/memory.h"
+
+namespace watra::engine {
+namespace {
+
+using model::ModelOutline;
+using model::OutlineTensor;
+
+constexpr uint64_t kMiB = 1u << 20;
+// The program itself, its stacks and lists.
+constexpr uint64_t kProgramBytes = 24 * kMiB;
+// A piece of the vocabulary with its text, merges and the sampler's lists.
+constexpr uint64_t kBytesPerPiece = 420;
+// What is read ahead of use from the disk: a few of the largest reads for each disk, within these.
+constexpr uint64_t kLeastRing = 64 * kMiB, kMostRing = 256 * kMiB;
+// Rows of a micro-batch: what fills the processor; where weights come over a slow road, more share each trip.
+constexpr int64_t kMicroBatch = 512, kLongMicroBatch = 2048;
+// An answer of usual length, in tokens.
+constexpr double kUsualAnswer = 256;
+constexpr int64_t kLogitRows = 16;
+// Interleaving while loading (docs/measurements.md: 8 to 12 GB/s a core).
+constexpr double kRepackGbPerCore = 8;
+
+uint64_t align_positions(int64_t n) {
+  return static_cast<uint64_t>((n + kernels::kKvPage - 1) / kernels::kKvPage * kernels::kKvPage);
+}
+
+// Rows of floats that a pass keeps: the residual stream, its normed copy, q, k, v, attention, gate, up, and the
+// activations' 8-bit form.
+uint64_t activation_bytes(const ModelOutline& o, int64_t rows) {
+  int64_t heads = 0, kv = 0, ff = 0;
+  for (const auto& l : o.layers) {
+    heads = std::max<int64_t>(heads, int64_t{l.n_heads} * l.d_head);
+    kv = std::max<int64_t>(kv, int64_t{l.n_kv_heads} * l.d_head);
+    ff = std::max(ff, l.d_ff);
+  }
+  const int64_t floats = 2 * o.d_model + 2 * heads + 2 * kv + 2 * ff;
+  const int64_t quantized = std::max(o.d_model, ff) * 5 / 4;
+  return static_cast<uint64_t>(rows * (floats * 4 + quantized) + kLogitRows * o.n_vocab * 4);
+}
+
+uint64_t largest_kv_layer(const ModelOutline& o, KvType k, KvType v) {
+  uint64_t most = 0;
+  for (int i = 0; i < o.n_layers; ++i) most = std::max(most, o.kv_bytes_per_position(i, k, v));
+  return most;
+}
+
+struct Disks {
+  std::vector<std::string> paths;
+  std::vector<double> rates;
+};
+
+Result<Disks> chosen_disks(const Hardware& hw, const PlanOptions& options) {
+  Disks out;
+  for (const std::string& path : options.disks) {
+    const auto at = std::find_if(hw.disks.begin(), hw.disks.end(), [&](const auto& d) { return d.path == path; });
+    if (at == hw.disks.end()) {
+      std::string known;
+      for (const auto& d : hw.disks) known += (known.empty() ? "--disk '" : ", --disk '") + d.path + "'";
+      return fail("plan.unknown_disk",
+                  fmt::format("{} has no disk '{}'", hw.name.empty() ? "the machine" : hw.name, path),
+                  known.empty() ? "this hardware has no disks" : known);
+    }
+    out.paths.push_back(at->path);
+    out.rates.push_back(at->gb_s);
+  }
+  if (out.paths.empty() && !hw.disks.empty()) {
+    const auto& fastest = *std::max_element(hw.disks.begin(), hw.disks.end(),
+                                            [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
+    out.paths.push_back(fastest.path);
+    out.rates.push_back(fastest.gb_s);
+  }
+  return out;
+}
+
+// What a draft takes and gives, apart from the target.
+struct Candidate {
+  std::string method, name;
+  Acceptance acceptance;
+  std::optional<ModelOutline> outline;
+};
+
+// Places, sizes and loads of a target beside one draft.
+class Attempt {
+ public:
+  Attempt(const ModelOutline& o, const Hardware& hw, const PlanOptions& options, const Disks& disks,
+          int64_t micro_batch)
+      : o_(o), hw_(hw), options_(options), disks_(disks) {
+    plan_.micro_batch = micro_batch;
+    plan_.k_type = options.k_type;
+    plan_.v_type = options.v_type;
+    plan_.n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(o.n_ctx_train > 0 ? o.n_ctx_train : 4096, 4096);
+    plan_.depth = options.depth >= 0 ? std::min(options.depth, plan_.n_ctx) : plan_.n_ctx / 4;
+    plan_.n_prompt = std::min(options.n_prompt, plan_.n_ctx);
+    plan_.threads = options.threads > 0 ? options.threads : hw.compute_threads();
+    plan_.disks = disks.paths;
+    plan_.ram_limit_bytes = options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes;
+    const uint64_t vram = options.use_gpu ? hw.vram.bytes : 0;
+    plan_.vram_limit_bytes = options.vram_bytes > 0 ? std::min(options.vram_bytes, vram) : vram;
+  }
+
+  Result<Plan> run(const Candidate& candidate) {
+    place(candidate);
+    if (!plan_.placed.fits || ram_used() > plan_.ram_limit_bytes) return fail(no_fit());
+    build_load();
+    predict(candidate);
+    return plan_;
+  }
+
+ private:
+  void add(std::string tag, Tier tier, uint64_t bytes) {
+    if (bytes > 0) plan_.memory.push_back({std::move(tag), tier, bytes});
+  }
+  uint64_t ram_used() const {
+    uint64_t n = 0;
+    for (const auto& m : plan_.memory)
+      if (m.tier == Tier::ram) n += m.bytes;
+    return n;
+  }
+
+  void place(const Candidate& candidate) {
+    const uint64_t positions = align_positions(plan_.n_ctx);
+    const bool card = plan_.vram_limit_bytes > 0;
+    uint64_t vram_left = plan_.vram_limit_bytes, ram_fixed = 0;
+    const auto in_ram = [&](const char* tag, uint64_t bytes) {
+      add(tag, Tier::ram, bytes);
+      ram_fixed += bytes;
+    };
+    in_ram("program and vocabulary", kProgramBytes + static_cast<uint64_t>(o_.n_vocab) * kBytesPerPiece +
+                                         static_cast<uint64_t>(plan_.threads) * kMiB / 4);
+    if (candidate.outline) {
+      const ModelOutline& d = *candidate.outline;
+      const bool shares_cache = candidate.method == "self";
+      const uint64_t kv = shares_cache ? 0 : positions * d.kv_bytes_per_position(plan_.k_type, plan_.v_type);
+      DraftPlan& draft = plan_.draft;
+      draft.bytes = d.weight_bytes() + kv;
+      draft.tier = card && draft.bytes <= vram_left ? Tier::vram : Tier::ram;
+      add("draft", draft.tier, draft.bytes);
+      (draft.tier == Tier::vram ? vram_left -= draft.bytes : ram_fixed += draft.bytes);
+    }
+    const uint64_t kv_layer = positions * largest_kv_layer(o_, plan_.k_type, plan_.v_type);
+    const uint64_t activations = activation_bytes(o_, plan_.micro_batch);
+    const auto attempt = [&](uint64_t ring) {
+      const uint64_t on_card = card ? activations : 0;
+      PlaceLimits limits{.vram_bytes = vram_left > on_card ? vram_left - on_card : 0, .kv_bytes_per_layer = kv_layer};
+      // Keys and values of layers on the card lie there; first assume that all lie in RAM, then take back.
+      uint64_t kv_ram = positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type);
+      PlacedOutline placed;
+      for (int round = 0; round < 2; ++round) {
+        const uint64_t fixed = ram_fixed + activations + kv_ram + ring;
+        limits.ram_bytes = plan_.ram_limit_bytes > fixed ? plan_.ram_limit_bytes - fixed : 0;
+        limits.disk_rates = disks_.rates;
+        placed = place_outline(o_, limits);
+        uint64_t on = 0;
+        for (int i = placed.n_gpu_layers; i < o_.n_layers; ++i)
+          on += positions * o_.kv_bytes_per_position(i, plan_.k_type, plan_.v_type);
+        if (on == kv_ram) break;
+        kv_ram = on;
+      }
+      return std::pair(placed, kv_ram);
+    };
+    auto [placed, kv_ram] = attempt(0);
+    uint64_t ring = 0;
+    if (placed.disk_bytes > 0 && !disks_.rates.empty()) {
+      ring = std::clamp(placed.disk_bytes / static_cast<uint64_t>(std::max(1, o_.n_layers)) * 2, kLeastRing, kMostRing);
+      ring = std::min(ring, plan_.ram_limit_bytes / 8);
+      std::tie(placed, kv_ram) = attempt(ring);
+    }
+    plan_.placed = std::move(placed);
+    add("weights", Tier::ram, plan_.placed.ram_bytes);
+    add("weights", Tier::vram, plan_.placed.vram_bytes);
+    add("weights", Tier::disk, plan_.placed.disk_bytes);
+    add("kv cache", Tier::ram, kv_ram);
+    add("kv cache", Tier::vram, positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type) - kv_ram);
+    add("activations", Tier::ram, activations);
+    if (plan_.placed.vram_bytes > 0) add("activations", Tier::vram, activations);
+    add("read ahead", Tier::ram, ring);
+    const uint64_t used = ram_used();
+    if (used < plan_.ram_limit_bytes)  // as much again as one conversation, from what is left
+      plan_.prefix_cache_bytes =
+          std::min(plan_.ram_limit_bytes - used, positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type));
+    std::stable_sort(plan_.memory.begin(), plan_.memory.end(),
+                     [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
+  }
+
+  void build_load() {
+    PassLoad& l = load_;
+    l.d_model = o_.d_model;
+    l.n_experts = o_.n_experts;
+    l.n_experts_used = o_.n_experts_used;
+    l.disk_rates = disks_.rates;
+    l.disk_bytes.assign(disks_.rates.size(), 0);
+    for (const OutlineTensor& t : o_.tensors) {
+      const auto at = plan_.placed.placement.tensors.find(t.name);
+      if (at == plan_.placed.placement.tensors.end()) {
+        l.ram.add(t, t.rows);
+        continue;
+      }
+      for (const RowRange& r : at->second) {
+        const int64_t rows = r.end - r.begin;
+        (r.tier == Tier::vram ? l.vram : r.tier == Tier::ram ? l.ram : l.disk).add(t, rows);
+        if (r.tier == Tier::disk && t.read != OutlineTensor::Read::gathered)
+          l.disk_bytes[r.disk] += static_cast<double>(t.row_bytes()) * static_cast<double>(rows);
+      }
+    }
+    // A gathered table costs no time wherever it lies.
+    std::erase_if(l.disk.entries, [](const auto& e) { return e.read == OutlineTensor::Read::gathered; });
+    l.n_gpu_layers = plan_.placed.n_gpu_layers;
+    l.n_cpu_layers = o_.n_layers - plan_.placed.n_gpu_layers;
+    for (int i = 0; i < o_.n_layers; ++i)
+      (i < plan_.placed.n_gpu_layers ? l.kv_vram_bytes : l.kv_ram_bytes) +=
+          static_cast<double>(o_.kv_read_bytes(i, plan_.depth, plan_.k_type, plan_.v_type));
+  }
+
+  // Seconds of one pass of the draft model over one token.
+  double draft_token_seconds(const ModelOutline& d) const {
+    PassLoad l;
+    l.d_model = d.d_model;
+    const bool card = plan_.draft.tier == Tier::vram;
+    for (const OutlineTensor& t : d.tensors) (card ? l.vram : l.ram).add(t, t.rows);
+    (card ? l.n_gpu_layers : l.n_cpu_layers) = d.n_layers;
+    for (int i = 0; i < d.n_layers; ++i)
+      (card ? l.kv_vram_bytes : l.kv_ram_bytes) +=
+          static_cast<double>(d.kv_read_bytes(i, plan_.depth, plan_.k_type, plan_.v_type));
+    return pass_time(l, hw_, 1, plan_.threads, Efficiency::expected()).seconds;
+  }
+
+  void predict(const Candidate& candidate) {
+    const Efficiency expected = Efficiency::expected();
+    const auto time = [&](int64_t m) { return pass_time(load_, hw_, m, plan_.threads, expected); };
+    const PassTime one = time(1);
+    plan_.plain_seconds = one.seconds;
+    plan_.no_speculation_tps = 1 / one.seconds;
+    plan_.pass = one;
+    plan_.seconds = one.seconds;
+    plan_.decode_tokens_per_s = plan_.no_speculation_tps;
+    DraftPlan& draft = plan_.draft;
+    draft.method = candidate.method;
+    draft.model = candidate.name;
+    draft.acceptance = candidate.acceptance;
+    const double each = candidate.outline ? draft_token_seconds(*candidate.outline) : 0;
+    for (int n = 1; n <= options_.draft_max && candidate.method != "none"; ++n) {
+      const PassTime pass = time(n + 1);
+      const double tau = expected_tau(candidate.acceptance.p, n), seconds = pass.seconds + n * each;
+      if (tau / seconds <= plan_.decode_tokens_per_s) continue;
+      plan_.decode_tokens_per_s = tau / seconds;
+      plan_.pass = pass;
+      plan_.seconds = seconds;
+      draft.n = n;
+      draft.tau = tau;
+      draft.seconds = n * each;
+    }
+    plan_.bound_seconds = bound_seconds(o_, hw_, options_);
+    plan_.bound_tps = 1 / plan_.bound_seconds;
+    explain();
+    plan_.ttft_s = prefill_seconds(load_, o_, hw_, plan_.n_prompt, plan_.micro_batch, plan_.threads, expected);
+    if (!disks_.rates.empty()) {
+      double disk = 0;
+      for (double r : disks_.rates) disk += r * expected.disk_read;
+      const double loaded = static_cast<double>(plan_.placed.ram_bytes + plan_.placed.vram_bytes + draft.bytes) / 1e9;
+      plan_.load_s = loaded / std::min(disk, kRepackGbPerCore * plan_.threads);
+    }
+  }
+
+  // From the bound to the prediction, one loss at a time.
+  void explain() {
+    Efficiency e = Efficiency::ideal();
+    PassLoad l = load_;
+    l.kv_ram_bytes = l.kv_vram_bytes = 0;
+    double before = plan_.bound_seconds;
+    const auto step = [&](std::string reason) {
+      const double now = pass_time(l, hw_, 1, plan_.threads, e).seconds;
+      if (std::abs(now - before) > 1e-3 * plan_.plain_seconds)
+        plan_.losses.push_back({std::move(reason), now - before});
+      else if (!plan_.losses.empty())
+        plan_.losses.back().seconds += now - before;
+      else
+        plan_.losses.push_back({std::move(reason), now - before});
+      before = now;
+    };
+    const Efficiency real = Efficiency::expected();
+    step(plan_.draft.bytes > 0 ? "one row of the embedding table is read; keys, values, buffers and the draft need room"
+                               : "one row of the embedding table is read; keys, values and buffers need room");
+    e.gpu_read = real.gpu_read;
+    step(fmt::format("the card reaches {:.0f} % of its rate", 100 * real.gpu_read));
+    e.cpu_read = real.cpu_read;
+    e.codebooks = true;
+    step("products on the processor against a plain read of memory");
+    e.disk_read = real.disk_read;
+    step(fmt::format("the disk reaches {:.0f} % of its rate during decode", 100 * real.disk_read));
+    l.kv_ram_bytes = load_.kv_ram_bytes;
+    l.kv_vram_bytes = load_.kv_vram_bytes;
+    e.kv_read = real.kv_read;
+    step(fmt::format("keys and values of {} tokens", plan_.depth));
+    e = real;
+    step(hw_.kernels.empty() ? "between products: barriers, norms, hand-overs"
+                             : "as measured here: products, and what lies between them");
+  }
+
+  Error no_fit() const {
+    uint64_t needed = 0;
+    std::string parts;
+    for (const auto& m : plan_.memory)
+      if (m.tier == Tier::ram) {
+        needed += m.bytes;
+        parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", m.tag, format_bytes(m.bytes));
+      }
+    return {"plan.no_fit",
+            fmt::format("{}{}{} does not fit: it needs {} of memory = {} (n_ctx {}, {}), {} {}", o_.name,
+                        o_.quant.empty() ? "" : " ", o_.quant, format_bytes(needed), parts, plan_.n_ctx,
+                        kernels::kv_type_name(plan_.k_type), format_bytes(plan_.ram_limit_bytes),
+                        options_.ram_bytes > 0 ? "are allowed by --ram" : "may be used"),
+            ""};
+  }
+
+  const ModelOutline& o_;
+  const Hardware& hw_;
+  const PlanOptions& options_;
+  const Disks& disks_;
+  Plan plan_;
+  PassLoad load_;
+};
+
+Result<std::vector<Candidate>> candidates(const ModelOutline& o, const PlanOptions& options) {
+  std::vector<Candidate> out;
+  const auto params = static_cast<double>(o.n_params());
+  const bool all = options.draft == "auto";
+  if (options.draft != "ngram" && options.draft != "self" && options.draft != "model")
+    out.push_back({.method = "none"});
+  if (all || options.draft == "ngram")
+    out.push_back({"ngram", "", expected_acceptance("ngram", 0, params, "", options.measured_drafts), {}});
+  if (all || options.draft == "self")
+    out.push_back({"self", "", expected_acceptance("self", 0, params, "", options.measured_drafts),
+                   model::requantized(o, model::QuantMix::q2_k)});
+  if (all || options.draft == "model")
+    for (const ModelOutline& d : options.drafts)
+      out.push_back(
+          {"model", d.name + (d.quant.empty() ? "" : " " + d.quant),
+           expected_acceptance("model", static_cast<double>(d.n_params()), params, d.name, options.measured_drafts),
+           d});
+  if (options.draft != "none" && !all && out.empty())
+    return fail("plan.unknown_draft", fmt::format("no draft model is known for {}", o.name),
+                "--draft ngram, --draft self, or --draft MODEL with a small model of the same vocabulary");
+  return out;
+}
+
+bool comes_over_a_slow_road(const Plan& plan) {
+  return plan.placed.disk_bytes > 0 || (plan.placed.vram_bytes > 0 && plan.placed.ram_bytes > 0);
+}
+
+double turn_seconds(const Plan& plan) { return plan.ttft_s + kUsualAnswer / plan.decode_tokens_per_s; }
+
+Result<Plan> plan_once(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
+  WATRA_ASSIGN(const Disks disks, chosen_disks(hw, options));
+  WATRA_ASSIGN(const auto all, candidates(o, options));
+  Result<Plan> best = fail("plan.no_fit", "nothing was tried");
+  for (const Candidate& c : all) {
+    const auto attempt = [&](int64_t micro_batch) { return Attempt(o, hw, options, disks, micro_batch).run(c); };
+    auto plan = attempt(options.micro_batch > 0 ? options.micro_batch : kMicroBatch);
+    if (plan && options.micro_batch == 0 && plan->n_ctx > kMicroBatch && comes_over_a_slow_road(*plan))
+      // Longer micro-batches read a prompt sooner; their buffers take room from weights. A turn as a whole decides.
+      if (auto longer = attempt(std::min(kLongMicroBatch, plan->n_ctx));
+          longer && turn_seconds(*longer) < turn_seconds(*plan))
+        plan = std::move(longer);
+    if (!plan && !best) best = std::move(plan);
+    if (plan && (!best || plan->decode_tokens_per_s > best->decode_tokens_per_s)) best = std::move(plan);
+  }
+  return best;
+}
+
+// What would fit instead, each tried by the planner itself.
+std::string offers(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
+  std::string out;
+  const auto offer = [&](const std::string& what, const ModelOutline& outline, const PlanOptions& with) {
+    const auto plan = plan_once(outline, hw, with);
+    if (!plan) return false;
+    out += fmt::format("{}{}: fits, {:.2g} tokens a second", out.empty() ? "" : "; ", what, plan->decode_tokens_per_s);
+    return true;
+  };
+  PlanOptions with = options;
+  if (options.k_type == KvType::f16) {
+    with.k_type = with.v_type = KvType::q8_0;
+    offer("--kv-type q8_0", o, with);
+    with = options;
+  }
+  const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(o.n_ctx_train, 4096);
+  for (int64_t ctx = n_ctx / 2; ctx >= 512; ctx /= 2) {
+    with.n_ctx = ctx;
+    if (offer(fmt::format("--ctx {}", ctx), o, with)) break;
+  }
+  with = options;
+  if (options.ram_bytes > 0 && options.ram_bytes < hw.ram.bytes) {
+    // The least that passes, to the next 1/64 of what the machine has.
+    const uint64_t unit = std::max<uint64_t>(hw.ram.bytes / 64, kMiB);
+    for (uint64_t ram = options.ram_bytes / unit * unit + unit; ram <= hw.ram.bytes; ram += unit) {
+      with.ram_bytes = (ram + kMiB - 1) / kMiB * kMiB;
+      if (offer(fmt::format("--ram {}MiB", with.ram_bytes / kMiB), o, with)) break;
+    }
+    with = options;
+  }
+  for (const auto& m : model::quant_mixes()) {
+    const ModelOutline smaller = model::requantized(o, m.mix);
+    if (smaller.weight_bytes() >= o.weight_bytes()) continue;
+    if (offer(fmt::format("the file in {}", m.name), smaller, options)) break;
+  }
+  return out.empty() ? "a smaller model: no quantization of this one fits" : out;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const ModelOutline& outline, const Hardware& hardware, const PlanOptions& options) {
+  auto plan = plan_once(outline, hardware, options);
+  if (!plan && plan.error().code == "plan.no_fit") {
+    Error e = plan.error();
+    e.hint = offers(outline, hardware, options);
+    return fail(std::move(e));
+  }
+  return plan;
+}
+
+double bound_seconds(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
+  const auto bytes = static_cast<double>(o.weight_bytes());
+  double token_bytes = 0;  // of mixtures only the chosen experts; a file is counted whole otherwise
+  for (const OutlineTensor& t : o.tensors)
+    token_bytes += static_cast<double>(t.bytes()) * (t.read == OutlineTensor::Read::experts ? o.read_share(t) : 1);
+  const auto limit = [](uint64_t own, uint64_t machine) {
+    return static_cast<double>(own > 0 ? std::min(own, machine) : machine);
+  };
+  const double vram = options.use_gpu ? limit(options.vram_bytes, hw.vram.bytes) : 0;
+  const double ram = static_cast<double>(options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes);
+  double disk_rate = 0;
+  for (const auto& d : hw.disks)
+    if (options.disks.empty())
+      disk_rate = std::max(disk_rate, d.gb_s);
+    else if (std::find(options.disks.begin(), options.disks.end(), d.path) != options.disks.end())
+      disk_rate += d.gb_s;
+  // Dense parts go to the fastest tier first: of a mixture each token reads all of them, but few of its experts.
+  const double v_file = std::min(bytes, vram), r_file = std::min(bytes - v_file, ram), d_file = bytes - v_file - r_file;
+  double expert_bytes = 0;
+  for (const OutlineTensor& t : o.tensors)
+    if (t.read == OutlineTensor::Read::experts) expert_bytes += static_cast<double>(t.bytes());
+  const double dense = bytes - expert_bytes;
+  const double chosen = expert_bytes > 0 ? (token_bytes - dense) / expert_bytes : 1;
+  const auto read = [&](double from, double size) {  // of the file's bytes [from, from + size), dense ones first
+    const double of_dense = std::clamp(dense - from, 0.0, size);
+    return of_dense + (size - of_dense) * chosen;
+  };
+  const double v = read(0, v_file), r = read(v_file, r_file), d = read(v_file + r_file, d_file);
+  const double computing =
+      (vram > 0 ? v / (hw.vram.gb_s * 1e9) : 0) + (r + 2 * d) / (hw.ram_gb_s(options.threads) * 1e9);
+  return d > 0 && disk_rate > 0 ? std::max(computing, d / (disk_rate * 1e9)) : computing;
+}
+
+}  // namespace watra::engine
