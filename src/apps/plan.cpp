@@ -90,7 +90,7 @@ Result<engine::PlanOptions> plan_options(const Globals& g, const PlanCommand& c)
   o.n_prompt = c.prompt;
   o.threads = g.threads;
   o.disks = g.disks;
-  WATRA_ASSIGN(std::tie(o.k_type, o.v_type), engine::parse_kv_types(g.kv_type));
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
@@ -180,7 +180,7 @@ Json plan_json(const PlanReport& r) {
           {"n_prompt", p.n_prompt},
           {"micro_batch", p.micro_batch},
           {"threads", p.threads},
-          {"kv_type", {{"k", kernels::kv_type_name(p.k_type)}, {"v", kernels::kv_type_name(p.v_type)}}},
+          {"kv_type", p.kv_types.text()},
           {"draft", draft_json(p.draft)},
           {"advice", advice},
           {"rates",

@@ -182,11 +182,10 @@ void print_plan(const PlanReport& r) {
   const int64_t active = r.outline.n_active_params();
   fmt::print(
       "  {}\n",
-      dim(fmt::format("{} parameters{}, {}; conversation of {} of at most {} tokens, keys and values in {}; {} threads",
-                      params(r.outline.n_params()),
-                      r.outline.n_experts > 0 ? fmt::format(" ({} a token)", params(active)) : "",
-                      gb(static_cast<double>(r.outline.weight_bytes())), p.depth, p.n_ctx,
-                      kernels::kv_type_name(p.k_type), p.threads)));
+      dim(fmt::format(
+          "{} parameters{}, {}; conversation of {} of at most {} tokens, keys and values in {}; {} threads",
+          params(r.outline.n_params()), r.outline.n_experts > 0 ? fmt::format(" ({} a token)", params(active)) : "",
+          gb(static_cast<double>(r.outline.weight_bytes())), p.depth, p.n_ctx, p.kv_types.text(), p.threads)));
   fmt::print("  {}\n", dim(fmt::format("a prompt of {} tokens is read in {}{}", p.n_prompt, seconds_text(p.ttft_s),
                                        p.load_s > 0 ? fmt::format("; loading takes {}", seconds_text(p.load_s)) : "")));
   if (p.draft.n > 0)

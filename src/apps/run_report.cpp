@@ -15,7 +15,7 @@ std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedMo
   auto hardware = cached_machine(g);
   if (!hardware) return std::nullopt;
   const auto& forward = model.forward->options();
-  engine::PlanOptions o{.n_ctx = forward.n_ctx, .depth = n_tokens, .k_type = forward.k_type, .v_type = forward.v_type};
+  engine::PlanOptions o{.n_ctx = forward.n_ctx, .depth = n_tokens, .kv_types = forward.kv_types};
   o.threads = model.team->size();
   // It is loaded already: what it took is no longer free, and whether it fits is no question any more.
   hardware->ram.bytes = std::max(hardware->ram.bytes, total_memory_bytes());

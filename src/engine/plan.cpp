@@ -45,9 +45,25 @@ uint64_t activation_bytes(const ModelOutline& o, int64_t rows) {
   return static_cast<uint64_t>(rows * (floats * 4 + quantized) + kLogitRows * o.n_vocab * 4);
 }
 
-uint64_t largest_kv_layer(const ModelOutline& o, KvType k, KvType v) {
+uint64_t kv_bytes_per_position(const ModelOutline& o, int layer, const KvTypes& types) {
+  const KvPair t = types.of(layer);
+  return o.kv_bytes_per_position(layer, t.k, t.v);
+}
+
+uint64_t kv_bytes_per_position(const ModelOutline& o, const KvTypes& types) {
+  uint64_t n = 0;
+  for (int i = 0; i < o.n_layers; ++i) n += kv_bytes_per_position(o, i, types);
+  return n;
+}
+
+uint64_t kv_read_bytes(const ModelOutline& o, int layer, int64_t depth, const KvTypes& types) {
+  const KvPair t = types.of(layer);
+  return o.kv_read_bytes(layer, depth, t.k, t.v);
+}
+
+uint64_t largest_kv_layer(const ModelOutline& o, const KvTypes& types) {
   uint64_t most = 0;
-  for (int i = 0; i < o.n_layers; ++i) most = std::max(most, o.kv_bytes_per_position(i, k, v));
+  for (int i = 0; i < o.n_layers; ++i) most = std::max(most, kv_bytes_per_position(o, i, types));
   return most;
 }
 
@@ -93,8 +109,7 @@ class Attempt {
           int64_t micro_batch)
       : o_(o), hw_(hw), options_(options), disks_(disks) {
     plan_.micro_batch = micro_batch;
-    plan_.k_type = options.k_type;
-    plan_.v_type = options.v_type;
+    plan_.kv_types = options.kv_types;
     plan_.n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(o.n_ctx_train > 0 ? o.n_ctx_train : 4096, 4096);
     plan_.depth = options.depth >= 0 ? std::min(options.depth, plan_.n_ctx) : plan_.n_ctx / 4;
     plan_.n_prompt = std::min(options.n_prompt, plan_.n_ctx);
@@ -137,20 +152,20 @@ class Attempt {
     if (candidate.outline) {
       const ModelOutline& d = *candidate.outline;
       const bool shares_cache = candidate.method == "self";
-      const uint64_t kv = shares_cache ? 0 : positions * d.kv_bytes_per_position(plan_.k_type, plan_.v_type);
+      const uint64_t kv = shares_cache ? 0 : positions * kv_bytes_per_position(d, plan_.kv_types);
       DraftPlan& draft = plan_.draft;
       draft.bytes = d.weight_bytes() + kv;
       draft.tier = card && draft.bytes <= vram_left ? Tier::vram : Tier::ram;
       add("draft", draft.tier, draft.bytes);
       (draft.tier == Tier::vram ? vram_left -= draft.bytes : ram_fixed += draft.bytes);
     }
-    const uint64_t kv_layer = positions * largest_kv_layer(o_, plan_.k_type, plan_.v_type);
+    const uint64_t kv_layer = positions * largest_kv_layer(o_, plan_.kv_types);
     const uint64_t activations = activation_bytes(o_, plan_.micro_batch);
     const auto attempt = [&](uint64_t ring) {
       const uint64_t on_card = card ? activations : 0;
       PlaceLimits limits{.vram_bytes = vram_left > on_card ? vram_left - on_card : 0, .kv_bytes_per_layer = kv_layer};
       // Keys and values of layers on the card lie there; first assume that all lie in RAM, then take back.
-      uint64_t kv_ram = positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type);
+      uint64_t kv_ram = positions * kv_bytes_per_position(o_, plan_.kv_types);
       PlacedOutline placed;
       for (int round = 0; round < 2; ++round) {
         const uint64_t fixed = ram_fixed + activations + kv_ram + ring;
@@ -159,7 +174,7 @@ class Attempt {
         placed = place_outline(o_, limits);
         uint64_t on = 0;
         for (int i = placed.n_gpu_layers; i < o_.n_layers; ++i)
-          on += positions * o_.kv_bytes_per_position(i, plan_.k_type, plan_.v_type);
+          on += positions * kv_bytes_per_position(o_, i, plan_.kv_types);
         if (on == kv_ram) break;
         kv_ram = on;
       }
@@ -177,14 +192,14 @@ class Attempt {
     add("weights", Tier::vram, plan_.placed.vram_bytes);
     add("weights", Tier::disk, plan_.placed.disk_bytes);
     add("kv cache", Tier::ram, kv_ram);
-    add("kv cache", Tier::vram, positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type) - kv_ram);
+    add("kv cache", Tier::vram, positions * kv_bytes_per_position(o_, plan_.kv_types) - kv_ram);
     add("activations", Tier::ram, activations);
     if (plan_.placed.vram_bytes > 0) add("activations", Tier::vram, activations);
     add("read ahead", Tier::ram, ring);
     const uint64_t used = ram_used();
     if (used < plan_.ram_limit_bytes)  // as much again as one conversation, from what is left
       plan_.prefix_cache_bytes =
-          std::min(plan_.ram_limit_bytes - used, positions * o_.kv_bytes_per_position(plan_.k_type, plan_.v_type));
+          std::min(plan_.ram_limit_bytes - used, positions * kv_bytes_per_position(o_, plan_.kv_types));
     std::stable_sort(plan_.memory.begin(), plan_.memory.end(),
                      [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   }
@@ -215,7 +230,7 @@ class Attempt {
     l.n_cpu_layers = o_.n_layers - plan_.placed.n_gpu_layers;
     for (int i = 0; i < o_.n_layers; ++i)
       (i < plan_.placed.n_gpu_layers ? l.kv_vram_bytes : l.kv_ram_bytes) +=
-          static_cast<double>(o_.kv_read_bytes(i, plan_.depth, plan_.k_type, plan_.v_type));
+          static_cast<double>(kv_read_bytes(o_, i, plan_.depth, plan_.kv_types));
   }
 
   // Seconds of one pass of the draft model over one token.
@@ -227,7 +242,7 @@ class Attempt {
     (card ? l.n_gpu_layers : l.n_cpu_layers) = d.n_layers;
     for (int i = 0; i < d.n_layers; ++i)
       (card ? l.kv_vram_bytes : l.kv_ram_bytes) +=
-          static_cast<double>(d.kv_read_bytes(i, plan_.depth, plan_.k_type, plan_.v_type));
+          static_cast<double>(kv_read_bytes(d, i, plan_.depth, plan_.kv_types));
     return pass_time(l, hw_, 1, plan_.threads, Efficiency::expected()).seconds;
   }
 
@@ -314,7 +329,7 @@ class Attempt {
     return {"plan.no_fit",
             fmt::format("{}{}{} does not fit: it needs {} of memory = {} (n_ctx {}, {}), {} {}", o_.name,
                         o_.quant.empty() ? "" : " ", o_.quant, format_bytes(needed), parts, plan_.n_ctx,
-                        kernels::kv_type_name(plan_.k_type), format_bytes(plan_.ram_limit_bytes),
+                        plan_.kv_types.text(), format_bytes(plan_.ram_limit_bytes),
                         options_.ram_bytes > 0 ? "are allowed by --ram" : "may be used"),
             ""};
   }
@@ -384,8 +399,8 @@ std::string offers(const ModelOutline& o, const Hardware& hw, const PlanOptions&
     return true;
   };
   PlanOptions with = options;
-  if (options.k_type == KvType::f16) {
-    with.k_type = with.v_type = KvType::q8_0;
+  if (options.kv_types.of(0).k == KvType::f16) {
+    with.kv_types = KvTypes(KvType::q8_0, KvType::q8_0);
     offer("--kv-type q8_0", o, with);
     with = options;
   }

@@ -12,6 +12,7 @@
 
 #include "engine/draft_outlook.h"
 #include "engine/hardware_profile.h"
+#include "engine/kv_types.h"
 #include "engine/outline_placement.h"
 #include "engine/pass_time.h"
 #include "kernels/ops.h"
@@ -19,13 +20,11 @@
 
 namespace watra::engine {
 
-using kernels::KvType;
-
 struct PlanOptions {
   int64_t n_ctx = 0;       // 0 = min(the model's, 4096)
   int64_t depth = -1;      // tokens of the conversation at which speed is told; -1 = a quarter of n_ctx
   int64_t n_prompt = 512;  // for the time to the first token
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  KvTypes kv_types;
   uint64_t ram_bytes = 0, vram_bytes = 0;  // limits below the machine's; 0 = the machine's
   bool use_gpu = true;
   int threads = 0;                 // 0 = the machine's best
@@ -66,7 +65,7 @@ struct Loss {  // why the prediction is slower than bytes over rates; negative: 
 
 struct Plan {
   PlacedOutline placed;
-  KvType k_type = KvType::f16, v_type = KvType::f16;
+  KvTypes kv_types;
   int64_t n_ctx = 0, depth = 0, n_prompt = 0, micro_batch = 0;
   int threads = 0;
   std::vector<std::string> disks;  // by RowRange::disk

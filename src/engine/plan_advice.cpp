@@ -108,9 +108,9 @@ class Adviser {
   }
 
   void kv_type() {
-    if (options_.k_type != KvType::f16) return;
+    if (options_.kv_types.of(0).k != KvType::f16) return;
     PlanOptions with = options_;
-    with.k_type = with.v_type = KvType::q8_0;
+    with.kv_types = KvTypes(KvType::q8_0, KvType::q8_0);
     consider(Advice::Kind::kv_type, o_, hw_, with, "keys and values in 8 bits", "--kv-type q8_0");
   }
 

@@ -270,7 +270,7 @@ TEST(Plan, LongConversationsAreSlowerAndCompactTypesHelp) {
   const ModelOutline o = shape("llama-2-7b", "Q4_K_M");  // no shared heads: 0.5 MB a token
   const Plan start = plan_of(o, hw, {.n_ctx = 4096, .depth = 0}), end = plan_of(o, hw, {.n_ctx = 4096, .depth = 4096});
   EXPECT_GT(start.decode_tokens_per_s, 1.3 * end.decode_tokens_per_s);
-  const Plan compact = plan_of(o, hw, {.n_ctx = 4096, .depth = 4096, .k_type = KvType::q8_0, .v_type = KvType::q8_0});
+  const Plan compact = plan_of(o, hw, {.n_ctx = 4096, .depth = 4096, .kv_types = KvTypes(KvType::q8_0, KvType::q8_0)});
   EXPECT_GT(compact.decode_tokens_per_s, 1.1 * end.decode_tokens_per_s);
   EXPECT_GT(end.ttft_s, 0);
   EXPECT_GT(plan_of(o, hw, {.n_prompt = 2048}).ttft_s, 3.5 * plan_of(o, hw, {.n_prompt = 512}).ttft_s);
