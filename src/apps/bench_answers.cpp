@@ -54,40 +54,40 @@ Status bench_answers(const Globals& g, const AnswersOptions& o) {
               {"pass_seconds", Json::array()}};
   std::vector<std::vector<double>> rates(o.methods.size()), ratios(o.methods.size()), taus(o.methods.size());
   int64_t n_different = 0;
+  uint64_t n_done = 0;
   ProgressBar bar(ProgressBar::Unit::items);
   const auto n_all = static_cast<uint64_t>(o.rounds) * questions.size() * o.methods.size();
   for (int round = 0; round < o.rounds; ++round)
     for (size_t q = 0; q < questions.size(); ++q) {
-      std::vector<text::TokenId> first;
-      double first_rate = 0;
-      for (size_t m = 0; m < o.methods.size(); ++m) {
-        bar.update("answering", out["answers"].size(), n_all);
+      // Whoever answers first after a question is read is slower: the order goes round.
+      std::vector<Talk::Answer> by_method(o.methods.size());
+      for (size_t k = 0; k < o.methods.size(); ++k) {
+        const size_t m = (k + q + static_cast<size_t>(round)) % o.methods.size();
+        bar.update("answering", n_done++, n_all);
         session.speculate(speculations[m]);
-        WATRA_ASSIGN(const auto a,
+        WATRA_ASSIGN(by_method[m],
                      talk->answer(questions[q], o.sampling,
                                   {.max_tokens = o.max_tokens, .ignore_end = o.sampling.ignore_eos}, {}, nullptr));
-        const auto& gen = a.generated;
-        const double rate = gen.decode_tokens_per_s();
-        if (m == 0) {
-          first = gen.ids;
-          first_rate = rate;
-        }
-        const bool same = gen.ids == first;
+      }
+      const engine::GenerateReport& first = by_method[0].generated;
+      for (size_t m = 0; m < o.methods.size(); ++m) {
+        const engine::GenerateReport& gen = by_method[m].generated;
+        const double rate = gen.decode_tokens_per_s(), first_rate = first.decode_tokens_per_s();
+        const bool same = gen.ids == first.ids;
         n_different += !same;
         rates[m].push_back(rate);
         taus[m].push_back(gen.speculation.tau());
         if (first_rate > 0) ratios[m].push_back(rate / first_rate);
-        Json row = {{"question", q},
-                    {"round", round},
-                    {"method", o.methods[m]},
-                    {"n_prompt", a.prefill.n_prompt},
-                    {"n_gen", gen.ids.size()},
-                    {"decode_tokens_per_s", rate},
-                    {"ratio", first_rate > 0 ? rate / first_rate : 0},
-                    {"same", same},
-                    {"speculation", speculation_json(gen)},
-                    {"ids", gen.ids}};
-        out["answers"].push_back(std::move(row));
+        out["answers"].push_back({{"question", q},
+                                  {"round", round},
+                                  {"method", o.methods[m]},
+                                  {"n_prompt", by_method[m].prefill.n_prompt},
+                                  {"n_gen", gen.ids.size()},
+                                  {"decode_tokens_per_s", rate},
+                                  {"ratio", first_rate > 0 ? rate / first_rate : 0},
+                                  {"same", same},
+                                  {"speculation", speculation_json(gen)},
+                                  {"ids", gen.ids}});
       }
     }
   bar.clear();

@@ -48,7 +48,10 @@ void PassTimes::measured(int64_t n_rows, double seconds) {
     const double off = seconds / (scale_ * p.median);
     const bool surprise = off > kSurprise || off < 1 / kSurprise;
     if (!surprise) scale_ *= std::pow(off, kFollow);
-    if (surprise && p.surprised) p.n = 0;
+    if (surprise && p.surprised) {
+      p.samples.fill(seconds / scale_);
+      p.n = kKnown;
+    }
     p.surprised = surprise;
   }
   p.samples[p.n++ % kSamples] = seconds / scale_;
@@ -56,11 +59,11 @@ void PassTimes::measured(int64_t n_rows, double seconds) {
   const size_t n = std::min<size_t>(p.n, kSamples);
   std::nth_element(sorted.begin(), sorted.begin() + (n - 1) / 2, sorted.begin() + n);
   p.median = sorted[(n - 1) / 2];
-  // The first passes of a kind are the slowest (memory touched for the first time), and nobody would ask again after a
-  // bad one: until there are three, the assumed curve has a say.
+  // The first pass of a kind is the slowest (measured: two to four times), and nobody would ask again after a bad one:
+  // alone it counts only where it is better than the assumed curve, and of two the one nearer to it.
   if (p.n < kKnown && p.n_rows > 1 && points_[0].n > 0) {
     const double assumed = points_[0].median * assumed_ratio(p.n_rows);
-    p.median = p.n == 1 ? std::min(p.samples[0], (p.samples[0] + assumed) / 2)
+    p.median = p.n == 1 ? std::min(p.samples[0], assumed)
                         : std::max(std::min(p.samples[0], p.samples[1]),
                                    std::min(std::max(p.samples[0], p.samples[1]), assumed));
   }
