@@ -41,7 +41,7 @@ struct Turned {
 Turned drop_and_compare(const kernels::Kernels& k, KvType type) {
   const auto hp = two_layers();
   constexpr int64_t n = 10 * kKvPage, first = 2 * kKvPage, dropped = 3 * kKvPage;
-  auto kv = *KvCache::create(hp, type, KvType::f32, n, nullptr);
+  auto kv = *KvCache::create(hp, KvTypes(type, KvType::f32), n, nullptr);
   ThreadTeam team(2);
   const KvShift shift(hp, n, k, team);
   const SequenceId id = kv.add();
@@ -95,7 +95,7 @@ TEST(EndlessChat, ATurnedKeyIsTheKeyOfItsNewPosition) {
 
 TEST(EndlessChat, DroppedPagesLeaveSharedOnesAlone) {
   const auto hp = two_layers();
-  auto kv = *KvCache::create(hp, KvType::f32, KvType::f32, 12 * kKvPage, nullptr);
+  auto kv = *KvCache::create(hp, KvTypes(KvType::f32, KvType::f32), 12 * kKvPage, nullptr);
   ThreadTeam team(1);
   const kernels::Kernels& k = *kernels::available()[0];
   const KvShift shift(hp, 12 * kKvPage, k, team);

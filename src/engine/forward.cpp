@@ -27,6 +27,19 @@ using model::Role;
 // Partial attention results of at most this many bytes at a time.
 constexpr int64_t kPartialBytes = 64 << 20;
 
+// Kernels read raw rows as fast as the memory gives them, but put them in order anew for every so many tokens: where
+// there are more, it is done once.
+constexpr int64_t kRawRows = 64;
+
+// Raw rows into the view's interleaved layout, where they lie. scratch: one group.
+void interleave_in_place(const tensor::TensorView& view, std::byte* rows, std::byte* scratch) {
+  const uint64_t row = view.row_size_bytes(), group = row * static_cast<uint64_t>(tensor::kInterleavedRows);
+  for (int64_t n = view.shape.rows() / tensor::kInterleavedRows; n > 0; --n, rows += group) {
+    tensor::interleave_group(view.dtype, rows, row, view.shape.cols(), scratch);
+    std::memcpy(rows, scratch, group);
+  }
+}
+
 constexpr int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
 
 }  // namespace
@@ -219,7 +232,14 @@ Status Forward::Impl::allocate() {
                  Buffer::allocate(options.budget, "converted activations", static_cast<uint64_t>(converted_bytes[f])));
   }
   const auto table_row_bytes = static_cast<int64_t>(weights->global(Role::token_embd).matrix.row_size_bytes());
-  scratch_stride = round_up(std::max(k->matmul_scratch_bytes(max_cols), table_row_bytes), 64);
+  int64_t group_bytes = 0;  // of streamed rows, while they are interleaved
+  for (const auto* steps_of : {&steps.layers, &steps.logits})
+    for (const Step& s : *steps_of)
+      for (const Linear& l : s.linears)
+        if (s.units.size() > 0 && l.weight->matrix.layout == tensor::Layout::interleaved_16)
+          group_bytes =
+              std::max(group_bytes, static_cast<int64_t>(l.weight->matrix.row_size_bytes()) * tensor::kInterleavedRows);
+  scratch_stride = round_up(std::max({k->matmul_scratch_bytes(max_cols), table_row_bytes, group_bytes}), 64);
   WATRA_ASSIGN(scratch, Buffer::allocate(options.budget, "kernel scratch",
                                          static_cast<uint64_t>(scratch_stride) * team->size()));
 
@@ -498,8 +518,12 @@ bool Forward::Impl::run_streamed(const Step& s, bool wait, int64_t n_rows, int64
   for (int32_t p = 0; p < piece.unit->n_parts; ++p) {
     const Linear& l = s.linears[static_cast<size_t>(piece.unit->parts[static_cast<size_t>(p)].linear)];
     const tensor::TensorView& whole = l.weight->matrix;
-    const tensor::TensorView rows{
-        whole.dtype, tensor::Layout::rows, {n, whole.shape.cols()}, piece.bytes[static_cast<size_t>(p)]};
+    const bool interleaves = n_rows > kRawRows && whole.layout == tensor::Layout::interleaved_16;
+    const tensor::TensorView rows{whole.dtype,
+                                  interleaves ? tensor::Layout::interleaved_16 : tensor::Layout::rows,
+                                  {n, whole.shape.cols()},
+                                  piece.bytes[static_cast<size_t>(p)]};
+    if (interleaves) interleave_in_place(rows, piece.bytes[static_cast<size_t>(p)], my_scratch);
     run_product(l, rows, at, 0, n, n_rows, in_first, my_scratch);
   }
   if (s.finish_with_glu) finish_glu(s, at, at + n, n_rows);

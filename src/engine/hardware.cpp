@@ -174,7 +174,11 @@ Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_b
 
 }  // namespace
 
-Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, double seconds) {
+namespace {
+
+// fn(file, its size) with something large on the disk behind a folder.
+template <class Fn>
+Status with_large_file(const fs::path& folder, Fn&& fn) {
   RemovedAtEnd temporary;
   fs::path path = large_file(folder);
   if (path.empty()) {
@@ -186,12 +190,30 @@ Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, d
   const DirectFile direct(file, true);
   if (!direct.is_direct())
     return fail("hardware.no_direct_reads", fmt::format("the file system of {} has no direct reads", folder.string()));
+  return fn(direct, size);
+}
+
+}  // namespace
+
+Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds) {
+  double rate = 0;
+  WATRA_TRY(with_large_file(folder, [&](const DirectFile& file, uint64_t size) -> Status {
+    WATRA_ASSIGN(rate, read_for(file, size, 1u << 20, 32, seconds));
+    return {};
+  }));
+  return rate;
+}
+
+Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, double seconds) {
   std::vector<DirectReadRate> rates;
-  for (const uint64_t read_bytes : {256u << 10, 1u << 20, 4u << 20})
-    for (const int depth : {4, 16, 32}) {
-      WATRA_ASSIGN(const double gb_s, read_for(direct, size, read_bytes, depth, seconds));
-      rates.push_back({gb_s, read_bytes, depth});
-    }
+  WATRA_TRY(with_large_file(folder, [&](const DirectFile& file, uint64_t size) -> Status {
+    for (const uint64_t read_bytes : {256u << 10, 1u << 20, 4u << 20})
+      for (const int depth : {4, 16, 32}) {
+        WATRA_ASSIGN(const double gb_s, read_for(file, size, read_bytes, depth, seconds));
+        rates.push_back({gb_s, read_bytes, depth});
+      }
+    return {};
+  }));
   return rates;
 }
 

@@ -29,15 +29,17 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
 // Floating-point operations per second (in 1e9) of all threads; a multiply-add is two.
 double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.1);
 
+// Bytes per second (in 1e9) that direct reads get from the disk behind a folder: of 1 MiB each, 32 in flight. Reads the
+// largest file of at least 64 MiB in it, or else a temporary one of 256 MiB that it writes there and removes.
+// Errors: "file.*"; "hardware.no_direct_reads" where the file system has none.
+Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds = 1);
+
 struct DirectReadRate {
   double gb_s = 0;
   uint64_t read_bytes = 0;  // bytes of each read
   int depth = 0;            // reads in flight
 };
-// Bytes per second (in 1e9) that direct reads get from the disk behind a folder, by size of a read and reads in flight,
-// in the order measured. Reads the largest file of at least 64 MiB in it, or else a temporary one of 256 MiB that it
-// writes there and removes. `seconds` for each combination. Errors: "file.*"; "hardware.no_direct_reads" where the file
-// system has none.
+// The same by size of a read and reads in flight, in the order measured; `seconds` for each combination.
 Result<std::vector<DirectReadRate>> sweep_direct_reads(const fs::path& folder, double seconds = 0.25);
 
 }  // namespace watra::engine

@@ -58,11 +58,15 @@ class Fitting {
     WATRA_TRY(m_.budget->take("program and vocabulary",
                               process_bytes_ + runtime_bytes(m_.model->hparams().n_vocab, m_.team->size())));
     copies_ = folders_with_copies(m_.model->file(), o_.disks);
-    const int64_t rows = o_.max_rows ? o_.max_rows : 512;
+    if (o_.placement) {
+      const bool streams = !o_.placement->all_in_ram();
+      WATRA_TRY(reserve(*o_.placement, streams ? stream_needs(m_.model->hparams(), o_, limit_) : ram_needs()));
+      return finish();
+    }
     const bool may_stream = m_.model->file().has_files();
-    if (o_.placement || !may_stream || ram_weight_bytes(*m_.model, {}) <= limit_) {
-      WATRA_TRY(reserve(o_.placement ? *o_.placement : Placement{}, {kMostRing, rows}));
-      if (fits() || o_.placement || !may_stream) return finish();
+    if (!may_stream || ram_weight_bytes(*m_.model, {}) <= limit_) {
+      WATRA_TRY(reserve({}, ram_needs()));
+      if (fits() || !may_stream) return finish();
     }
     WATRA_TRY(stream());
     return finish();
@@ -70,6 +74,7 @@ class Fitting {
   Residency& weights() { return *weights_; }
 
  private:
+  StreamNeeds ram_needs() const { return {0, o_.max_rows ? o_.max_rows : 512}; }
   bool fits() const { return m_.budget->used_bytes() <= limit_; }
 
   // All on disk tells what everything else needs; the rest of the limit is for weights.

@@ -91,7 +91,7 @@ class WeightStream {
   struct Piece {  // rows [row_begin, row_end) of a unit
     const StreamUnit* unit = nullptr;
     int64_t row_begin = 0, row_end = 0;
-    std::array<const std::byte*, 2> bytes{};  // of each part, its first row of the piece; as the file has them
+    std::array<std::byte*, 2> bytes{};  // of each part, its first row of the piece; as the file has them, the taker's
     int slot = -1;
   };
   enum class Took { piece, nothing_yet, nothing_left };

@@ -248,7 +248,7 @@ void SchedulerCore::after_pass() {
 void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
   const auto drop = [&] {
     r.speculation->drop(forward_.kv(), r.sequence);
-    room_.keep_pages(r);
+    room_.keep_pages(r, 1);
   };
   if (r.cancelled.load(std::memory_order_relaxed)) return drop(), cancel(r);
   if (r.generation->finished()) return drop(), finish(r, r.generation->finish_reason());
@@ -270,7 +270,7 @@ void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
           r.request.events.token({step.token, step.text, step.logprob, step.top});
         return !r.cancelled.load(std::memory_order_relaxed);
       });
-  room_.keep_pages(r);
+  room_.keep_pages(r, 1);
   stats.speculation = r.speculation->counts();
   n_drafted_ += stats.speculation.n_drafted - before.n_drafted;
   n_accepted_ += stats.speculation.n_accepted - before.n_accepted;
