@@ -96,8 +96,6 @@ bool KvStore::offer(const PageName& name, const std::byte* page) {
 
 void KvStore::used(const PageKey& root, std::span<const PageKey> keys) {
   const std::lock_guard lock(mutex_);
-  if (keys.empty()) return;
-  touch_first_ = touch_first_ || n_taken_ == 0;
   for (size_t i = 0; i < keys.size(); ++i) touched_.push_back({root, keys[i], static_cast<int64_t>(i)});
   arrived_.notify_one();
 }
@@ -109,7 +107,7 @@ void KvStore::write_jobs() {
   for (;;) {
     arrived_.wait(lock, [&] { return stopping_ || n_taken_ > 0 || !touched_.empty(); });
     writing_ = true;
-    if (n_taken_ > 0 && !touch_first_) {
+    if (n_taken_ > 0) {
       const Job& job = jobs_[static_cast<size_t>(first_)];
       const bool wanted = !trouble_;
       lock.unlock();
@@ -137,7 +135,6 @@ void KvStore::write_jobs() {
       }
     } else if (!touched_.empty()) {
       touched.swap(touched_);
-      touch_first_ = false;
       lock.unlock();
       shelf_.touch(touched);
       touched.clear();

@@ -120,7 +120,6 @@ class KvStore {
   std::vector<Job> jobs_;  // a ring
   int n_taken_ = 0, first_ = 0;
   std::vector<internal::KvShelf::Place> touched_;
-  bool touch_first_ = false;  // they were used before what is waiting was offered
   bool writing_ = false, stopping_ = false;
   std::vector<PageKey> known_;  // on disk, or on their way: each at the place its key gives, the newest stays
   std::optional<Error> trouble_;

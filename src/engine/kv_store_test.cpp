@@ -239,28 +239,6 @@ TEST(KvStore, TheLongestUnusedMakeRoomAndEndsGoBeforeBeginnings) {
   EXPECT_FALSE(store->trouble());
 }
 
-TEST(KvStore, AConversationLargerThanTheLimitKeepsItsBeginning) {
-  const TestFolder folder;
-  const uint64_t one = internal::kv_page_file_bytes(kPageBytes);
-  const Chain old(10, 5), a(40);
-  auto store = open_store(folder.path(), {.limit_bytes = 25 * one});
-  store_all(*store, old);
-  store->used(kRoot, old.keys);
-  store->drain();
-  ::usleep(30'000);  // older than a file system's clock can tell apart
-  store_all(*store, a);
-  EXPECT_EQ(restored(*store, old), 0);
-  EXPECT_EQ(restored(*store, a), 25);
-  ASSERT_TRUE(store->trouble());
-  EXPECT_EQ(store->trouble()->code, "kv_store.no_room");
-
-  auto again = open_store(folder.path(), {.limit_bytes = 25 * one});  // after a restart
-  EXPECT_EQ(restored(*again, a), 25);
-  again->used(kRoot, std::span(a.keys).first(25));
-  store_all(*again, a);
-  EXPECT_EQ(restored(*again, a), 25);
-}
-
 TEST(KvStore, ALimitSmallerThanAPageAndAFullDiskStopStoringOnly) {
   const TestFolder folder;
   const Chain a(3);

@@ -170,7 +170,6 @@ int64_t Session::restore_pages(std::span<const TokenId> prompt, int64_t n_cached
   kv.commit_chain(sequence_, now - n_cached);
   kv.truncate(sequence_, now);  // pages that were not needed
   n_stored_ = std::max(n_stored_, now / kKvPage);
-  if (n_restored > 0) store->used(*root_, std::span(keys_).first(static_cast<size_t>(first + n_restored)));
   tokens_.assign(prompt.begin(), prompt.begin() + now);
   return now;
 }

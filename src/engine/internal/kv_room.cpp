@@ -93,7 +93,6 @@ bool KvRoom::restore(LiveRequest& r, double seconds) {
   kv_.commit_chain(r.sequence, (first + n) * kKvPage - length);
   count_found(r, kv_.length(r.sequence) - length);
   n_restored_ += n * kKvPage;
-  store_->used(root_, std::span(r.keys).first(static_cast<size_t>(first + n)));
   if (r.n_run == 0) r.outcome.stats.n_restored += kv_.length(r.sequence) - length;
   prefixes_->store_pages(r.sequence, std::span(r.tokens).first(static_cast<size_t>(kv_.length(r.sequence))), r.anchor);
   return r.may_restore;

@@ -13,7 +13,6 @@ namespace {
 constexpr std::string_view kPageEnd = ".kv1", kPartEnd = ".part";
 // Where the limit is reached, this share of it is freed at once: listing the folder is not done for every page.
 constexpr uint64_t kFreedShare = 16;
-constexpr int64_t kTickNs = 10'000'000;  // the coarsest clock that file systems stamp with
 
 std::string hex(const PageKey& key) { return fmt::format("{:016x}{:016x}", key.a, key.b); }
 
@@ -83,7 +82,7 @@ Result<bool> KvShelf::make_room(uint64_t n_bytes) {
   wanted += limit_bytes_ / kFreedShare;
   uint64_t freed = 0;
   for (const auto& f : oldest_first_) {
-    if (freed >= wanted || f.modified_ns >= spared_since_ns_) break;
+    if (freed >= wanted) break;
     WATRA_TRY(remove_file(f.path));
     freed += f.size_bytes;
   }
@@ -98,8 +97,6 @@ Result<KvShelf::Put> KvShelf::put(const KvPageName& name, std::span<const std::b
   if (fs::exists(path, ec)) return Put::here_already;
   WATRA_TRY(make_private_folder(folder_));
   WATRA_TRY(make_folders(path.parent_path()));
-  if (name.parent != last_) spared_since_ns_ = now_ns() - kTickNs;
-  last_ = name.key;
   WATRA_ASSIGN(const bool fits, make_room(file.size()));
   if (!fits) return Put::no_room;
   const fs::path part = path.parent_path() / (name_of_our_own() + std::string(kPartEnd));
@@ -119,12 +116,11 @@ Result<KvShelf::Put> KvShelf::put(const KvPageName& name, std::span<const std::b
   return Put::stored;
 }
 
-void KvShelf::touch(std::span<const Place> pages) {
+void KvShelf::touch(std::span<const Place> pages) const {
   int64_t at = now_ns();
   for (const Place& p : pages) {
-    if (p.index == 0) spared_since_ns_ = ++at;  // another chain
+    if (p.index == 0) ++at;  // another chain
     set_modified(path_of(p.root, p.key, p.index), at);
-    last_ = p.key;
   }
 }
 

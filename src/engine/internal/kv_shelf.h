@@ -8,8 +8,8 @@
 // processes may write, read and remove at the same time. Nothing is synced: after a power cut checksums tell what is
 // whole.
 //
-// Oldest use goes first, of pages last used together the later ones: a conversation loses its end before its beginning,
-// and never its beginning to its own end. The time of a file's last change is the time of its last use.
+// Oldest use goes first, of pages last used together the later ones: a conversation loses its end before its beginning.
+// The time of a file's last change is the time of its last use.
 //
 // One thread at a time (KvStore's writer; erase() and listing from others, on files alone).
 #pragma once
@@ -40,7 +40,7 @@ class KvShelf {
     PageKey root, key;
     int64_t index;
   };
-  void touch(std::span<const Place> pages);
+  void touch(std::span<const Place> pages) const;
 
   struct Content {
     uint64_t bytes = 0;
@@ -62,10 +62,6 @@ class KvShelf {
   std::optional<uint64_t> used_bytes_;  // ours and others' as of the last scan, ours since
   uint64_t written_bytes_ = 0;          // since the last scan
   std::vector<FolderEntry> oldest_first_;
-  // The conversation at work: the last page that was stored or touched, and since when its pages are newer than
-  // others'.
-  PageKey last_;
-  int64_t spared_since_ns_ = 0;
 };
 
 }  // namespace watra::engine::internal
