@@ -16,7 +16,7 @@ bool KvRoom::admit(LiveRequest& r) {
   match_.pages.clear();
   match_.n_tokens = 0;
   // The last token is run in any case, for its logits.
-  if (prefixes_) prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
+  if (prefixes_ && !r.tells_prompt()) prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
   const auto retain = [&](PageId p) { kv_.retain(p); };
   const auto release = [&](PageId p) { kv_.release(p); };
   std::ranges::for_each(match_.pages, retain);  // room is not made at the cost of what was found
@@ -64,7 +64,7 @@ bool KvRoom::grow(LiveRequest& r) {
 
 void KvRoom::look_again(LiveRequest& r) {
   const int64_t length = kv_.length(r.sequence);
-  if (!prefixes_ || length % kKvPage != 0 || r.n_tokens() - length <= kKvPage) return;
+  if (!prefixes_ || r.tells_prompt() || length % kKvPage != 0 || r.n_tokens() - length <= kKvPage) return;
   prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
   prefixes_->extend(r.sequence, match_, r.anchor);
   count_found(r, kv_.length(r.sequence) - length);

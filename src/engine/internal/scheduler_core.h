@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/internal/kv_room.h"
+#include "engine/prompt_probs.h"
 #include "engine/scheduler.h"
 #include "engine/slice_planner.h"
 
@@ -40,6 +41,8 @@ class SchedulerCore {
   void begin_pass();
   void end_pass(bool ran, double seconds);
   void after_pass();
+  Status tell_prompts();
+  Status tell_prompt(LiveRequest& r, int64_t first_hidden, int64_t n);
   void write(LiveRequest& r, std::span<const float> logits);
   void cancel(LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
@@ -54,6 +57,7 @@ class SchedulerCore {
   KvRoom::Requests requests_, arrivals_;
   KvRoom room_;
   SlicePlanner slices_;
+  PromptProbs prompt_probs_;
   uint64_t turn_ = 0;
 
   std::vector<LiveRequest*> selected_, readers_;
