@@ -1,0 +1,73 @@
+"""Thirty-two streams at once with clients that leave at random: none refused, nobody starved, no memory lost.
+usage: test_streams.py WATRA HOME [--seconds N]"""
+import json
+import random
+import sys
+import threading
+import time
+import unittest
+
+from support import Server, main, wait_until
+
+SECONDS = int(sys.argv[sys.argv.index("--seconds") + 1]) if "--seconds" in sys.argv else 15
+N = 32
+
+
+class Streams(unittest.TestCase):
+    def test_thirty_two(self):
+        server = Server("--ctx", "512")
+        end = time.monotonic() + SECONDS
+        lock, problems, rates, n_done = threading.Lock(), [], [], [0, 0]
+
+        def one_client(number):
+            rng = random.Random(number)
+            while time.monotonic() < end:
+                body = json.dumps({"prompt": f"Story {number} {rng.random()}: once upon a time", "max_tokens": rng.randint(5, 60),
+                                   "ignore_eos": True, "stream": True, "temperature": 1, "seed": rng.randrange(1 << 30)}).encode()
+                leaves_after = rng.randint(1, 20) if rng.random() < 0.3 else None
+                try:
+                    with server.connect() as s:
+                        s.sendall(server.head("POST", "/v1/completions", body, headers=["Connection: close"]) + body)
+                        f = s.makefile("rb")
+                        status = int(f.readline().split()[1])
+                        began = time.monotonic()
+                        n = 0
+                        for line in f:
+                            if line.startswith(b"data: {") and b'"error"' in line:
+                                raise RuntimeError(line)
+                            n += line.startswith(b"data: {")
+                            if leaves_after and n >= leaves_after:
+                                break
+                        with lock:
+                            n_done[bool(leaves_after)] += 1
+                            if status != 200:
+                                problems.append(status)
+                            if n > 20 and not leaves_after:
+                                rates.append(n / (time.monotonic() - began))
+                except Exception as e:  # whatever it is, it is told
+                    with lock:
+                        problems.append(repr(e))
+
+        threads = [threading.Thread(target=one_client, args=(i,)) for i in range(N)]
+        for t in threads:
+            t.start()
+        time.sleep(SECONDS * 0.4)
+        early = server.rss_mib()
+        for t in threads:
+            t.join()
+        wait_until(lambda: server.metric("requests_processing") + server.metric("requests_deferred") == 0, 10)
+        late = server.rss_mib()
+        server.stop()
+        rates.sort()
+        print(f"{n_done[0]} answers, {n_done[1]} left early; RSS {early:.0f} -> {late:.0f} MiB; "
+              f"slowest {rates[0]:.1f}, fastest {rates[-1]:.1f} tokens/s" if rates else "no whole answers")
+        self.assertEqual(problems, [])
+        self.assertGreater(n_done[0], 0)
+        self.assertGreater(n_done[1], 0)
+        self.assertLess(late - early, 24)
+        if SECONDS >= 60:  # a short run says nothing about fairness
+            self.assertLessEqual(rates[-1], 3 * rates[0])
+
+
+if __name__ == "__main__":
+    main()
