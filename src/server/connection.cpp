@@ -183,13 +183,12 @@ class Connection final : public Exchange {
     if (ec == http::error::end_of_stream || ec == http::error::partial_message ||
         ec.category() != http::make_error_code(http::error::bad_method).category())
       co_return;
+    ApiError error{.status = 400, .code = "bad_request", .message = "this is not an HTTP request: " + ec.message()};
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
-      co_await refuse({.status = 431,
-                       .code = "header_too_large",
-                       .message = fmt::format("the headers are longer than {} bytes", shared_.limits.head_bytes)});
-    else
-      co_await refuse(
-          {.status = 400, .code = "bad_request", .message = "this is not an HTTP request: " + ec.message()});
+      error = {.status = 431,
+               .code = "header_too_large",
+               .message = fmt::format("the headers are longer than {} bytes", shared_.limits.head_bytes)};
+    co_await refuse(std::move(error));  // a braced temporary here is destroyed twice by GCC 12
     co_await linger();
   }
 

@@ -81,7 +81,7 @@ void add_openai_embeddings(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const std::string field = f.has("input") ? "input" : "content";
+    const std::string field = f.has("content") && !f.has("input") ? "content" : "input";
     const std::string format = f.text("encoding_format").value_or("float");
     if (format != "float" && format != "base64") f.refuse("encoding_format", "float or base64");
     if (const auto d = f.integer("dimensions"); d && *d != model->model().hparams().d_model)

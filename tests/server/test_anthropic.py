@@ -17,8 +17,8 @@ class Messages(unittest.TestCase):
         cls.server.stop()
 
     def ask(self, text="Name a colour.", **options):
-        return self.client.messages.create(**{"model": "smollm2", "max_tokens": 16, "temperature": 0,
-                                              "messages": [{"role": "user", "content": text}], **options})
+        options = {"model": "smollm2", "max_tokens": 16, "messages": [{"role": "user", "content": text}], **options}
+        return self.client.messages.create(**{"extra_body": {"temperature": 0}, **options})
 
     def test_whole(self):
         r = self.ask(system="You are brief.")
@@ -29,7 +29,7 @@ class Messages(unittest.TestCase):
 
     def test_stream_has_all_events_in_order(self):
         kinds, text = [], ""
-        with self.client.messages.stream(model="smollm2", max_tokens=16, temperature=0,
+        with self.client.messages.stream(model="smollm2", max_tokens=16, extra_body={"temperature": 0},
                                          messages=[{"role": "user", "content": "Name a colour."}]) as s:
             for e in s:
                 if e.type in ("message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"):
@@ -61,7 +61,7 @@ class Messages(unittest.TestCase):
         with self.assertRaises(anthropic.BadRequestError):
             self.ask(messages=[])
         with self.assertRaises(anthropic.BadRequestError):
-            self.ask(temperature=9)
+            self.ask(extra_body={"temperature": 9})
         with self.assertRaises(anthropic.AuthenticationError):
             anthropic.Anthropic(base_url=self.server.url, api_key="x", max_retries=0).messages.create(
                 model="smollm2", max_tokens=1, messages=[{"role": "user", "content": "x"}])
