@@ -152,29 +152,33 @@ template <class Unpack>
   return w;
 }
 
+// The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow.
+template <class Unpack, class Token>
+[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n,
+                                           Token token) {
+  constexpr int kTokens = kTokensAtOnce<Unpack>;
+  int64_t m = 0;
+  const auto from_m = [&](int t) { return token(m + t); };
+  for (; m + kTokens <= n; m += kTokens) add_records<Unpack, kTokens>(sums, w, x, from_m);
+  if constexpr (kTokens > 4)
+    for (; m + 4 <= n; m += 4) add_records<Unpack, 4>(sums, w, x, from_m);
+  if constexpr (kTokens > 2)
+    for (; m + 2 <= n; m += 2) add_records<Unpack, 2>(sums, w, x, from_m);
+  for (; m < n; ++m) add_records<Unpack, 1>(sums, w, x, from_m);
+}
+
 // Adds block b of a panel to the sums of any number of tokens, which wait in memory.
 template <class Unpack>
 [[gnu::always_inline]] inline void add_block(const BlockTerms& w, int b, const PanelActs& acts, float* sums) {
-  constexpr int kTokens = kTokensAtOnce<Unpack>;
   const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
-  int64_t m = 0;
-  const auto from_m = [&](int t) { return m + t; };
-  for (; m + kTokens <= acts.n; m += kTokens) add_records<Unpack, kTokens>(sums, w, record, from_m);
-  if constexpr (kTokens > 4)
-    for (; m + 4 <= acts.n; m += 4) add_records<Unpack, 4>(sums, w, record, from_m);
-  if constexpr (kTokens > 2)
-    for (; m + 2 <= acts.n; m += 2) add_records<Unpack, 2>(sums, w, record, from_m);
-  for (; m < acts.n; ++m) add_records<Unpack, 1>(sums, w, record, from_m);
-
   const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
-  uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, acts.n);
-  while (mask & (mask - 1)) {  // two at a time
-    const int64_t first = __builtin_ctzll(mask), second = __builtin_ctzll(mask & (mask - 1));
-    mask &= mask - 1;
-    mask &= mask - 1;
-    add_records<Unpack, 2>(sums, w, rest, [&](int t) { return t == 0 ? first : second; });
-  }
-  if (mask) add_records<Unpack, 1>(sums, w, rest, [&](int) { return int64_t{__builtin_ctzll(mask)}; });
+  add_all<Unpack>(sums, w, record, acts.n, [](int64_t t) { return t; });
+
+  uint8_t with_rest[kTokenBlock];
+  int64_t n_rests = 0;
+  for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, acts.n); mask; mask &= mask - 1)
+    with_rest[n_rests++] = static_cast<uint8_t>(__builtin_ctzll(mask));
+  add_all<Unpack>(sums, w, rest, n_rests, [&](int64_t t) -> int64_t { return with_rest[t]; });
 }
 
 // The same for kFew tokens, whose sums the compiler keeps where it has room.
