@@ -35,7 +35,9 @@ struct Scored {
       logprobs.push_back(t.logprob);
       EXPECT_EQ(t.top.size(), 2u);
       EXPECT_LE(t.top[1].logprob, t.top[0].logprob);
-      if (t.rank <= 2) EXPECT_EQ(t.top[static_cast<size_t>(t.rank - 1)].token, t.token);
+      if (t.rank <= 2) {
+        EXPECT_EQ(t.top[static_cast<size_t>(t.rank - 1)].token, t.token);
+      }
     };
     watched.request.events.prompt_hidden = [this](int64_t position, std::span<const float> hidden) {
       hidden_positions.push_back(position);
