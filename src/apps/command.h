@@ -49,6 +49,8 @@ void add_convert(CLI::App& app, Globals& g, Handler& chosen);
 void add_pull(CLI::App& app, Globals& g, Handler& chosen);
 void add_list(CLI::App& app, Globals& g, Handler& chosen);
 void add_rm(CLI::App& app, Globals& g, Handler& chosen);
+void add_serve(CLI::App& app, Globals& g, Handler& chosen);
+void add_llama_server(CLI::App& app, Globals& g, Handler& chosen);
 #endif
 
 // One JSON object on standard output; bytes that are not UTF-8 become U+FFFD.

@@ -54,6 +54,8 @@ int run_main(int argc, char** argv) {
   add_pull(app, g, chosen);
   add_list(app, g, chosen);
   add_rm(app, g, chosen);
+  add_serve(app, g, chosen);
+  add_llama_server(app, g, chosen);
 #endif
   add_show(app, g, chosen);
   add_tokenize(app, g, chosen);

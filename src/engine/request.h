@@ -53,6 +53,13 @@ struct TokenEvent {
   std::optional<double> logprob;
   std::span<const TokenLogprob> top;
 };
+struct PromptToken {
+  int64_t position;  // in the prompt, from 1: nothing predicts the first
+  TokenId token;
+  double logprob;
+  int64_t rank;  // 1 = the most probable
+  std::span<const TokenLogprob> top;
+};
 struct Finished {
   FinishReason reason = FinishReason::stop;
   std::optional<size_t> stop_string;  // index of the one that was met
@@ -65,6 +72,10 @@ struct RequestEvents {
   std::function<void(const Started&)> started;
   std::function<void(const Reading&)> reading;  // after each slice but the last
   std::function<void(const TokenEvent&)> token;
+  // What the model thought of each token of the prompt, and the final normed hidden state [d_model] at each position of
+  // it: in order, each once, before the first token. Either makes the request read its whole prompt, cached or not.
+  std::function<void(const PromptToken&)> prompt_token;
+  std::function<void(int64_t position, std::span<const float> hidden)> prompt_hidden;
   std::function<void(const Finished&)> finished;
 };
 
@@ -75,6 +86,7 @@ struct Request {
   Priority priority = Priority::api;
   std::unique_ptr<LogitMask> mask;  // null = none
   bool speculate = true;            // where the scheduler has proposers (same answer either way)
+  int32_t n_prompt_probs = 0;       // most probable tokens told with each PromptToken
   RequestEvents events;
 };
 

@@ -39,11 +39,16 @@ struct LiveRequest {
   int64_t n_stored = 0;       // of them offered
   int64_t n_run = 0;          // tokens that were cached when it last lost its sequence
   uint64_t turn = 0;          // of reading, inside its class
+  int64_t n_told = 0;         // positions of the prompt whose rows were told
 
   Clock::time_point accepted, started, first_token, last_token;
   bool has_started = false, has_finished = false;
 
   Priority priority() const { return request.priority; }
+  // Rows of the prompt are still to be told, so they must be run.
+  bool tells_prompt() const {
+    return (request.events.prompt_token || request.events.prompt_hidden) && n_told < n_prompt;
+  }
   int64_t n_tokens() const { return static_cast<int64_t>(tokens.size()); }
 };
 

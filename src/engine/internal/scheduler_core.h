@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/internal/kv_room.h"
+#include "engine/prompt_probs.h"
 #include "engine/scheduler.h"
 #include "engine/slice_planner.h"
 
@@ -42,6 +43,8 @@ class SchedulerCore {
   void begin_pass();
   void end_pass(bool ran, double seconds);
   void after_pass();
+  Status tell_prompts();
+  Status tell_prompt(LiveRequest& r, int64_t first_hidden, int64_t n);
   void write(LiveRequest& r, int64_t first_logits);
   void cancel(LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
@@ -57,6 +60,7 @@ class SchedulerCore {
   KvRoom room_;
   SlicePlanner slices_;
   std::shared_ptr<PassTimes> times_;  // of passes that only decode
+  PromptProbs prompt_probs_;
   uint64_t turn_ = 0;
 
   std::vector<LiveRequest*> selected_, decoders_, readers_;

@@ -1,0 +1,121 @@
+// watra serve: the model behind HTTP, for every client that speaks one of the known APIs.
+#include "apps/serve.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "apps/loading.h"
+#include "base/home.h"
+#include "base/log.h"
+#include "hub/shelf.h"
+#include "server/inference.h"
+#include "server/server.h"
+
+namespace watra::apps {
+namespace {
+
+// Conversations that may each fill their context at the same time; more of them share the same pages.
+constexpr int64_t kWholeContexts = 4;
+constexpr int64_t kDefaultContext = 4096;
+
+Result<engine::LoadedModel> load_model(const Globals& g, int64_t n_parallel, const fs::path& path,
+                                       const server::ModelRoom::Progress& progress) {
+  engine::LoadOptions o;
+  o.threads = g.threads;
+  WATRA_ASSIGN(o.cpus, chosen_cpus(g));
+  o.n_ctx = g.ctx;
+  o.kv_positions = (g.ctx > 0 ? g.ctx : kDefaultContext) * std::min(n_parallel, kWholeContexts);
+  o.max_logit_rows = n_parallel;
+  if (!g.ram.empty()) {
+    WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
+  }
+  o.isa = g.isa;
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
+  o.disks.assign(g.disks.begin(), g.disks.end());
+  WATRA_ASSIGN(o.kv_store, kv_store_options(g, ""));
+  o.progress = progress;
+  return engine::load_model(path, o);
+}
+
+std::vector<server::ShelfEntry> shelf_entries(const fs::path& home) {
+  std::vector<server::ShelfEntry> out;
+  const auto models = hub::Shelf(home).list();
+  if (!models) return out;
+  for (const auto& m : *models)
+    if (m.parts_missing == 0) out.push_back({m.name, m.path, m.bytes});
+  return out;
+}
+
+// A model on the shelf goes by its name there, another by its file's.
+std::string id_of(const fs::path& path, const std::vector<server::ShelfEntry>& shelf) {
+  std::error_code ec;
+  for (const auto& e : shelf)
+    if (fs::equivalent(e.path, path, ec)) return e.id;
+  return path.stem().string();
+}
+
+}  // namespace
+
+Status serve(const Globals& g, const ServeOptions& o) {
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  const auto shelf = [home, o] { return o.list_shelf ? shelf_entries(home) : std::vector<server::ShelfEntry>(); };
+  std::string path;
+  if (!o.model.empty()) {
+    WATRA_ASSIGN(path, resolve_model(g, o.model));
+  }
+  server::ServerOptions options;
+  options.door = {.host = o.host,
+                  .allow_hosts = o.allow_hosts,
+                  .cors_origins = o.cors_origins,
+                  .token_file = o.token_file.empty() ? home / "token" : fs::path(o.token_file),
+                  .token = o.token,
+                  .lan = o.lan,
+                  .no_auth = o.no_auth};
+  options.port = static_cast<uint16_t>(o.port);
+  WATRA_ASSIGN(auto server, server::Server::create(options));
+  server::ModelRoom room({.load =
+                              [&g, n = o.n_parallel](const fs::path& file, server::ModelRoom::Progress progress) {
+                                return load_model(g, n, file, progress);
+                              },
+                          .shelf = shelf,
+                          .n_parallel = o.n_parallel,
+                          .load_on_request = true});
+  server::House house{room, options.limits};
+  server::add_inference(server->router(), house);
+  server->start();  // /health tells how far loading is
+  if (!path.empty()) {
+    const std::string id = !o.alias.empty() ? o.alias : id_of(path, shelf());
+    if (Status loaded = room.load(path, id); !loaded) {
+      server->stop();
+      server->wait();
+      return loaded;
+    }
+  }
+  fmt::print("listening on {}\n", server->url());
+  std::fflush(stdout);
+  server->wait();
+  room.close();  // what still runs is given up
+  return {};
+}
+
+void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
+  auto o = std::make_shared<ServeOptions>();
+  auto* c = app.add_subcommand("serve", "Serve a model over HTTP (OpenAI, Anthropic, Ollama and llama.cpp APIs)");
+  c->add_option("--model", o->model, "Model file or name; without it a request may name one on the shelf");
+  c->add_option("--alias", o->alias, "What the model is called in answers");
+  c->add_option("--host", o->host, "Address to listen on")->capture_default_str();
+  c->add_option("--port", o->port, "Port; 0 = any that is free")->check(CLI::Range(0, 65535))->capture_default_str();
+  c->add_option("--parallel", o->n_parallel, "Answers written at the same time; more wait")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  c->add_flag("--lan", o->lan, "Let other machines in (needs a password)");
+  c->add_option("--allow-host", o->allow_hosts, "A further name this server answers to (repeatable)")
+      ->allow_extra_args(false);
+  c->add_option("--cors-origin", o->cors_origins, "A web page's origin that may read answers (repeatable)")
+      ->allow_extra_args(false);
+  c->add_option("--token-file", o->token_file, "Where the token is kept (default: token in Watra's home)");
+  c->add_flag("--no-auth-for-tests", o->no_auth, "No token; on loopback only");
+  c->callback([&g, &chosen, o] { chosen = [&g, o] { return serve(g, *o); }; });
+}
+
+}  // namespace watra::apps

@@ -1,0 +1,24 @@
+// What `watra serve` and its twin `watra llama-server` share: from options to a server that runs until it is told to
+// stop.
+#pragma once
+
+#include "apps/command.h"
+
+namespace watra::apps {
+
+struct ServeOptions {
+  std::string model;  // name or path; empty = none yet
+  std::string alias;  // what the model is called in answers, instead of its file's name
+  std::string host = "127.0.0.1";
+  int port = 8686;
+  int64_t n_parallel = 32;
+  bool lan = false, no_auth = false;
+  std::vector<std::string> allow_hosts, cors_origins;
+  std::string token_file, token;
+  bool list_shelf = true;  // models on the shelf may be named in requests
+};
+
+// Blocks until SIGTERM or SIGINT. Errors: those of Server::create and of loading the model.
+Status serve(const Globals& g, const ServeOptions& o);
+
+}  // namespace watra::apps

@@ -1,0 +1,106 @@
+#include "server/answers.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <mutex>
+
+namespace watra::server {
+
+struct Answers::Queue : std::enable_shared_from_this<Queue> {
+  explicit Queue(const asio::any_io_executor& e) : executor(e), timer(e) {}
+
+  std::mutex mutex;
+  std::vector<AnswerEvent> events;
+  bool abandoned = false;  // nobody reads any more
+  asio::any_io_executor executor;
+  asio::steady_timer timer;  // of the strand: cancelled to wake whoever waits
+
+  void push(AnswerEvent event) {
+    {
+      const std::lock_guard lock(mutex);
+      if (abandoned) return;
+      events.push_back(std::move(event));
+      if (events.size() > 1) return;  // woken already
+    }
+    asio::post(executor, [self = shared_from_this()] { self->timer.cancel(); });
+  }
+};
+
+namespace {
+
+std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
+  std::vector<Probable> out;
+  out.reserve(top.size());
+  for (const auto& t : top) out.push_back({t.token, t.logprob});
+  return out;
+}
+
+}  // namespace
+
+Answers::Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, std::vector<engine::Request> requests,
+                 const std::string& prompt_field)
+    : model_(std::move(model)), queue_(std::make_shared<Queue>(exchange.executor())) {
+  handles_.reserve(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    engine::Request& r = requests[i];
+    const auto queue = queue_;
+    r.events.token = [queue, i](const engine::TokenEvent& e) {
+      queue->push(
+          {.index = i, .token = e.token, .text = std::string(e.text), .logprob = e.logprob, .top = copied(e.top)});
+    };
+    if (r.n_prompt_probs >= 0 && r.events.prompt_token)
+      r.events.prompt_token = [queue, i](const engine::PromptToken& e) {
+        queue->push({.index = i,
+                     .kind = AnswerEvent::Kind::prompt_token,
+                     .token = e.token,
+                     .logprob = e.logprob,
+                     .rank = e.rank,
+                     .top = copied(e.top)});
+      };
+    r.events.finished = [queue, i](const engine::Finished& f) {
+      queue->push({.index = i, .kind = AnswerEvent::Kind::finished, .finished = f});
+    };
+    auto handle = model_->scheduler().submit(std::move(r));
+    if (!handle) {
+      for (auto& h : handles_) h.cancel();
+      ApiError error = from_error(handle.error(), prompt_field);
+      throw error;
+    }
+    handles_.push_back(std::move(*handle));
+  }
+}
+
+Answers::~Answers() {
+  {
+    const std::lock_guard lock(queue_->mutex);
+    queue_->abandoned = true;
+  }
+  if (!done())
+    for (auto& h : handles_) h.cancel();
+}
+
+Awaitable<std::vector<AnswerEvent>> Answers::next(std::chrono::milliseconds patience) {
+  std::vector<AnswerEvent> events;
+  const auto take = [&] {
+    const std::lock_guard lock(queue_->mutex);
+    std::swap(events, queue_->events);
+    return !events.empty();
+  };
+  const auto end = std::chrono::steady_clock::now() + patience;
+  // Between take() and the wait nothing is lost: who wakes does it on this strand. It may do so for what was taken.
+  while (!take() && std::chrono::steady_clock::now() < end) {
+    queue_->timer.expires_at(end);
+    boost::system::error_code woken;
+    co_await queue_->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+  }
+  for (const AnswerEvent& e : events) n_finished_ += e.kind == AnswerEvent::Kind::finished;
+  co_return events;
+}
+
+void throw_if_failed(const engine::Finished& finished, const std::string& prompt_field) {
+  if (finished.error) throw from_error(*finished.error, prompt_field);
+}
+
+}  // namespace watra::server

@@ -1,0 +1,61 @@
+// Answers: one or several requests to the scheduler, and what comes back of them, on the side of a connection.
+//
+// The scheduler's thread puts events into a queue and wakes the waiting coroutine; it never waits for a client. When
+// this object goes (the handler ended, or its client left) the requests that still run are cancelled.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "server/exchange.h"
+#include "server/served_model.h"
+
+namespace watra::server {
+
+struct Probable {  // a token with its log-probability, ready to be shown
+  TokenId token;
+  double logprob;
+};
+
+struct AnswerEvent {
+  enum class Kind : uint8_t { token, prompt_token, finished };
+  size_t index = 0;  // which of the requests
+  Kind kind = Kind::token;
+  TokenId token = text::kNoToken;
+  std::string text;
+  std::optional<double> logprob;
+  int64_t rank = 0;  // of a prompt token
+  std::vector<Probable> top;
+  std::optional<engine::Finished> finished;
+};
+
+class Answers {
+ public:
+  // Hands all requests in; throws ApiError when one is refused (then none runs).
+  Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, std::vector<engine::Request> requests,
+          const std::string& prompt_field);
+  ~Answers();
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
+
+  // Everything that has come since the last call, as soon as there is something. Empty after `patience` of silence.
+  Awaitable<std::vector<AnswerEvent>> next(std::chrono::milliseconds patience);
+  bool done() const { return n_finished_ == handles_.size(); }
+  size_t size() const { return handles_.size(); }
+  void cancel(size_t index) { handles_[index].cancel(); }
+
+ private:
+  struct Queue;
+  std::shared_ptr<ServedModel> model_;
+  std::shared_ptr<Queue> queue_;
+  std::vector<engine::RequestHandle> handles_;
+  size_t n_finished_ = 0;
+};
+
+// Throws the error a request ended with, if it did.
+void throw_if_failed(const engine::Finished& finished, const std::string& prompt_field);
+
+}  // namespace watra::server

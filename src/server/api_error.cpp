@@ -1,0 +1,113 @@
+#include "server/api_error.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace watra::server {
+
+ApiError bad_field(std::string param, std::string message) {
+  return {.status = 400, .code = "invalid_value", .message = std::move(message), .param = std::move(param)};
+}
+
+ApiError unsupported(std::string param, std::string message) {
+  return {.status = 400, .code = "unsupported", .message = std::move(message), .param = std::move(param)};
+}
+
+namespace {
+
+std::string with_hint(const Error& e) { return e.hint.empty() ? e.message : e.message + "; try " + e.hint; }
+
+// "top_p: needs 0 to 1, found 1.5" names its field in front.
+std::string field_of(const std::string& message) {
+  const size_t colon = message.find(':');
+  if (colon == std::string::npos) return {};
+  const std::string name = message.substr(0, colon);
+  const bool plain = std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  return plain ? name : std::string();
+}
+
+}  // namespace
+
+ApiError from_error(const Error& e, const std::string& prompt_field) {
+  const std::string& code = e.code;
+  if (code == "context.overflow")
+    return {.status = 400, .code = "context_length_exceeded", .message = with_hint(e), .param = prompt_field};
+  if (code == "context.empty_prompt") return bad_field(prompt_field, "the prompt is empty");
+  if (code == "engine.bad_parameter") return bad_field(field_of(e.message), with_hint(e));
+  if (code == "engine.bad_stop") return bad_field("stop", with_hint(e));
+  if (code == "engine.bad_token" || code.starts_with("template.")) return bad_field(prompt_field, with_hint(e));
+  if (code == "scheduler.full")
+    return {.status = 503, .code = "engine_full", .message = with_hint(e), .retry_after_s = 5};
+  if (code == "scheduler.stopped")
+    return {.status = 503, .code = "model_put_away", .message = with_hint(e), .retry_after_s = 1};
+  return {.status = 500, .code = code, .message = with_hint(e)};
+}
+
+namespace {
+
+const char* openai_type(int status) {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "unavailable_error";
+    default:
+      return status >= 500 ? "server_error" : "invalid_request_error";
+  }
+}
+
+const char* anthropic_type(int status) {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "overloaded_error";
+    default:
+      return status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
+}  // namespace
+
+Json error_body(const ApiError& e, Dialect dialect) {
+  switch (dialect) {
+    case Dialect::ollama:
+      return {{"error", e.message}};
+    case Dialect::anthropic:
+      return {{"type", "error"},
+              {"error",
+               {{"type", anthropic_type(e.status)},
+                {"message", e.param.empty() ? e.message : e.param + ": " + e.message}}}};
+    case Dialect::watra: {
+      Json error = {{"code", e.code}, {"message", e.message}};
+      if (!e.param.empty()) error["param"] = e.param;
+      return {{"error", std::move(error)}};
+    }
+    case Dialect::openai:
+      break;
+  }
+  Json error = {{"message", e.message},
+                {"type", openai_type(e.status)},
+                {"param", e.param.empty() ? Json(nullptr) : Json(e.param)},
+                {"code", e.code}};
+  if (e.more.is_object()) error.update(e.more);
+  return {{"error", std::move(error)}};
+}
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+}  // namespace watra::server

@@ -1,0 +1,88 @@
+#include "server/chat_messages.h"
+
+#include <fmt/format.h>
+
+namespace watra::server {
+namespace {
+
+std::string template_role(const std::string& role, const std::string& place) {
+  if (role == "developer") return "system";
+  if (role == "function") return "tool";
+  for (const char* known : {"system", "user", "assistant", "tool"})
+    if (role == known) return role;
+  throw bad_field(place, fmt::format("{} needs system, developer, user, assistant, tool or function", place));
+}
+
+// Templates want arguments as an object, clients send them as JSON in a text.
+Json read_tool_calls(const Json& calls, const std::string& place) {
+  Json out = Json::array();
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", place, i);
+    const Fields call(calls[i], at);
+    const Json* function = call.object("function");
+    if (!function) call.refuse("function", "an object with name and arguments");
+    const Fields f(*function, at + ".function");
+    Json arguments = Json::object();
+    if (const Json* given = f.find("arguments")) {
+      if (given->is_string() && !given->get_ref<const std::string&>().empty()) {
+        try {
+          arguments = parse_json(given->get_ref<const std::string&>());
+        } catch (const ApiError&) {
+          arguments = *given;
+        }
+      } else if (given->is_object()) {
+        arguments = *given;
+      }
+    }
+    out.push_back({{"id", call.text("id").value_or("")},
+                   {"type", "function"},
+                   {"function", {{"name", f.required_text("name")}, {"arguments", std::move(arguments)}}}});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string read_content(const Json& content, const std::string& place) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) throw bad_field(place, fmt::format("{} needs a text or a list of parts", place));
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", place, i);
+    if (content[i].is_string()) {
+      text += content[i].get<std::string>();
+      continue;
+    }
+    const Fields part(content[i], at);
+    const std::string type = part.text("type").value_or("text");
+    if (type != "text" && type != "input_text" && type != "output_text")
+      throw unsupported(at, fmt::format("{} is of type {}, and this model reads text alone", at, type));
+    if (!text.empty()) text += '\n';
+    text += part.required_text("text");
+  }
+  return text;
+}
+
+Json read_messages(const Fields& fields) {
+  const Json* given = fields.array("messages");
+  if (!given || given->empty()) throw bad_field("messages", "messages needs at least one message");
+  Json out = Json::array();
+  for (size_t i = 0; i < given->size(); ++i) {
+    const std::string at = fmt::format("messages[{}]", i);
+    const Fields message((*given)[i], at);
+    Json m = {{"role", template_role(message.required_text("role"), message.name("role"))}};
+    const Json* content = message.find("content");
+    const Json* calls = message.array("tool_calls");
+    if (!content && m.at("role") != "assistant")
+      throw bad_field(message.name("content"), fmt::format("{} is missing", message.name("content")));
+    m["content"] = content ? read_content(*content, message.name("content")) : "";
+    if (calls && !calls->empty()) m["tool_calls"] = read_tool_calls(*calls, message.name("tool_calls"));
+    if (const auto id = message.text("tool_call_id")) m["tool_call_id"] = *id;
+    if (const auto name = message.text("name")) m["name"] = *name;
+    if (const auto reasoning = message.text("reasoning_content")) m["reasoning_content"] = *reasoning;
+    out.push_back(std::move(m));
+  }
+  return out;
+}
+
+}  // namespace watra::server

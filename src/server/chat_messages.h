@@ -1,0 +1,16 @@
+// Conversations as clients write them -> the list of messages chat templates read: roles known, contents plain texts,
+// tool arguments objects.
+#pragma once
+
+#include "server/fields.h"
+
+namespace watra::server {
+
+// OpenAI's `messages`. Throws ApiError naming the place: "messages[2].role".
+Json read_messages(const Fields& fields);
+
+// Text of a content that is a text, or a list of parts of type text (also input_text, output_text); refused: images
+// and other parts, by place.
+std::string read_content(const Json& content, const std::string& place);
+
+}  // namespace watra::server

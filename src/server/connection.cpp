@@ -1,0 +1,400 @@
+// The only file that includes Boost.Beast, for its parser; answers are written by hand, they are few lines.
+#include "server/connection.h"
+
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <optional>
+
+#include "base/log.h"
+
+namespace watra::server {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using namespace asio::experimental::awaitable_operators;
+using asio::redirect_error;
+using asio::use_awaitable;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
+using Parser = http::request_parser<http::string_body>;
+
+constexpr size_t kReadPiece = 4096;
+
+const char* reason_of(int status) {
+  const auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
+  return reason.empty() ? "Status" : reason.data();
+}
+
+class Connection final : public Exchange {
+ public:
+  Connection(tcp::socket socket, Shared& shared)
+      : socket_(std::move(socket)),
+        shared_(shared),
+        buffer_(shared.limits.head_bytes + shared.limits.pipelined_bytes + kReadPiece),
+        deadline_timer_(socket_.get_executor()) {}
+
+  Awaitable<void> run() {
+    co_await (requests_until_gone() || watchdog());
+    error_code ignored;
+    socket_.shutdown(tcp::socket::shutdown_both, ignored);
+    socket_.close(ignored);
+  }
+
+  std::string header(std::string_view name) const override {
+    const auto it = parser_->get().find(beast::string_view(name.data(), name.size()));
+    return it == parser_->get().end() ? std::string() : std::string(it->value());
+  }
+  asio::any_io_executor executor() const override { return const_cast<tcp::socket&>(socket_).get_executor(); }
+  bool streaming() const override { return streaming_; }
+
+  Awaitable<void> reply(int status, std::string content_type, std::string content) override {
+    std::string text = head(status, content_type);
+    text += fmt::format("Content-Length: {}\r\n\r\n", content.size());
+    if (method != "HEAD") text += content;
+    co_await send(std::move(text));
+  }
+
+  Awaitable<void> begin_stream(std::string content_type) override {
+    chunked_ = version_ >= 11;
+    if (!chunked_) keep_ = false;  // HTTP/1.0: the end of the connection is the end of the answer
+    streaming_ = true;
+    std::string text = head(200, content_type) + "X-Accel-Buffering: no\r\n";
+    text += chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
+    co_await send(std::move(text));
+  }
+  Awaitable<void> write(std::string piece) override {
+    if (piece.empty()) co_return;  // an empty chunk would end the answer
+    if (chunked_) piece = fmt::format("{:x}\r\n", piece.size()) + piece + "\r\n";
+    co_await send(std::move(piece));
+  }
+  Awaitable<void> end_stream() override {
+    if (chunked_) co_await send("0\r\n\r\n");
+    streaming_ = false;
+  }
+
+ private:
+  Awaitable<void> send(std::string text) {
+    set_deadline(shared_.limits.write);
+    co_await asio::async_write(socket_, asio::buffer(text), use_awaitable);
+    deadline_ = Clock::time_point::max();
+  }
+
+  std::string head(int status, std::string_view content_type) {
+    status_ = status;
+    std::string text = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_of(status));
+    if (!content_type.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
+    text += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+    if (shared_.draining) keep_ = false;
+    text += keep_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    return text + extra_head;
+  }
+
+  void set_deadline(std::chrono::milliseconds from_now) {
+    deadline_ = Clock::now() + from_now;
+    if (deadline_ < deadline_timer_.expiry()) deadline_timer_.cancel();  // it looks again
+  }
+
+  // Closes the socket when what is waited for takes too long; whoever waits gets an error.
+  Awaitable<void> watchdog() {
+    for (;;) {
+      deadline_timer_.expires_at(deadline_);
+      error_code ec;
+      co_await deadline_timer_.async_wait(redirect_error(use_awaitable, ec));
+      if (!socket_.is_open()) co_return;
+      if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
+      if (Clock::now() >= deadline_) {
+        error_code ignored;
+        socket_.close(ignored);
+        co_return;
+      }
+    }
+  }
+
+  // Of two that run side by side the one that throws would wait for the other: so neither throws.
+  Awaitable<void> requests_until_gone() {
+    try {
+      co_await requests();
+    } catch (const boost::system::system_error&) {
+    }
+  }
+
+  Awaitable<void> requests() {
+    error_code ec;
+    socket_.set_option(tcp::no_delay(true), ec);
+    for (bool first = true; keep_; first = false) {
+      parser_.emplace();
+      parser_->header_limit(static_cast<uint32_t>(shared_.limits.head_bytes));
+      parser_->body_limit(uint64_t{1} << 40);  // the route's own limit is looked at below
+      if (buffer_.size() == 0) {
+        set_deadline(first ? shared_.limits.head : shared_.limits.idle);
+        const size_t n =
+            co_await socket_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
+        if (ec) co_return;
+        buffer_.commit(n);
+      }
+      set_deadline(shared_.limits.head);
+      co_await http::async_read_header(socket_, buffer_, *parser_, redirect_error(use_awaitable, ec));
+      begin_exchange();
+      if (ec) {
+        co_await refuse_broken(ec);
+        co_return;
+      }
+      ++shared_.n_busy;
+      struct Busy {
+        std::atomic<int>& n;
+        ~Busy() { --n; }
+      } busy{shared_.n_busy};
+      co_await answer();
+      if (gone_) co_return;
+    }
+  }
+
+  void begin_exchange() {
+    const auto& request = parser_->get();
+    started_ = Clock::now();
+    version_ = request.version();
+    keep_ = request.keep_alive();
+    method = std::string(request.method_string());
+    const std::string target(request.target());
+    const size_t question = target.find('?');
+    path = target.substr(0, question);
+    query = question == std::string::npos ? "" : target.substr(question + 1);
+    dialect = dialect_of(path);
+    body.clear();
+    params.clear();
+    extra_head.clear();
+    status_ = 0;
+    streaming_ = chunked_ = false;
+  }
+
+  // What is not HTTP as we take it. Nothing can be asked on this connection afterwards.
+  Awaitable<void> refuse_broken(const error_code& ec) {
+    keep_ = false;
+    if (ec == http::error::end_of_stream || ec == http::error::partial_message ||
+        ec.category() != http::make_error_code(http::error::bad_method).category())
+      co_return;
+    ApiError error{.status = 400, .code = "bad_request", .message = "this is not an HTTP request: " + ec.message()};
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
+      error = {.status = 431,
+               .code = "header_too_large",
+               .message = fmt::format("the headers are longer than {} bytes", shared_.limits.head_bytes)};
+    co_await refuse(std::move(error));  // a braced temporary here is destroyed twice by GCC 12
+    co_await linger();
+  }
+
+  Awaitable<void> refuse(ApiError error) {
+    if (error.retry_after_s > 0) extra_head += fmt::format("Retry-After: {}\r\n", error.retry_after_s);
+    co_await reply(error.status, "application/json", dump(error_body(error, dialect)));
+    log_line();
+  }
+
+  // The client may still be sending: an immediate close would make its system throw away our answer unread.
+  Awaitable<void> linger() {
+    error_code ec;
+    socket_.shutdown(tcp::socket::shutdown_send, ec);
+    set_deadline(std::chrono::seconds(1));
+    std::array<char, kReadPiece> waste;
+    while (!ec) co_await socket_.async_read_some(asio::buffer(waste), redirect_error(use_awaitable, ec));
+  }
+
+  void log_line() {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count();
+    log::info("{} {} {} ms={}{}", method, path, status_, ms, notes_and_reset());
+  }
+  std::string notes_and_reset() { return std::exchange(notes_, {}); }
+
+  Awaitable<void> answer() {
+    std::optional<ApiError> error;
+    const Route* route = nullptr;
+    try {
+      route = check();
+    } catch (const ApiError& e) {
+      error = e;
+    }
+    if (!error && preflight_) {
+      co_await reply(204, "", "");
+      co_return;
+    }
+    if (!error) {
+      if (beast::iequals(header("Expect"), "100-continue")) co_await send("HTTP/1.1 100 Continue\r\n\r\n");
+      error = co_await read_body(*route);
+      if (gone_) co_return;
+    }
+    if (error) {
+      const bool unread = !parser_->is_done();
+      if (unread) keep_ = false;
+      co_await refuse(*error);
+      if (unread) co_await linger();
+      co_return;
+    }
+    deadline_ = Clock::time_point::max();
+    const auto winner = co_await (handle(*route) || watch());
+    if (winner.index() == 1) gone_ = true;
+    if (gone_) {
+      log::info("{} {} gone after {} ms{}", method, path,
+                std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count(),
+                notes_and_reset());
+    } else {
+      log_line();
+    }
+  }
+
+  // Everything that can be said before the body is read.
+  const Route* check() {
+    const auto& request = parser_->get();
+    preflight_ = false;
+    if (request.count(http::field::host) != 1 || !shared_.door.knows_host(header("Host")))
+      throw ApiError{.status = 421,
+                     .code = "host_unknown",
+                     .message = "this server does not answer to the name in Host; --allow-host NAME adds one"};
+    if (!path.starts_with('/'))
+      throw ApiError{.status = 400, .code = "bad_request", .message = "the request target must begin with /"};
+    const std::string origin = header("Origin");
+    if (!origin.empty() && shared_.door.knows_origin(origin)) {
+      extra_head += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", origin);
+      if (method == "OPTIONS") {
+        preflight_ = true;
+        extra_head +=
+            "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
+            "Access-Control-Allow-Headers: authorization, content-type, x-api-key, anthropic-version, "
+            "anthropic-beta\r\nAccess-Control-Max-Age: 600\r\n";
+        return nullptr;
+      }
+    } else if (!origin.empty() && !shared_.door.needs_token()) {
+      throw ApiError{.status = 403, .code = "origin_foreign", .message = "requests from other pages are not taken"};
+    }
+    auto found = shared_.router.find(method, path);
+    if (found.route) dialect = found.route->dialect;
+    // Paths are not told to strangers either: the token comes first, but for the open routes.
+    if (!(found.route && found.route->access == Access::open) &&
+        !shared_.door.knows_token(header("Authorization"), header("x-api-key"))) {
+      extra_head += "WWW-Authenticate: Bearer\r\n";
+      throw ApiError{.status = 401,
+                     .code = "invalid_api_key",
+                     .message = "this needs the server's token, as Authorization: Bearer or x-api-key"};
+    }
+    if (!found.route && !found.allow.empty()) {
+      extra_head += fmt::format("Allow: {}\r\n", found.allow);
+      throw ApiError{
+          .status = 405, .code = "method_not_allowed", .message = fmt::format("{} takes {}", path, found.allow)};
+    }
+    if (!found.route)
+      throw ApiError{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", path)};
+    if (shared_.draining)
+      throw ApiError{.status = 503, .code = "stopping", .message = "the server is stopping", .retry_after_s = 5};
+    const auto length = parser_->content_length();
+    if (length && *length > found.route->max_body_bytes) throw too_large(*found.route);
+    if (!header("Content-Encoding").empty() && !beast::iequals(header("Content-Encoding"), "identity"))
+      throw ApiError{.status = 415, .code = "unsupported_encoding", .message = "bodies are taken uncompressed only"};
+    params = std::move(found.params);
+    return found.route;
+  }
+
+  static ApiError too_large(const Route& route) {
+    return {.status = 413,
+            .code = "request_too_large",
+            .message = fmt::format("the body is longer than {} bytes", route.max_body_bytes)};
+  }
+
+  Awaitable<std::optional<ApiError>> read_body(const Route& route) {
+    parser_->body_limit(route.max_body_bytes);
+    const uint64_t length = parser_->content_length().value_or(route.max_body_bytes);
+    set_deadline(shared_.limits.body + std::chrono::seconds(length / shared_.limits.body_bytes_per_s));
+    error_code ec;
+    co_await http::async_read(socket_, buffer_, *parser_, redirect_error(use_awaitable, ec));
+    if (ec == http::error::body_limit) co_return too_large(route);
+    if (ec && ec.category() == http::make_error_code(http::error::bad_method).category() &&
+        ec != http::error::partial_message)
+      co_return ApiError{.status = 400, .code = "bad_request", .message = "the body is not sent as HTTP wants it"};
+    if (ec) {
+      gone_ = true;
+      co_return std::nullopt;
+    }
+    body = std::move(parser_->get().body());
+    co_return std::nullopt;
+  }
+
+  Awaitable<void> handle(const Route& route) {
+    try {
+      co_await handle_or_tell(route);
+    } catch (const boost::system::system_error&) {  // the client is gone, or too slow
+      gone_ = true;
+    }
+  }
+
+  Awaitable<void> handle_or_tell(const Route& route) {
+    std::optional<ApiError> error;
+    try {
+      co_await route.handler(*this);
+      co_return;
+    } catch (const ApiError& e) {
+      error = e;
+    } catch (const boost::system::system_error&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      error = ApiError{.status = 503, .code = "out_of_memory", .message = "there is no memory for this request"};
+    } catch (const std::exception& e) {
+      log::error("{} {}: {}", method, path, e.what());
+      error = ApiError{.status = 500, .code = "internal", .message = "an unexpected error ended this request"};
+    }
+    if (!streaming_) {
+      co_await refuse(*error);
+      co_return;
+    }
+    // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
+    keep_ = false;
+    const Json told = error_body(*error, dialect);
+    if (dialect == Dialect::ollama)
+      co_await write(dump(told) + "\n");
+    else
+      co_await write((dialect == Dialect::anthropic ? "event: error\ndata: " : "data: ") + dump(told) + "\n\n");
+    co_await end_stream();
+  }
+
+  // Returns when the client is gone; reads ahead what it pipelines.
+  Awaitable<void> watch() {
+    for (;;) {
+      error_code ec;
+      if (buffer_.size() >= shared_.limits.pipelined_bytes) {
+        asio::steady_timer forever(socket_.get_executor(), Clock::time_point::max());
+        co_await forever.async_wait(redirect_error(use_awaitable, ec));
+        co_return;
+      }
+      const size_t n = co_await socket_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
+      if (ec) co_return;
+      buffer_.commit(n);
+    }
+  }
+
+  tcp::socket socket_;
+  Shared& shared_;
+  beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  asio::steady_timer deadline_timer_;
+  Clock::time_point deadline_ = Clock::time_point::max(), started_;
+  unsigned version_ = 11;
+  int status_ = 0;
+  bool keep_ = true, streaming_ = false, chunked_ = false, gone_ = false, preflight_ = false;
+};
+
+}  // namespace
+
+Awaitable<void> serve_connection(tcp::socket socket, Shared& shared) {
+  Connection connection(std::move(socket), shared);
+  try {
+    co_await connection.run();
+  } catch (const boost::system::system_error&) {  // the client is gone
+  }
+}
+
+}  // namespace watra::server

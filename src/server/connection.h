@@ -1,0 +1,27 @@
+// serve_connection: speaks HTTP/1.1 with one client until it leaves: reads requests under limits, checks the door,
+// finds the route, runs its handler, and watches the socket meanwhile.
+//
+// While a handler runs, one read stays pending: when the client goes, the handler is cancelled at once. Requests that
+// are pipelined wait in the buffer. Runs on the strand of `socket`; what it borrows outlives it.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+
+#include "server/door.h"
+#include "server/limits.h"
+#include "server/router.h"
+
+namespace watra::server {
+
+struct Shared {  // by all connections
+  const Router& router;
+  const Door& door;
+  const Limits& limits;
+  std::atomic<bool> draining{false};  // the server is stopping: answers that are being made are the last
+  std::atomic<int> n_busy{0};         // requests being answered
+};
+
+Awaitable<void> serve_connection(asio::ip::tcp::socket socket, Shared& shared);
+
+}  // namespace watra::server

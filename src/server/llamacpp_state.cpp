@@ -1,0 +1,121 @@
+// GET /health, /props, /slots, /metrics
+#include "server/llamacpp.h"
+#include "watra_version.h"
+
+namespace watra::server {
+namespace {
+
+Json sampling_json(const engine::SamplingParams& p) {
+  Json samplers = Json::array();
+  for (const auto kind : p.order) samplers.push_back(engine::sampler_name(kind));
+  return {{"seed", p.seed},
+          {"temperature", p.temperature},
+          {"dynatemp_range", p.dynatemp_range},
+          {"dynatemp_exponent", p.dynatemp_exponent},
+          {"top_k", p.top_k},
+          {"top_p", p.top_p},
+          {"min_p", p.min_p},
+          {"typical_p", p.typical_p},
+          {"top_n_sigma", p.top_n_sigma},
+          {"xtc_probability", p.xtc_probability},
+          {"xtc_threshold", p.xtc_threshold},
+          {"repeat_last_n", p.repeat_last_n},
+          {"repeat_penalty", p.repeat_penalty},
+          {"presence_penalty", p.presence_penalty},
+          {"frequency_penalty", p.frequency_penalty},
+          {"dry_multiplier", p.dry_multiplier},
+          {"dry_base", p.dry_base},
+          {"dry_allowed_length", p.dry_allowed_length},
+          {"dry_penalty_last_n", p.dry_penalty_last_n},
+          {"mirostat", p.mirostat},
+          {"mirostat_tau", p.mirostat_tau},
+          {"mirostat_eta", p.mirostat_eta},
+          {"samplers", std::move(samplers)}};
+}
+
+Json props_json(const ServedModel& m) {
+  const auto& spec = m.tokenizer().spec();
+  const auto piece = [&](TokenId id) { return id >= 0 ? m.shown(id) : std::string(); };
+  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", sampling_json({})}}},
+          {"total_slots", m.n_parallel()},
+          {"model_alias", m.id()},
+          {"model_path", m.names().path.filename().string()},
+          {"chat_template", m.template_source()},
+          {"bos_token", piece(spec.bos)},
+          {"eos_token", piece(spec.eos)},
+          {"modalities", {{"vision", false}, {"audio", false}}},
+          {"build_info", fmt::format("watra {} ({})", kVersion, kCommit)}};
+}
+
+// Prometheus' text format.
+class Metrics {
+ public:
+  void add(std::string_view kind, std::string_view name, std::string_view help, double value) {
+    text_ +=
+        fmt::format("# HELP llamacpp:{0} {1}\n# TYPE llamacpp:{0} {2}\nllamacpp:{0} {3}\n", name, help, kind, value);
+  }
+  std::string text_;
+};
+
+std::string metrics_text(const ServedModel* m) {
+  const engine::SchedulerStats s = m ? m->stats() : engine::SchedulerStats{};
+  const auto count = [](int64_t n) { return static_cast<double>(n); };
+  Metrics out;
+  out.add("counter", "prompt_tokens_total", "Prompt tokens read.", count(s.n_read));
+  out.add("counter", "prompt_tokens_cached_total", "Prompt tokens found in the cache.", count(s.n_from_cache));
+  out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded));
+  out.add("counter", "n_decode_total", "Passes of the model.", count(s.n_passes));
+  out.add("counter", "pass_seconds_total", "Seconds inside passes.", s.pass_s);
+  out.add("counter", "requests_total", "Requests accepted.", count(s.n_requests));
+  out.add("gauge", "requests_processing", "Requests in the last pass.", count(s.n_running));
+  out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
+  out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",
+          s.kv_pages > 0 ? 1.0 - count(s.kv_pages_free) / count(s.kv_pages) : 0.0);
+  return out.text_;
+}
+
+}  // namespace
+
+void add_llamacpp_state(Router& router, House& house) {
+  const auto health = [&house](Exchange& x) -> Awaitable<void> {
+    const auto view = house.room.view();
+    Json reply = {{"status", "ok"}};
+    int status = 200;
+    if (view.state == RoomState::loading) {
+      status = 503;
+      reply = {{"error", {{"code", 503}, {"message", "Loading model"}, {"type", "unavailable_error"}}},
+               {"status", "loading model"},
+               {"progress", view.progress}};
+    } else if (view.state != RoomState::ready) {
+      reply = {{"status", "ok"}, {"state", room_state_name(view.state)}};
+    }
+    co_await x.reply_json(std::move(reply), status);
+  };
+  for (const char* path : {"/health", "/v1/health"})
+    router.add({.method = "GET", .pattern = path, .handler = health, .access = Access::open});
+
+  const auto props = [&house](Exchange& x) -> Awaitable<void> {
+    const auto model = co_await house.room.acquire(x, "");
+    co_await x.reply_json(props_json(*model));
+  };
+  router.add({.method = "GET", .pattern = "/props", .handler = props});
+
+  // How busy each place in the batch is; never what is said there.
+  const auto slots = [&house](Exchange& x) -> Awaitable<void> {
+    const auto model = co_await house.room.acquire(x, "");
+    const int64_t n_running = model->stats().n_running;
+    Json list = Json::array();
+    for (int64_t i = 0; i < model->n_parallel(); ++i)
+      list.push_back({{"id", i}, {"n_ctx", model->n_ctx()}, {"is_processing", i < n_running}});
+    co_await x.reply_json(std::move(list));
+  };
+  router.add({.method = "GET", .pattern = "/slots", .handler = slots});
+
+  const auto metrics = [&house](Exchange& x) -> Awaitable<void> {
+    const auto model = house.room.current();
+    co_await x.reply(200, "text/plain; version=0.0.4", metrics_text(model.get()));
+  };
+  router.add({.method = "GET", .pattern = "/metrics", .handler = metrics});
+}
+
+}  // namespace watra::server

@@ -1,0 +1,59 @@
+// POST /tokenize, /detokenize, /apply-template
+#include "server/chat_messages.h"
+#include "server/llamacpp.h"
+
+namespace watra::server {
+
+void add_llamacpp_text(Router& router, House& house) {
+  const auto tokenize = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const auto ids = model->encode(f.required_text("content"), f.boolean("add_special").value_or(false),
+                                   f.boolean("parse_special").value_or(true));
+    Json tokens = Json::array();
+    const bool pieces = f.boolean("with_pieces").value_or(false);
+    for (const TokenId id : ids) {
+      if (pieces)
+        tokens.push_back({{"id", id}, {"piece", model->shown(id)}});
+      else
+        tokens.push_back(id);
+    }
+    Json reply = {{"tokens", std::move(tokens)}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/tokenize", .handler = tokenize});
+
+  const auto detokenize = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const Json* tokens = f.array("tokens");
+    if (!tokens) f.refuse("tokens", "a list of token ids");
+    std::vector<TokenId> ids;
+    for (const Json& t : *tokens) {
+      if (!t.is_number_integer() || t.get<int64_t>() < 0 || t.get<int64_t>() >= model->n_vocab())
+        f.refuse("tokens", fmt::format("token ids from 0 to {}", model->n_vocab() - 1));
+      ids.push_back(t.get<TokenId>());
+    }
+    Json reply = {{"content", model->tokenizer().decode(ids, true)}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/detokenize", .handler = detokenize});
+
+  const auto apply = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const Json messages = read_messages(f);
+    Json variables = Json::object();
+    if (const Json* given = f.object("chat_template_kwargs")) variables = *given;
+    const auto prompt =
+        model->render(messages, f.array("tools"), &variables, f.boolean("add_generation_prompt").value_or(true));
+    Json reply = {{"prompt", text::join(prompt.spans)}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/apply-template", .handler = apply});
+}
+
+}  // namespace watra::server

@@ -1,0 +1,64 @@
+// ModelRoom: which model is loaded, which lie on the shelf, and the change from one to another.
+//
+// One model is loaded at a time. A request that names another one from the shelf has it loaded: the answers under way
+// finish first, requests for it wait meanwhile. Loading happens on a thread of the room's own. Any thread may call.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/exchange.h"
+#include "server/served_model.h"
+
+namespace watra::server {
+
+enum class RoomState : uint8_t { empty, loading, ready, error };
+std::string_view room_state_name(RoomState state);
+
+struct ShelfEntry {
+  std::string id;
+  fs::path path;
+  uint64_t bytes = 0;
+};
+
+class ModelRoom {
+ public:
+  using Progress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
+  struct Options {
+    std::function<Result<engine::LoadedModel>(const fs::path&, Progress)> load;
+    std::function<std::vector<ShelfEntry>()> shelf;  // looked at anew each time
+    int64_t n_parallel = 1;
+    bool load_on_request = true;
+  };
+  explicit ModelRoom(Options options);
+  ~ModelRoom();
+
+  // The first model, on the caller's thread.
+  Status load(const fs::path& path, const std::string& id);
+
+  struct View {
+    RoomState state = RoomState::empty;
+    std::string id;       // loaded or being loaded
+    double progress = 0;  // while loading
+    std::string error;
+  };
+  View view() const;
+  std::shared_ptr<ServedModel> current() const;  // null unless ready
+  std::vector<ShelfEntry> shelf() const { return options_.shelf ? options_.shelf() : std::vector<ShelfEntry>(); }
+
+  // The model a request names; "" means the loaded one. Waits while it is loaded. Throws ApiError: 404 unknown, 503
+  // while the first model is loaded, or when loading failed.
+  Awaitable<std::shared_ptr<ServedModel>> acquire(const Exchange& exchange, std::string name);
+
+  // Ends what runs: requests finish with an error. Nothing is loaded afterwards.
+  void close();
+
+ private:
+  struct Impl;
+  Options options_;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace watra::server

@@ -1,0 +1,226 @@
+// POST /api/chat, /api/generate, /api/embed, /api/embeddings
+#include <fmt/chrono.h>
+
+#include "server/chat_messages.h"
+#include "server/ollama.h"
+#include "server/openai.h"
+#include "server/sampling_fields.h"
+
+namespace watra::server {
+namespace {
+
+constexpr double kNanoseconds = 1e9;
+
+std::string now_text() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:06}Z", fmt::gmtime(static_cast<std::time_t>(us / 1'000'000)),
+                     us % 1'000'000);
+}
+
+struct OllamaAsk {
+  std::shared_ptr<ServedModel> model;
+  ChatTask task;
+  engine::SamplingParams sampling;
+  engine::GenerateOptions generate;
+  bool chat = true, stream = true, think = true;
+};
+
+void refuse_format(const Fields& f) {
+  const Json* format = f.find("format");
+  if (format && *format != "") throw unsupported("format", "answers cannot be held to a grammar by this version");
+}
+
+// `options` with Ollama's name for the limit.
+void read_options(const Fields& f, OllamaAsk& a) {
+  const Json none = Json::object();
+  const Json* given = f.object("options");
+  const Fields options(given ? *given : none, "options");
+  a.sampling = read_sampling(options, *a.model);
+  a.generate = read_generate(options, {"num_predict"});
+  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.stream = f.boolean("stream").value_or(true);
+}
+
+Json with_think(const Fields& f) {
+  Json out = Json::object();
+  if (const Json* think = f.find("think"); think && think->is_boolean())
+    out["chat_template_kwargs"] = {{"enable_thinking", *think}};
+  return out;
+}
+
+OllamaAsk read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
+  refuse_format(f);
+  if (const Json* tools = f.array("tools"); tools && !tools->empty())
+    throw unsupported("tools", "tools are not called by this version");
+  OllamaAsk a;
+  a.model = std::move(model);
+  if (const Json* messages = f.array("messages"))
+    for (size_t i = 0; i < messages->size(); ++i)
+      if ((*messages)[i].is_object() && (*messages)[i].contains("images") && !(*messages)[i]["images"].is_null())
+        throw unsupported(fmt::format("messages[{}].images", i), "this model reads text alone");
+  const Json extra = with_think(f);
+  a.task = chat_task(*a.model, read_messages(f), nullptr, Fields(extra));
+  read_options(f, a);
+  return a;
+}
+
+OllamaAsk read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
+  refuse_format(f);
+  if (const Json* images = f.array("images"); images && !images->empty())
+    throw unsupported("images", "this model reads text alone");
+  OllamaAsk a;
+  a.chat = false;
+  a.model = std::move(model);
+  const std::string prompt = f.text("prompt").value_or("");
+  if (const auto suffix = f.text("suffix"); suffix && !suffix->empty())
+    throw unsupported("suffix", "a suffix is filled in by /infill");
+  if (f.boolean("raw").value_or(false) || !a.model->has_template()) {
+    a.task.prompt = a.model->encode(prompt);
+    check_context(*a.model, a.task.prompt.size(), "prompt");
+  } else {
+    Json messages = Json::array();
+    if (const auto system = f.text("system"); system && !system->empty())
+      messages.push_back({{"role", "system"}, {"content", *system}});
+    messages.push_back({{"role", "user"}, {"content", prompt}});
+    const Json extra = with_think(f);
+    a.task = chat_task(*a.model, messages, nullptr, Fields(extra));
+  }
+  read_options(f, a);
+  return a;
+}
+
+Json part(const OllamaAsk& a, const std::string& content, const std::string& thinking, bool done) {
+  Json p = {{"model", a.model->id()}, {"created_at", now_text()}};
+  if (a.chat) {
+    p["message"] = {{"role", "assistant"}, {"content", content}};
+    if (!thinking.empty()) p["message"]["thinking"] = thinking;
+  } else {
+    p["response"] = content;
+    if (!thinking.empty()) p["thinking"] = thinking;
+  }
+  p["done"] = done;
+  return p;
+}
+
+void add_end(Json& p, const engine::Finished& f) {
+  const auto& s = f.stats;
+  const auto ns = [](double seconds) { return static_cast<int64_t>(seconds * kNanoseconds); };
+  p["done_reason"] = finish_word(f);
+  p["total_duration"] = ns(s.ttft_s + s.decode_s);
+  p["load_duration"] = 0;
+  p["prompt_eval_count"] = s.n_prompt;
+  p["prompt_eval_duration"] = ns(s.prefill_s);
+  p["eval_count"] = s.n_generated;
+  p["eval_duration"] = ns(s.decode_s);
+}
+
+std::vector<engine::Request> request_of(const OllamaAsk& a) {
+  std::vector<engine::Request> list;
+  list.push_back(make_request(a.task.prompt, a.sampling, a.generate));
+  return list;
+}
+
+Awaitable<void> reply_whole(Exchange& x, const OllamaAsk& a, const std::string& field) {
+  Answers answers(x, a.model, request_of(a), field);
+  const auto whole = co_await collect(answers, true, a.task.reasoning_open, false, field);
+  Json reply = part(a, whole[0].text, whole[0].reasoning, true);
+  add_end(reply, whole[0].finished);
+  co_await x.reply_json(std::move(reply));
+}
+
+Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string& field) {
+  Answers answers(x, a.model, request_of(a), field);
+  co_await x.begin_stream("application/x-ndjson");
+  ReasoningSplitter splitter(true, a.task.reasoning_open);
+  while (!answers.done()) {
+    const auto events = co_await answers.next(std::chrono::hours(1));
+    std::string lines;
+    for (const AnswerEvent& e : events) {
+      if (e.kind == AnswerEvent::Kind::token) {
+        const auto parts = splitter.feed(e.text);
+        if (!parts.content.empty() || !parts.reasoning.empty())
+          lines += dump(part(a, parts.content, parts.reasoning, false)) + "\n";
+        continue;
+      }
+      throw_if_failed(*e.finished, field);
+      const auto rest = splitter.finish();
+      if (!rest.content.empty() || !rest.reasoning.empty())
+        lines += dump(part(a, rest.content, rest.reasoning, false)) + "\n";
+      Json last = part(a, "", "", true);
+      add_end(last, *e.finished);
+      lines += dump(last) + "\n";
+    }
+    co_await x.write(std::move(lines));
+  }
+  co_await x.end_stream();
+}
+
+// A request without anything to answer only loads the model.
+Json loaded_reply(const ServedModel& m, bool chat) {
+  Json p = {{"model", m.id()}, {"created_at", now_text()}};
+  if (chat)
+    p["message"] = {{"role", "assistant"}, {"content", ""}};
+  else
+    p["response"] = "";
+  p["done"] = true;
+  p["done_reason"] = "load";
+  return p;
+}
+
+}  // namespace
+
+void add_ollama_answers(Router& router, House& house) {
+  const auto post = [&router](const char* path, Handler handler) {
+    router.add({.method = "POST", .pattern = path, .handler = std::move(handler), .dialect = Dialect::ollama});
+  };
+  post("/api/chat", [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const Json* messages = f.array("messages");
+    if (messages && messages->empty()) {
+      co_await x.reply_json(loaded_reply(*model, true));
+      co_return;
+    }
+    const OllamaAsk ask = read_chat(f, std::move(model));
+    if (ask.stream)
+      co_await reply_stream(x, ask, "messages");
+    else
+      co_await reply_whole(x, ask, "messages");
+  });
+  post("/api/generate", [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    if (f.text("prompt").value_or("").empty()) {
+      co_await x.reply_json(loaded_reply(*model, false));
+      co_return;
+    }
+    const OllamaAsk ask = read_generate_ask(f, std::move(model));
+    if (ask.stream)
+      co_await reply_stream(x, ask, "prompt");
+    else
+      co_await reply_whole(x, ask, "prompt");
+  });
+  post("/api/embed", [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto prompts = read_prompts(f, "input", *model);
+    const Embedded found = co_await embed(x, model, std::move(prompts), "input");
+    Json reply = {{"model", model->id()}, {"embeddings", found.vectors}, {"prompt_eval_count", found.n_tokens}};
+    co_await x.reply_json(std::move(reply));
+  });
+  post("/api/embeddings", [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto prompts = read_prompts(f, "prompt", *model);
+    const Embedded found = co_await embed(x, model, std::move(prompts), "prompt");
+    Json reply = {{"embedding", found.vectors.at(0)}};
+    co_await x.reply_json(std::move(reply));
+  });
+}
+
+}  // namespace watra::server

@@ -1,0 +1,29 @@
+// OpenAI's API: models, chat, completions, embeddings, responses.
+#pragma once
+
+#include "server/router.h"
+#include "server/task.h"
+
+namespace watra::server {
+
+void add_openai_models(Router& router, House& house);
+void add_openai_chat(Router& router, House& house);
+void add_openai_completions(Router& router, House& house);
+void add_openai_embeddings(Router& router, House& house);
+void add_openai_responses(Router& router, House& house);
+
+// `usage` over all answers of a request; the prompt is counted once for each prompt.
+Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt);
+
+// Vectors, one for each prompt (normalized), and the tokens read. Throws ApiError.
+struct Embedded {
+  std::vector<std::vector<float>> vectors;
+  int64_t n_tokens = 0;
+};
+Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
+                          const std::string& field);
+
+// A prompt field: a text, token ids, or a list of either.
+std::vector<std::vector<TokenId>> read_prompts(const Fields& fields, std::string_view name, const ServedModel& model);
+
+}  // namespace watra::server

@@ -1,0 +1,209 @@
+// POST /v1/chat/completions
+#include "server/chat_messages.h"
+#include "server/logprobs.h"
+#include "server/openai.h"
+#include "server/sampling_fields.h"
+#include "server/sse.h"
+
+namespace watra::server {
+namespace {
+
+constexpr int64_t kMostChoices = 64;
+constexpr int64_t kMostTopLogprobs = 20;
+
+struct ChatAsk {
+  std::shared_ptr<ServedModel> model;
+  ChatTask task;
+  engine::SamplingParams sampling;
+  engine::GenerateOptions generate;
+  int64_t n = 1;
+  bool stream = false, include_usage = false, logprobs = false, timings = false, split_reasoning = true;
+  int32_t n_top = 0;
+  std::string id = make_id("chatcmpl-");
+  int64_t created = now_s();
+};
+
+ChatAsk read_chat(const Json& body, std::shared_ptr<ServedModel> model) {
+  const Fields f(body);
+  refuse_unsupported(f);
+  ChatAsk a;
+  a.model = std::move(model);
+  const Json messages = read_messages(f);
+  const Json* tools = f.array("tools");
+  if (tools && tools->empty()) tools = nullptr;
+  if (const Json* choice = f.find("tool_choice"); choice && *choice == "none") tools = nullptr;
+  if (tools) throw unsupported("tools", "tools are not called by this version; tool_choice none leaves them out");
+  a.task = chat_task(*a.model, messages, nullptr, f);
+  a.sampling = read_sampling(f, *a.model);
+  a.generate = read_generate(f, {"max_completion_tokens", "max_tokens", "n_predict"});
+  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.n = f.integer("n", 1, kMostChoices).value_or(1);
+  a.stream = f.boolean("stream").value_or(false);
+  if (const Json* options = f.object("stream_options"))
+    a.include_usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
+  a.logprobs = f.boolean("logprobs").value_or(false);
+  const auto top = f.integer("top_logprobs", 0, kMostTopLogprobs);
+  if (top && *top > 0 && !a.logprobs) f.refuse("top_logprobs", "logprobs to be true");
+  a.n_top = static_cast<int32_t>(top.value_or(0));
+  a.sampling.want_logprob = a.logprobs;
+  a.sampling.n_probs = a.logprobs ? a.n_top : 0;
+  a.timings = f.boolean("timings_per_token").value_or(false);
+  const std::string format = f.text("reasoning_format").value_or("auto");
+  a.split_reasoning = format != "none";
+  return a;
+}
+
+std::vector<engine::Request> requests_of(const ChatAsk& a) {
+  std::vector<engine::Request> out;
+  for (int64_t i = 0; i < a.n; ++i)
+    out.push_back(make_request(a.task.prompt, a.sampling, a.generate, static_cast<size_t>(i)));
+  return out;
+}
+
+Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
+  Answers answers(x, a.model, requests_of(a), "messages");
+  const auto whole = co_await collect(answers, a.split_reasoning, a.task.reasoning_open, a.logprobs, "messages");
+  Json choices = Json::array();
+  std::vector<const engine::RequestStats*> stats;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    const Whole& w = whole[i];
+    stats.push_back(&w.finished.stats);
+    Json message = {{"role", "assistant"}, {"content", w.text}};
+    if (!w.reasoning.empty()) message["reasoning_content"] = w.reasoning;
+    Json choice = {{"index", i},
+                   {"message", std::move(message)},
+                   {"logprobs", nullptr},
+                   {"finish_reason", finish_word(w.finished)}};
+    if (a.logprobs) {
+      LogprobQueue queue(*a.model);
+      std::vector<LogprobEntry> entries;
+      const auto append = [&](std::vector<LogprobEntry> more) { std::ranges::move(more, std::back_inserter(entries)); };
+      for (const AnswerEvent& e : w.tokens) {
+        queue.add(e);
+        append(queue.take(e.text));
+      }
+      append(queue.finish(w.finished.stop_string.has_value()));
+      choice["logprobs"] = chat_logprobs(entries, *a.model, a.n_top);
+    }
+    choices.push_back(std::move(choice));
+  }
+  x.note("n_prompt", stats[0]->n_prompt);
+  x.note("n_gen", stats[0]->n_generated);
+  Json reply = {{"id", a.id},
+                {"object", "chat.completion"},
+                {"created", a.created},
+                {"model", a.model->id()},
+                {"system_fingerprint", nullptr},
+                {"choices", std::move(choices)},
+                {"usage", usage_json(stats, whole.size())},
+                {"timings", timings_json(*stats[0])}};
+  co_await x.reply_json(std::move(reply));
+}
+
+Json chunk(const ChatAsk& a, size_t index, Json delta, const std::string& finish, Json logprobs) {
+  Json c = {{"id", a.id},
+            {"object", "chat.completion.chunk"},
+            {"created", a.created},
+            {"model", a.model->id()},
+            {"system_fingerprint", nullptr},
+            {"choices", Json::array({{{"index", index},
+                                      {"delta", std::move(delta)},
+                                      {"logprobs", std::move(logprobs)},
+                                      {"finish_reason", finish.empty() ? Json(nullptr) : Json(finish)}}})}};
+  if (a.include_usage) c["usage"] = nullptr;
+  return c;
+}
+
+struct StreamedChoice {
+  ReasoningSplitter splitter;
+  LogprobQueue logprobs;
+};
+
+void tell(SseStream& sse, const ChatAsk& a, size_t i, const ReasoningSplitter::Parts& parts,
+          const std::vector<LogprobEntry>& entries) {
+  Json logprobs = a.logprobs && !entries.empty() ? chat_logprobs(entries, *a.model, a.n_top) : Json(nullptr);
+  if (!parts.reasoning.empty())
+    sse.data(chunk(a, i, {{"reasoning_content", parts.reasoning}}, "", std::exchange(logprobs, nullptr)));
+  if (!parts.content.empty() || !logprobs.is_null())
+    sse.data(chunk(a, i, {{"content", parts.content}}, "", std::move(logprobs)));
+}
+
+Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) {
+  Answers answers(x, a.model, requests_of(a), "messages");
+  SseStream sse(x);
+  co_await sse.begin();
+  std::vector<StreamedChoice> choices;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    choices.push_back({ReasoningSplitter(a.split_reasoning, a.task.reasoning_open), LogprobQueue(*a.model)});
+    sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
+  }
+  std::vector<engine::RequestStats> stats(answers.size());
+  while (!answers.done()) {
+    co_await sse.flush();
+    const auto events = co_await sse.next(answers, house.limits.ping);
+    for (const AnswerEvent& e : events) {
+      StreamedChoice& c = choices[e.index];
+      if (e.kind == AnswerEvent::Kind::token) {
+        c.logprobs.add(e);
+        const auto entries = c.logprobs.take(e.text);
+        tell(sse, a, e.index, c.splitter.feed(e.text), entries);
+        continue;
+      }
+      throw_if_failed(*e.finished, "messages");
+      stats[e.index] = e.finished->stats;
+      const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
+      tell(sse, a, e.index, c.splitter.finish(), entries);
+      Json last = chunk(a, e.index, Json::object(), finish_word(*e.finished), nullptr);
+      if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
+      sse.data(last);
+    }
+  }
+  std::vector<const engine::RequestStats*> all;
+  for (const auto& s : stats) all.push_back(&s);
+  if (a.include_usage) {
+    Json last = chunk(a, 0, Json::object(), "", nullptr);
+    last["choices"] = Json::array();
+    last["usage"] = usage_json(all, all.size());
+    last["timings"] = timings_json(stats[0]);
+    sse.data(last);
+  }
+  sse.raw("data: [DONE]\n\n");
+  x.note("n_prompt", stats[0].n_prompt);
+  x.note("n_gen", stats[0].n_generated);
+  co_await sse.end();
+}
+
+}  // namespace
+
+Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt) {
+  int64_t n_prompt = 0, n_cached = 0, n_generated = 0;
+  for (size_t i = 0; i < stats.size(); ++i) {
+    n_generated += stats[i]->n_generated;
+    if (i % n_per_prompt != 0) continue;
+    n_prompt += stats[i]->n_prompt;
+    n_cached += stats[i]->n_cached;
+  }
+  return {{"prompt_tokens", n_prompt},
+          {"completion_tokens", n_generated},
+          {"total_tokens", n_prompt + n_generated},
+          {"prompt_tokens_details", {{"cached_tokens", n_cached}}}};
+}
+
+void add_openai_chat(Router& router, House& house) {
+  const auto chat = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields fields(body);
+    if (!fields.array("messages") || fields.array("messages")->empty())
+      throw bad_field("messages", "messages needs at least one message");
+    auto model = co_await house.room.acquire(x, fields.text("model").value_or(""));
+    const ChatAsk ask = read_chat(body, std::move(model));
+    if (ask.stream)
+      co_await reply_stream(x, house, ask);
+    else
+      co_await reply_whole(x, ask);
+  };
+  for (const char* path : {"/v1/chat/completions", "/chat/completions"})
+    router.add({.method = "POST", .pattern = path, .handler = chat});
+}
+
+}  // namespace watra::server

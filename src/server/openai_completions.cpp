@@ -1,0 +1,280 @@
+// POST /v1/completions: text continued; also scored (echo, logprobs, prompt_logprobs), as evaluation harnesses want it.
+#include "server/logprobs.h"
+#include "server/openai.h"
+#include "server/sampling_fields.h"
+#include "server/sse.h"
+
+namespace watra::server {
+namespace {
+
+constexpr int64_t kMostChoices = 64;
+constexpr int64_t kMostLogprobs = 100;
+constexpr size_t kMostPrompts = 256;
+constexpr int64_t kDefaultTokens = 16;  // OpenAI's, of this API alone
+
+struct TextAsk {
+  std::shared_ptr<ServedModel> model;
+  std::vector<std::vector<TokenId>> prompts;
+  engine::SamplingParams sampling;
+  engine::GenerateOptions generate;
+  size_t n = 1;
+  bool stream = false, include_usage = false, echo = false;
+  std::optional<int32_t> n_logprobs, n_prompt_logprobs;
+  std::string id = make_id("cmpl-");
+  int64_t created = now_s();
+
+  bool scores_prompt() const { return n_prompt_logprobs || (echo && n_logprobs); }
+};
+
+TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
+  const Fields f(body);
+  refuse_unsupported(f);
+  TextAsk a;
+  a.model = std::move(model);
+  a.prompts = read_prompts(f, "prompt", *a.model);
+  for (const auto& p : a.prompts) check_context(*a.model, p.size(), "prompt");
+  a.sampling = read_sampling(f, *a.model);
+  a.generate = read_generate(f, {"max_tokens", "max_completion_tokens", "n_predict"});
+  if (!f.has("max_tokens") && !f.has("max_completion_tokens") && !f.has("n_predict"))
+    a.generate.max_tokens = kDefaultTokens;
+  a.n = static_cast<size_t>(f.integer("n", 1, kMostChoices).value_or(1));
+  if (f.integer("best_of", 1, kMostChoices).value_or(1) > static_cast<int64_t>(a.n))
+    throw unsupported("best_of", "best_of larger than n is not done here");
+  if (f.has("suffix") && !f.text("suffix")->empty()) throw unsupported("suffix", "a suffix is filled in by /infill");
+  a.stream = f.boolean("stream").value_or(false);
+  if (const Json* options = f.object("stream_options"))
+    a.include_usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
+  a.echo = f.boolean("echo").value_or(false);
+  if (const Json* value = f.find("logprobs"); value && value->is_boolean()) {
+    if (value->get<bool>()) a.n_logprobs = 0;
+  } else if (const auto n = f.integer("logprobs", 0, kMostLogprobs)) {
+    a.n_logprobs = static_cast<int32_t>(*n);
+  }
+  if (const auto n = f.integer("prompt_logprobs", 0, kMostLogprobs)) a.n_prompt_logprobs = static_cast<int32_t>(*n);
+  if (a.stream && a.scores_prompt())
+    throw unsupported("stream", "a scored prompt (echo with logprobs, prompt_logprobs) is not streamed");
+  a.sampling.want_logprob = a.n_logprobs.has_value();
+  a.sampling.n_probs = a.n_logprobs.value_or(0);
+  return a;
+}
+
+std::vector<engine::Request> requests_of(const TextAsk& a) {
+  std::vector<engine::Request> out;
+  for (const auto& prompt : a.prompts)
+    for (size_t i = 0; i < a.n; ++i) {
+      out.push_back(make_request(prompt, a.sampling, a.generate, i));
+      if (!a.scores_prompt()) continue;
+      out.back().n_prompt_probs = std::max(a.n_logprobs.value_or(0), a.n_prompt_logprobs.value_or(0));
+      out.back().events.prompt_token = [](const engine::PromptToken&) {};
+    }
+  return out;
+}
+
+// OpenAI's old shape: four lists side by side.
+class OldLogprobs {
+ public:
+  OldLogprobs(const ServedModel& model, size_t offset) : model_(model), offset_(offset) {}
+  void add(std::string_view bytes, std::optional<double> logprob, const std::vector<Probable>& top, int32_t n_top) {
+    tokens_.push_back(bytes);
+    logprobs_.push_back(logprob ? Json(finite_logprob(*logprob)) : Json(nullptr));
+    offsets_.push_back(offset_);
+    offset_ += bytes.size();
+    if (!logprob) {
+      top_.push_back(nullptr);
+      return;
+    }
+    Json most = Json::object();
+    for (size_t i = 0; i < top.size() && i < static_cast<size_t>(n_top); ++i) {
+      const std::string shown = model_.shown(top[i].token);
+      if (!most.contains(shown)) most[shown] = finite_logprob(top[i].logprob);
+    }
+    top_.push_back(std::move(most));
+  }
+  Json take(bool with_top) {
+    return {{"tokens", std::exchange(tokens_, Json::array())},
+            {"token_logprobs", std::exchange(logprobs_, Json::array())},
+            {"top_logprobs", with_top ? std::exchange(top_, Json::array()) : Json(nullptr)},
+            {"text_offset", std::exchange(offsets_, Json::array())}};
+  }
+
+ private:
+  const ServedModel& model_;
+  size_t offset_;
+  Json tokens_ = Json::array(), logprobs_ = Json::array(), top_ = Json::array(), offsets_ = Json::array();
+};
+
+// vLLM's shape: for each token of the prompt what could have stood there.
+Json prompt_logprobs(const TextAsk& a, const std::vector<AnswerEvent>& events) {
+  Json out = Json::array({nullptr});  // nothing predicts the first
+  const auto entry = [&](TokenId token, double logprob, int64_t rank) -> Json {
+    return {{"logprob", finite_logprob(logprob)}, {"rank", rank}, {"decoded_token", a.model->shown(token)}};
+  };
+  for (const AnswerEvent& e : events) {
+    Json here = {{std::to_string(e.token), entry(e.token, *e.logprob, e.rank)}};
+    for (size_t i = 0; i < e.top.size() && i < static_cast<size_t>(*a.n_prompt_logprobs); ++i)
+      if (e.top[i].token != e.token)
+        here[std::to_string(e.top[i].token)] = entry(e.top[i].token, e.top[i].logprob, static_cast<int64_t>(i) + 1);
+    out.push_back(std::move(here));
+  }
+  return out;
+}
+
+Json whole_choice(const TextAsk& a, size_t index, const Whole& w) {
+  const auto& prompt = a.prompts[index / a.n];
+  const std::string said = a.echo ? a.model->tokenizer().decode(prompt, true) : "";
+  Json choice = {
+      {"index", index}, {"text", said + w.text}, {"logprobs", nullptr}, {"finish_reason", finish_word(w.finished)}};
+  if (a.n_logprobs) {
+    OldLogprobs old(*a.model, 0);
+    if (a.echo) {
+      old.add(a.model->shown(prompt.front()), std::nullopt, {}, 0);
+      for (const AnswerEvent& e : w.prompt) old.add(a.model->shown(e.token), e.logprob, e.top, *a.n_logprobs);
+    }
+    LogprobQueue queue(*a.model);
+    const auto add = [&](const std::vector<LogprobEntry>& entries) {
+      for (const auto& e : entries) old.add(e.bytes, e.logprob, e.top, *a.n_logprobs);
+    };
+    for (const AnswerEvent& e : w.tokens) {
+      queue.add(e);
+      add(queue.take(e.text));
+    }
+    add(queue.finish(w.finished.stop_string.has_value()));
+    choice["logprobs"] = old.take(*a.n_logprobs > 0);
+  }
+  if (a.n_prompt_logprobs) choice["prompt_logprobs"] = prompt_logprobs(a, w.prompt);
+  return choice;
+}
+
+Json envelope(const TextAsk& a, Json choices) {
+  return {{"id", a.id},
+          {"object", "text_completion"},
+          {"created", a.created},
+          {"model", a.model->id()},
+          {"system_fingerprint", nullptr},
+          {"choices", std::move(choices)}};
+}
+
+Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
+  Answers answers(x, a.model, requests_of(a), "prompt");
+  const auto whole = co_await collect(answers, false, false, a.n_logprobs.has_value(), "prompt");
+  Json choices = Json::array();
+  std::vector<const engine::RequestStats*> stats;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    choices.push_back(whole_choice(a, i, whole[i]));
+    stats.push_back(&whole[i].finished.stats);
+  }
+  Json body = envelope(a, std::move(choices));
+  body["usage"] = usage_json(stats, a.n);
+  body["timings"] = timings_json(*stats[0]);
+  x.note("n_prompt", stats[0]->n_prompt);
+  x.note("n_gen", stats[0]->n_generated);
+  co_await x.reply_json(std::move(body));
+}
+
+Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) {
+  Answers answers(x, a.model, requests_of(a), "prompt");
+  SseStream sse(x);
+  co_await sse.begin();
+  const auto chunk = [&](size_t index, std::string_view text, Json logprobs, Json finish) {
+    Json c = envelope(a, Json::array({{{"index", index},
+                                       {"text", text},
+                                       {"logprobs", std::move(logprobs)},
+                                       {"finish_reason", std::move(finish)}}}));
+    if (a.include_usage) c["usage"] = nullptr;
+    return c;
+  };
+  std::vector<LogprobQueue> queues(answers.size(), LogprobQueue(*a.model));
+  std::vector<OldLogprobs> old(answers.size(), OldLogprobs(*a.model, 0));
+  if (a.echo)
+    for (size_t i = 0; i < answers.size(); ++i)
+      sse.data(chunk(i, a.model->tokenizer().decode(a.prompts[i / a.n], true), nullptr, nullptr));
+  const auto logprobs = [&](size_t i, const std::vector<LogprobEntry>& entries) -> Json {
+    if (!a.n_logprobs || entries.empty()) return nullptr;
+    for (const auto& e : entries) old[i].add(e.bytes, e.logprob, e.top, *a.n_logprobs);
+    return old[i].take(*a.n_logprobs > 0);
+  };
+  std::vector<engine::RequestStats> stats(answers.size());
+  while (!answers.done()) {
+    co_await sse.flush();
+    const auto events = co_await sse.next(answers, house.limits.ping);
+    for (const AnswerEvent& e : events) {
+      if (e.kind == AnswerEvent::Kind::token) {
+        queues[e.index].add(e);
+        Json entries = logprobs(e.index, queues[e.index].take(e.text));
+        if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
+        continue;
+      }
+      throw_if_failed(*e.finished, "prompt");
+      stats[e.index] = e.finished->stats;
+      Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
+      sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+    }
+  }
+  if (a.include_usage) {
+    std::vector<const engine::RequestStats*> all;
+    for (const auto& s : stats) all.push_back(&s);
+    Json last = envelope(a, Json::array());
+    last["usage"] = usage_json(all, a.n);
+    last["timings"] = timings_json(stats[0]);
+    sse.data(last);
+  }
+  sse.raw("data: [DONE]\n\n");
+  x.note("n_prompt", stats[0].n_prompt);
+  x.note("n_gen", stats[0].n_generated);
+  co_await sse.end();
+}
+
+}  // namespace
+
+std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view name, const ServedModel& model) {
+  const Json* given = f.find(name);
+  if (!given) f.refuse(name, "a text, token ids, or a list of these");
+  const auto ids = [&](const Json& list) {
+    std::vector<TokenId> out;
+    for (const Json& id : list) {
+      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.n_vocab())
+        f.refuse(name, fmt::format("token ids from 0 to {}", model.n_vocab() - 1));
+      out.push_back(id.get<TokenId>());
+    }
+    return out;
+  };
+  std::vector<std::vector<TokenId>> prompts;
+  if (given->is_string()) {
+    prompts.push_back(model.encode(given->get<std::string>()));
+  } else if (given->is_array() && !given->empty() && given->front().is_number()) {
+    prompts.push_back(ids(*given));
+  } else if (given->is_array()) {
+    if (given->size() > kMostPrompts) f.refuse(name, fmt::format("at most {} prompts", kMostPrompts));
+    for (const Json& entry : *given) {
+      if (entry.is_string())
+        prompts.push_back(model.encode(entry.get<std::string>()));
+      else if (entry.is_array())
+        prompts.push_back(ids(entry));
+      else
+        f.refuse(name, "a text, token ids, or a list of these");
+    }
+  } else {
+    f.refuse(name, "a text, token ids, or a list of these");
+  }
+  if (prompts.empty()) throw bad_field(f.name(name), fmt::format("{} is empty", f.name(name)));
+  // An empty text is where the model begins.
+  const auto& spec = model.tokenizer().spec();
+  for (auto& p : prompts)
+    if (p.empty() && (spec.bos >= 0 || spec.eos >= 0)) p.push_back(spec.bos >= 0 ? spec.bos : spec.eos);
+  return prompts;
+}
+
+void add_openai_completions(Router& router, House& house) {
+  const auto complete = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    auto model = co_await house.room.acquire(x, Fields(body).text("model").value_or(""));
+    const TextAsk ask = read_ask(body, std::move(model));
+    if (ask.stream)
+      co_await reply_stream(x, house, ask);
+    else
+      co_await reply_whole(x, ask);
+  };
+  router.add({.method = "POST", .pattern = "/v1/completions", .handler = complete});
+}
+
+}  // namespace watra::server

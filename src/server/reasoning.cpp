@@ -1,0 +1,69 @@
+#include "server/reasoning.h"
+
+#include <algorithm>
+
+namespace watra::server {
+namespace {
+
+constexpr std::string_view kOpen = "<think>", kClose = "</think>", kSpace = " \t\r\n";
+
+// Bytes at the end of `text` that may be the beginning of `marker`.
+size_t half_marker(std::string_view text, std::string_view marker) {
+  for (size_t n = std::min(text.size(), marker.size() - 1); n > 0; --n)
+    if (text.ends_with(marker.substr(0, n))) return n;
+  return 0;
+}
+
+}  // namespace
+
+ReasoningSplitter::Parts ReasoningSplitter::feed(std::string_view text) {
+  Parts parts;
+  if (state_ == State::content) {
+    parts.content = text;
+    return parts;
+  }
+  held_ += text;
+  if (state_ == State::start) {
+    const size_t begin = held_.find_first_not_of(kSpace);
+    const std::string_view rest = begin == std::string::npos ? "" : std::string_view(held_).substr(begin);
+    if (rest.starts_with(kOpen)) {
+      held_ = rest.substr(kOpen.size());
+      state_ = State::inside;
+    } else if (!kOpen.starts_with(rest)) {
+      state_ = State::content;
+    }
+  }
+  if (state_ == State::inside) {
+    if (const size_t end = held_.find(kClose); end != std::string::npos) {
+      parts.reasoning = held_.substr(0, end);
+      held_ = held_.substr(end + kClose.size());
+      state_ = State::after;
+    } else {
+      const size_t sure = held_.size() - half_marker(held_, kClose);
+      parts.reasoning = held_.substr(0, sure);
+      held_.erase(0, sure);
+    }
+  }
+  if (state_ == State::after) {  // the empty lines between belong to neither
+    held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
+    if (!held_.empty()) state_ = State::content;
+  }
+  if (state_ == State::content) parts.content = std::exchange(held_, {});
+  return parts;
+}
+
+ReasoningSplitter::Parts ReasoningSplitter::finish() {
+  Parts parts;
+  if (state_ == State::inside)
+    parts.reasoning = std::exchange(held_, {});
+  else if (state_ != State::after)
+    parts.content = std::exchange(held_, {});
+  return parts;
+}
+
+bool ends_in_reasoning(std::string_view prompt) {
+  const size_t open = prompt.rfind(kOpen);
+  return open != std::string_view::npos && prompt.find(kClose, open) == std::string_view::npos;
+}
+
+}  // namespace watra::server

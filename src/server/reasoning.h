@@ -1,0 +1,34 @@
+// ReasoningSplitter: tells what a model thinks from what it says, while the text comes in. A block opens with <think>
+// at the very beginning (or was opened by the prompt) and ends with </think>. One per answer.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace watra::server {
+
+class ReasoningSplitter {
+ public:
+  // `enabled` false: everything is content. `open`: the prompt ends inside a block.
+  ReasoningSplitter(bool enabled, bool open)
+      : state_(!enabled ? State::content
+               : open   ? State::inside
+                        : State::start) {}
+
+  struct Parts {
+    std::string reasoning, content;
+  };
+  // Texts that are certain now; a marker that is only half there is held back.
+  Parts feed(std::string_view text);
+  Parts finish();  // what was held back
+
+ private:
+  enum class State : uint8_t { start, inside, after, content };
+  State state_;
+  std::string held_;
+};
+
+// The prompt's last block is open: <think> without its end.
+bool ends_in_reasoning(std::string_view prompt);
+
+}  // namespace watra::server

@@ -1,0 +1,45 @@
+// Router: which handler answers which method and path. The one list of routes; whoever has more (the page's own API)
+// adds them before the server starts. Read-only afterwards, from any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/exchange.h"
+
+namespace watra::server {
+
+enum class Access : uint8_t { open, token };
+
+struct Route {
+  std::string method;   // GET answers HEAD too
+  std::string pattern;  // "/v1/models/{id*}": {name} is one segment, {name*} the rest of the path
+  Handler handler;
+  Dialect dialect = Dialect::openai;
+  Access access = Access::token;
+  size_t max_body_bytes = size_t{16} << 20;
+};
+
+class Router {
+ public:
+  void add(Route route) { routes_.push_back(std::move(route)); }
+
+  struct Found {
+    const Route* route = nullptr;  // null: nothing at this path, or not with this method
+    std::map<std::string, std::string> params;
+    std::string allow;  // methods this path has, when the method is the wrong one
+  };
+  Found find(std::string_view method, std::string_view path) const;
+
+ private:
+  std::vector<Route> routes_;
+};
+
+// Which API a path belongs to: decides the shape of errors where no route matches.
+Dialect dialect_of(std::string_view path);
+
+// %41 -> A. False when a % is not followed by two hex digits.
+bool percent_decode(std::string_view text, std::string& out);
+
+}  // namespace watra::server

@@ -1,0 +1,147 @@
+#include "server/served_model.h"
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <map>
+
+#include "base/log.h"
+#include "text/prompt_encode.h"
+
+namespace watra::server {
+namespace {
+
+// For models that were not trained to chat: turns as a play has them.
+constexpr std::string_view kPlainTemplate =
+    "{%- if bos_token is defined %}{{ bos_token }}{% endif -%}"
+    "{%- for message in messages %}{{ message.role | capitalize }}: {{ message.content }}\n\n{% endfor -%}"
+    "{%- if add_generation_prompt %}Assistant:{% endif -%}";
+constexpr std::string_view kPlainStop = "\nUser:";
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+// Neighbours of one role become one message; tool results and calls stay apart.
+Json merge_neighbours(const Json& messages) {
+  Json merged = Json::array();
+  for (const Json& m : messages) {
+    const std::string role = m.at("role");
+    const bool plain = (role == "user" || role == "assistant" || role == "system") && !m.contains("tool_calls");
+    if (plain && !merged.empty() && merged.back().at("role") == role && !merged.back().contains("tool_calls"))
+      merged.back()["content"] =
+          merged.back().at("content").get<std::string>() + "\n\n" + m.at("content").get<std::string>();
+    else
+      merged.push_back(m);
+  }
+  return merged;
+}
+
+// System messages go in front of the first user message.
+Json fold_system(const Json& messages) {
+  std::string system;
+  Json rest = Json::array();
+  for (const Json& m : messages) {
+    if (m.at("role") != "system")
+      rest.push_back(m);
+    else
+      system += m.at("content").get<std::string>() + "\n\n";
+  }
+  for (Json& m : rest) {
+    if (m.at("role") != "user") continue;
+    m["content"] = system + m.at("content").get<std::string>();
+    return rest;
+  }
+  rest.insert(rest.begin(), Json{{"role", "user"}, {"content", system}});
+  return rest;
+}
+
+}  // namespace
+
+// GGUF's general.file_type; the numbers are the format's.
+std::string quant_name(const checkpoint::Checkpoint& file) {
+  static const std::map<uint64_t, const char*> names = {
+      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},    {9, "Q5_1"},
+      {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"}, {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
+      {17, "Q5_K_M"}, {18, "Q6_K"},   {25, "IQ4_NL"}, {30, "IQ4_XS"}, {32, "BF16"}};
+  if (const auto type = file.metadata().get_u64("general.file_type"))
+    if (const auto it = names.find(*type); it != names.end()) return it->second;
+  std::map<std::string_view, uint64_t> bytes;
+  for (const auto& t : file.tensors()) bytes[tensor::traits(t.dtype).gguf_name] += t.size_bytes;
+  const auto most = std::ranges::max_element(bytes, [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == bytes.end() ? "unknown" : std::string(most->first);
+}
+
+Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names, int64_t n_parallel) {
+  auto served = std::shared_ptr<ServedModel>(new ServedModel);
+  const auto& file = model.model->file();
+  served->quant_ = quant_name(file);
+  served->template_source_ = file.metadata().get_string("tokenizer.chat_template").value_or("");
+  served->has_template_ = !served->template_source_.empty();
+  served->created_s_ =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  served->names_ = std::move(names);
+  served->n_parallel_ = n_parallel;
+  if (!served->has_template_)
+    log::warn("{} has no chat template: conversations are written as \"User: ... Assistant: ...\"", served->id());
+  const auto tokenizer = model.tokenizer;
+  WATRA_ASSIGN(served->scheduler_, engine::Scheduler::create(std::move(model), {.max_batch = n_parallel}));
+  const std::string_view source = served->has_template_ ? std::string_view(served->template_source_) : kPlainTemplate;
+  WATRA_ASSIGN(served->prompt_, text::ChatPrompt::create(source, tokenizer));
+  served->scheduler_->start();
+  return served;
+}
+
+bool ServedModel::answers_to(std::string_view name) const {
+  constexpr std::string_view kLatest = ":latest";
+  if (name.ends_with(kLatest)) name.remove_suffix(kLatest.size());
+  return same_name(name, names_.id) ||
+         std::ranges::any_of(names_.aliases, [&](const std::string& alias) { return same_name(name, alias); });
+}
+
+ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools, const Json* variables,
+                                        bool generation_prompt) const {
+  Json said = messages;
+  std::string begun;
+  const bool continues = generation_prompt && !said.empty() && said.back().at("role") == "assistant" &&
+                         !said.back().contains("tool_calls");
+  if (continues) {
+    begun = said.back().at("content").get<std::string>();
+    said.erase(said.size() - 1);
+  }
+  const auto attempt = [&](const Json& list) {
+    return prompt_->render(
+        {.messages = &list, .tools = tools, .variables = variables, .add_generation_prompt = generation_prompt});
+  };
+  auto rendered = attempt(said);
+  if (!rendered && rendered.error().code == "template.refused") {
+    Json merged = merge_neighbours(said);
+    auto again = attempt(merged);
+    if (!again && again.error().code == "template.refused") {
+      merged = merge_neighbours(fold_system(said));
+      again = attempt(merged);
+    }
+    if (again) {
+      log::info("the template refused these roles; messages were merged");
+      rendered = std::move(again);
+    }
+  }
+  if (!rendered) throw from_error(rendered.error(), "messages");
+  Prompt out{.spans = std::move(rendered->spans), .ids = std::move(rendered->ids), .stop = {}};
+  if (!begun.empty()) {
+    out.spans.push_back({begun, true});
+    out.ids = text::encode_spans(tokenizer(), out.spans);
+  }
+  if (!has_template_) out.stop.emplace_back(kPlainStop);
+  return out;
+}
+
+const std::vector<std::string>& ServedModel::pieces() const {
+  std::call_once(pieces_once_, [&] {
+    pieces_.resize(static_cast<size_t>(n_vocab()));
+    for (TokenId id = 0; id < n_vocab(); ++id) pieces_[static_cast<size_t>(id)] = tokenizer().token_bytes(id);
+  });
+  return pieces_;
+}
+
+}  // namespace watra::server

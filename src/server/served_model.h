@@ -1,0 +1,79 @@
+// ServedModel: a model that answers requests: its scheduler, its prompt format, and what clients are told about it.
+// Immutable but for the scheduler, which may be asked from any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/scheduler.h"
+#include "server/api_error.h"
+#include "text/chat_prompt.h"
+
+namespace watra::server {
+
+using text::TokenId;
+
+class ServedModel {
+ public:
+  struct Names {
+    std::string id;                    // catalog name or file stem
+    std::vector<std::string> aliases;  // further names a request may use
+    fs::path path;
+  };
+  // Errors: those of Scheduler::create; "template.syntax".
+  static Result<std::shared_ptr<ServedModel>> create(engine::LoadedModel model, Names names, int64_t n_parallel);
+
+  const std::string& id() const { return names_.id; }
+  const Names& names() const { return names_; }
+  bool answers_to(std::string_view name) const;  // any case, ":latest" or not
+
+  engine::Scheduler& scheduler() { return *scheduler_; }
+  engine::SchedulerStats stats() const { return scheduler_->stats(); }
+  const text::Tokenizer& tokenizer() const { return *scheduler_->model().tokenizer; }
+  const model::Model& model() const { return *scheduler_->model().model; }
+  int64_t n_ctx() const { return scheduler_->model().forward->options().n_ctx; }
+  int64_t n_parallel() const { return n_parallel_; }
+  int64_t n_vocab() const { return tokenizer().n_vocab(); }
+  int64_t created_s() const { return created_s_; }
+  const std::string& quant() const { return quant_; }
+  const std::string& template_source() const { return template_source_; }
+  bool has_template() const { return has_template_; }
+  bool template_knows_tools() const { return template_source_.find("tools") != std::string::npos; }
+
+  // Messages in OpenAI's shape -> prompt. Where the template refuses two messages of one role, or a system message,
+  // they are merged first. A last message of the assistant is continued. Throws ApiError.
+  struct Prompt {
+    std::vector<text::PromptSpan> spans;
+    std::vector<TokenId> ids;
+    std::vector<std::string> stop;  // what ends an answer where no template has a token for it
+  };
+  Prompt render(const Json& messages, const Json* tools, const Json* variables, bool generation_prompt = true) const;
+
+  // Text as clients send it to be continued: BOS as the model wants it, control tokens may be written.
+  std::vector<TokenId> encode(std::string_view text, bool add_special = true, bool parse_special = true) const {
+    return tokenizer().encode(text, {.add_special = add_special, .parse_special = parse_special});
+  }
+  std::string shown(TokenId token) const { return tokenizer().token_bytes(token, true); }
+
+  // The text of every token, for DRY's breakers; made when first asked for.
+  const std::vector<std::string>& pieces() const;
+
+ private:
+  ServedModel() = default;
+  std::unique_ptr<engine::Scheduler> scheduler_;
+  std::optional<text::ChatPrompt> prompt_;
+  Names names_;
+  std::string template_source_, quant_;
+  int64_t created_s_ = 0, n_parallel_ = 1;
+  bool has_template_ = false;
+  mutable std::once_flag pieces_once_;
+  mutable std::vector<std::string> pieces_;
+};
+
+// How a file's weights are called: its own word, else the format most of its bytes are in.
+std::string quant_name(const checkpoint::Checkpoint& file);
+
+}  // namespace watra::server

@@ -1,0 +1,147 @@
+"""What the suites share: a server on a home of its own, plain HTTP over a socket, waiting for a condition."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+WATRA, TEST_HOME = sys.argv[1], pathlib.Path(sys.argv[2])
+MODEL = "smollm2"
+
+
+class Server:
+    """`watra serve` as a child; the token, the port and what it logged."""
+
+    def __init__(self, *options, model=MODEL, command=("serve",), wait=True):
+        self.folder = tempfile.TemporaryDirectory(prefix="watra-server-")
+        self.home = pathlib.Path(self.folder.name)
+        (self.home / "models").mkdir()
+        for file in (TEST_HOME / "models").glob("*.gguf"):
+            if "SmolLM2" in file.name:
+                (self.home / "models" / file.name).symlink_to(file.resolve())
+        args = [WATRA, *command, "--home", str(self.home), "--port", "0", "-v"]
+        if command != ("serve",):
+            args = [WATRA, "--home", str(self.home), *command]
+        elif model:
+            args += ["--model", model]
+        self.process = subprocess.Popen(args + list(options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log, self.lines = [], []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+        if wait:
+            self.wait_for_line()
+
+    def wait_for_line(self):
+        self.line = self.process.stdout.readline()
+        match = re.fullmatch(r"listening on http://([^:]+):(\d+)\n", self.line)
+        if not match:
+            self.process.wait(10)
+            raise RuntimeError(f"no server: {self.line!r} {''.join(self.log)}")
+        self.host, self.port = match[1], int(match[2])
+        token = self.home / "token"
+        self.token = token.read_text().strip() if token.exists() else "none"
+        self.url = f"http://{self.host}:{self.port}"
+
+    def stop(self, how=signal.SIGTERM):
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally:
+            self.reader.join(5)
+            self.process.stdout.close()
+            self.process.stderr.close()
+            self.folder.cleanup()
+        return time.monotonic() - began
+
+    def connect(self, timeout=60):
+        return socket.create_connection((self.host, self.port), timeout=timeout)
+
+    def head(self, method, path, body=b"", headers=(), token=True, host=None):
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host or f'{self.host}:{self.port}'}"]
+        if token:
+            lines.append(f"Authorization: Bearer {self.token}")
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, *headers, "", ""]).encode()
+
+    def request(self, method, path, body=None, **options):
+        """One request on a connection of its own: (status, headers, JSON or text)."""
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        with self.connect() as s:
+            s.sendall(self.head(method, path, data, **options) + data)
+            return read_reply(s.makefile("rb"))
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, body, **options):
+        return self.request("POST", path, body, **options)
+
+    def metric(self, name):
+        text = self.get("/metrics")[2]
+        return float(re.search(rf"^llamacpp:{name} (\S+)$", text, re.M)[1])
+
+    def rss_mib(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
+
+def read_reply(f):
+    status_line = f.readline().decode()
+    if not status_line:
+        return None
+    status = int(status_line.split()[1])
+    headers = {}
+    while (line := f.readline().decode().strip()):
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    if headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while (size := int(f.readline(), 16)):
+            body += f.read(size)
+            f.readline()
+        f.readline()
+    else:
+        body = f.read(int(headers.get("content-length", 0)))
+    text = body.decode()
+    return status, headers, json.loads(text) if headers.get("content-type") == "application/json" else text
+
+
+def wait_until(condition, seconds=10, what="the condition"):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come about in {seconds} s")
+
+
+def sse_data(text):
+    """The JSON of each data line; [DONE] as a text."""
+    out = []
+    for line in text.splitlines():
+        if line.startswith("data: "):
+            out.append(line[6:] if line[6:] == "[DONE]" else json.loads(line[6:]))
+    return out
+
+
+def main(extra=0):
+    if not any((TEST_HOME / "models").glob("*SmolLM2*.gguf")):
+        print(f"smollm2 is not on the shelf of {TEST_HOME}; `watra pull smollm2 --home {TEST_HOME}` brings it")
+        sys.exit(1)
+    os.environ.pop("http_proxy", None)
+    os.environ.pop("https_proxy", None)
+    os.environ["NO_PROXY"] = "*"
+    unittest.main(argv=[sys.argv[0]], verbosity=1)

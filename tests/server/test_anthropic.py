@@ -1,0 +1,72 @@
+"""Anthropic's Messages API through Anthropic's own client."""
+import unittest
+
+import anthropic
+
+from support import Server, main
+
+
+class Messages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--ctx", "512")
+        cls.client = anthropic.Anthropic(base_url=cls.server.url, api_key=cls.server.token, max_retries=0)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def ask(self, text="Name a colour.", **options):
+        options = {"model": "smollm2", "max_tokens": 16, "messages": [{"role": "user", "content": text}], **options}
+        return self.client.messages.create(**{"extra_body": {"temperature": 0}, **options})
+
+    def test_whole(self):
+        r = self.ask(system="You are brief.")
+        self.assertEqual((r.type, r.role, r.content[0].type), ("message", "assistant", "text"))
+        self.assertTrue(r.content[0].text)
+        self.assertIn(r.stop_reason, ("end_turn", "max_tokens"))
+        self.assertGreater(r.usage.input_tokens + r.usage.cache_read_input_tokens, 0)
+
+    def test_stream_has_all_events_in_order(self):
+        kinds, text = [], ""
+        with self.client.messages.stream(model="smollm2", max_tokens=16, extra_body={"temperature": 0},
+                                         messages=[{"role": "user", "content": "Name a colour."}]) as s:
+            for e in s:
+                if e.type in ("message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"):
+                    kinds.append(e.type)
+            text = s.get_final_text()
+        self.assertEqual(kinds, ["message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"])
+        self.assertEqual(text, self.ask().content[0].text)
+
+    def test_stop_sequences(self):
+        whole = self.ask("Count: 1, 2, 3,", max_tokens=30).content[0].text
+        r = self.ask("Count: 1, 2, 3,", max_tokens=30, stop_sequences=[whole[4:7]])
+        self.assertEqual((r.stop_reason, r.stop_sequence), ("stop_sequence", whole[4:7]))
+
+    def test_prefill_is_continued(self):
+        messages = [{"role": "user", "content": "Say the alphabet."}, {"role": "assistant", "content": [{"type": "text", "text": "A, B, C,"}]}]
+        self.assertIn("D", self.ask(messages=messages, max_tokens=6).content[0].text)
+
+    def test_count_tokens(self):
+        n = self.client.messages.count_tokens(model="smollm2", messages=[{"role": "user", "content": "Name a colour."}]).input_tokens
+        r = self.ask(max_tokens=1)
+        self.assertEqual(n, r.usage.input_tokens + r.usage.cache_read_input_tokens)
+
+    def test_errors(self):
+        with self.assertRaises(anthropic.NotFoundError):
+            self.ask(model="claude-none")
+        with self.assertRaises(anthropic.BadRequestError) as e:
+            self.ask("word " * 2000)
+        self.assertIn("512", str(e.exception))
+        with self.assertRaises(anthropic.BadRequestError):
+            self.ask(messages=[])
+        with self.assertRaises(anthropic.BadRequestError):
+            self.ask(extra_body={"temperature": 9})
+        with self.assertRaises(anthropic.AuthenticationError):
+            anthropic.Anthropic(base_url=self.server.url, api_key="x", max_retries=0).messages.create(
+                model="smollm2", max_tokens=1, messages=[{"role": "user", "content": "x"}])
+        self.assertEqual(self.server.post("/v1/messages", {"messages": [{"role": "user", "content": "x"}]})[0], 400)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""HTTP itself: keep-alive, pipelining, what is too long, too deep, too slow, and the orderly end."""
+import json
+import threading
+import time
+import unittest
+
+import support
+from support import Server, main, read_reply, wait_until
+
+
+class Limits(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_keep_alive_and_close(self):
+        with self.server.connect() as s:
+            f = s.makefile("rb")
+            for _ in range(3):
+                s.sendall(self.server.head("GET", "/health"))
+                status, headers, _ = read_reply(f)
+                self.assertEqual((status, headers["connection"]), (200, "keep-alive"))
+            s.sendall(self.server.head("GET", "/health", headers=["Connection: close"]))
+            self.assertEqual(read_reply(f)[1]["connection"], "close")
+            self.assertEqual(f.read(), b"")
+
+    def test_errors_keep_the_connection(self):
+        with self.server.connect() as s:
+            f = s.makefile("rb")
+            for body, status in ((b"{", 400), (b'{"messages": []}', 400), (b"[1]", 400)):
+                s.sendall(self.server.head("POST", "/v1/chat/completions", body) + body)
+                self.assertEqual(read_reply(f)[0], status)
+            s.sendall(self.server.head("GET", "/health"))
+            self.assertEqual(read_reply(f)[0], 200)
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        bodies = [json.dumps({"content": "x" * n}).encode() for n in (1, 2, 3)]
+        with self.server.connect() as s:
+            s.sendall(b"".join(self.server.head("POST", "/tokenize", b) + b for b in bodies) + self.server.head("GET", "/health"))
+            f = s.makefile("rb")
+            for _ in bodies:
+                self.assertIn("tokens", read_reply(f)[2])
+            self.assertIn("status", read_reply(f)[2])
+
+    def test_pipelined_while_an_answer_is_made(self):
+        body = json.dumps({"prompt": "Once", "max_tokens": 8}).encode()
+        with self.server.connect() as s:
+            s.sendall(self.server.head("POST", "/v1/completions", body) + body + self.server.head("GET", "/health"))
+            f = s.makefile("rb")
+            self.assertEqual(read_reply(f)[2]["usage"]["completion_tokens"], 8)
+            self.assertIn("status", read_reply(f)[2])
+
+    def test_http_1_0_and_head(self):
+        with self.server.connect() as s:
+            s.sendall(f"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            self.assertIn(b'"status":"ok"', s.makefile("rb").read())
+        with self.server.connect() as s:
+            s.sendall(self.server.head("HEAD", "/health", headers=["Connection: close"]))
+            self.assertTrue(s.makefile("rb").read().endswith(b"\r\n\r\n"))
+
+    def test_huge_headers(self):
+        for head in (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                     b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n",
+                     b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-Many: 1\r\n" * 20_000 + b"\r\n"):
+            with self.server.connect() as s:
+                try:
+                    s.sendall(head)
+                except OSError:
+                    pass
+                reply = s.recv(100)
+                self.assertIn(reply.split()[1], (b"431", b"400"), reply)
+
+    def test_what_is_not_http(self):
+        for head in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+                     b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+                     b"POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"):
+            with self.server.connect() as s:
+                s.sendall(head)
+                reply = s.recv(1000)
+                self.assertTrue(reply == b"" or reply.split()[1] == b"400", (head, reply))
+
+    def test_bodies_that_are_too_long(self):
+        with self.server.connect() as s:
+            s.sendall(self.server.head("POST", "/tokenize", headers=["Content-Length: 99999999999"]))
+            self.assertEqual(read_reply(s.makefile("rb"))[0], 413)
+        with self.server.connect() as s:  # without telling how long
+            s.sendall(self.server.head("POST", "/tokenize", headers=["Transfer-Encoding: chunked"]))
+            piece = b"100000\r\n" + b"a" * 0x100000 + b"\r\n"
+            try:
+                for _ in range(20):
+                    s.sendall(piece)
+            except OSError:
+                pass
+            self.assertEqual(read_reply(s.makefile("rb"))[0], 413)
+        self.assertEqual(self.server.post("/tokenize", b"x", headers=["Content-Encoding: gzip"])[0], 415)
+
+    def test_chunked_bodies_and_expect(self):
+        body = b'{"content": "hello"}'
+        with self.server.connect() as s:
+            s.sendall(self.server.head("POST", "/tokenize", headers=["Transfer-Encoding: chunked"]))
+            for b in body:
+                s.sendall(b"1\r\n" + bytes([b]) + b"\r\n")
+            s.sendall(b"0\r\n\r\n")
+            self.assertEqual(read_reply(s.makefile("rb"))[0], 200)
+        with self.server.connect() as s:
+            s.sendall(self.server.head("POST", "/tokenize", body, headers=["Expect: 100-continue"]))
+            f = s.makefile("rb")
+            self.assertEqual(f.readline(), b"HTTP/1.1 100 Continue\r\n")
+            f.readline()
+            s.sendall(body)
+            self.assertEqual(read_reply(f)[0], 200)
+
+    def test_deep_json(self):
+        for body in (b"[" * 1_000_000, b'{"a":' * 500_000, b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
+            self.assertEqual(self.server.post("/v1/chat/completions", body)[0], 400)
+        self.assertEqual(self.server.get("/health")[0], 200)
+
+    def test_unknown_paths_and_methods(self):
+        self.assertEqual(self.server.get("/v1/nowhere")[2]["error"]["type"], "not_found_error")
+        status, headers, _ = self.server.get("/v1/chat/completions")
+        self.assertEqual((status, headers["allow"]), (405, "POST"))
+        for path in ("/../etc/passwd", "/v1/models/../../token", "//evil.example/", "http://evil.example/v1/models"):
+            self.assertIn(self.server.get(path)[0], (400, 404), path)
+
+    def test_slow_clients_disturb_nobody(self):  # slow-loris
+        slow = [self.server.connect() for _ in range(100)]
+        for s in slow:
+            s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nX-")
+        began = time.monotonic()
+        self.assertEqual(self.server.get("/health")[0], 200)
+        self.assertEqual(self.server.post("/v1/completions", {"prompt": "a", "max_tokens": 1})[0], 200)
+        self.assertLess(time.monotonic() - began, 9)
+        # One byte a second keeps nobody alive: the head has ten seconds in all.
+        ended = 0
+        while time.monotonic() - began < 20 and ended < len(slow):
+            time.sleep(1)
+            ended = 0
+            for s in slow:
+                s.settimeout(0.001)
+                try:
+                    s.send(b"a")
+                    ended += s.recv(1) == b""
+                except TimeoutError:
+                    pass
+                except OSError:
+                    ended += 1
+        for s in slow:
+            s.close()
+        self.assertEqual(ended, len(slow))
+
+
+class Ends(unittest.TestCase):
+    def test_sigterm_finishes_what_is_short(self):
+        server = Server()
+        result = []
+        t = threading.Thread(target=lambda: result.append(server.post("/v1/completions", {"prompt": "Once", "max_tokens": 20})))
+        t.start()
+        wait_until(lambda: server.metric("requests_total") >= 1)
+        self.assertLess(server.stop(), 5)
+        t.join()
+        self.assertEqual(result[0][0], 200)
+        self.assertEqual(result[0][2]["usage"]["completion_tokens"], 20)
+        self.assertEqual(server.process.returncode, 0)
+
+    def test_sigterm_does_not_wait_for_what_is_long(self):
+        server = Server()
+        with server.connect() as s:
+            body = json.dumps({"prompt": "Once", "max_tokens": 2000, "ignore_eos": True, "stream": True}).encode()
+            s.sendall(server.head("POST", "/v1/completions", body) + body)
+            s.recv(100)
+            self.assertLess(server.stop(), 5)
+        self.assertEqual(server.process.returncode, 0)
+
+
+if __name__ == "__main__":
+    main()

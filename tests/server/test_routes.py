@@ -1,0 +1,128 @@
+"""llama.cpp's and Ollama's routes, and the twin of llama-server."""
+import json
+import unittest
+
+from support import Server, main, sse_data
+
+
+class LlamaCpp(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--ctx", "512", "--parallel", "3")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_props_slots_metrics(self):
+        props = self.server.get("/props")[2]
+        self.assertEqual(props["default_generation_settings"]["n_ctx"], 512)
+        self.assertEqual(props["total_slots"], 3)
+        self.assertIn("im_start", props["chat_template"])
+        self.assertEqual(len(self.server.get("/slots")[2]), 3)
+        self.assertEqual(self.server.metric("requests_processing"), 0)
+
+    def test_tokens_there_and_back(self):
+        text = "Zażółć gęślą jaźń 🎉"
+        tokens = self.server.post("/tokenize", {"content": text})[2]["tokens"]
+        self.assertTrue(all(isinstance(t, int) for t in tokens))
+        self.assertEqual(self.server.post("/detokenize", {"tokens": tokens})[2]["content"], text)
+        pieces = self.server.post("/tokenize", {"content": "a b", "with_pieces": True})[2]["tokens"]
+        self.assertEqual("".join(p["piece"] for p in pieces), "a b")
+        for bad in ([-1], [10**9], ["x"], None):
+            self.assertEqual(self.server.post("/detokenize", {"tokens": bad})[2]["error"]["param"], "tokens")
+
+    def test_completion(self):
+        body = {"prompt": "The capital of France is", "n_predict": 8, "temperature": 0, "n_probs": 2}
+        whole = self.server.post("/completion", body)[2]
+        self.assertIn("Paris", whole["content"])
+        self.assertEqual((whole["stop"], whole["stop_type"], whole["tokens_predicted"]), (True, "limit", 8))
+        self.assertEqual(len(whole["completion_probabilities"][0]["top_logprobs"]), 2)
+        parts = sse_data(self.server.post("/completion", {**body, "stream": True})[2])
+        self.assertEqual("".join(p["content"] for p in parts), whole["content"])
+        self.assertTrue(parts[-1]["stop"])
+        word = self.server.post("/completion", {**body, "stop": ["Paris"]})[2]
+        self.assertEqual((word["stop_type"], word["stopping_word"]), ("word", "Paris"))
+
+    def test_infill_needs_a_model_for_it(self):
+        has = self.server.post("/tokenize", {"content": "<|fim_prefix|>"})[2]["tokens"]
+        status = self.server.post("/infill", {"input_prefix": "def f():\n", "input_suffix": "\n", "n_predict": 4})[0]
+        self.assertEqual(status, 200 if len(has) == 1 else 501)
+
+    def test_negative_numbers_are_refused(self):  # CVE-2026-21869 and its kind
+        for name, value in (("n_predict", -5), ("n_probs", -1), ("n_probs", 10**9), ("repeat_last_n", -7), ("seed", -9)):
+            status, _, body = self.server.post("/completion", {"prompt": "a", "n_predict": 1, name: value})
+            self.assertEqual((status, body["error"]["param"]), (400, name))
+        ok = self.server.post("/completion", {"prompt": "a", "n_predict": 1, "n_keep": -3, "n_discard": -4, "id_slot": -99})
+        self.assertEqual(ok[0], 200)  # nothing here reads them
+
+
+class Ollama(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_lists(self):
+        tag = self.server.get("/api/tags")[2]["models"][0]
+        self.assertEqual((tag["name"], tag["details"]["quantization_level"]), ("smollm2:latest", "Q4_1"))
+        self.assertIn("version", self.server.get("/api/version")[2])
+        self.assertEqual(self.server.get("/api/ps")[2]["models"][0]["model"], "smollm2:latest")
+        shown = self.server.post("/api/show", {"model": "smollm2"})[2]
+        self.assertEqual(shown["model_info"]["llama.context_length"], 8192)
+        self.assertEqual(self.server.post("/api/show", {"model": "none"})[0], 404)
+
+    def test_chat_and_generate(self):
+        options = {"num_predict": 8, "temperature": 0}
+        messages = [{"role": "user", "content": "Name a colour."}]
+        whole = self.server.post("/api/chat", {"model": "smollm2:latest", "messages": messages, "stream": False, "options": options})[2]
+        self.assertTrue(whole["done"])
+        _, headers, text = self.server.post("/api/chat", {"model": "smollm2", "messages": messages, "options": options})
+        self.assertEqual(headers["content-type"], "application/x-ndjson")
+        lines = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual("".join(x["message"]["content"] for x in lines), whole["message"]["content"])
+        self.assertEqual((lines[-1]["done"], lines[-1]["done_reason"]), (True, whole["done_reason"]))
+        self.assertGreater(lines[-1]["eval_duration"], 0)
+        said = self.server.post("/api/generate", {"model": "smollm2", "prompt": "Name a colour.", "stream": False, "options": options})[2]
+        self.assertEqual(said["response"], whole["message"]["content"])
+        raw = self.server.post("/api/generate", {"prompt": "The capital of France is", "raw": True, "stream": False, "options": options})[2]
+        self.assertIn("Paris", raw["response"])
+        self.assertEqual(self.server.post("/api/generate", {"model": "smollm2"})[2]["done_reason"], "load")
+
+    def test_embed(self):
+        r = self.server.post("/api/embed", {"model": "smollm2", "input": ["a", "b"]})[2]
+        self.assertEqual([len(v) for v in r["embeddings"]], [576, 576])
+        self.assertEqual(len(self.server.post("/api/embeddings", {"prompt": "a"})[2]["embedding"]), 576)
+
+    def test_errors_are_texts(self):
+        for body in ({"model": "none", "messages": [{"role": "user", "content": "x"}]}, {"messages": [{"role": "x", "content": ""}]},
+                     {"messages": [{"role": "user", "content": "x"}], "format": "json"},
+                     {"messages": [{"role": "user", "content": "x"}], "options": {"temperature": -1}}):
+            status, _, reply = self.server.post("/api/chat", body)
+            self.assertIn(status, (400, 404))
+            self.assertIsInstance(reply["error"], str)
+
+
+class Twin(unittest.TestCase):
+    def test_flags_of_llama_server(self):
+        model = "SmolLM2-135M-Instruct.Q4_1"
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "-ngl", "99", "--flash-attn", "on",
+                                 "--no-webui", "-np", "2", "--api-key", "a-key-of-mine", "--alias", "mine", "--rope-freq-base=10000"))
+        try:
+            server.token = "a-key-of-mine"
+            self.assertEqual(server.get("/v1/models")[2]["data"][0]["id"], "mine")
+            self.assertEqual(server.get("/props")[2]["default_generation_settings"]["n_ctx"], 256)
+            self.assertEqual(server.get("/props", token=False)[0], 401)
+            self.assertEqual(server.post("/completion", {"prompt": "a", "n_predict": 1})[0], 200)
+        finally:
+            server.stop()
+        log = "".join(server.log)
+        for flag in ("-ngl", "--flash-attn", "--no-webui", "--rope-freq-base"):
+            self.assertIn(flag, log)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+// Shelf, jobs, settings, presets, personas, compares, machine: the other routes of api.md.
+import { newThread } from './conversations.mjs';
+import { id, Refusal } from './house.mjs';
+import { history, machine, memory, sample, suggestions } from './models.mjs';
+import { newMessage, startRun, stopRun } from './runs.mjs';
+import { presets, refusal, schema } from './settings.mjs';
+import { answers, looksPolish } from './words.mjs';
+
+function load(house, key) {
+  const model = house.need(house.models, 'model', key);
+  if (model.estimate.verdict === 'no_fit') throw new Refusal(409, 'engine.no_room', 'it does not fit', { hint: '--kv-type q8_0' });
+  for (const other of house.models) if (other.state === 'loaded') { other.state = 'ready'; house.changedModel(other); }
+  model.state = 'loading';
+  house.engine = { state: 'loading', model: null, n_ctx: null, vision: false };
+  house.emit('engine.state', house.engine);
+  const seconds = Math.min(6, Math.max(1, model.bytes / 4.2e9));
+  const job = house.startJob('load', model.name, model.id, model.bytes, seconds, (j) => house.setHearth('loading', j.progress, null), () => {
+    Object.assign(model, { state: 'loaded', job: null });
+    house.engine = { state: 'ready', model: model.id, n_ctx: 8192, vision: model.vision };
+    house.emit('engine.state', house.engine);
+    house.changedModel(model);
+    house.rest();
+  });
+  model.job = job.id;
+  house.changedModel(model);
+  return job;
+}
+
+function download(house, name) {
+  const model = house.models.find((m) => m.id === name) ?? (/^(https:|hf:).+\.gguf$/.test(name) ? null : undefined);
+  if (model === undefined) throw new Refusal(404, 'model.unknown', `no model ${name}`, { param: 'name' });
+  if (!model) throw new Refusal(409, 'disk.full', 'not in the mock');
+  model.state = 'downloading';
+  const job = house.startJob('download', model.name, model.id, model.bytes, 3, null, () => {
+    Object.assign(model, { state: 'ready', job: null, origin: 'shelf', file: `/models/${model.id}.gguf` });
+    house.changedModel(model);
+  });
+  model.job = job.id;
+  house.changedModel(model);
+  return job;
+}
+
+const shown = (compare, house) => {
+  const hide = compare.blind && !compare.revealed;
+  return { ...compare, columns: compare.columns.map((c) => {
+    const answer = c.message ? structuredClone(house.messages.get(c.message)) : null;
+    if (hide && answer) Object.assign(answer, { actor: { kind: 'model', id: null, name: null }, answer: null });
+    return { ...c, model: hide ? null : c.model, answer };
+  }) };
+};
+const tellCompare = (house, compare) => house.emit('compare.changed', { ...shown(compare, house), columns: shown(compare, house).columns.map((c) => ({ ...c, answer: null })) }, compare.thread);
+
+function ask(house, body) {
+  if (!Array.isArray(body.columns) || body.columns.length < 2 || body.columns.length > 4) throw new Refusal(400, 'request.invalid', '2 to 4 columns', { param: 'columns', allowed: '2..4' });
+  const thread = newThread(house, { hidden: true, title: body.question });
+  const question = newMessage(house, thread, { parts: [{ type: 'text', text: body.question }] });
+  const order = body.blind ? [...body.columns].sort(() => Math.random() - 0.5) : body.columns;
+  const compare = { id: id('c'), thread: thread.id, question: body.question, system: body.system ?? null, blind: Boolean(body.blind), revealed: !body.blind, order: 'in_turn', state: 'running', created_ms: Date.now(), vote: null,
+    columns: order.map((c, i) => ({ id: id('k'), label: 'ABCD'[i], model: c.model, persona: c.persona ?? null, sampling: c.sampling ?? {}, state: 'queued', message: null, pasted: false })) };
+  house.compares.set(compare.id, compare);
+  const language = looksPolish(body.question) ? 'pl' : 'en';
+  const next = (i) => {
+    const column = compare.columns[i];
+    if (!column || compare.state !== 'running') { if (compare.state === 'running') compare.state = 'done'; return tellCompare(house, compare); }
+    const model = house.need(house.models, 'model', column.model);
+    const hide = compare.blind && !compare.revealed;
+    const answer = newMessage(house, thread, { parent: question.id, role: 'assistant', actor: { kind: 'model', id: hide ? null : model.id, name: hide ? null : model.name } });
+    column.message = answer.id;
+    column.state = 'speaking';
+    startRun(house, thread, answer, { model: model.id, text: answers[language][i % 3], ended: () => { column.state = answer.state; next(i + 1); } });
+    tellCompare(house, compare);
+  };
+  next(0);
+  return compare;
+}
+
+function table(house, format) {
+  const rows = [...house.compares.values()].flatMap((c) => shown(c, house).columns.map((k) => [c.question, k.label, k.model ?? '', k.answer?.answer?.model.quant ?? '', k.persona ?? '', JSON.stringify(k.sampling), k.answer?.answer?.seed ?? '', k.answer?.answer?.decode_tokens_per_s?.toFixed(1) ?? '', c.vote?.column === k.id ? c.vote.verdict : '', k.answer?.parts.map((p) => p.text).join('') ?? '']));
+  const head = ['question', 'column', 'model', 'quant', 'persona', 'sampling', 'seed', 'tokens_per_s', 'vote', 'answer'];
+  if (format === 'json') return { type: 'application/json', body: JSON.stringify(rows.map((r) => Object.fromEntries(head.map((h, i) => [h, r[i]])))) };
+  if (format === 'md') return { type: 'text/markdown', body: [head, head.map(() => '--'), ...rows].map((r) => `| ${r.map((x) => String(x).replaceAll('\n', ' ')).join(' | ')} |`).join('\n') };
+  return { type: 'text/csv', body: [head, ...rows].map((r) => r.map((x) => `"${String(x).replaceAll('"', '""')}"`).join(',')).join('\r\n') };
+}
+
+export const routes = [
+  ['GET', '/models', ({ house }) => ({ models: [...house.models].sort((a, b) => Number(b.state === 'loaded') - Number(a.state === 'loaded')), folders: house.folders, as_of: house.seq })],
+  ['GET', '/models/:id/estimate', ({ house, id: key, query }) => ({ ...house.need(house.models, 'model', key).estimate, n_ctx: Number(query.get('n_ctx') ?? 8192), kv_type: query.get('kv_type') ?? 'f16' })],
+  ['POST', '/models/:id/load', ({ house, id: key }) => ({ status: 202, json: load(house, key) })],
+  ['POST', '/models/:id/unload', ({ house, id: key }) => {
+    const model = house.need(house.models, 'model', key);
+    return { status: 202, json: house.startJob('unload', model.name, key, model.bytes, 0.5, null, () => { model.state = 'ready'; house.engine = { state: 'empty', model: null, n_ctx: null, vision: false }; house.emit('engine.state', house.engine); house.changedModel(model); house.rest(); }) };
+  }],
+  ['DELETE', '/models/:id', ({ house, id: key }) => { const m = house.need(house.models, 'model', key); if (m.origin !== 'shelf') throw new Refusal(409, 'model.not_ours', 'not downloaded by Watra'); Object.assign(m, { state: 'absent', origin: 'catalog', file: null }); house.changedModel(m); }],
+  ['POST', '/downloads', ({ house, body }) => ({ status: 202, json: download(house, String(body.name ?? '')) })],
+  ['GET', '/folders/suggestions', () => ({ suggestions: suggestions() })],
+  ['POST', '/folders', ({ house, body }) => { if (!body.path || /nie ma|missing/.test(body.path)) throw new Refusal(400, 'request.invalid', 'no such folder', { param: 'path' }); const f = { id: id('f'), path: body.path, n_models: 3, bytes: 24e9 }; house.folders.push(f); return { status: 201, json: f }; }],
+  ['DELETE', '/folders/:id', ({ house, id: key }) => { house.folders = house.folders.filter((f) => f.id !== key); }],
+  ['GET', '/jobs', ({ house }) => ({ jobs: house.jobs.slice(0, 50), as_of: house.seq })],
+  ['POST', '/jobs/:id/cancel', ({ house, id: key }) => {
+    const job = house.need(house.jobs, 'job', key);
+    Object.assign(job, { state: 'cancelled', ended_ms: Date.now() });
+    const model = house.models.find((m) => m.job === key);
+    if (model) { Object.assign(model, { job: null, state: job.kind === 'download' ? 'absent' : 'ready' }); house.changedModel(model); }
+    house.emit('job.changed', { ...job });
+    return { status: 202, json: job };
+  }],
+  ['GET', '/settings/schema', () => schema],
+  ['GET', '/settings', ({ house }) => ({ values: house.settings, as_of: house.seq })],
+  ['PATCH', '/settings', ({ house, body }) => {
+    for (const [key, value] of Object.entries(body)) { const why = refusal(key, value); if (why) throw new Refusal(400, 'request.invalid', `${key}: ${why}`, { param: key, allowed: why }); }
+    for (const [key, value] of Object.entries(body)) house.settings[key] = value ?? schema.settings.find((s) => s.key === key).default;
+    house.emit('engine.settings', { values: Object.fromEntries(Object.keys(body).map((k) => [k, house.settings[k]])) });
+    return { values: house.settings };
+  }],
+  ['GET', '/presets', ({ house }) => ({ presets: [...presets(), ...house.presets.values()] })],
+  ['PUT', '/presets/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, sampling: body.sampling, builtin: false }; house.presets.set(key, p); return p; }],
+  ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); }],
+  ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
+  ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: Date.now() }; house.personas.set(key, p); return p; }],
+  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); }],
+  ['POST', '/compares', ({ house, body }) => ({ status: 202, json: shown(house.once(body.client_id, () => ask(house, body)), house) })],
+  ['GET', '/compares', ({ house }) => ({ compares: [...house.compares.values()].reverse().map((c) => shown(c, house)), more: false, as_of: house.seq })],
+  ['GET', '/compares/export', ({ house, query }) => table(house, query.get('format'))],
+  ['GET', '/compares/:id', ({ house, id: key }) => ({ compare: shown(house.need(house.compares, 'compare', key), house), as_of: house.seq })],
+  ['DELETE', '/compares/:id', ({ house, id: key }) => { house.need(house.compares, 'compare', key); house.compares.delete(key); }],
+  ['POST', '/compares/:id/columns', ({ house, id: key, body }) => {
+    const compare = house.need(house.compares, 'compare', key);
+    const thread = house.threads.get(compare.thread);
+    const question = [...house.messages.values()].find((m) => m.thread === thread.id);
+    const m = newMessage(house, thread, { parent: question.id, role: 'assistant', actor: { kind: 'model', id: null, name: body.name }, source: 'pasted', parts: [{ type: 'text', text: body.text }] });
+    compare.columns.push({ id: id('k'), label: 'ABCDEF'[compare.columns.length], model: null, persona: null, sampling: {}, state: 'done', message: m.id, pasted: true });
+    tellCompare(house, compare);
+    return shown(compare, house);
+  }],
+  ['POST', '/compares/:id/vote', ({ house, id: key, body }) => { const c = house.need(house.compares, 'compare', key); c.vote = { column: body.column ?? null, verdict: body.verdict }; c.revealed = true; tellCompare(house, c); return shown(c, house); }],
+  ['POST', '/compares/:id/keep', ({ house, id: key, body }) => {
+    const c = house.need(house.compares, 'compare', key);
+    const column = house.need(c.columns, 'compare', body.column);
+    const thread = newThread(house, { title: c.question.slice(0, 60), model: column.model });
+    const q = newMessage(house, thread, { parts: [{ type: 'text', text: c.question }] });
+    const answer = house.messages.get(column.message);
+    thread.head = newMessage(house, thread, { ...structuredClone(answer), id: id('m'), log: ++house.log, thread: thread.id, parent: q.id, origin: answer.id }).id;
+    house.emit('thread.changed', { ...thread });
+    return { status: 201, json: thread };
+  }],
+  ['POST', '/compares/:id/stop', ({ house, id: key }) => { const c = house.need(house.compares, 'compare', key); c.state = 'stopped'; for (const [runId, live] of house.runs) if (live.run.thread === c.thread) stopRun(house, runId); return { status: 202, json: shown(c, house) }; }],
+  ['GET', '/sets', ({ house }) => ({ sets: [...house.sets.values()] })],
+  ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions }; house.sets.set(key, s); return s; }],
+  ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); }],
+  ['GET', '/machine', () => machine()],
+  ['POST', '/machine/measure', ({ house }) => ({ status: 202, json: house.startJob('measure', 'machine', null, 1, 2) })],
+  ['GET', '/machine/now', ({ house, query }) => {
+    const since = Number(query.get('since') ?? 0);
+    history(0);
+    sample(Date.now(), house.runs.size > 0);
+    return { samples: history(since), memory: memory(), queue: [...house.runs.values()].map((l) => ({ run: l.run.id, class: 'person', state: l.run.state, thread: l.run.thread, n_prompt: l.run.read?.total ?? 0, n_generated: l.run.write?.done ?? 0 })) };
+  }],
+];
