@@ -1,6 +1,7 @@
 #include "server/reasoning.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace watra::server {
 namespace {

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 # So little that smollm2's weights stay on disk: most of it is the cache of 4096 positions.
-STREAMING_RAM = "160MiB"
+STREAMING_RAM = "192MiB"
 
 CONFIGS = {
     "default": ({}, []),
