@@ -8,9 +8,9 @@ import { startMock } from '../../mock/server.mjs';
 
 export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
-/** Without a browser there is nothing to test: said, and skipped, except in CI. */
-export async function launch() {
-  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'] });
+/** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
+export async function launch({ fire = false } = {}) {
+  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
   const words = 'page tests: no chromium here (apt-get install chromium, or WATRA_CHROMIUM=path)';
   if (process.env.CI) throw new Error(words);
   console.log(`${words}: skipped`);

@@ -1,12 +1,12 @@
-// node tests/page/pictures.mjs FOLDER [WORD]: pictures of every room in each theme, desktop and phone. Those under docs/pictures come from here.
+// node tests/page/pictures.mjs FOLDER [WORD [png]]: pictures of every room in each theme, desktop and phone. Those under docs/pictures come from here.
 import { mkdirSync } from 'node:fs';
 
 import { launch, open } from './harness.mjs';
 
-const [folder = '/tmp/pictures', word = ''] = process.argv.slice(2);
+const [folder = 'pictures', word = '', png = ''] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 const themes = ['watra', 'poranek', 'papier', 'kontrast'];
-const browser = await launch();
+const browser = await launch({ fire: true });
 
 async function shoot(name, options, view, act) {
   if (!name.includes(word)) return;
@@ -14,11 +14,12 @@ async function shoot(name, options, view, act) {
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';
     await page.goto('about:blank');
+    if (options.hour !== undefined) await page.clock.install({ time: new Date(2026, 10, 28, options.hour, 20) });
     await page.goto(mock.url + '/');
-    if (options.hour !== undefined) await page.clock?.setFixedTime(new Date(2026, 10, 26, options.hour, 20));
+    if (options.hour !== undefined) 
     await act(page, mock);
     await page.waitForTimeout(700);
-    await page.screenshot({ path: `${folder}/${name}.jpg`, type: 'jpeg', quality: 72 });
+    await page.screenshot(png ? { path: `${folder}/${name}.png` } : { path: `${folder}/${name}.jpg`, type: 'jpeg', quality: 72 });
   } catch (error) { console.error(name, String(error).slice(0, 300)); }
   await done().catch((error) => console.error(name, error.message));
 }
