@@ -54,6 +54,7 @@ export class Conversation {
         more = page.more;
         before = `&before=${page.messages[0]?.log ?? 0}`;
         this.version++;
+        this.#flush();
         this.ready = true;
       }
       if (thread.run) this.run = (await get<{ runs: Run[] }>('/runs')).runs.find((run) => run.thread === this.id) ?? null;
@@ -122,9 +123,11 @@ export class Conversation {
   }
   #flush(): void {
     this.#frame = 0;
+    const early = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
     for (const [id, pieces] of this.#pieces) {
       const node = this.nodes.get(id);
-      if (!node) continue;
+      // A piece may overtake the answer that holds its message: it waits until the tree is here.
+      if (!node) { if (!this.ready) early.set(id, pieces); continue; }
       const parts = [...node.message.parts];
       let seq = node.message.seq;
       for (const piece of pieces) {
@@ -136,7 +139,7 @@ export class Conversation {
       }
       node.message = { ...node.message, parts, seq };
     }
-    this.#pieces.clear();
+    this.#pieces = early;
   }
   takeMessage(message: Message): void {
     this.#flush();
