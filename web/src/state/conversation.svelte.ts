@@ -57,7 +57,10 @@ export class Conversation {
         this.#flush();
         this.ready = true;
       }
-      if (thread.run) this.run = (await get<{ runs: Run[] }>('/runs')).runs.find((run) => run.thread === this.id) ?? null;
+      if (!thread.run) return;
+      const run = (await get<{ runs: Run[] }>('/runs')).runs.find((one) => one.thread === this.id);
+      // Its end may have been told while this was being asked.
+      if (run && this.nodes.get(run.answer)?.message.state === 'running') this.run = run;
     } catch {
       this.missing = true;
     }

@@ -58,11 +58,10 @@ export const cases = [
   { name: 'stop keeps what was said, continue goes on', options: { lang: 'en', rate: 15 }, async run({ page, mock }) {
     await say(page, 'Tell me long things');
     await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
-    const before = Date.now();
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('Stopped.').waitFor();
-    assert.ok(Date.now() - before < 5000);
     const kept = await page.locator('.md').last().innerText();
+    assert.ok(kept.length < 3000, 'it went on to the end');
     mock.house.options.rate = 900;
     await page.getByRole('button', { name: 'Continue' }).click();
     await answerDone(page);

@@ -1,3 +1,4 @@
+// @vitest-environment node
 // The mock is held to docs/openapi.json: every answer it gives has the described shape. The C++ server takes the same test as its own.
 import { readFileSync } from 'node:fs';
 
