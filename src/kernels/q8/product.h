@@ -8,17 +8,19 @@
 //   X [M,D]  records of 32 (act_format.h)             stream through the first-level cache
 //   Y [M,R]  f32                                      summed in scratch, written once
 //
-// A block of weights is unpacked into eight registers, and all tokens pass by: one broadcast of four activations meets
-// four weights of kLanes rows, so that nothing is folded across lanes. Sums start at the float 1.5 * 2^23 as an
-// integer, so that a finished sum *is* a float once that number is taken away: no conversion. Where activations have
-// 128 added (q8_offset), the start takes 128 times the block's sum of weights away.
+// A block of 32 columns of 16 rows is unpacked into 16 / kLanes parts of eight vectors; then tokens pass by, kTokens at
+// a time: a broadcast of four activations meets four weights of kLanes rows in each part, so that nothing is folded
+// across lanes. Tokens times parts are eight independent sums, enough to hide the latency of a dot product, and where
+// there are two parts a broadcast serves both. Sums start at the float 1.5 * 2^23 as an integer, so that a finished sum
+// *is* a float once that number is taken away: no conversion. Where activations have 128 added (q8_offset), the start
+// takes 128 times the block's sum of weights away.
 //
 // Order: blocks left to right; in a block the record, then its rest where it is flagged; per term one multiplication by
 // the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the activations'. The same for
 // every M, cut, layout, and ISA that has these files.
 //
 // Cost   per block of 32 columns, kLanes rows and token: 8 integer dot products, 1 subtraction, 1 multiplication, 1 FMA
-//        (2 with minima).
+//        (2 with minima): 5 to 5.5 cycles where two of them start in a cycle.
 #pragma once
 
 #include "kernels/act_format.h"
@@ -38,12 +40,11 @@ inline constexpr int64_t kTokenBlock = 64;
 // twice.
 inline constexpr int64_t kFetchAhead = 4096;
 
-// So many tokens have code of their own, without loops: up to four keep their sums in registers; eight, with eight
-// lanes, still gain (a quarter), with sixteen they lose.
-inline constexpr int kFewTokens = 4, kUnrolledTokens = kLanes == 8 ? 8 : 4;
+// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
+inline constexpr int kFewTokens = 4;
 
-struct alignas(64) ProductScratch {      // RestLists::bytes() more follow
-  float sums[kTokenBlock * kGroupRows];  // [part][token][lane]
+struct alignas(64) ProductScratch {
+  float sums[kTokenBlock * kGroupRows];  // [token][part][lane]
   std::byte panel[8192];                 // a raw panel, interleaved; the largest (two Q6_K super-blocks) takes 6720
 };
 
@@ -51,132 +52,119 @@ inline constexpr int32_t kFloatMagic =
     0x4B400000;  // 1.5 * 2^23: adding an integer below 2^22 to its bits adds it to the float
 inline constexpr float kFloatMagicValue = 12582912.0f;
 
-// What one block of weights brings along: integers, where their products start, scales and minima.
+// What one block of weights brings along, by part: integers, where their products start, scales and minima.
 struct BlockTerms {
-  I q[8];
-  I start[2];
-  F scale[2], min[2];
+  I q[kParts][8];
+  I start[kParts][2];
+  F scale[kParts][2], min[kParts][2];
 };
 
-// sums[t] += (what record(t) says) * (what the block says), for kTile tokens side by side: enough independent sums to
-// hide the latency of the dot products.
-template <class Unpack, int kTile, class Record>
-[[gnu::always_inline]] inline void add_terms(F* sums, const BlockTerms& w, Record record) {
-  I dot[kTile];
-  F value[kTile];
-  for (int t = 0; t < kTile; ++t) dot[t] = w.start[0];
-  dot_tile<Unpack, kTile, Unpack::kHalves ? 4 : 8>(dot, w.q, [&](int t) { return record(t).q; });
-  // From here on a few registers are free for what all tokens need: loads are as scarce as multiplications.
-  const F magic = in_register(set_floats(kFloatMagicValue)), scale = in_register(w.scale[0]);
-  for (int t = 0; t < kTile; ++t) value[t] = (as_floats(dot[t]) - magic) * scale;
+// dot[t][p] = where the product of part p starts + the product of its half kHalf (kHalves; else all of it) with the
+// bytes at acts(t).
+template <class Unpack, int kTokens, int kHalf, class Acts>
+[[gnu::always_inline]] inline void dot_block(I (*dot)[kParts], const BlockTerms& w, Acts acts) {
+  constexpr int kWords = Unpack::kHalves ? 4 : 8;
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) dot[t][p] = w.start[p][kHalf];
+  dot_tile<Unpack, kTokens, kParts, kWords>(
+      dot, [&](int p, int j) { return w.q[p][kHalf * 4 + j]; },
+      [&](int t, int j) { return acts(t) + 4 * (kHalf * 4 + j); });
+}
+
+// sums[t][p] += (what record(t) says) * (what the block says), for kTokens tokens side by side.
+template <class Unpack, int kTokens, class Record>
+[[gnu::always_inline]] inline void add_terms(F (*sums)[kParts], const BlockTerms& w, Record record) {
+  I dot[kTokens][kParts];
+  F value[kTokens][kParts];
+  const auto q = [&](int t) { return record(t).q; };
+  dot_block<Unpack, kTokens, 0>(dot, w, q);
+  const F magic = in_register(set_floats(kFloatMagicValue));
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) value[t][p] = (as_floats(dot[t][p]) - magic) * w.scale[p][0];
   if constexpr (Unpack::kHalves) {
-    for (int t = 0; t < kTile; ++t) dot[t] = w.start[1];
-    dot_tile<Unpack, kTile, 4>(dot, w.q + 4, [&](int t) { return record(t).q + 16; });
-    const F second = in_register(w.scale[1]);
-    for (int t = 0; t < kTile; ++t) value[t] = fma(as_floats(dot[t]) - magic, second, value[t]);
+    dot_block<Unpack, kTokens, 1>(dot, w, q);
+    for (int t = 0; t < kTokens; ++t)
+      for (int p = 0; p < kParts; ++p) value[t][p] = fma(as_floats(dot[t][p]) - magic, w.scale[p][1], value[t][p]);
   }
-  for (int t = 0; t < kTile; ++t) sums[t] = fma(value[t], set_floats(record(t).scale), sums[t]);
-  if constexpr (Unpack::kMin && Unpack::kHalves) {
-    const F first = in_register(w.min[0]), second = in_register(w.min[1]);
-    for (int t = 0; t < kTile; ++t)
-      sums[t] =
-          fma(second, set_floats(record(t).scaled_half[1]), fma(first, set_floats(record(t).scaled_half[0]), sums[t]));
-  } else if constexpr (Unpack::kMin) {
-    const F min = in_register(w.min[0]);
-    for (int t = 0; t < kTile; ++t) sums[t] = fma(min, set_floats(record(t).scaled_sum), sums[t]);
-  }
-}
-
-// The same for records and sums of kTile tokens in memory, token(t) of those at `x` and `sums`.
-template <class Unpack, int kTile, class Token>
-[[gnu::always_inline]] inline void add_records(float* sums, const BlockTerms& w, const ActRecord* x, Token token) {
-  F in_registers[kTile];
-  for (int t = 0; t < kTile; ++t) in_registers[t] = load_floats(sums + token(t) * kLanes);
-  add_terms<Unpack, kTile>(in_registers, w, [&](int t) -> const ActRecord& { return x[token(t)]; });
-  for (int t = 0; t < kTile; ++t) store_floats(sums + token(t) * kLanes, in_registers[t]);
-}
-
-// All n tokens of a list, side by side as far as registers go.
-template <class Unpack, class Token>
-[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n,
-                                           Token token) {
-  // Halves keep a value and a sum for each token: those of more than four do not fit sixteen registers.
-  constexpr int kTile = Unpack::kHalves && kLanes == 8 ? 4 : 8;
-  int64_t m = 0;
-  const auto from_m = [&](int t) { return token(m + t); };
-  for (; m + kTile <= n; m += kTile) add_records<Unpack, kTile>(sums, w, x, from_m);
-  if (kTile > 4 && m + 4 <= n) {
-    add_records<Unpack, 4>(sums, w, x, from_m);
-    m += 4;
-  }
-  if (m + 2 <= n) {
-    add_records<Unpack, 2>(sums, w, x, from_m);
-    m += 2;
-  }
-  if (m < n) add_records<Unpack, 1>(sums, w, x, from_m);
-}
-
-// Which of up to kTokenBlock tokens have a rest, block by block: tokens[begin[b] .. begin[b + 1]).
-struct RestLists {
-  uint32_t* begin;  // [n_blocks + 1]
-  uint8_t* tokens;
-
-  // Bytes it takes for d inputs.
-  static int64_t bytes(int64_t d) {
-    // Room for every token in every block: "one in three" is arithmetic of floats, which underflows.
-    return (d / 32 + 1) * int64_t{sizeof(uint32_t)} + d / 32 * kTokenBlock;
-  }
-  RestLists(std::byte* memory, int64_t d)
-      : begin(reinterpret_cast<uint32_t*>(memory)), tokens(reinterpret_cast<uint8_t*>(begin + d / 32 + 1)) {}
-
-  void find(const ActLayout& at, const std::byte* acts, int64_t first, int64_t n) {
-    uint32_t found = 0;
-    for (int64_t b = 0; b < at.n_blocks; ++b) {
-      begin[b] = found;
-      const std::byte* flags = acts + at.flag(b, first);
-      for (int64_t from = 0; from < n; from += 16) {
-        const __m128i f = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flags + from));
-        auto mask = static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpgt_epi8(f, _mm_setzero_si128())));
-        if (n - from < 16) mask &= (1u << (n - from)) - 1;  // beyond the last token nobody wrote
-        for (; mask; mask &= mask - 1) tokens[found++] = static_cast<uint8_t>(from + __builtin_ctz(mask));
-      }
+  for (int t = 0; t < kTokens; ++t) {
+    const ActRecord& x = record(t);
+    for (int p = 0; p < kParts; ++p) {
+      sums[t][p] = fma(value[t][p], set_floats(x.scale), sums[t][p]);
+      if constexpr (Unpack::kMin && Unpack::kHalves)
+        sums[t][p] =
+            fma(w.min[p][1], set_floats(x.scaled_half[1]), fma(w.min[p][0], set_floats(x.scaled_half[0]), sums[t][p]));
+      else if constexpr (Unpack::kMin)
+        sums[t][p] = fma(w.min[p][0], set_floats(x.scaled_sum), sums[t][p]);
     }
-    begin[at.n_blocks] = found;
   }
-};
+}
 
-// Where a panel's activations lie, and which tokens are meant: `n` from row `first` on.
+// The same for sums in memory; token(t) of the records at `x` and of `sums`.
+template <class Unpack, int kTokens, class Token>
+[[gnu::always_inline]] inline void add_records(float* sums, const BlockTerms& w, const ActRecord* x, Token token) {
+  F here[kTokens][kParts];
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums + token(t) * kGroupRows + p * kLanes);
+  add_terms<Unpack, kTokens>(here, w, [&](int t) -> const ActRecord& { return x[token(t)]; });
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) store_floats(sums + token(t) * kGroupRows + p * kLanes, here[t][p]);
+}
+
+// Where a panel's activations lie, and which tokens are meant: `n` from a first row on.
 struct PanelActs {
   const std::byte *record, *rest, *flags;  // of the panel's first block
   int64_t block_bytes, flag_stride;        // from block to block
-  int64_t n;
-  const uint32_t* rest_begin;  // of the panel's first block
-  const uint8_t* rest_tokens;
+  int64_t n;                               // at most kTokenBlock
 };
-inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t block, int64_t first, int64_t n,
-                            const RestLists& rests) {
+inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t block, int64_t first, int64_t n) {
   return {.record = acts + at.record(block, first),
           .rest = acts + at.rest(block, first),
           .flags = acts + at.flag(block, first),
           .block_bytes = at.record(1, 0),
           .flag_stride = at.flag_stride(),
-          .n = n,
-          .rest_begin = rests.begin + block,
-          .rest_tokens = rests.tokens};
+          .n = n};
+}
+
+// Bit t: token t has a rest in this block.
+inline uint64_t rest_mask(const std::byte* flags, int64_t n) {
+  uint64_t mask = 0;
+  for (int64_t from = 0; from < n; from += 16) {
+    const __m128i f = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flags + from));
+    mask |= static_cast<uint64_t>(_mm_movemask_epi8(_mm_cmpgt_epi8(f, _mm_setzero_si128()))) << from;
+  }
+  return n < 64 ? mask & ((uint64_t{1} << n) - 1) : mask;  // beyond the last token nobody wrote
 }
 
 template <class Unpack>
-[[gnu::always_inline]] inline BlockTerms block_terms(const PanelView& p, const PanelScales& s, int b) {
+[[gnu::always_inline]] inline BlockTerms block_terms(const PanelView& view, const PanelScales* scales, int b) {
   constexpr int kPerBlock = Unpack::kHalves ? 2 : 1, kWords = 8 / kPerBlock;
   BlockTerms w;
-  Unpack::block(p, b, w.q);
-  for (int i = 0; i < kPerBlock; ++i) {
-    w.start[i] = set_words(kFloatMagic);
-    if constexpr (kOffsetActivations<Unpack>) w.start[i] = w.start[i] - offset_of<Unpack, kWords>(w.q + kWords * i);
-    w.scale[i] = s.scale[kPerBlock * b + i];
-    if constexpr (Unpack::kMin) w.min[i] = s.min[kPerBlock * b + i];
+  for (int p = 0; p < kParts; ++p) {
+    Unpack::block(view.part(p), b, w.q[p]);
+    for (int i = 0; i < kPerBlock; ++i) {
+      w.start[p][i] = set_words(kFloatMagic);
+      if constexpr (kOffsetActivations<Unpack>)
+        w.start[p][i] = w.start[p][i] - offset_of<Unpack, kWords>(w.q[p] + kWords * i);
+      w.scale[p][i] = scales[p].scale[kPerBlock * b + i];
+      if constexpr (Unpack::kMin) w.min[p][i] = scales[p].min[kPerBlock * b + i];
+    }
   }
   return w;
+}
+
+// The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow.
+template <class Unpack, class Token>
+[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n,
+                                           Token token) {
+  constexpr int kTokens = kTokensAtOnce<Unpack>;
+  int64_t m = 0;
+  const auto from_m = [&](int t) { return token(m + t); };
+  for (; m + kTokens <= n; m += kTokens) add_records<Unpack, kTokens>(sums, w, x, from_m);
+  if constexpr (kTokens > 4)
+    for (; m + 4 <= n; m += 4) add_records<Unpack, 4>(sums, w, x, from_m);
+  if constexpr (kTokens > 2)
+    for (; m + 2 <= n; m += 2) add_records<Unpack, 2>(sums, w, x, from_m);
+  for (; m < n; ++m) add_records<Unpack, 1>(sums, w, x, from_m);
 }
 
 // Adds block b of a panel to the sums of any number of tokens, which wait in memory.
@@ -185,64 +173,76 @@ template <class Unpack>
   const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
   const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
   add_all<Unpack>(sums, w, record, acts.n, [](int64_t t) { return t; });
-  const uint8_t* tokens = acts.rest_tokens + acts.rest_begin[b];
-  add_all<Unpack>(sums, w, rest, acts.rest_begin[b + 1] - acts.rest_begin[b],
-                  [tokens](int64_t t) { return tokens[t]; });
+
+  uint8_t with_rest[kTokenBlock];
+  int64_t n_rests = 0;
+  for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, acts.n); mask; mask &= mask - 1)
+    with_rest[n_rests++] = static_cast<uint8_t>(__builtin_ctzll(mask));
+  add_all<Unpack>(sums, w, rest, n_rests, [&](int64_t t) -> int64_t { return with_rest[t]; });
 }
 
-// The same for kFew tokens, whose sums stay in registers.
+// The same for kFew tokens, whose sums the compiler keeps where it has room.
 template <class Unpack, int kFew>
-[[gnu::always_inline]] inline void add_block_few(const BlockTerms& w, int b, const PanelActs& acts, F* sums) {
+[[gnu::always_inline]] inline void add_block_few(const BlockTerms& w, int b, const PanelActs& acts, F (*sums)[kParts]) {
   const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
-  const std::byte* flags = acts.flags + b * acts.flag_stride;
   const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
-  add_terms<Unpack, kFew>(sums, w, [&](int t) -> const ActRecord& { return record[t]; });
-  for (int t = 0; t < kFew; ++t)
-    if (flags[t] != std::byte{0}) [[unlikely]]
-      add_terms<Unpack, 1>(sums + t, w, [&](int) -> const ActRecord& { return rest[t]; });
+  constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
+  for (int m = 0; m < kFew; m += kTokens) {
+    if (m + kTokens <= kFew)
+      add_terms<Unpack, kTokens>(sums + m, w, [&](int t) -> const ActRecord& { return record[m + t]; });
+    else
+      add_terms<Unpack, kFew % kTokens ? kFew % kTokens : 1>(sums + m, w,
+                                                             [&](int t) -> const ActRecord& { return record[m + t]; });
+  }
+  const uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
+  if (mask) [[unlikely]]
+    for (int t = 0; t < kFew; ++t)
+      if (mask >> t & 1) add_terms<Unpack, 1>(sums + t, w, [&](int) -> const ActRecord& { return rest[t]; });
 }
 
-// Adds a panel of kLanes rows to the sums of kFew tokens, or of any number (0). `ahead`, unless null, is fetched
-// meanwhile: as many bytes, needed soon.
+// Adds a panel of 16 rows to the sums of kFew tokens, or of any number (0). `ahead`, unless null, is fetched meanwhile:
+// as many bytes, needed soon.
 template <class Unpack, int kFew>
-[[gnu::noinline]] void add_panel(const PanelView& p, const PanelActs& acts, float* sums, const std::byte* ahead) {
+[[gnu::noinline]] void add_panel(const PanelView& view, const PanelActs& acts, float* sums, const std::byte* ahead) {
   // What one block adds to the stream of weights.
   constexpr int64_t kBlockBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
-  PanelScales s;
-  Unpack::scales(p, s);
-  F few[kFew ? kFew : 1];
-  for (int t = 0; t < kFew; ++t) few[t] = load_floats(sums + t * kLanes);
+  PanelScales scales[kParts];
+  for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
+  F few[kFew ? kFew : 1][kParts];
+  for (int t = 0; t < kFew; ++t)
+    for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
   const auto add = [&](int b) __attribute__((always_inline)) {
     if (ahead)
       for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(ahead + b * kBlockBytes + i);
-    const BlockTerms w = block_terms<Unpack>(p, s, b);
+    const BlockTerms w = block_terms<Unpack>(view, scales, b);
     if constexpr (kFew > 0)
       add_block_few<Unpack, kFew>(w, b, acts, few);
     else
       add_block<Unpack>(w, b, acts, sums);
   };
   if constexpr (Unpack::Block::kElements == 32) {
-    for (int b = 0; b < p.n_blocks; ++b) add(b);
+    for (int b = 0; b < view.n_blocks; ++b) add(b);
   } else {  // unrolled: where a block's bits lie depends on its number
     add(0), add(1), add(2), add(3), add(4), add(5), add(6), add(7);
   }
-  for (int t = 0; t < kFew; ++t) store_floats(sums + t * kLanes, few[t]);
+  for (int t = 0; t < kFew; ++t)
+    for (int p = 0; p < kParts; ++p) store_floats(sums + t * kGroupRows + p * kLanes, few[t][p]);
 }
 
 template <class Unpack>
 inline auto add_panel_of(int64_t n_tokens) {
-  return n_tokens == 1                 ? add_panel<Unpack, 1>
-         : n_tokens == 2               ? add_panel<Unpack, 2>
-         : n_tokens == 3               ? add_panel<Unpack, 3>
-         : n_tokens == 4               ? add_panel<Unpack, 4>
-         : n_tokens == kUnrolledTokens ? add_panel<Unpack, kUnrolledTokens>
-                                       : add_panel<Unpack, 0>;
+  static_assert(kFewTokens == 4);
+  return n_tokens == 1   ? add_panel<Unpack, 1>
+         : n_tokens == 2 ? add_panel<Unpack, 2>
+         : n_tokens == 3 ? add_panel<Unpack, 3>
+         : n_tokens == 4 ? add_panel<Unpack, 4>
+                         : add_panel<Unpack, 0>;
 }
 
 // All panels of a group of 16 rows for the tokens [first, first + n): sums to scratch.
 template <class Unpack>
 void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, int64_t first, int64_t n,
-               const RestLists& rests, ProductScratch& scratch) {
+               ProductScratch& scratch) {
   using Block = typename Unpack::Block;
   constexpr bool kSuper = Block::kElements > 32;  // then the blocks of a panel are views of their own
   const tensor::InterleavePlan plan = tensor::interleave_plan(a.w.dtype);
@@ -264,40 +264,30 @@ void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, i
     panel += blocks * kGroupRows * int64_t{sizeof(Block)};
     const std::byte* words = from + blocks * kGroupRows * plan.half_bytes();
     for (int64_t i = 0; i < (kSuper ? blocks : 1); ++i) {
-      const PanelActs acts = panel_acts(at, a.x, (b + i) * (Block::kElements / 32), first, n, rests);
-      for (int part = 0; part < kParts; ++part) {
-        const PanelView view = {words + i * plan.words() * 64 + part * kLanes * 4,
-                                plan.half_offset < 0 ? nullptr : from + i * 32 + part * kLanes * 2,
-                                kSuper ? 1 : static_cast<int>(blocks)};
-        const bool fetches = !is_raw && part == 0 && first == 0;
-        add(view, acts, scratch.sums + part * n * kLanes,
-            fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
-      }
+      const PanelActs acts = panel_acts(at, a.x, (b + i) * (Block::kElements / 32), first, n);
+      const PanelView view = {words + i * plan.words() * 64, plan.half_offset < 0 ? nullptr : from + i * 32,
+                              kSuper ? 1 : static_cast<int>(blocks)};
+      const bool fetches = !is_raw && first == 0;
+      add(view, acts, scratch.sums, fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
     }
   }
 }
 
 template <class Unpack>
 void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScratch& scratch) {
-  const int64_t d = a.w.shape.cols();
   const int64_t in_groups = a.w.layout == tensor::Layout::rows ? 0 : a.w.shape.rows() / kGroupRows * kGroupRows;
-  RestLists rests(reinterpret_cast<std::byte*>(&scratch + 1), d);
   for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
     const int64_t n = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
-    if (n > kFewTokens && n != kUnrolledTokens) rests.find(ActLayout(a.m, d), a.x, m0, n);
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
       const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
-      sum_group<Unpack>(a, r, rows_here, r >= in_groups, m0, n, rests, scratch);
-      for (int part = 0; part < kParts; ++part) {
-        const int64_t valid = rows_here - part * kLanes;
-        for (int64_t m = 0; m < n; ++m) {
-          float* y = a.y + (m0 + m) * a.y_stride + r + part * kLanes;
-          const float* sum = scratch.sums + (part * n + m) * kLanes;
-          if (valid >= kLanes)
-            store_unaligned(y, load_floats(sum));
-          else
-            for (int64_t i = 0; i < valid; ++i) y[i] = sum[i];
-        }
+      sum_group<Unpack>(a, r, rows_here, r >= in_groups, m0, n, scratch);
+      for (int64_t m = 0; m < n; ++m) {
+        float* y = a.y + (m0 + m) * a.y_stride + r;
+        const float* sum = scratch.sums + m * kGroupRows;
+        if (rows_here == kGroupRows)
+          for (int p = 0; p < kParts; ++p) store_unaligned(y + p * kLanes, load_floats(sum + p * kLanes));
+        else
+          for (int64_t i = 0; i < rows_here; ++i) y[i] = sum[i];
       }
     }
   }

@@ -20,7 +20,7 @@ inline void matmul(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std:
 }
 
 inline int64_t matmul_scratch_bytes(int64_t d) {
-  const int64_t floats = dot_scratch_bytes(d), integers = int64_t{sizeof(ProductScratch)} + RestLists::bytes(d);
+  const int64_t floats = dot_scratch_bytes(d), integers = sizeof(ProductScratch);
   return floats > integers ? floats : integers;
 }
 

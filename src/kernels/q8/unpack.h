@@ -17,7 +17,7 @@
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
-// A panel of kLanes rows: word w of a block is a vector, 64 bytes behind word w - 1.
+// A panel of 16 rows, or a part of it of kLanes rows: word w of a block is 64 bytes behind word w - 1.
 struct PanelView {
   const std::byte* words;   // of the panel's first block
   const std::byte* halves;  // its half fields, 32 bytes apart; null where there are none
@@ -27,6 +27,8 @@ struct PanelView {
     return sizeof(Block) / 4;
   }
   I word(int i) const { return load_words(words + 64 * i); }
+  // Of a panel of 16 rows: the kLanes rows from p * kLanes on.
+  PanelView part(int p) const { return {words + p * kLanes * 4, halves ? halves + p * kLanes * 2 : nullptr, n_blocks}; }
 };
 
 // Scales and minima of a panel: by block of 32, or by half block where the format has kHalves.

@@ -6,7 +6,6 @@
 
 #include <immintrin.h>
 
-#include <array>
 #include <cstdint>
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
@@ -97,28 +96,42 @@ inline I dot_word(I sum, I u, I s) {
 #endif
 }
 
-// sums[t] += weights q times kWords words of activations, for kTile tokens; acts(t) says where those of
-// token t lie.
-template <class Unpack, int kTile, int kWords, class Acts>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
+// Tokens whose sums are made side by side: with the two parts of a panel as many chains as registers allow, and as hide
+// the latency of a dot product.
+template <class Unpack>
+inline constexpr int kTokensAtOnce = 4;
+
+// dot[t][p] += the weights weight(p, j) times the four activations at acts(t, j), j < kWords, for kTokens tokens and
+// kParts parts of a panel.
+template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {
   const auto term = [](I sum, I w, I x) {
     return kOffsetActivations<Unpack> ? dot_word(sum, x, w) : dot_word(sum, w, x);
   };
-  if constexpr (kTile == 1) {  // two chains: one token alone waits for each product
-    I odd = zero_words();
-    for (int j = 0; j < kWords; j += 2) {
-      sums[0] = term(sums[0], q[j], broadcast_word(acts(0) + 4 * j));
-      odd = term(odd, q[j + 1], broadcast_word(acts(0) + 4 * (j + 1)));
+  // Few tokens wait for each product: they get a second chain each.
+  constexpr bool kTwoChains = kTokens * kParts <= 4;
+  I odd[kTokens][kParts];
+  if constexpr (kTwoChains)
+    for (auto& token : odd)
+      for (I& chain : token) chain = zero_words();
+#pragma GCC unroll 8
+  for (int j = 0; j < kWords; ++j) {
+    I w[kParts];
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) w[p] = in_register(weight(p, j));
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      const I x = in_register(broadcast_word(acts(t, j)));
+#pragma GCC unroll 2
+      for (int p = 0; p < kParts; ++p) {
+        I& sum = kTwoChains && j % 2 ? odd[t][p] : dot[t][p];
+        sum = term(sum, w[p], x);
+      }
     }
-    sums[0] = sums[0] + odd;
-    return;
   }
-  for (int from = 0; from < kWords; from += 4) {
-    I w[4];  // as many as have a register beside the sums
-    for (int j = 0; j < 4; ++j) w[j] = in_register(q[from + j]);
-    for (int j = 0; j < 4; ++j)
-      for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], w[j], broadcast_word(acts(t) + 4 * (from + j)));
-  }
+  if constexpr (kTwoChains)
+    for (int t = 0; t < kTokens; ++t)
+      for (int p = 0; p < kParts; ++p) dot[t][p] = dot[t][p] + odd[t][p];
 }
 // 128 times the sum of the weights: what the offset of the activations adds to a product.
 template <class Unpack, int kWords>
@@ -141,41 +154,49 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 32;
 
-template <class Unpack, int kTile, int kWords, class Acts>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
+// Pairs and sums of each token and part want a register.
+template <class Unpack>
+inline constexpr int kTokensAtOnce = 2;
+
+template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {
   constexpr int kMax = Unpack::kMax;
   constexpr int kChain = Unpack::kUnsigned            ? 32767 / (2 * 127 * kMax)
                          : kOffsetActivations<Unpack> ? 32767 / (2 * 255 * kMax)
                                                       : 1;
   const __m256i ones = _mm256_set1_epi16(1);
-  for (int t = 0; t < kTile; ++t) {
-    for (int from = 0; from < kWords; from += kChain) {
-      __m256i pairs = _mm256_setzero_si256();
-      for (int j = from; j < from + kChain && j < kWords; ++j) {
-        const __m256i x = broadcast_word(acts(t) + 4 * j).v, w = q[j].v;
+  __m256i pairs[kTokens][kParts];
+#pragma GCC unroll 8
+  for (int j = 0; j < kWords; ++j) {
+    const bool first = j % kChain == 0, last = j % kChain == kChain - 1 || j == kWords - 1;
+    __m256i w[kParts];
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) w[p] = in_register(weight(p, j)).v;
+#pragma GCC unroll 4
+    for (int t = 0; t < kTokens; ++t) {
+      const __m256i x = in_register(broadcast_word(acts(t, j))).v;
+#pragma GCC unroll 2
+      for (int p = 0; p < kParts; ++p) {
         __m256i product;
         if constexpr (Unpack::kUnsigned)
-          product = _mm256_maddubs_epi16(w, x);
+          product = _mm256_maddubs_epi16(w[p], x);
         else if constexpr (kOffsetActivations<Unpack>)
-          product = _mm256_maddubs_epi16(x, w);
+          product = _mm256_maddubs_epi16(x, w[p]);
         else
-          product = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-        pairs = j == from ? product : _mm256_add_epi16(pairs, product);
+          product = _mm256_maddubs_epi16(_mm256_abs_epi8(w[p]), _mm256_sign_epi8(x, w[p]));
+        pairs[t][p] = first ? product : _mm256_add_epi16(pairs[t][p], product);
+        if (last) dot[t][p].v = _mm256_add_epi32(dot[t][p].v, _mm256_madd_epi16(pairs[t][p], ones));
       }
-      sums[t].v = _mm256_add_epi32(sums[t].v, _mm256_madd_epi16(pairs, ones));
     }
   }
 }
 template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
-  alignas(4) static constexpr auto k128 = [] {
-    std::array<uint8_t, 32> bytes{};
-    for (auto& b : bytes) b = 128;
-    return bytes;
-  }();
-  I sum = zero_words();
-  dot_tile<Unpack, 1, kWords>(&sum, q, [](int) { return k128.data(); });
-  return sum;
+  static constexpr int32_t k128 = static_cast<int32_t>(0x80808080u);
+  I sum[1][1] = {{zero_words()}};
+  dot_tile<Unpack, 1, 1, kWords>(
+      sum, [&](int, int j) { return q[j]; }, [](int, int) { return &k128; });
+  return sum[0][0];
 }
 inline I burst_step(I sum, I a, I b) {
   const __m256i pairs = _mm256_maddubs_epi16(a.v, b.v);

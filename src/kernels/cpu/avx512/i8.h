@@ -60,28 +60,45 @@ inline F low_halves(I a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))};
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
 inline F in_register(F a) { return a; }  // there are enough
+inline I in_register(I a) { return a; }
 
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
 
 inline I dot_word(I sum, I u, I s) { return {_mm512_dpbusd_epi32(sum.v, u.v, s.v)}; }
 
-template <class Unpack, int kTile, int kWords, class Acts>
-[[gnu::always_inline]] inline void dot_tile(I* sums, const I* q, Acts acts) {
+template <class Unpack>
+inline constexpr int kTokensAtOnce = 8;
+
+template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
+[[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {
   const auto term = [](I sum, I w, I x) {
     return kOffsetActivations<Unpack> ? dot_word(sum, x, w) : dot_word(sum, w, x);
   };
-  if constexpr (kTile == 1) {
-    I odd = zero_words();
-    for (int j = 0; j < kWords; j += 2) {
-      sums[0] = term(sums[0], q[j], broadcast_word(acts(0) + 4 * j));
-      odd = term(odd, q[j + 1], broadcast_word(acts(0) + 4 * (j + 1)));
+  // Few tokens wait for each product: they get a second chain each.
+  constexpr bool kTwoChains = kTokens * kParts <= 4;
+  I odd[kTokens][kParts];
+  if constexpr (kTwoChains)
+    for (auto& token : odd)
+      for (I& chain : token) chain = zero_words();
+#pragma GCC unroll 8
+  for (int j = 0; j < kWords; ++j) {
+    I w[kParts];
+#pragma GCC unroll 2
+    for (int p = 0; p < kParts; ++p) w[p] = in_register(weight(p, j));
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      const I x = in_register(broadcast_word(acts(t, j)));
+#pragma GCC unroll 2
+      for (int p = 0; p < kParts; ++p) {
+        I& sum = kTwoChains && j % 2 ? odd[t][p] : dot[t][p];
+        sum = term(sum, w[p], x);
+      }
     }
-    sums[0] = sums[0] + odd;
-    return;
   }
-  for (int j = 0; j < kWords; ++j)
-    for (int t = 0; t < kTile; ++t) sums[t] = term(sums[t], q[j], broadcast_word(acts(t) + 4 * j));
+  if constexpr (kTwoChains)
+    for (int t = 0; t < kTokens; ++t)
+      for (int p = 0; p < kParts; ++p) dot[t][p] = dot[t][p] + odd[t][p];
 }
 template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
