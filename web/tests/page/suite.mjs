@@ -17,10 +17,11 @@ async function axe(page) {
 }
 
 export const cases = [
-  { name: 'chat: an answer streams, with its facts', smoke: true, options: { lang: 'en', rate: 60 }, async run({ page }) {
+  { name: 'chat: an answer streams, with its facts', smoke: true, options: { lang: 'en', rate: 3 }, async run({ page, mock }) {
     await say(page, 'What is a watra?');
     await page.getByRole('button', { name: 'Stop' }).waitFor();
     assert.equal(await page.getByRole('log').getAttribute('aria-busy'), 'true');
+    mock.house.options.rate = 120; // slow until it was seen: the machine may be slower than the answer
     await answerDone(page);
     assert.match(await page.locator('.md').last().innerText(), /highland shepherds/);
     assert.equal(await page.locator('.md ol li').count(), 3);
