@@ -56,9 +56,10 @@ bench: build
 bench-peers: build test-env
 	@bench/peers/run
 
-## make web          the page into web/dist (comes with the server)
+## make web          the page into web/dist, from the lock file
 web:
-	@echo "web: the page comes with the server; there is nothing to build yet" >&2; exit 1
+	@tools/web build
+	@echo "web/dist" >&2
 
 clean:
 	rm -rf build

@@ -67,7 +67,7 @@ function ask(house, body) {
     const answer = newMessage(house, thread, { parent: question.id, role: 'assistant', actor: { kind: 'model', id: hide ? null : model.id, name: hide ? null : model.name } });
     column.message = answer.id;
     column.state = 'speaking';
-    startRun(house, thread, answer, { model: model.id, text: answers[language][i % 3], ended: () => { column.state = answer.state; next(i + 1); } });
+    startRun(house, thread, answer, { model: model.id, text: answers[language][i % 3], blind: () => compare.blind && !compare.revealed, ended: () => { column.state = answer.state; next(i + 1); } });
     tellCompare(house, compare);
   };
   next(0);

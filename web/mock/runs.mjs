@@ -57,7 +57,9 @@ async function speak(house, thread, answer, live, wish) {
     answer.seq = house.seq + 1;
     thread.run = null;
     house.runs.delete(run.id);
-    house.emit('answer.ended', { run: { ...run }, message: structuredClone(answer) }, thread.id, answer.id);
+    const shown = structuredClone(answer);
+    if (wish.blind?.()) shown.answer = null;
+    house.emit('answer.ended', { run: { ...run }, message: shown }, thread.id, answer.id);
     house.emit('thread.changed', { ...thread });
     if (error) house.setHearth('error'); else if (house.runs.size === 0) house.rest();
     wish.ended?.();

@@ -1,0 +1,31 @@
+// The look as attributes of <html> and, for a theme of one's own, custom properties set by CSSOM.
+export const THEMES = ['watra', 'poranek', 'papier', 'kontrast'] as const;
+export type Theme = (typeof THEMES)[number];
+export interface CustomTheme { name: string; base: Theme; tokens: Record<string, string> }
+
+export const TOKENS = ['bg', 'surface', 'raised', 'text', 'muted', 'ember', 'on-ember', 'gold', 'spruce', 'slate', 'danger', 'line', 'control', 'glow'] as const;
+
+export const isDay = (hour = new Date().getHours()): boolean => hour >= 7 && hour < 19;
+
+export function themeOf(values: Record<string, unknown>): Theme {
+  const custom = values['look.custom_theme'] as CustomTheme | null | undefined;
+  if (custom) return custom.base;
+  if (values['look.follow_hour'] === true) return ((isDay() ? values['look.day_theme'] : values['look.night_theme']) as Theme | undefined) ?? 'watra';
+  return (values['look.theme'] as Theme | undefined) ?? 'watra';
+}
+
+export function applyLook(values: Record<string, unknown>): void {
+  const root = document.documentElement;
+  root.dataset['theme'] = themeOf(values);
+  root.dataset['motion'] = String(values['look.motion'] ?? 'full');
+  root.dataset['text'] = String(values['look.text_size'] ?? 'normal');
+  root.dataset['measure'] = String(values['look.measure'] ?? 'normal');
+  const tokens = (values['look.custom_theme'] as CustomTheme | null | undefined)?.tokens ?? {};
+  for (const token of TOKENS) {
+    const value = tokens[token];
+    if (value && /^#[0-9a-f]{6}$/i.test(value)) root.style.setProperty(`--${token}`, value);
+    else root.style.removeProperty(`--${token}`);
+  }
+}
+
+export const calm = (): boolean => document.documentElement.dataset['motion'] === 'less' || matchMedia('(prefers-reduced-motion: reduce)').matches;

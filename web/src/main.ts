@@ -1,0 +1,14 @@
+import './look/tokens.css';
+import './look/fonts.css';
+import './look/base.css';
+
+import { mount } from 'svelte';
+
+import App from './App.svelte';
+import { house } from './state/house.svelte';
+import { settings } from './state/settings.svelte';
+import './state/title';
+
+settings.show();
+void house.enter();
+mount(App, { target: document.getElementById('house')! });

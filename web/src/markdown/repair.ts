@@ -1,0 +1,50 @@
+// The unfinished end of a stream, closed for the eye only: what the model has opened and not yet closed is closed, what cannot be
+// shown yet (half a link, half a delimiter row) waits. The final text never passes through here.
+
+function openFence(text: string): boolean {
+  let open: string | null = null;
+  for (const line of text.split('\n')) {
+    const fence = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1];
+    if (!fence) continue;
+    if (open === null) open = fence;
+    else if (fence[0] === open[0] && fence.length >= open.length && line.trim() === fence) open = null;
+  }
+  return open !== null;
+}
+
+function closeEmphasis(text: string): string {
+  const bare = text.replace(/`[^`]*`/g, (code) => 'x'.repeat(code.length)).replace(/\\./g, 'xx').replace(/^(\s*)[*+-]\s/gm, '$1  ');
+  const stack: string[] = [];
+  for (const run of bare.matchAll(/(\*{1,3}|~~|__)/g)) {
+    const mark = run[0];
+    const before = bare[run.index - 1] ?? ' ';
+    const after = bare[run.index + mark.length] ?? ' ';
+    if (stack.at(-1) === mark && !/\s/.test(before)) stack.pop();
+    else if (!/\s/.test(after)) stack.push(mark);
+  }
+  return text.replace(/\s+$/, '') + stack.reverse().join('');
+}
+
+/** `tail` is the last block of a text that is still growing. */
+export function repair(tail: string): string {
+  if (openFence(tail)) return tail;
+  let text = tail;
+  const lines = text.split('\n');
+  const last = lines.at(-1) ?? '';
+  // A row of a table, a list marker, a heading sign or an underline that has only begun says nothing yet.
+  if (/^\s*([-*+]|\d+[.)]|#{1,6}|>|[-=*_]{1,3}|`{1,3})\s*$/.test(last) && lines.length > 1) { lines.pop(); text = lines.join('\n'); }
+  else if (/^\s*\|/.test(last) && !/\|\s*$/.test(last) && lines.length > 2) { lines.pop(); text = lines.join('\n'); }
+  const at = text.lastIndexOf('\n\n') + 1;
+  let head = text.slice(0, at);
+  let end = text.slice(at);
+  const ticks = (end.match(/(?<!`)`(?!`)/g) ?? []).length;
+  if (ticks % 2 === 1) end = end.endsWith('`') ? end.slice(0, -1) : end + '`';
+  // Half a link shows its words, not its address.
+  end = end.replace(/!?\[([^\]\n]*)\]\([^)\n]*$/, '$1').replace(/!?\[([^\]\n]*)$/, (whole, words: string) => (/^[ x]?$/.test(words) ? whole : words));
+  end = end.replace(/(\*{1,3}|~~|_{1,2})$/, (mark, _m, offset: number) => (/\s|^$/.test(end[offset - 1] ?? '') ? '' : mark));
+  const dollars = (end.match(/(?<!\\)\$/g) ?? []).length;
+  if (dollars % 2 === 1 && !/\$\s*$/.test(end) && !/^\s*\$\$/m.test(end)) end = end.replace(/\$(?!.*\$)/s, '');
+  if (!/^\s*\|.*\|\s*$/m.test(end)) end = closeEmphasis(end);
+  if (at === 0) head = '';
+  return head + end;
+}

@@ -1,0 +1,72 @@
+// The promise of the stream: 300 answers, cut at random, give the DOM of the whole text, and no frozen node is ever replaced.
+import { describe, expect, it } from 'vitest';
+
+import { MarkdownStream } from './stream';
+
+function random(seed: number): () => number {
+  let state = seed;
+  return () => { state = (state + 0x6d2b79f5) | 0; let x = Math.imul(state ^ (state >>> 15), 1 | state); x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x; return ((x ^ (x >>> 14)) >>> 0) / 4294967296; };
+}
+
+const PIECES = ['Zażółć **gęślą** jaźń.', '# Nagłówek', '## Drugi *poziom*', '- jeden\n- dwa\n  - pod dwa\n- trzy', '- luźna\n\n- lista\n\n  z akapitem', '1. raz\n2. dwa\n3. trzy', '```python\ndef f(x):\n\n    return x\n```', '```\nbez nazwy\n', '~~~js\nlet a = `b`;\n~~~',
+  '| a | b |\n|:--|--:|\n| 1 | **2** |\n| 3 | 4 |', '> cytat\n> dalej\n\n> drugi', '$$\na = \\frac{b}{c}\n- d\n$$', '$$ otwarte\nbez końca', '\\[ x^2 \\]', 'W wierszu $a_1$ i \\(b\\), za 5$ albo $6.', 'tekst\n===', 'tekst\n---', '***', '* * *', 'akapit\n* * *\ndalej', '    wcięty kod\n\n    dalej',
+  '[słowo][ref] i [link](https://example.org "tytuł")', '[ref]: https://example.org/ref', '<script>alert(1)</script>', '<div style="x">html</div>', 'linia  \nłamana', '- [ ] zadanie\n- [x] gotowe', '`kod` i ``drugi ` kod``', '![obraz](http://x/y.png)', 'a\n# \nb', 'a\n#b', '*niezamknięte i **grube', '1) inna\n2) lista', 'http://example.org/auto', 'a | b\n--|--\n1 | 2', '&amp; &lt; <', 'x\n- \n- y', 'koniec\\'];
+
+function answer(next: () => number): string {
+  const n = 1 + Math.floor(next() * 9);
+  return Array.from({ length: n }, () => PIECES[Math.floor(next() * PIECES.length)] + (next() < 0.8 ? '\n\n' : '\n')).join('').slice(next() < 0.1 ? 1 : 0);
+}
+
+const dom = (text: string) => { const box = document.createElement('div'); new MarkdownStream(box).update(text, true); return box; };
+
+describe('MarkdownStream', () => {
+  it('ends as the one-shot DOM, wherever 300 answers are cut, and replaces no frozen node', () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const next = random(seed);
+      const text = answer(next);
+      const box = document.createElement('div');
+      const settled = new Set<Element>();
+      const stream = new MarkdownStream(box, (element) => settled.add(element));
+      for (let at = 0; at < text.length; ) {
+        at = Math.min(text.length, at + 1 + Math.floor(next() * (seed % 4 === 0 ? 5 : 70)));
+        stream.update(text.slice(0, at), false);
+        for (const element of settled) expect(box.contains(element), `seed ${seed} at ${at}: ${JSON.stringify(text)}`).toBe(true);
+      }
+      stream.update(text, true);
+      expect(box.innerHTML, `seed ${seed}: ${JSON.stringify(text)}`).toBe(dom(text).innerHTML);
+      expect(settled.size).toBe(box.children.length);
+    }
+  });
+
+  it('shows HTML of the model as text and keeps styles, scripts and pictures out', () => {
+    const box = dom('<img src=x onerror=alert(1)> <b style="color:red">x</b>\n\n![a](http://h/p.png)\n\n[z](javascript:alert(1))');
+    expect(box.querySelector('img, script, b, [style], [onerror]')).toBeNull();
+    expect(box.textContent).toContain('<img src=x onerror=alert(1)>');
+    expect(box.querySelector('a[href^="javascript"]')).toBeNull();
+  });
+
+  it('looks right at unfinished ends', () => {
+    const shown = (text: string) => { const box = document.createElement('div'); new MarkdownStream(box).update(text, false); return box; };
+    expect(shown('to jest **grube').querySelector('strong')?.textContent).toBe('grube');
+    expect(shown('patrz [tutaj](https://exa').textContent?.trim()).toBe('patrz tutaj');
+    expect(shown('użyj `kod').querySelector('code')?.textContent).toBe('kod');
+    expect(shown('```js\nlet a').querySelector('pre code')?.textContent).toContain('let a');
+    expect(shown('| a | b |\n|--|--|\n| 1 | 2 |\n| 3').querySelectorAll('tbody tr')).toHaveLength(1);
+    expect(shown('lista:\n\n- jeden\n-').querySelectorAll('li')).toHaveLength(1);
+  });
+
+  it('costs the tail, not the text', () => {
+    const box = document.createElement('div');
+    const stream = new MarkdownStream(box);
+    const text = Array.from({ length: 200 }, (_, i) => `Akapit ${i} z **grubym** słowem.\n\n`).join('');
+    const half = (from: number, to: number) => {
+      const start = performance.now();
+      for (let at = from; at <= to; at += 120) stream.update(text.slice(0, at), false);
+      return performance.now() - start;
+    };
+    const first = half(0, text.length / 2);
+    expect(half(text.length / 2, text.length)).toBeLessThan(first * 2);
+    stream.update(text, true);
+    expect(box.children.length).toBe(200);
+  });
+});

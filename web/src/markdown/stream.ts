@@ -1,0 +1,73 @@
+// A growing Markdown text as DOM. All blocks but the last are frozen: once in the document they are never touched again. The last one
+// is lexed anew at each update, from its own beginning only, so the cost of an update does not grow with the text.
+//
+// A boundary is trusted only on complete lines (a line that is still being written can turn into anything), and link definitions count
+// for the blocks after them. Both make the frozen blocks a function of the text alone: cut anywhere, the final DOM is the one-shot DOM
+// (stream.test.ts, 300 answers cut at random).
+import type { Token } from 'marked';
+
+import { html, lex, type Links } from './grammar';
+import { repair } from './repair';
+import { clean } from './sanitise';
+
+export class MarkdownStream {
+  #text = '';
+  #frozen = 0;
+  #links: Links = {};
+  #tail: Element[] = [];
+
+  /** `settle` is called once for each element that has taken its final place: highlighting and maths begin there. */
+  constructor(private readonly container: Element, private readonly settle: (element: Element) => void = () => undefined) {}
+
+  /** The whole text so far; `done` when nothing will follow. A text that does not continue the last one starts over. */
+  update(text: string, done: boolean): void {
+    if (!text.startsWith(this.#text)) this.#reset();
+    this.#text = text;
+    const rest = text.slice(this.#frozen);
+    const whole = done ? rest : rest.slice(0, rest.lastIndexOf('\n') + 1);
+    this.#freeze(lex(whole, this.#links), done);
+    if (!done) this.#showTail();
+  }
+
+  #reset(): void {
+    this.container.replaceChildren();
+    this.#frozen = 0;
+    this.#links = {};
+    this.#tail = [];
+  }
+
+  #freeze(tokens: Token[], done: boolean): void {
+    const last = tokens.findLastIndex((token) => token.type !== 'space');
+    const until = done ? tokens.length : Math.max(0, last);
+    if (until === 0) { if (done) this.#dropTail(); return; }
+    this.#dropTail();
+    const defines = tokens.some((token) => token.type === 'def');
+    for (const token of tokens.slice(0, until)) {
+      this.#frozen += token.raw.length;
+      if (token.type === 'def') this.#links[(token as { tag: string }).tag] ??= { href: (token as { href: string }).href, title: (token as { title?: string }).title ?? '' };
+      if (token.type === 'space' || token.type === 'def') continue;
+      // The lexer lets a definition reach back; lexing the block alone lets it reach forward only.
+      const block = defines ? lex(token.raw, this.#links) : [token];
+      for (const element of this.#append(html(block))) this.settle(element);
+    }
+  }
+
+  #showTail(): void {
+    const rest = this.#text.slice(this.#frozen);
+    this.#dropTail();
+    if (rest.trim() === '') return;
+    this.#tail = this.#append(html(lex(repair(rest), this.#links)));
+    this.#tail.at(-1)?.classList.add('tail');
+  }
+
+  #dropTail(): void {
+    for (const element of this.#tail) element.remove();
+    this.#tail = [];
+  }
+
+  #append(source: string): Element[] {
+    const elements = Array.from(clean(source).children);
+    this.container.append(...elements);
+    return elements;
+  }
+}

@@ -1,0 +1,61 @@
+// Comparisons: answers stream into their columns by the same events as in a conversation.
+import { clientId, get, post, remove } from '../../wire/client';
+import type { Compare, Message, Thread } from '../../wire/types';
+import { on, onRenew } from '../../state/bus';
+import { attempt } from '../../state/notice.svelte';
+
+export interface Ask { question: string; system?: string; blind: boolean; columns: { model: string; persona?: string }[] }
+
+class Compares {
+  list = $state.raw<Compare[]>([]);
+  open = $state.raw<Compare | null>(null);
+  answers = $state<Record<string, Message>>({});
+
+  async load(): Promise<void> { const answer = await attempt(() => get<{ compares: Compare[] }>('/compares')); if (answer) this.list = answer.compares; }
+  async show(id: string | null): Promise<void> {
+    if (!id) { this.open = null; return; }
+    const answer = await attempt(() => get<{ compare: Compare }>(`/compares/${id}`));
+    if (answer) this.take(answer.compare, true);
+  }
+  take(compare: Compare, show = false): void {
+    const at = this.list.findIndex((c) => c.id === compare.id);
+    this.list = at < 0 ? [compare, ...this.list] : this.list.with(at, compare);
+    if (show || this.open?.id === compare.id) this.open = compare;
+    for (const column of compare.columns) if (column.answer && (this.answers[column.answer.id]?.seq ?? -1) <= column.answer.seq) this.answers[column.answer.id] = column.answer;
+  }
+  async ask(what: Ask): Promise<Compare | undefined> {
+    const compare = await attempt(() => post<Compare>('/compares', { client_id: clientId(), ...what }));
+    if (compare) this.take(compare, true);
+    return compare;
+  }
+  async act(path: string, body: unknown = {}): Promise<void> {
+    if (!this.open) return;
+    const compare = await attempt(() => post<Compare>(`/compares/${this.open!.id}/${path}`, body));
+    if (compare) this.take(compare);
+  }
+  keep(column: string) { return attempt(() => post<Thread>(`/compares/${this.open!.id}/keep`, { client_id: clientId(), column })); }
+  async erase(id: string): Promise<void> {
+    await attempt(() => remove(`/compares/${id}`));
+    this.list = this.list.filter((c) => c.id !== id);
+    if (this.open?.id === id) this.open = null;
+  }
+  piece(id: string, seq: number, index: number, kind: 'text' | 'reasoning', text: string): void {
+    const message = this.answers[id];
+    if (!message || seq <= message.seq) return;
+    const parts = [...message.parts];
+    const old = parts[index];
+    parts[index] = old && (old.type === 'text' || old.type === 'reasoning') ? { ...old, text: old.text + text } : kind === 'text' ? { type: 'text', text } : { type: 'reasoning', text, seconds: null };
+    this.answers[id] = { ...message, parts, seq };
+  }
+}
+export const compares = new Compares();
+on('compare.changed', (event) => {
+  const compare = event.data as unknown as Compare;
+  compares.take(compare);
+  // The voted one tells its names: the answers come anew with what was hidden.
+  if (compares.open?.id === compare.id && compare.revealed && compare.vote) void compares.show(compare.id);
+});
+on('answer.started', (event) => { const m = event.data['message'] as Message; if (compares.open?.thread === event.thread) compares.answers[m.id] = m; });
+on('answer.piece', (event) => { const { part, kind, text } = event.data as { part: number; kind: 'text' | 'reasoning'; text: string }; if (event.node && compares.open?.thread === event.thread) compares.piece(event.node, event.seq, part, kind, text); });
+on('answer.ended', (event) => { const m = event.data['message'] as Message; if (compares.open?.thread === event.thread) compares.answers[m.id] = compares.open.blind && !compares.open.revealed ? { ...m, answer: null, actor: { kind: 'model', id: null, name: null } } : m; });
+onRenew(() => { if (compares.open) void compares.show(compares.open.id); });

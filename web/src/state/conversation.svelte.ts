@@ -1,0 +1,191 @@
+// One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces are gathered and shown once a frame;
+// only the message they belong to changes.
+import { clientId, get, post, patch, remove } from '../wire/client';
+import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
+import { on, onRenew } from './bus';
+import { attempt } from './notice.svelte';
+import { threads } from './threads.svelte';
+
+export class Node {
+  message = $state.raw<Message>() as Message;
+  children = $state.raw<string[]>([]);
+  constructor(message: Message) { this.message = message; }
+}
+
+export const wordsOf = (message: Message): string => message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
+
+export interface Say { parts: Part[]; ref?: string | null }
+export interface Wish { model?: string; sampling?: Sampling; persona?: string }
+
+export class Conversation {
+  readonly id: string;
+  head = $state<string | null>(null);
+  run = $state.raw<Run | null>(null);
+  ready = $state(false);
+  missing = $state(false);
+  version = $state(0);
+  seesFrom = $state<string | null>(null);
+  nodes = new Map<string, Node>();
+  #roots: string[] = [];
+  #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
+  #pieces = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
+  #frame = 0;
+
+  constructor(id: string) { this.id = id; }
+
+  path = $derived.by((): Node[] => {
+    void this.version;
+    const list: Node[] = [];
+    for (let at = this.head ? this.nodes.get(this.head) : undefined; at; at = at.message.parent ? this.nodes.get(at.message.parent) : undefined) list.push(at);
+    return list.reverse();
+  });
+
+  get thread(): Thread | undefined { return threads.find(this.id); }
+
+  async load(): Promise<void> {
+    let before = '';
+    try {
+      const { thread } = await get<{ thread: Thread }>(`/threads/${this.id}`);
+      threads.take(thread);
+      for (let more = true; more; ) {
+        const page = await get<{ messages: Message[]; more: boolean }>(`/threads/${this.id}/messages?limit=${before ? 2000 : 300}${before}`);
+        for (const message of page.messages) this.#put(message);
+        this.head ??= thread.head;
+        more = page.more;
+        before = `&before=${page.messages[0]?.log ?? 0}`;
+        this.version++;
+        this.#flush();
+        this.ready = true;
+      }
+      if (!thread.run) return;
+      const run = (await get<{ runs: Run[] }>('/runs')).runs.find((one) => one.thread === this.id);
+      // Its end may have been told while this was being asked.
+      if (run && this.nodes.get(run.answer)?.message.state === 'running') this.run = run;
+    } catch {
+      this.missing = true;
+    }
+  }
+
+  #put(message: Message): void {
+    const known = this.nodes.get(message.id);
+    if (known) { if (message.seq >= known.message.seq) known.message = message; return; }
+    const node = new Node(message);
+    this.nodes.set(message.id, node);
+    node.children = this.#orphans.get(message.id) ?? [];
+    const inOrder = (ids: string[]) => ids.sort((a, b) => (this.nodes.get(a)?.message.log ?? 0) - (this.nodes.get(b)?.message.log ?? 0));
+    if (!message.parent) { this.#roots = inOrder([...this.#roots, message.id]); return; }
+    const parent = this.nodes.get(message.parent);
+    if (parent) parent.children = inOrder([...parent.children, message.id]);
+    else this.#orphans.set(message.parent, inOrder([...(this.#orphans.get(message.parent) ?? []), message.id]));
+  }
+
+  /** Ids of the messages that stand where this one stands. */
+  siblings(message: Message): string[] {
+    void this.version;
+    if (!message.parent) return this.#roots;
+    const found = this.nodes.get(message.parent)?.children ?? [];
+    return found.includes(message.id) ? found : [message.id];
+  }
+
+  /** Shows the branch through this message, down to its newest end. */
+  show(id: string): void {
+    let at = id;
+    for (let next = this.nodes.get(at)?.children.at(-1); next; next = this.nodes.get(at)?.children.at(-1)) at = next;
+    this.head = at;
+    void patch(`/threads/${this.id}`, { head: at }).catch(() => undefined);
+  }
+
+  async #turn(body: Record<string, unknown>): Promise<Turn | undefined> {
+    const turn = await attempt(() => post<Turn>(`/threads/${this.id}/turns`, { client_id: clientId(), ...body }));
+    if (!turn) return undefined;
+    if (turn.message) this.#put(turn.message);
+    this.#put(turn.answer);
+    if (this.nodes.get(turn.answer.id)?.message.state === 'running') this.run = turn.run;
+    this.head = turn.answer.id;
+    this.version++;
+    return turn;
+  }
+  say(what: Say, wish: Wish = {}, parent = this.head) { return this.#turn({ parent, parts: what.parts, ref: what.ref ?? undefined, ...wish }); }
+  again(answer: Message, wish: Wish = {}) { return this.#turn({ parent: answer.parent, ...wish }); }
+  goOn(answer: Message) { return this.#turn({ continue: answer.id }); }
+  edit(message: Message, text: string) { return this.say({ parts: [...message.parts.filter((p) => p.type !== 'text'), { type: 'text', text }], ref: message.ref }, {}, message.parent); }
+  stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
+  pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
+  erase(message: Message) { return attempt(() => remove(`/messages/${message.id}`)); }
+  async fork(at: Message): Promise<Thread | undefined> {
+    const thread = await attempt(() => post<Thread>(`/threads/${this.id}/fork`, { client_id: clientId(), at: at.id }));
+    if (thread) threads.take(thread);
+    return thread;
+  }
+
+  piece(message: string, seq: number, part: number, kind: 'text' | 'reasoning', text: string): void {
+    const list = this.#pieces.get(message) ?? [];
+    list.push({ seq, part, kind, text });
+    this.#pieces.set(message, list);
+    this.#frame ||= requestAnimationFrame(() => this.#flush());
+  }
+  #flush(): void {
+    this.#frame = 0;
+    const early = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
+    for (const [id, pieces] of this.#pieces) {
+      const node = this.nodes.get(id);
+      // A piece may overtake the answer that holds its message: it waits until the tree is here.
+      if (!node) { if (!this.ready) early.set(id, pieces); continue; }
+      const parts = [...node.message.parts];
+      let seq = node.message.seq;
+      for (const piece of pieces) {
+        if (piece.seq <= seq) continue;
+        seq = piece.seq;
+        const old = parts[piece.part];
+        if (old && (old.type === 'text' || old.type === 'reasoning')) parts[piece.part] = { ...old, text: old.text + piece.text };
+        else parts[piece.part] = piece.kind === 'text' ? { type: 'text', text: piece.text } : { type: 'reasoning', text: piece.text, seconds: null };
+      }
+      node.message = { ...node.message, parts, seq };
+    }
+    this.#pieces = early;
+  }
+  takeMessage(message: Message): void {
+    this.#flush();
+    const isNew = !this.nodes.has(message.id);
+    this.#put(message);
+    if (isNew) {
+      if (message.parent === this.head || this.head === null) this.head = message.id;
+      this.version++;
+    }
+  }
+}
+
+class Current {
+  open = $state.raw<Conversation | null>(null);
+  show(id: string | null): void {
+    if (this.open?.id === (id ?? undefined)) return;
+    this.open = id ? new Conversation(id) : null;
+    if (this.open) void this.open.load();
+  }
+  renew(): void {
+    const id = this.open?.id;
+    if (!id) return;
+    this.open = new Conversation(id);
+    void this.open.load();
+  }
+}
+export const current = new Current();
+
+const here = (thread: string | null) => (current.open && current.open.id === thread ? current.open : null);
+on('thread.message', (event) => here(event.thread)?.takeMessage(event.data as unknown as Message));
+on('answer.started', (event) => {
+  const conversation = here(event.thread);
+  conversation?.takeMessage(event.data['message'] as Message);
+  if (conversation) conversation.run = event.data['run'] as Run;
+});
+on('answer.progress', (event) => { const c = here(event.thread); if (c) c.run = event.data as unknown as Run; });
+on('answer.piece', (event) => {
+  const { part, kind, text } = event.data as { part: number; kind: 'text' | 'reasoning'; text: string };
+  if (event.node) here(event.thread)?.piece(event.node, event.seq, part, kind, text);
+});
+on('answer.ended', (event) => {
+  const conversation = here(event.thread);
+  conversation?.takeMessage(event.data['message'] as Message);
+  if (conversation) conversation.run = null;
+});
+onRenew(() => current.renew());

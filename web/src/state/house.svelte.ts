@@ -1,0 +1,63 @@
+// Coming in, the event stream, the engine and the hearth. The hearth shows what the server says; only `unreachable` is our own word.
+import { get, door, post, Refusal } from '../wire/client';
+import { Stream } from '../wire/stream';
+import type { Engine, Hearth, House } from '../wire/types';
+import { dispatch, on, renewAll } from './bus';
+import { entryCode } from './route.svelte';
+import { settings } from './settings.svelte';
+
+export type Phase = 'opening' | 'door' | 'welcome' | 'home';
+
+class HouseStore {
+  phase = $state<Phase>('opening');
+  reachable = $state(true);
+  version = $state('');
+  door = $state({ lan: false, tls: false, password: false });
+  engine = $state<Engine>({ state: 'empty', model: null, n_ctx: null, vision: false });
+  hearth = $state.raw<Hearth>({ state: 'asleep', progress: null, rate: null });
+  spoken = $state(0);
+  #stream: Stream | null = null;
+
+  async enter(): Promise<void> {
+    door.closed = (password) => { this.door.password = password; this.phase = 'door'; this.#stream?.close(); };
+    if (entryCode) await post('/session', { code: entryCode }).catch(() => undefined);
+    await this.open();
+  }
+
+  async open(): Promise<void> {
+    let house: House;
+    try {
+      house = await get<House>('/house');
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) return;
+      this.reachable = false;
+      setTimeout(() => void this.open(), 1500);
+      return;
+    }
+    this.reachable = true;
+    this.version = house.version;
+    this.door = house.door;
+    this.engine = house.engine;
+    settings.take(house.settings);
+    this.#listen(house.as_of);
+    this.phase = house.first_start ? 'welcome' : 'home';
+  }
+
+  #listen(after: number): void {
+    this.#stream?.close();
+    this.#stream = new Stream(after, {
+      event: (event) => { if (event.type === 'answer.piece') this.spoken++; dispatch(event); },
+      hello: (resumed) => { if (!resumed) { void this.#renew(); } },
+      reachable: (yes) => { this.reachable = yes; },
+    });
+    this.#stream.open();
+  }
+  async #renew(): Promise<void> {
+    const house = await get<House>('/house').catch(() => null);
+    if (house) { this.engine = house.engine; settings.take(house.settings); }
+    renewAll();
+  }
+}
+export const house = new HouseStore();
+on('engine.state', (event) => { house.engine = event.data as unknown as Engine; });
+on('hearth.state', (event) => { house.hearth = event.data as unknown as Hearth; });

@@ -1,0 +1,32 @@
+// Hash routes: #/room/thing. The fragment #enter=CODE is taken out of the address at once.
+class Route {
+  room = $state('izba');
+  thing = $state<string | null>(null);
+  at = $state<string | null>(null);
+
+  constructor() {
+    addEventListener('hashchange', () => this.read());
+    this.read();
+  }
+  read(): void {
+    const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?');
+    const [room, thing] = path.split('/');
+    this.room = room || 'izba';
+    this.thing = thing ? decodeURIComponent(thing) : null;
+    this.at = new URLSearchParams(query).get('m');
+  }
+  go(room: string, thing: string | null = null, at: string | null = null): void {
+    const hash = `#/${room}${thing ? '/' + encodeURIComponent(thing) : ''}${at ? '?m=' + encodeURIComponent(at) : ''}`;
+    if (location.hash === hash) return;
+    location.hash = hash;
+    this.read();
+  }
+}
+/** The code of `watra serve --open`, if the address carries one; it is removed from the address. */
+export function takeEntryCode(): string | null {
+  const code = /^#enter=(.+)$/.exec(location.hash)?.[1] ?? null;
+  if (code) history.replaceState(null, '', location.pathname + location.search);
+  return code;
+}
+export const entryCode = takeEntryCode();
+export const route = new Route();

@@ -1,0 +1,49 @@
+// The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
+import { applyLook } from '../look/apply';
+import { get, patch } from '../wire/client';
+import type { Persona, Preset, Sampling, Schema } from '../wire/types';
+import { words } from '../words/index.svelte';
+import type { Language } from '../words/format';
+import { on } from './bus';
+import { attempt } from './notice.svelte';
+
+class Settings {
+  values = $state<Record<string, unknown>>({});
+  schema = $state.raw<Schema | null>(null);
+  presets = $state.raw<Preset[]>([]);
+  personas = $state.raw<Persona[]>([]);
+  #hour: ReturnType<typeof setInterval> | undefined;
+
+  take(values: Record<string, unknown>): void {
+    this.values = { ...this.values, ...values };
+    this.show();
+    this.#hour ??= setInterval(() => this.show(), 60_000);
+  }
+  show(): void {
+    const forced = new URLSearchParams(location.search).get('lang');
+    const wish = forced ?? this.values['look.language'] ?? navigator.language.slice(0, 2);
+    words.language = (wish === 'pl' ? 'pl' : 'en') satisfies Language;
+    applyLook(this.values);
+  }
+  get<T>(key: string, fallback: T): T { return (this.values[key] as T | null | undefined) ?? fallback; }
+
+  async set(key: string, value: unknown): Promise<void> {
+    const before = this.values[key];
+    this.take({ [key]: value });
+    const answer = await attempt(() => patch<{ values: Record<string, unknown> }>('/settings', { [key]: value }));
+    this.take(answer ? answer.values : { [key]: before });
+  }
+  async need(): Promise<void> {
+    if (this.schema) return;
+    const [schema, presets, personas] = await Promise.all([get<Schema>('/settings/schema'), get<{ presets: Preset[] }>('/presets'), get<{ personas: Persona[] }>('/personas')]);
+    this.schema = schema;
+    this.presets = presets.presets;
+    this.personas = personas.personas;
+  }
+  /** All sampling values as they stand, without what a conversation changes. */
+  get sampling(): Sampling {
+    return Object.fromEntries(Object.entries(this.values).filter(([k]) => k.startsWith('sampling.')).map(([k, v]) => [k.slice(9), v as number]));
+  }
+}
+export const settings = new Settings();
+on('engine.settings', (event) => settings.take(event.data['values'] as Record<string, unknown>));

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+
+import { en } from './en';
+import { bytes, format } from './format';
+import { pl } from './pl';
+
+describe('words', () => {
+  it('has the Polish plural right', () => {
+    const message = '{n, plural, one {# odpowiedź} few {# odpowiedzi} many {# odpowiedzi} other {# odpowiedzi}}';
+    const models = '{n, plural, one {# model} few {# modele} many {# modeli} other {# modelu}}';
+    expect([1, 2, 5, 12, 22, 1.5].map((n) => format(models, { n }, 'pl'))).toEqual(['1 model', '2 modele', '5 modeli', '12 modeli', '22 modele', '1,5 modelu']);
+    expect(format(message, { n: 1 }, 'pl')).toBe('1 odpowiedź');
+    expect(format('{n, plural, one {# answer} other {# answers}}', { n: 2 }, 'en')).toBe('2 answers');
+  });
+  it('says the same things in both languages, with the same holes', () => {
+    expect(Object.keys(en).sort()).toEqual(Object.keys(pl).sort());
+    const holes = (text: string) => [...new Set([...text.matchAll(/\{(\w+)(?=[,}])/g)].map((m) => m[1]))].filter((h) => !['one', 'few', 'many', 'other'].includes(h ?? '')).sort().join();
+    for (const key of Object.keys(pl) as (keyof typeof pl)[]) {
+      const plain = (text: string) => holes(text.replace(/(one|few|many|other) \{[^{}]*\}/g, ''));
+      expect(plain(en[key]), key).toBe(plain(pl[key]));
+      if (/, plural,/.test(pl[key])) expect(pl[key], key).toMatch(/one \{.*few \{.*many \{.*other \{/s);
+    }
+  });
+  it('genders nobody and quotes as Polish does', () => {
+    for (const [key, text] of Object.entries(pl)) {
+      expect(text, key).not.toMatch(/\b(zrobiłeś|zrobiłaś|chciałbyś|chciałabyś|pewien|pewna|gotowy\/a)\b|"/);
+    }
+  });
+  it('writes sizes with the decimal comma', () => {
+    expect(bytes(74.98e9, 'pl')).toBe('75 GB');
+    expect(bytes(6.72e9, 'pl')).toBe('6,7 GB');
+    expect(bytes(98362432, 'en')).toBe('98 MB');
+  });
+});

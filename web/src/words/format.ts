@@ -1,0 +1,68 @@
+// A small part of ICU MessageFormat: {name}, {n, plural, one {…} few {…} many {…} other {…}} with # for the number, nested; numbers and
+// sizes as the language writes them. Whole sentences only: nothing is glued together.
+
+export type Language = 'pl' | 'en';
+export type Values = Record<string, string | number>;
+
+const rules = { pl: new Intl.PluralRules('pl'), en: new Intl.PluralRules('en') };
+
+/** The index of the brace that closes the one at `at`. */
+function closing(text: string, at: number): number {
+  let depth = 0;
+  for (let i = at; i < text.length; i++) {
+    if (text[i] === '{') depth++;
+    else if (text[i] === '}' && --depth === 0) return i;
+  }
+  throw new Error(`unbalanced message: ${text}`);
+}
+
+function plural(body: string, n: number, values: Values, language: Language): string {
+  const forms = new Map<string, string>();
+  for (let i = body.indexOf('{'), from = 0; i >= 0; i = body.indexOf('{', from)) {
+    const end = closing(body, i);
+    forms.set(body.slice(from, i).trim(), body.slice(i + 1, end));
+    from = end + 1;
+  }
+  const form = forms.get(`=${n}`) ?? forms.get(rules[language].select(n)) ?? forms.get('other') ?? '';
+  return format(form, values, language).replaceAll('#', number(n, language));
+}
+
+export function format(message: string, values: Values, language: Language): string {
+  let out = '';
+  for (let from = 0; ; ) {
+    const open = message.indexOf('{', from);
+    if (open < 0) return out + message.slice(from);
+    const end = closing(message, open);
+    out += message.slice(from, open);
+    const [name = '', kind, ...rest] = message.slice(open + 1, end).split(',');
+    const value = values[name.trim()] ?? '';
+    if (kind?.trim() === 'plural') out += plural(rest.join(','), Number(value), values, language);
+    else out += typeof value === 'number' ? number(value, language) : value;
+    from = end + 1;
+  }
+}
+
+export function number(value: number, language: Language, digits = 1): string {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : digits, useGrouping: Math.abs(value) >= 10000 ? 'always' : false }).format(value);
+}
+
+/** Bytes as a person reads them: 74,9 GB. */
+export function bytes(value: number, language: Language): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  let left = value;
+  while (left >= 999.5 && unit < units.length - 1) { left /= 1000; unit++; }
+  return `${number(left, language, left < 10 && unit > 2 ? 1 : left < 100 && unit > 2 ? 1 : 0)} ${units[unit]}`;
+}
+
+/** 11,2 mld / 11.2 B */
+export function count(value: number, language: Language): string {
+  return new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+}
+
+export function date(ms: number, language: Language): string {
+  const then = new Date(ms);
+  const today = new Date();
+  const options: Intl.DateTimeFormatOptions = then.toDateString() === today.toDateString() ? { hour: '2-digit', minute: '2-digit' } : then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
+  return new Intl.DateTimeFormat(language, options).format(then);
+}

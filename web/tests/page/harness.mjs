@@ -1,0 +1,44 @@
+// Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
+// leaves the machine, an error on the console or a broken script fails the suite.
+import { existsSync } from 'node:fs';
+
+import { chromium } from 'playwright-core';
+
+import { startMock } from '../../mock/server.mjs';
+
+export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+
+/** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
+export async function launch({ fire = false } = {}) {
+  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
+  const words = 'page tests: no chromium here (apt-get install chromium, or WATRA_CHROMIUM=path)';
+  if (process.env.CI) throw new Error(words);
+  console.log(`${words}: skipped`);
+  process.exit(77);
+}
+
+export async function open(browser, options = {}, view = {}) {
+  const mock = await startMock(options);
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
+  const page = await context.newPage();
+  const faults = [];
+  await page.addInitScript(() => {
+    globalThis.violations = [];
+    document.addEventListener('securitypolicyviolation', (e) => globalThis.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+  });
+  page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
+  page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) faults.push(`console: ${message.text()}`); });
+  page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
+  const home = mock.url + (options.lang ? `/?lang=${options.lang}` : '/');
+  await page.goto(home);
+  return {
+    page, mock, home,
+    async done() {
+      const violations = await page.evaluate(() => globalThis.violations).catch(() => []);
+      await context.close();
+      mock.close();
+      const all = [...faults, ...violations.map((v) => `securitypolicyviolation: ${v}`)];
+      if (all.length > 0) throw new Error(all.join('\n'));
+    },
+  };
+}

@@ -1,0 +1,28 @@
+// node tests/page/run.mjs [--smoke] [WORD]: the page's suite. Exit 77: skipped, no browser.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { launch, open } from './harness.mjs';
+import { cases } from './suite.mjs';
+
+if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url)))) { console.log('page tests: no web/dist (make web): skipped'); process.exit(77); }
+const smoke = process.argv.includes('--smoke');
+const word = process.argv.slice(2).find((a) => !a.startsWith('--')) ?? '';
+const browser = await launch();
+let failed = 0;
+for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
+  const started = Date.now();
+  const house = await open(browser, one.options, { locale: 'en-US', ...one.view });
+  house.page.setDefaultTimeout(Number(process.env.WATRA_PATIENCE_MS ?? 30_000)); // on a busy machine: more
+  try {
+    await one.run(house);
+    await house.done();
+    console.log(`ok    ${one.name} (${Date.now() - started} ms)`);
+  } catch (error) {
+    failed++;
+    console.log(`FAIL  ${one.name}\n${String(error.stack ?? error).split('\n').slice(0, 9).join('\n')}`);
+    await house.done().catch((more) => console.log(more.message.slice(0, 600)));
+  }
+}
+await browser.close();
+process.exit(failed > 0 ? 1 : 0);

@@ -1,0 +1,224 @@
+// What the page must do, driven as a person would. Each case has a server of its own.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+
+const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+const composer = (page) => page.getByRole('textbox', { name: 'Message' });
+const answerDone = (page) => page.waitForFunction(() => { const all = [...document.querySelectorAll('.row-in:not(.mine)')]; return all.length > 0 && !document.querySelector('.md.live') && document.querySelector('button[type=submit]'); }, null);
+const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+async function say(page, text) { await composer(page).fill(text); await page.getByRole('button', { name: 'Send' }).click(); }
+
+/** axe, without the CSP in its way: evaluated in the page's world by the driver. Colour contrast is computed from the tokens instead where axe cannot see (pictures). */
+async function axe(page) {
+  const { readFile } = await import('node:fs/promises');
+  await page.evaluate(await readFile(axePath, 'utf8'));
+  const result = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] }));
+  assert.deepEqual(result.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).slice(0, 3).join(' | ')}`), []);
+}
+
+export const cases = [
+  { name: 'chat: an answer streams, with its facts', smoke: true, options: { lang: 'en', rate: 3 }, async run({ page, mock }) {
+    await say(page, 'What is a watra?');
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    assert.equal(await page.getByRole('log').getAttribute('aria-busy'), 'true');
+    mock.house.options.rate = 120; // slow until it was seen: the machine may be slower than the answer
+    await answerDone(page);
+    assert.match(await page.locator('.md').last().innerText(), /highland shepherds/);
+    assert.equal(await page.locator('.md ol li').count(), 3);
+    await page.waitForSelector('.katex');
+    await page.locator('button.facts').last().click();
+    assert.match(await page.locator('dl').last().innerText(), /Bielik/);
+  } },
+  { name: 'first start: language, machine, model, hello', options: { lang: 'en', firstStart: true }, async run({ page }) {
+    await page.getByRole('button', { name: 'In English' }).click();
+    await page.getByRole('button', { name: 'Let us light the fire' }).click();
+    await page.getByText('RTX 3090').waitFor();
+    await page.getByRole('button', { name: 'Choose a model' }).click();
+    await page.getByText('English only').first().waitFor();
+    await page.getByRole('button', { name: /SmolLM2/ }).click();
+    await page.getByRole('button', { name: 'Step inside' }).click();
+    await say(page, 'Hello');
+    await answerDone(page);
+  } },
+  { name: 'edit makes a sibling, versions can be leafed through', smoke: true, options: { lang: 'en', rate: 900 }, async run({ page }) {
+    await say(page, 'First words');
+    await answerDone(page);
+    await page.locator('.mine').getByRole('button', { name: 'Edit' }).click();
+    await page.getByRole('textbox', { name: 'Text being edited' }).fill('Second words');
+    await page.getByRole('button', { name: 'Send edited' }).click();
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    await page.getByRole('button', { name: 'Previous version' }).click();
+    await page.getByText('First words').last().waitFor();
+    await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'Once more' }).click();
+    await answerDone(page);
+    assert.equal(await page.getByText('2/2').count(), 1);
+    await page.reload();
+    await page.getByText('First words').last().waitFor();
+  } },
+  { name: 'stop keeps what was said, continue goes on', options: { lang: 'en', rate: 15 }, async run({ page, mock }) {
+    await say(page, 'Tell me long things');
+    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    const kept = await page.locator('.md').last().innerText();
+    assert.ok(kept.length < 3000, 'it went on to the end');
+    mock.house.options.rate = 900;
+    await page.getByRole('button', { name: 'Continue' }).click();
+    await answerDone(page);
+    assert.ok((await page.locator('.md').last().innerText()).startsWith(kept.slice(0, 15)));
+  } },
+  { name: 'reload in mid-answer loses and doubles nothing', smoke: true, options: { lang: 'en', rate: 30 }, async run({ page, mock }) {
+    await say(page, 'What is a watra?');
+    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 60);
+    await page.reload();
+    await page.waitForSelector('.md > *');
+    mock.house.options.rate = 300;
+    await answerDone(page);
+    await page.waitForSelector('.katex');
+    const stored = [...mock.house.messages.values()].at(-1).parts[0].text;
+    const shown = await page.locator('.md').last().innerText();
+    assert.equal((shown.match(/spruce/g) ?? []).length, (stored.match(/spruce/g) ?? []).length);
+    assert.match(shown, /40 GB at 75 GB\/s/);
+  } },
+  { name: 'a lost stream is found again', options: { lang: 'en', rate: 40 }, async run({ page, mock }) {
+    await say(page, 'What is a watra?');
+    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 30);
+    for (const stream of mock.house.streams) stream.destroy();
+    await page.waitForTimeout(1200);
+    mock.house.options.rate = 300;
+    await answerDone(page);
+    assert.match(await page.locator('.md').last().innerText(), /40 GB at 75 GB\/s/);
+  } },
+  { name: 'at 0.9 tokens a second the page says what goes on', options: { lang: 'en', rate: 0.9 }, async run({ page }) {
+    await say(page, 'Think slowly');
+    await page.getByText(/Reading: \d+ of \d+ tokens/).waitFor();
+    await page.getByText(/tok\/s, about .* left/).waitFor();
+  } },
+  { name: 'a failure is told in words and leaves the words', options: { lang: 'en', rate: 60 }, async run({ page, mock }) {
+    mock.house.failNext = 'middle';
+    await say(page, 'What is a watra?');
+    await page.getByText('The graphics card stopped answering').first().waitFor();
+    assert.ok((await page.locator('.md').last().innerText()).length > 5);
+  } },
+  { name: 'search finds Łódź for lodz and goes there', options: { lang: 'en' }, async run({ page }) {
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Search and act' }).fill('lodz');
+    await page.locator('mark', { hasText: 'Łodzi' }).first().waitFor();
+    await page.locator('[role=option]', { has: page.locator('mark') }).first().click();
+    await page.locator('.row-in', { hasText: 'Łodzi' }).waitFor();
+  } },
+  { name: 'compare: blind, vote, names, go on', options: { lang: 'en', rate: 900 }, async run({ page }) {
+    await page.getByRole('link', { name: /Side by side/ }).click();
+    await page.getByLabel('Question', { exact: true }).fill('How does one light a fire?');
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.getByText('Which answer is better?').waitFor();
+    assert.equal(await page.locator('.column', { hasText: 'Bielik' }).count(), 0);
+    await page.getByRole('button', { name: 'I choose A' }).click();
+    await page.locator('.column', { hasText: 'Bielik' }).waitFor();
+    await page.getByRole('button', { name: 'Go on talking' }).first().click();
+    await page.locator('.mine', { hasText: 'How does one light a fire?' }).waitFor();
+  } },
+  { name: 'theme and language change at once and stay', smoke: true, options: { rate: 900 }, async run({ page, mock }) {
+    await page.keyboard.press('Control+,');
+    await page.getByRole('radio', { name: 'Papier' }).click();
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
+    assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(239, 227, 205)');
+    await page.getByLabel('Język', { exact: true }).selectOption('en');
+    await page.getByRole('button', { name: 'Close' }).click();
+    await composer(page).waitFor();
+    await page.waitForTimeout(300);
+    assert.equal(mock.house.settings['look.language'], 'en');
+    await page.reload();
+    assert.equal(await page.evaluate(() => document.documentElement.lang + document.documentElement.dataset.theme), 'enpapier');
+  } },
+  { name: 'own theme: a colour is seen at once, poor contrast is told', options: { lang: 'en' }, async run({ page, mock }) {
+    await page.keyboard.press('Control+,');
+    await page.getByRole('button', { name: 'A theme of your own' }).click();
+    await page.getByLabel('text', { exact: true }).fill('#333333');
+    await page.getByText(/hard to read/).waitFor();
+    await page.waitForTimeout(900);
+    assert.equal(mock.house.settings['look.custom_theme'].tokens.text, '#333333');
+  } },
+  { name: 'shelf: load and download with progress', options: { lang: 'en' }, async run({ page }) {
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    const small = page.getByRole('article', { name: 'SmolLM2 135M' });
+    await small.getByRole('button', { name: 'Load' }).click();
+    await small.getByText('by the fire').waitFor();
+    const coder = page.getByRole('article', { name: 'Qwen2.5 Coder 0.5B' });
+    await coder.getByRole('button', { name: 'Download' }).click();
+    await coder.getByText(/Downloading .* of 491 MB/).waitFor();
+    await coder.getByRole('button', { name: 'Load' }).waitFor();
+  } },
+  { name: 'machine room: charts and the queue', options: { lang: 'en' }, async run({ page }) {
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await page.waitForSelector('.plot canvas');
+    assert.equal(await page.locator('.plot canvas').count(), 4);
+    await page.getByText('Nobody waits.').waitFor();
+  } },
+  { name: 'the prompt inspector shows what the model saw', options: { lang: 'en' }, async run({ page }) {
+    await firstThread(page);
+    await page.locator('.row-in:not(.mine)').getByRole('button', { name: 'More' }).click();
+    await page.getByRole('menuitem', { name: 'What the model saw' }).click();
+    await page.locator('.span.content', { hasText: 'watrę' }).waitFor();
+    await page.keyboard.press('Escape');
+  } },
+  { name: 'composer: composing Enter, long paste, draft', options: { lang: 'en' }, async run({ page, mock }) {
+    await firstThread(page);
+    const box = composer(page);
+    await box.fill('na');
+    await box.dispatchEvent('keydown', { key: 'Enter', isComposing: true });
+    assert.equal(await box.inputValue(), 'na');
+    await box.evaluate((area) => { const data = new DataTransfer(); data.setData('text/plain', 'x'.repeat(5000)); area.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); });
+    await page.getByText(/pasted text.txt/).waitFor();
+    await page.waitForTimeout(1200);
+    assert.equal([...mock.house.threads.values()].filter((t) => t.draft?.text === 'na').length, 1);
+  } },
+  { name: 'the door: wrong password, right password', options: { lang: 'en', password: 'owca i pies' }, async run({ page }) {
+    await page.getByLabel('Password').fill('wilk');
+    await page.getByRole('button', { name: 'Come in' }).click();
+    await page.getByText('That is not the password.').first().waitFor();
+    await page.getByLabel('Password').fill('owca i pies');
+    await page.getByRole('button', { name: 'Come in' }).click();
+    await composer(page).waitFor();
+  } },
+  { name: 'the entry code is used and leaves the address', options: { lang: 'en', password: 'x', code: 'abc' }, async run({ page, mock }) {
+    await page.goto(`${mock.url}/?lang=en&x#enter=abc`);
+    await composer(page).waitFor();
+    assert.ok(!page.url().includes('abc'));
+  } },
+  { name: 'phone: nothing sticks out, the drawer opens', options: { lang: 'en', rate: 900 }, view: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }, async run({ page }) {
+    await say(page, 'Write Python code');
+    await answerDone(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.getByRole('button', { name: 'Conversations' }).click();
+    await page.getByRole('link', { name: /Jak rozpalić/ }).click();
+    await page.getByText('wstaje w nocy').waitFor();
+  } },
+  ...['izba', 'polka', 'obok', 'maszynownia'].map((room) => ({ name: `axe: ${room}`, options: { lang: 'en' }, async run({ page }) {
+    await page.evaluate((r) => { location.hash = `#/${r}`; }, room);
+    await page.waitForSelector(`[data-room=${room}]`);
+    if (room === 'izba') await firstThread(page);
+    await page.waitForTimeout(900);
+    await axe(page);
+  } })),
+  { name: 'a thread of 5,000 messages opens at its end and stays there', options: { lang: 'en', big: true, rate: 200 }, async run({ page }) {
+    await page.locator('.list a', { hasText: 'Zima na hali' }).click();
+    await page.waitForSelector('.md > *');
+    await page.waitForTimeout(2500);
+    assert.ok(await page.locator('.row-in').count() < 40);
+    const fromEnd = () => page.evaluate(() => { const log = document.querySelector('.log'); return log.scrollHeight - log.scrollTop - log.clientHeight; });
+    assert.ok(await fromEnd() < 60, `off the end by ${await fromEnd()}`);
+    await say(page, 'Tell me long things');
+    await page.waitForTimeout(1500);
+    assert.ok(await fromEnd() < 60, `off the end by ${await fromEnd()} while streaming`);
+    await page.locator('.log').hover();
+    await page.mouse.wheel(0, -900);
+    await page.waitForTimeout(300);
+    const top = () => page.evaluate(() => document.querySelector('.log').scrollTop);
+    const before = await top();
+    await page.waitForTimeout(1000);
+    assert.ok(Math.abs(await top() - before) < 3, 'the view jumped while reading');
+    await page.getByRole('button', { name: 'To the end' }).click();
+  } },
+];
