@@ -37,7 +37,13 @@ void record_run(const Globals& g, const std::string& model_name, const engine::L
   r.threads = model.team->size();
   r.cores = cpu_info().n_physical;
   r.fast_cores = count_cores(cpu_info().performance_cpus);
-  r.weight_gb_s = static_cast<double>(model.model->pass_bytes()) * r.measured_tps / 1e9;
+  if (const auto& drafts = gen.speculation; drafts.n_drafted > 0) {
+    r.draft_method = gen.speculation_method;
+    r.accept_rate = drafts.accept_rate();
+    r.tau = drafts.tau();
+    r.n_drafted = (drafts.n_drafted + drafts.n_passes - 1) / drafts.n_passes;
+  }
+  r.weight_gb_s = static_cast<double>(model.model->pass_bytes()) * r.measured_tps / r.tau / 1e9;
   r.load = answer.during;
   r.clock_before = answer.clock_before;
   r.clock_after = clock_rate();

@@ -164,4 +164,16 @@ const CpuInfo& cpu_info() {
   return info;
 }
 
+uint64_t largest_cache_bytes() {
+  uint64_t largest = 0;
+  for (int index = 0; index < 8; ++index) {
+    const std::string text =
+        first_line("/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index) + "/size");  // "32768K"
+    uint64_t kib = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), kib).ec == std::errc())
+      largest = std::max(largest, kib);
+  }
+  return largest << 10;
+}
+
 }  // namespace watra

@@ -5,6 +5,7 @@
 // or empty.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ struct CpuFeatures {
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
 };
+
+// The largest cache that the processor says it has; 0 where it does not say.
+uint64_t largest_cache_bytes();
 
 struct CpuInfo {
   std::string model_name;  // "12th Gen Intel(R) Core(TM) i7-12700KF"

@@ -12,6 +12,11 @@ TEST(Cpu, ListsOfProcessorsAreRead) {
   EXPECT_EQ(parse_cpu_list("x,2,-4,3-y,0-99999999"), std::vector<int>{2});
 }
 
+TEST(Cpu, TheLargestCacheIsASize) {
+  const uint64_t bytes = largest_cache_bytes();
+  EXPECT_TRUE(bytes == 0 || (bytes >= 64 << 10 && bytes <= uint64_t{8} << 30)) << bytes;
+}
+
 TEST(Cpu, CountsAndFeaturesAreConsistent) {
   const CpuInfo& info = cpu_info();
   EXPECT_GE(info.n_physical, 1);

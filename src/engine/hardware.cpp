@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/cpu.h"
 #include "base/memory.h"
 #include "base/read_queue.h"
 #include "model/synthetic.h"
@@ -60,6 +61,10 @@ void interleave_all(tensor::DType dtype, std::span<std::byte> rows, int64_t d) {
 }
 
 }  // namespace
+
+uint64_t beyond_caches(uint64_t least_bytes, uint64_t times) {
+  return std::max(least_bytes, times * largest_cache_bytes() >> 20 << 20);
+}
 
 Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options) {
   WATRA_ASSIGN(Buffer buffer, Buffer::allocate(nullptr, "bandwidth test", options.buffer_bytes));

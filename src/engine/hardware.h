@@ -9,9 +9,13 @@
 
 namespace watra::engine {
 
+// At least so many bytes, and so many times what the processor's largest cache holds: what is read from them comes from
+// memory (some servers have caches of hundreds of megabytes).
+uint64_t beyond_caches(uint64_t least_bytes, uint64_t times);
+
 struct MeasureOptions {
-  double seconds = 0.3;                // of measuring; the best of several short rounds counts
-  uint64_t buffer_bytes = 512u << 20;  // far larger than any cache
+  double seconds = 0.3;  // of measuring; the best of several short rounds counts
+  uint64_t buffer_bytes = beyond_caches(512u << 20, 4);
 };
 
 // Bytes per second (in 1e9) that the team reads from memory, in one pass over a buffer after the other.
@@ -24,7 +28,8 @@ double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, dou
 // Bytes of weights per second (in 1e9) that the team multiplies with m rows of activations: one large random matrix in
 // the layout that these kernels like best. Errors: "memory.refused", "kernels.unsupported_dtype".
 Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
-                                   const MeasureOptions& options = {.seconds = 0.1, .buffer_bytes = 128u << 20});
+                                   const MeasureOptions& options = {.seconds = 0.1,
+                                                                    .buffer_bytes = beyond_caches(128u << 20, 2)});
 
 // Floating-point operations per second (in 1e9) of all threads; a multiply-add is two.
 double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.1);

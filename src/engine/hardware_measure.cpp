@@ -117,7 +117,8 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
     now(fmt::format("products {}", tensor::dtype_name(type)));
     for (int64_t m : kRows) {
       // Many rows are arithmetic alone: a small matrix tells as much as a large one.
-      const MeasureOptions options{.seconds = m == 1 ? 0.2 : 0.08, .buffer_bytes = (m > 16 ? 8u : 128u) << 20};
+      const MeasureOptions options{.seconds = m == 1 ? 0.2 : 0.08,
+                                   .buffer_bytes = m > 16 ? 8u << 20 : beyond_caches(128u << 20, 2)};
       WATRA_ASSIGN(const double gb_s, measure_kernel_gb_s(team, kernels, type, m, options));
       hw.kernels.push_back({type, m, gb_s});
       if (type == DType::q8_0 && m == 1) q8_gb_s = gb_s;
