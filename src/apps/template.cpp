@@ -4,6 +4,7 @@
 
 #include "apps/loading.h"
 #include "base/file.h"
+#include "base/json_nesting.h"
 #include "text/chat_prompt.h"
 
 namespace watra::apps {
@@ -17,33 +18,12 @@ struct TemplateOptions {
   bool no_generation_prompt = false;
 };
 
-// Deeper than any message or schema; the JSON library's copies recurse.
+// Deeper than any message or schema.
 constexpr int kMaxJsonDepth = 256;
-
-bool too_deep(const std::string& text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxJsonDepth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 Result<Json> read_json(const std::string& path, bool wants_list) {
   WATRA_ASSIGN(const std::string content, read_text_file(path));
-  if (too_deep(content))
+  if (nests_deeper(content, kMaxJsonDepth))
     return fail("usage.json", fmt::format("{} is nested deeper than {} levels", path, kMaxJsonDepth));
   Json value = Json::parse(content, nullptr, false);
   if (value.is_discarded()) return fail("usage.json", fmt::format("{} is not valid JSON", path));

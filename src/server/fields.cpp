@@ -4,33 +4,13 @@
 
 #include <cmath>
 
+#include "base/json_nesting.h"
+
 namespace watra::server {
 namespace {
 
 constexpr int kMaxNesting = 64;
 constexpr size_t kShownValue = 60;
-
-// Before the parser builds anything: how deep brackets nest outside of strings.
-bool nests_too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxNesting) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 std::string shown(const Json& value) {
   if (value.is_structured()) return value.is_array() ? "a list" : "an object";
@@ -43,7 +23,7 @@ std::string shown(const Json& value) {
 }  // namespace
 
 Json parse_json(std::string_view text) {
-  if (nests_too_deep(text))
+  if (nests_deeper(text, kMaxNesting))
     throw ApiError{.code = "invalid_json", .message = fmt::format("the body nests deeper than {} levels", kMaxNesting)};
   try {
     return Json::parse(text);
