@@ -1,5 +1,5 @@
-// Where a model's weights go when they do not fit one tier. Pure; used by make_plan() and by whoever loads a model
-// within a limit, so that what was planned is what is done.
+// Where a model's weights go when they do not fit one tier. Pure; used by make_plan(). load_model() does not place by
+// it yet but by balanced_placement() (placement.h), which knows opened models; both follow the same rules for the disk.
 //
 // The card gets whole layers, the first ones first (their keys and values go with them), of mixtures the dense parts of
 // all layers before any experts. What is left for the processor lies in RAM as far as it fits; of the rest every layer
