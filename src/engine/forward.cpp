@@ -6,9 +6,7 @@
 #include <optional>
 
 #include "base/checked.h"
-#include "engine/internal/key_shift.h"
-#include "engine/internal/row_reader.h"
-#include "engine/internal/steps.h"
+#include "engine/internal/forward_impl.h"
 #include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
@@ -43,118 +41,6 @@ void interleave_in_place(const tensor::TensorView& view, std::byte* rows, std::b
 constexpr int64_t round_up(int64_t n, int64_t step) { return ceil_div(n, step) * step; }
 
 }  // namespace
-
-struct Forward::Impl {
-  explicit Impl(KvCache* shared_kv) : kv(shared_kv ? *shared_kv : own_kv) {}
-
-  std::shared_ptr<const model::Model> model;
-  std::shared_ptr<const Residency> weights;
-  std::shared_ptr<ThreadTeam> team;
-  const kernels::Kernels* k = nullptr;
-  ForwardOptions options;
-  KvCache own_kv;
-  KvCache& kv;
-  internal::KeyShift key_shift;
-  bool has_key_shift = false;  // once the weights are there
-  CompiledGraph steps;
-  std::unique_ptr<CompiledGraph> tapped_steps;
-  WeightStream* stream = nullptr;                   // null: no product reads from disk
-  std::unique_ptr<internal::RowReader> row_reader;  // null: every embedding lies in RAM
-
-  // activations
-  Buffer activations;
-  float* act[model::kActs] = {};
-  int64_t act_stride[model::kActs] = {};
-  Buffer converted[kernels::kActFormats];  // by format
-  Buffer scratch;
-  int64_t scratch_stride = 0;
-  Buffer partial;
-  Buffer attention_scratch;
-  int64_t attention_scratch_stride = 0;
-  std::vector<model::RopeParams::Table> rope_tables;
-  Buffer rotations;  // by rope: cos [max_rows, n_rot/2], then sin
-  std::vector<float*> rope_cos, rope_sin;
-
-  // the pass
-  struct SequenceRows {
-    SequenceId id;
-    int64_t base;  // cached before the pass
-    int32_t n_rows;
-    bool is_chain;
-  };
-  std::vector<SequenceRows> sequences;
-  std::vector<kernels::AttentionRow> attention_rows;
-  std::vector<kernels::AttentionBlock> attention_blocks;
-  int64_t block_rows = 1;                  // rows of a block, at most
-  int64_t last_position = 0;               // the largest of all rows
-  int64_t block_work = 0, total_work = 0;  // query-key pairs of the largest block and of all, for one head
-  bool blocks_are_sequences = false;       // every sequence's rows lie in one block
-  std::vector<int32_t> tails, tail_begin, slot_offset;
-  std::vector<int64_t> rope_position;
-  std::vector<int32_t> out_rows;  // rows that want logits, then those that want hidden only
-  int64_t n_logits = 0;
-  const Batch* batch = nullptr;
-  PassOptions pass;
-  std::atomic<bool> abort{false};
-
-  struct alignas(64) Counter {
-    std::atomic<int64_t> next{0};
-  };
-  Counter counters[4];
-  std::vector<internal::RowReader::Wanted> read_rows;  // embeddings that this pass reads from disk
-
-  ~Impl() {
-    if (!stream) return;
-    stream->forget(steps.stream_order);
-    if (tapped_steps) stream->forget(tapped_steps->stream_order);
-  }
-
-  // One thread's way through the pass. Work is claimed from a counter per phase; a phase ends with a barrier.
-  struct Member {
-    int rank;
-    uint32_t phase = 0;
-  };
-
-  template <class Fn>  // fn(unit_begin, unit_end)
-  void share(Member& me, int64_t n, int64_t chunk, Fn&& fn) {
-    share(me, n, chunk, fn, [] {});
-  }
-
-  // As above; then(): before the barrier, when nothing is left to claim.
-  template <class Fn, class Then>
-  void share(Member& me, int64_t n, int64_t chunk, Fn&& fn, Then&& then) {
-    // Everyone has left phase-1 (barrier), so the counter of phase+1, last used in phase-3, is free to be set back.
-    if (me.rank == 0) counters[(me.phase + 1) & 3].next.store(0, std::memory_order_relaxed);
-    auto& next = counters[me.phase & 3].next;
-    for (int64_t b; (b = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) fn(b, std::min(b + chunk, n));
-    then();
-    team->barrier();
-    ++me.phase;
-  }
-
-  float* row(Act a, int64_t i) const { return act[static_cast<int>(a)] + i * act_stride[static_cast<int>(a)]; }
-
-  Status allocate();
-  Status prepare(const Batch& b);
-  Status read_embeddings();
-  void embed_token(const std::byte* packed, float* x) const;
-  void embed_row(int64_t i, std::byte* my_scratch);
-  void run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first);
-  void run_head(const std::vector<RowOp>& ops, int64_t i, int head, float* x);
-  void run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
-  void run_linears(const Step& s, Member& me, int64_t n_rows, int64_t in_first);
-  void run_product(const Linear& l, const tensor::TensorView& rows, int64_t first_row, int64_t begin, int64_t end,
-                   int64_t n_rows, int64_t in_first, std::byte* my_scratch);
-  void finish_glu(const Step& s, int64_t begin, int64_t end, int64_t n_rows);
-  bool run_streamed(const Step& s, bool wait, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
-  void attend(const Step& s, Member& me, int64_t n_rows);
-  void cut_blocks(int64_t n_rows);
-  void store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head, int n_kv_heads);
-  kernels::AttentionArgs attention_args(const Step& s) const;
-  void call_tap(const Step& s, int64_t n_rows);
-  int64_t width(Act a, int layer) const;
-  void run_logits(const std::vector<Step>& logit_steps, Member& me, int64_t first, int64_t n);
-};
 
 Forward::Forward(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Forward::~Forward() = default;
@@ -374,27 +260,6 @@ Status Forward::Impl::prepare(const Batch& b) {
   return {};
 }
 
-// Consecutive rows of a sequence share the loads of its keys and values.
-void Forward::Impl::cut_blocks(int64_t n_rows) {
-  attention_blocks.clear();
-  last_position = block_work = total_work = 0;
-  int64_t work = 0;
-  for (int64_t i = 0; i < n_rows; ++i) {
-    const auto& row = attention_rows[static_cast<size_t>(i)];
-    if (attention_blocks.empty() || attention_blocks.back().n == block_rows ||
-        row.pages != attention_rows[static_cast<size_t>(i - 1)].pages) {
-      attention_blocks.push_back({static_cast<int32_t>(i), 0});
-      work = 0;
-    }
-    ++attention_blocks.back().n;
-    work += row.position() + 1;
-    total_work += row.position() + 1;
-    block_work = std::max(block_work, work);
-    last_position = std::max(last_position, row.position());
-  }
-  blocks_are_sequences = attention_blocks.size() == sequences.size();
-}
-
 void Forward::Impl::embed_token(const std::byte* packed, float* x) const {
   const auto& hp = model->hparams();
   tensor::dequantize_row(weights->global(Role::token_embd).matrix.dtype, packed, x, hp.d_model);
@@ -562,111 +427,6 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
       [&] { arrived(true); });
 }
 
-// Of row i: query heads are rotated in place, key heads rotated and stored, value heads stored.
-void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_heads, int first_kv_head,
-                               int n_kv_heads) {
-  const int d = model->hparams().layers[static_cast<size_t>(s.layer)].d_head;
-  const KvPair types = kv.types(s.layer);
-  const float* shift = key_shift.of(s.layer);
-  for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
-  const auto& r = attention_rows[static_cast<size_t>(i)];
-  const int64_t slot = r.tail[r.n_tail - 1];
-  std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
-  const int32_t place = r.recent ? r.recent[slot / kernels::kKvPage] : 0;
-  const RecentRows& recent = kv.recent();
-  for (int g = first_kv_head; g < first_kv_head + n_kv_heads; ++g) {
-    run_head(s.key_ops, i, g, row(s.k, i));
-    if (shift) k->add(row(s.k, i) + g * d, shift + g * d, d);
-    k->store_kv(types.k, row(s.k, i) + g * d, page + kv.k_row_offset(s.layer, g, slot), d);
-    k->store_kv(types.v, row(s.v, i) + g * d, page + kv.v_row_offset(s.layer, g, slot), d);
-    if (kernels::is_quantized(types.k))
-      k->store_recent(types.k, row(s.k, i) + g * d, recent.k_row(s.layer, place, g, slot), d);
-    if (kernels::is_quantized(types.v))
-      k->store_recent(types.v, row(s.v, i) + g * d, recent.v_row(s.layer, place, g, slot), d);
-  }
-}
-
-kernels::AttentionArgs Forward::Impl::attention_args(const Step& s) const {
-  const auto& hp = model->hparams();
-  const auto& l = hp.layers[static_cast<size_t>(s.layer)];
-  return {
-      .n_heads = l.n_heads,
-      .n_kv_heads = l.n_kv_heads,
-      .d_head = l.d_head,
-      .k_type = kv.types(s.layer).k,
-      .v_type = kv.types(s.layer).v,
-      .k_offset_bytes = kv.k_offset_bytes(s.layer),
-      .v_offset_bytes = kv.v_offset_bytes(s.layer),
-      .scale = hp.attention_scale,
-      .softcap = hp.attention_softcap,
-      .window = l.window,
-      .q = row(s.q, 0),
-      .q_stride = act_stride[static_cast<int>(s.q)],
-      .out = row(s.attention_out, 0),
-      .out_stride = act_stride[static_cast<int>(s.attention_out)],
-      .rows = attention_rows.data(),
-      .blocks = attention_blocks.data(),
-      .n_chunks = static_cast<int32_t>(last_position / kernels::kAttentionChunk + 1),
-      .recent = kv.recent().pages(s.layer),
-      .recent_v_offset_bytes = kv.recent().v_offset_bytes(s.layer),
-      .partial = partial.as<float>(),
-      .partial_row = 0,
-  };
-}
-
-// Units of a kv head and a block of rows, or, where those are too few or too unequal for the team, of a kv head, a
-// block and a chunk of positions. The kernels give the same bits either way.
-void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
-  const auto& l = model->hparams().layers[static_cast<size_t>(s.layer)];
-  const int n_q = l.n_heads, n_kv = l.n_kv_heads, per_group = n_q / n_kv;
-  std::byte* my_scratch = attention_scratch.data() + me.rank * attention_scratch_stride;
-  const auto n_blocks = static_cast<int64_t>(attention_blocks.size());
-  kernels::AttentionArgs args = attention_args(s);
-  const bool whole = args.n_chunks == 1 || 2 * team->size() * block_work <= n_kv * total_work;
-
-  if (whole && blocks_are_sequences) {  // all that a unit reads of this pass is its own
-    share(me, n_blocks * n_kv, 1, [&](int64_t b, int64_t e) {
-      for (int64_t unit = b; unit < e; ++unit) {
-        const auto& block = attention_blocks[static_cast<size_t>(unit / n_kv)];
-        const int g = static_cast<int>(unit % n_kv);
-        for (int64_t i = block.first; i < block.first + block.n; ++i) store_rows(s, i, g * per_group, per_group, g, 1);
-        k->attention_whole(args, unit, unit + 1, my_scratch);
-      }
-    });
-    return;
-  }
-  share(me, n_rows * n_kv, n_rows == 1 ? 1 : n_kv, [&](int64_t b, int64_t e) {
-    for (; b < e; ++b)
-      store_rows(s, b / n_kv, static_cast<int>(b % n_kv) * per_group, per_group, static_cast<int>(b % n_kv), 1);
-  });
-  if (whole) {
-    // The last blocks see most and come first.
-    const int64_t n_units = n_blocks * n_kv;
-    share(me, n_units, 1, [&](int64_t b, int64_t e) {
-      for (; b < e; ++b) k->attention_whole(args, n_units - 1 - b, n_units - b, my_scratch);
-    });
-    return;
-  }
-  // As many blocks at a time as the partial results have room for: of one there always is.
-  const int64_t most_rows = static_cast<int64_t>(partial.size_bytes()) /
-                            kernels::attention_partial_floats(1, n_q, l.d_head, args.n_chunks) /
-                            static_cast<int64_t>(sizeof(float));
-  for (int64_t first = 0, n = 0; first < n_blocks; first += n) {
-    int64_t rows = 0;
-    for (n = 0; first + n < n_blocks; ++n) {
-      const auto& block = attention_blocks[static_cast<size_t>(first + n)];
-      if (n > 0 && rows + block.n > most_rows) break;
-      rows += block.n;
-    }
-    args.blocks = attention_blocks.data() + first;
-    args.partial_row = args.blocks[0].first;
-    share(me, n * n_kv * args.n_chunks, 1, [&](int64_t b, int64_t e) { k->attention_partial(args, b, e, my_scratch); });
-    share(me, rows * n_q, ceil_div<int64_t>(rows * n_q, 4 * team->size()), [&](int64_t b, int64_t e) {
-      k->attention_merge(args, args.partial_row * n_q + b, args.partial_row * n_q + e);
-    });
-  }
-}
-
 void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t in_first) {
   // A pass whose stream has failed computes what cannot be used until its layer ends: all must leave at one place.
   if (s.ends_layer && me.rank == 0 &&
@@ -786,6 +546,21 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     for (const auto& q : s.sequences)
       if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);
   return {};
+}
+
+void Forward::warm() {
+  Impl& s = *impl_;
+  const auto touch = [](std::byte* memory, uint64_t n_bytes) {
+    constexpr uint64_t kPage = 4096;
+    for (uint64_t at = 0; at < n_bytes; at += kPage) static_cast<volatile std::byte*>(memory)[at] = std::byte{};
+  };
+  const auto touch_all = [&](const Buffer& b) { touch(b.data(), b.size_bytes()); };
+  const int64_t rows = s.options.max_logit_rows;
+  for (int a = 0; a < model::kActs; ++a)
+    touch(reinterpret_cast<std::byte*>(s.act[a]), static_cast<uint64_t>(rows * s.act_stride[a]) * sizeof(float));
+  for (const Buffer& b : s.converted)
+    touch(b.data(), b.size_bytes() * static_cast<uint64_t>(rows) / static_cast<uint64_t>(s.options.max_rows));
+  for (const Buffer* b : {&s.scratch, &s.attention_scratch, &s.partial}) touch_all(*b);
 }
 
 Status Forward::project(int64_t first, int64_t n) {

@@ -64,6 +64,11 @@ class Forward {
                                                  const ForwardOptions& options);
   ~Forward();
 
+  // Touches the memory that passes of up to max_logit_rows rows use: a system hands out new pages slowly, and the first
+  // pass of each width would take two to four times as long as the next. Before the first pass, after loading (what is
+  // not touched yet is free for reading weights).
+  void warm();
+
   // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
   // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
   // rows). Errors: "forward.bad_batch" (also for a tree over more than two pages of a quantized cache), "kv.full",
