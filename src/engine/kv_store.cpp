@@ -14,10 +14,9 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
-// Pages on their way, half of the room to the disk, half from it: sixteen reads of kReadBytes in flight, and as many
-// bytes to be written as a pass of reading leaves behind.
-constexpr uint64_t kRoomBytes = 32 * kMiB;
-constexpr int kFewestSlots = 4, kMostSlots = 64;
+// Pages on their way, half of the room to the disk, half from it. With the usual room sixteen reads of kReadBytes are
+// in flight, and as many bytes may wait to be written as a pass of reading leaves behind.
+constexpr int kFewestSlots = 2, kMostSlots = 64;
 constexpr uint64_t kReadBytes = kMiB;
 constexpr int kQueueDepth = 16;
 constexpr size_t kKnownPages = 1 << 14;  // a million tokens
@@ -40,7 +39,7 @@ struct KvStore::Reading {
 Result<std::shared_ptr<KvStore>> KvStore::create(const KvStoreOptions& options, uint64_t page_bytes,
                                                  MemoryBudget* budget) {
   const uint64_t one = slot_bytes(internal::kv_page_file_bytes(page_bytes));
-  const int n = static_cast<int>(std::clamp<uint64_t>(kRoomBytes / one, kFewestSlots, kMostSlots));
+  const int n = static_cast<int>(std::clamp<uint64_t>(options.room_bytes / one, kFewestSlots, kMostSlots));
   // Buffers are aligned to 2 MiB from that size on.
   WATRA_ASSIGN(Buffer buffer, Buffer::allocate(budget, "kv store", std::max(static_cast<uint64_t>(n) * one, 2 * kMiB)));
   return std::shared_ptr<KvStore>(new KvStore(options, page_bytes, std::move(buffer), n / 2, n - n / 2));

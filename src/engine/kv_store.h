@@ -32,6 +32,8 @@ struct KvStoreOptions {
   fs::path folder;                               // $WATRA_HOME/kv; created when something is stored
   uint64_t limit_bytes = uint64_t{4} << 30;      // of all files together; the longest unused make room
   uint64_t keep_free_bytes = uint64_t{1} << 30;  // what the disk keeps free whatever the limit says
+  // RAM for pages on their way, taken from the budget: whole pages, two at least (memory_needs.h).
+  uint64_t room_bytes = uint64_t{32} << 20;
   // A shorter text is neither looked for nor stored: it is read faster than a disk begins to turn.
   int64_t min_tokens = 256;
 };
@@ -40,8 +42,8 @@ class KvStore {
  public:
   using PageName = internal::KvPageName;
 
-  // Touches no file. page_bytes: KvCache::page_bytes(). Room for pages on their way (32 MiB, four pages at least) is
-  // taken from the budget now. Errors: those of the budget.
+  // Touches no file. page_bytes: KvCache::page_bytes(). Room for pages on their way is taken from the budget now.
+  // Errors: those of the budget.
   static Result<std::shared_ptr<KvStore>> create(const KvStoreOptions& options, uint64_t page_bytes,
                                                  MemoryBudget* budget);
   ~KvStore();  // waits until what was offered is written
@@ -49,6 +51,7 @@ class KvStore {
   KvStore& operator=(const KvStore&) = delete;
 
   const KvStoreOptions& options() const { return options_; }
+  uint64_t room_bytes() const { return buffer_.size_bytes(); }
 
   // Takes a page to be stored (nothing is done when it is there already). False: no room now, offer it again after the
   // next pass. Always true once storing has stopped. Allocates nothing.
@@ -65,6 +68,12 @@ class KvStore {
 
   // These pages, a chain from its beginning, were of use just now: they stay longest.
   void used(const PageKey& root, std::span<const PageKey> keys);
+
+  // What was kept of conversations that begin with `root`, newest first, about `most_tokens` of them: for drafts
+  // (suffix_proposer.h). Reads a header of 4 KiB for every page of 64 tokens.
+  Result<std::vector<std::vector<TokenId>>> texts(const PageKey& root, size_t most_tokens) const {
+    return shelf_.texts(root, most_tokens);
+  }
 
   void drain();  // until everything offered is written, or given up
 

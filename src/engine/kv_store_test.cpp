@@ -239,6 +239,65 @@ TEST(KvStore, TheLongestUnusedMakeRoomAndEndsGoBeforeBeginnings) {
   EXPECT_FALSE(store->trouble());
 }
 
+TEST(KvStore, AConversationLargerThanTheLimitKeepsItsBeginning) {
+  const TestFolder folder;
+  const uint64_t one = internal::kv_page_file_bytes(kPageBytes);
+  const Chain old(10, 5), a(40), later(6, 9);
+  auto store = open_store(folder.path(), {.limit_bytes = 25 * one});
+  store_all(*store, old);
+  store_all(*store, a);
+  EXPECT_EQ(restored(*store, old), 0);
+  EXPECT_EQ(restored(*store, a), 25);
+  EXPECT_EQ(store->content()->n_pages, 25) << "and nothing that goes on from what is not there";
+  EXPECT_FALSE(store->trouble()) << "others may be stored";
+
+  auto again = open_store(folder.path(), {.limit_bytes = 25 * one});  // after a restart
+  EXPECT_EQ(restored(*again, a), 25);
+  store_all(*again, a);
+  EXPECT_EQ(restored(*again, a), 25);
+  store_all(*again, later);
+  EXPECT_EQ(restored(*again, later), 6);
+  EXPECT_GE(restored(*again, a), 17) << "the new one takes of its end";
+}
+
+// Two that grow in turn: whoever stores, the other loses its end.
+TEST(KvStore, ConversationsThatGrowInTurnKeepTheirBeginnings) {
+  const TestFolder folder;
+  const uint64_t one = internal::kv_page_file_bytes(kPageBytes);
+  const Chain a(20, 1), b(20, 2);
+  auto store = open_store(folder.path(), {.limit_bytes = 25 * one});
+  for (size_t i = 0; i < 20; ++i)
+    for (const Chain* c : {&a, &b}) {
+      while (!store->offer(c->name(i), c->page(i).data())) store->drain();
+      store->drain();
+    }
+  const int64_t n_a = restored(*store, a), n_b = restored(*store, b);
+  EXPECT_GE(n_a + n_b, 22);
+  EXPECT_EQ(store->content()->n_pages, n_a + n_b) << "every page there is can be restored";
+}
+
+TEST(KvStore, TellsWhatConversationsSaidTheNewestFirstAndSharedPartsOnce) {
+  const TestFolder folder;
+  const Chain a(3, 1);
+  Chain b(3, 1);  // goes on from two pages of a
+  b.tokens[2 * kPage] += 7;
+  b.keys.clear();
+  append_page_keys(kRoot, b.tokens, b.keys);
+  auto store = open_store(folder.path());
+  EXPECT_TRUE(store->texts(kRoot, 1000)->empty());
+  store_all(*store, a);
+  store_all(*store, b);
+  store->used(kRoot, b.keys);
+  store->drain();
+  const auto texts = store->texts(kRoot, 1000);
+  ASSERT_TRUE(texts) << texts.error().to_string();
+  ASSERT_EQ(texts->size(), 2u);
+  EXPECT_EQ(texts->at(0), b.tokens);
+  EXPECT_EQ(texts->at(1), std::vector<TokenId>(a.tokens.end() - kPage, a.tokens.end()));
+  EXPECT_EQ(store->texts(kRoot, 100)->size(), 1u) << "enough";
+  EXPECT_TRUE(store->texts(PageKey{1, 2}, 1000)->empty()) << "of another model";
+}
+
 TEST(KvStore, ALimitSmallerThanAPageAndAFullDiskStopStoringOnly) {
   const TestFolder folder;
   const Chain a(3);

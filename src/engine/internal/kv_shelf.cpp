@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_map>
+#include <functional>
+#include <numeric>
+#include <ranges>
 #include <unordered_set>
 
 #include "base/file_lock.h"
@@ -38,9 +40,8 @@ std::optional<KvPageHeader> header_of(const fs::path& path) {
   return read_kv_page_header(header);
 }
 
-struct KeyHash {
-  size_t operator()(const PageKey& k) const { return k.a; }
-};
+// Of pages that a page to be stored goes on from.
+constexpr int64_t kInUse = INT64_MAX;
 
 }  // namespace
 
@@ -51,22 +52,47 @@ fs::path KvShelf::path_of(const PageKey& root, const PageKey& key, int64_t index
   return folder_ / hex(root) / fmt::format("{:06}-{}{}", index, hex(key), kPageEnd);
 }
 
-Status KvShelf::scan() {
-  WATRA_ASSIGN(oldest_first_, list_files(folder_));
+Status KvShelf::scan(const PageKey& parent) {
+  WATRA_ASSIGN(auto files, list_files(folder_));
   used_bytes_ = 0;
   written_bytes_ = 0;
-  for (const auto& f : oldest_first_) {
+  oldest_first_.clear();
+  std::unordered_map<std::string, Links> links;
+  std::vector<PageKey> parents;
+  std::unordered_map<PageKey, size_t, KeyHash> by_key;
+  for (auto& f : files) {
     *used_bytes_ += f.size_bytes;
     if (f.path.filename().native().ends_with(kPartEnd)) sweep(f.path);
+    if (!is_page(f.path)) continue;
+    Links of{};  // a damaged header belongs to nobody
+    if (const auto known = links_.find(f.path.native()); known != links_.end())
+      of = known->second;
+    else if (const auto h = header_of(f.path))
+      of = {h->key, h->parent};
+    links.emplace(f.path.native(), of);
+    by_key.emplace(of.key, oldest_first_.size());
+    parents.push_back(of.parent);
+    const int64_t index = index_of(f.path), last_use_ns = f.modified_ns;
+    oldest_first_.push_back({std::move(f), index, last_use_ns});
   }
-  std::erase_if(oldest_first_, [](const FolderEntry& f) { return !is_page(f.path); });
-  std::ranges::sort(oldest_first_, [](const FolderEntry& a, const FolderEntry& b) {
-    return a.modified_ns != b.modified_ns ? a.modified_ns < b.modified_ns : index_of(a.path) > index_of(b.path);
+  links_ = std::move(links);
+
+  std::vector<size_t> ends_first(oldest_first_.size());
+  std::iota(ends_first.begin(), ends_first.end(), size_t{0});
+  std::ranges::sort(ends_first, std::greater{}, [&](size_t i) { return oldest_first_[i].index; });
+  const auto use = [&](const PageKey& key, int64_t at) {
+    if (const auto p = by_key.find(key); p != by_key.end())
+      oldest_first_[p->second].last_use_ns = std::max(oldest_first_[p->second].last_use_ns, at);
+  };
+  use(parent, kInUse);
+  for (const size_t i : ends_first) use(parents[i], oldest_first_[i].last_use_ns);
+  std::ranges::sort(oldest_first_, [](const Page& x, const Page& y) {
+    return x.last_use_ns != y.last_use_ns ? x.last_use_ns < y.last_use_ns : x.index > y.index;
   });
   return {};
 }
 
-Result<bool> KvShelf::make_room(uint64_t n_bytes) {
+Result<KvShelf::Put> KvShelf::make_room(uint64_t n_bytes, const PageKey& parent) {
   const auto missing = [&]() -> Result<uint64_t> {
     WATRA_ASSIGN(const uint64_t free, free_space_bytes(folder_));
     const uint64_t on_disk = free < keep_free_bytes_ + n_bytes ? keep_free_bytes_ + n_bytes - free : 0;
@@ -75,30 +101,34 @@ Result<bool> KvShelf::make_room(uint64_t n_bytes) {
   };
   // Others write too: now and then the folder is counted again.
   const bool fresh = !used_bytes_ || written_bytes_ > limit_bytes_ / kFreedShare;
-  if (fresh) WATRA_TRY(scan());
+  if (fresh) WATRA_TRY(scan(parent));
   WATRA_ASSIGN(uint64_t wanted, missing());
-  if (wanted == 0) return true;
-  if (!fresh) WATRA_TRY(scan());
+  if (wanted == 0) return Put::stored;
+  if (!fresh) WATRA_TRY(scan(parent));
   wanted += limit_bytes_ / kFreedShare;
   uint64_t freed = 0;
-  for (const auto& f : oldest_first_) {
+  bool spares = false;
+  for (const Page& p : oldest_first_) {
     if (freed >= wanted) break;
-    WATRA_TRY(remove_file(f.path));
-    freed += f.size_bytes;
+    spares = p.last_use_ns == kInUse;
+    if (spares) break;
+    WATRA_TRY(remove_file(p.file.path));
+    freed += p.file.size_bytes;
   }
   *used_bytes_ -= std::min(*used_bytes_, freed);
   WATRA_ASSIGN(wanted, missing());
-  return wanted == 0;
+  return wanted == 0 ? Put::stored : spares ? Put::of_no_use : Put::no_room;
 }
 
 Result<KvShelf::Put> KvShelf::put(const KvPageName& name, std::span<const std::byte> file) {
   const fs::path path = path_of(name.root, name.key, name.index);
   std::error_code ec;
   if (fs::exists(path, ec)) return Put::here_already;
+  if (name.index > 0 && !fs::exists(path_of(name.root, name.parent, name.index - 1), ec)) return Put::of_no_use;
   WATRA_TRY(make_private_folder(folder_));
   WATRA_TRY(make_folders(path.parent_path()));
-  WATRA_ASSIGN(const bool fits, make_room(file.size()));
-  if (!fits) return Put::no_room;
+  WATRA_ASSIGN(const Put room, make_room(file.size(), name.parent));
+  if (room != Put::stored) return room;
   const fs::path part = path.parent_path() / (name_of_our_own() + std::string(kPartEnd));
   const auto written = [&]() -> Status {
     WATRA_ASSIGN(const auto lock, FileLock::try_take(part));
@@ -136,6 +166,34 @@ Result<KvShelf::Content> KvShelf::content() const {
   }
   c.n_conversations = std::ranges::count_if(keys, [&](const PageKey& k) { return !parents.contains(k); });
   return c;
+}
+
+Result<std::vector<std::vector<TokenId>>> KvShelf::texts(const PageKey& root, size_t most_tokens) const {
+  WATRA_ASSIGN(auto files, list_files(folder_ / hex(root)));
+  std::erase_if(files, [](const FolderEntry& f) { return !is_page(f.path); });
+  // A conversation's end is as new as any of its pages, and has the highest number among those as new.
+  std::ranges::sort(files, [](const FolderEntry& a, const FolderEntry& b) {
+    return a.modified_ns != b.modified_ns ? a.modified_ns > b.modified_ns : index_of(a.path) > index_of(b.path);
+  });
+  std::vector<std::vector<TokenId>> texts;
+  std::unordered_set<std::string> seen;
+  size_t n_tokens = 0;
+  for (const FolderEntry& end : files) {
+    if (n_tokens >= most_tokens) break;
+    std::vector<std::array<TokenId, kernels::kKvPage>> pages;  // last first
+    int64_t index = index_of(end.path);
+    for (fs::path path = end.path; index >= 0 && seen.insert(path.native()).second; --index) {
+      const auto h = header_of(path);
+      if (!h) break;
+      pages.push_back(h->tokens);
+      path = path_of(root, h->parent, index - 1);
+    }
+    if (pages.empty()) continue;
+    std::vector<TokenId>& text = texts.emplace_back();
+    for (const auto& page : pages | std::views::reverse) text.insert(text.end(), page.begin(), page.end());
+    n_tokens += text.size();
+  }
+  return texts;
 }
 
 Result<int64_t> KvShelf::erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const {

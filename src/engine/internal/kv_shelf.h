@@ -8,14 +8,18 @@
 // processes may write, read and remove at the same time. Nothing is synced: after a power cut checksums tell what is
 // whole.
 //
-// Oldest use goes first, of pages last used together the later ones: a conversation loses its end before its beginning.
-// The time of a file's last change is the time of its last use.
+// Oldest use goes first, and a page is used whenever one that goes on from it is; of pages last used together the later
+// ones go first. So a conversation loses its end before its beginning, and one that is larger than the limit keeps as
+// much of its beginning as there is room for: what a new page goes on from makes no room for it. The time of a file's
+// last change is the time of its last use.
 //
 // One thread at a time (KvStore's writer; erase() and listing from others, on files alone).
 #pragma once
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/folder.h"
@@ -31,7 +35,8 @@ class KvShelf {
   const fs::path& folder() const { return folder_; }
   fs::path path_of(const PageKey& root, const PageKey& key, int64_t index) const;
 
-  enum class Put { stored, here_already, no_room };
+  // of_no_use: what the page goes on from is not here, or takes all the room there is.
+  enum class Put { stored, here_already, of_no_use, no_room };
   // Makes room, then writes. Errors: those of the file system; nothing is left behind.
   Result<Put> put(const KvPageName& name, std::span<const std::byte> file);
 
@@ -48,20 +53,38 @@ class KvShelf {
   };
   Result<Content> content() const;
 
+  // What the stored conversations of a root say, newest first, about `most_tokens` of them. A part that two share comes
+  // once.
+  Result<std::vector<std::vector<TokenId>>> texts(const PageKey& root, size_t most_tokens) const;
+
   // Removes the pages behind `parent` that begin with these tokens (a whole page of them, or fewer), and all that go on
   // from them. Returns how many files went.
   Result<int64_t> erase(const PageKey& root, const PageKey& parent, std::span<const TokenId> tokens) const;
   Result<int64_t> clear() const;
 
  private:
-  Result<bool> make_room(uint64_t n_bytes);
-  Status scan();
+  struct Page {
+    FolderEntry file;
+    int64_t index = 0;
+    int64_t last_use_ns = 0;  // its own, or that of a page that goes on from it
+  };
+  struct Links {
+    PageKey key, parent;
+  };
+  struct KeyHash {
+    size_t operator()(const PageKey& k) const { return k.a; }
+  };
+
+  // What became of making room for a page behind `parent`; `stored` = there is room.
+  Result<Put> make_room(uint64_t n_bytes, const PageKey& parent);
+  Status scan(const PageKey& parent);
 
   fs::path folder_;
   uint64_t limit_bytes_, keep_free_bytes_;
   std::optional<uint64_t> used_bytes_;  // ours and others' as of the last scan, ours since
   uint64_t written_bytes_ = 0;          // since the last scan
-  std::vector<FolderEntry> oldest_first_;
+  std::vector<Page> oldest_first_;
+  std::unordered_map<std::string, Links> links_;  // of files whose headers were read, by path
 };
 
 }  // namespace watra::engine::internal
