@@ -90,6 +90,7 @@ Result<engine::PlanOptions> plan_options(const Globals& g, const PlanCommand& c)
   o.n_prompt = c.prompt;
   o.threads = g.threads;
   o.disks = g.disks;
+  o.keeps_conversations = true;
   WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));

@@ -14,11 +14,11 @@ namespace watra::apps {
 std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedModel& model, int64_t n_tokens) {
   auto hardware = cached_machine(g);
   if (!hardware) return std::nullopt;
-  const auto& forward = model.forward->options();
-  engine::PlanOptions o{.n_ctx = forward.n_ctx, .depth = n_tokens, .kv_types = forward.kv_types};
-  o.threads = model.team->size();
+  engine::PlanOptions o = model.plan_options;
+  o.depth = n_tokens;
+  if (o.disks.size() == 1) o.disks.clear();  // the only one: it may be known by another folder
   // It is loaded already: what it took is no longer free, and whether it fits is no question any more.
-  hardware->ram.bytes = std::max(hardware->ram.bytes, total_memory_bytes());
+  hardware->ram.bytes = std::max({hardware->ram.bytes, total_memory_bytes(), o.ram_bytes});
   auto plan = engine::make_plan(model::outline_of(*model.model), *hardware, o);
   return plan ? std::optional(std::move(*plan)) : std::nullopt;
 }

@@ -42,7 +42,9 @@ class SharedVocabulary {
 };
 
 struct DraftModelOptions {
-  bool share_cache = false;    // go on from the target's cache: only for a copy of the target
+  // Go on from the target's cache: only for a copy of the target. With quantized keys or values it keeps its own all
+  // the same: the page at hand lies exact in a place that has one writer (recent_rows.h).
+  bool share_cache = false;
   int64_t kv_positions = 0;    // of its own cache, all sequences together; 0 = as many as the target's
   int64_t max_rows = 256;      // of a pass: its prompts are read in such pieces
   int64_t max_beam = 8;        // tree nodes run together

@@ -17,6 +17,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
+double best_or_usual(std::vector<double>& rates, const MeasureOptions& options) {
+  std::sort(rates.begin(), rates.end());
+  return options.usual ? rates[rates.size() / 2] : rates.back();
+}
+
 // The largest file of a folder, if it is large enough to be read for a while.
 fs::path large_file(const fs::path& folder) {
   uintmax_t largest = (64u << 20) - 1;
@@ -62,6 +67,12 @@ void interleave_all(tensor::DType dtype, std::span<std::byte> rows, int64_t d) {
 
 }  // namespace
 
+uint64_t usable_memory_bytes() {
+  constexpr uint64_t kLeastSpare = 512u << 20;
+  const uint64_t available = available_memory_bytes(), spare = std::max(kLeastSpare, total_memory_bytes() / 20);
+  return available > 2 * spare ? available - spare : available / 2;
+}
+
 uint64_t beyond_caches(uint64_t least_bytes, uint64_t times) {
   return std::max(least_bytes, times * largest_cache_bytes() >> 20 << 20);
 }
@@ -75,16 +86,16 @@ Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options
   });
   const auto read = kernels::available().back()->read_burst;
   std::atomic<uint64_t> sink{0};
-  double best = 0;
+  std::vector<double> rates;
   const auto begin = Clock::now();
   for (int round = 0; round < 3 || since(begin) < options.seconds; ++round) {
     const auto t = Clock::now();
     team.parallel_for(n_chunks, 4, [&](int64_t b, int64_t e) {
       sink.fetch_add(read(buffer.data() + b * kChunk, (e - b) * kChunk), std::memory_order_relaxed);
     });
-    best = std::max(best, static_cast<double>(options.buffer_bytes) / since(t) / 1e9);
+    rates.push_back(static_cast<double>(options.buffer_bytes) / since(t) / 1e9);
   }
-  return best;
+  return best_or_usual(rates, options);
 }
 
 double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds) {
@@ -131,7 +142,7 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
                                  .y = y.as<float>(),
                                  .y_stride = rows,
                                  .x_format = format};
-  double best = 0;
+  std::vector<double> rates;
   const auto begin = Clock::now();
   for (int round = 0; round < 3 || since(begin) < options.seconds; ++round) {
     std::atomic<int64_t> next{0};
@@ -140,9 +151,9 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
       for (int64_t b; (b = next.fetch_add(kChunk, std::memory_order_relaxed)) < rows;)
         kernels.matmul(args, b, std::min(b + kChunk, rows), scratch.data() + rank * scratch_stride);
     });
-    best = std::max(best, static_cast<double>(w.size_bytes()) / since(t) / 1e9);
+    rates.push_back(static_cast<double>(w.size_bytes()) / since(t) / 1e9);
   }
-  return best;
+  return best_or_usual(rates, options);
 }
 
 double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds) {

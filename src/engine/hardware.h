@@ -9,12 +9,17 @@
 
 namespace watra::engine {
 
+// Memory that can be had now, less what the system and other programs will want: a twentieth of all, at least 512 MiB.
+uint64_t usable_memory_bytes();
+
 // At least so many bytes, and so many times what the processor's largest cache holds: what is read from them comes from
 // memory (some servers have caches of hundreds of megabytes).
 uint64_t beyond_caches(uint64_t least_bytes, uint64_t times);
 
 struct MeasureOptions {
-  double seconds = 0.3;  // of measuring; the best of several short rounds counts
+  double seconds = 0.3;  // of measuring, in several short rounds
+  // What counts of them: the best, a peak; or the median, what is usual here and now.
+  bool usual = false;
   uint64_t buffer_bytes = beyond_caches(512u << 20, 4);
 };
 

@@ -105,6 +105,7 @@ Result<Hardware> parse_hardware(std::string_view text) {
   read.number(json, "", "pcie_gb_s", false, 0, kMostRate, hw.pcie_gb_s);
   if (const Json* v = read.object(json, "", "vram", false)) {
     read.integer(*v, "vram.", "bytes", true, 0, kMostBytes, hw.vram.bytes);
+    read.integer(*v, "vram.", "work_bytes", false, 0, kMostBytes, hw.vram.work_bytes);
     read.number(*v, "vram.", "gb_s", hw.vram.bytes > 0, hw.vram.bytes > 0 ? 0.001 : 0, kMostRate, hw.vram.gb_s);
     read.number(*v, "vram.", "fp16_tflop_s", false, 0, kMostRate, hw.vram.fp16_tflop_s);
     read.text(*v, "vram.", "source", false, hw.vram.source);
@@ -144,6 +145,9 @@ Result<Hardware> parse_hardware(std::string_view text) {
     read.number(*c, "cpu.", "int8_gop_s", true, 0.001, 1e9, hw.cpu.int8_gop_s);
     read.number(*c, "cpu.", "fp32_gflop_s", false, 0, 1e9, hw.cpu.fp32_gflop_s);
     read.number(*c, "cpu.", "layer_overhead_us", false, 0, 1e6, hw.cpu.layer_overhead_us);
+    read.number(*c, "cpu.", "small_op_ns", false, 0, 1e6, hw.cpu.small_op_ns);
+    read.number(*c, "cpu.", "pass_share", false, 0, 10, hw.cpu.pass_share);
+    read.number(*c, "cpu.", "kv_gb_s", false, 0, kMostRate, hw.cpu.kv_gb_s);
     read.text(*c, "cpu.", "source", false, hw.cpu.source);
   }
   if (const Json* list = read.list(json, "", "kernels"))
@@ -170,6 +174,7 @@ std::string hardware_json(const Hardware& hw) {
   if (!hw.machine_id.empty()) json["machine_id"] = hw.machine_id;
   if (hw.has_vram()) {
     json["vram"] = {{"bytes", hw.vram.bytes}, {"gb_s", hw.vram.gb_s}};
+    if (hw.vram.work_bytes > 0) json["vram"]["work_bytes"] = hw.vram.work_bytes;
     if (hw.vram.fp16_tflop_s > 0) json["vram"]["fp16_tflop_s"] = hw.vram.fp16_tflop_s;
     json["vram"] = with_source(json["vram"], hw.vram.source);
   }
@@ -200,6 +205,9 @@ std::string hardware_json(const Hardware& hw) {
   cpu["int8_gop_s"] = hw.cpu.int8_gop_s;
   cpu["fp32_gflop_s"] = hw.cpu.fp32_gflop_s;
   if (hw.cpu.layer_overhead_us > 0) cpu["layer_overhead_us"] = hw.cpu.layer_overhead_us;
+  if (hw.cpu.small_op_ns > 0) cpu["small_op_ns"] = hw.cpu.small_op_ns;
+  if (hw.cpu.pass_share > 0) cpu["pass_share"] = hw.cpu.pass_share;
+  if (hw.cpu.kv_gb_s > 0) cpu["kv_gb_s"] = hw.cpu.kv_gb_s;
   json["cpu"] = with_source(std::move(cpu), hw.cpu.source);
   if (!hw.kernels.empty()) {
     json["kernels"] = Json::array();

@@ -11,6 +11,8 @@
 #include "base/memory.h"
 #include "engine/hardware.h"
 #include "engine/loaded_model.h"
+#include "engine/pass_time.h"
+#include "model/outline.h"
 
 namespace watra::engine {
 namespace {
@@ -22,16 +24,8 @@ using Clock = std::chrono::steady_clock;
 constexpr DType kTypes[] = {DType::q8_0, DType::q6_k, DType::q5_k, DType::q4_k, DType::q4_0,
                             DType::q4_1, DType::q3_k, DType::q2_k, DType::f16};
 constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 512};
-// Left for the system and other programs where nothing is said: a twentieth, at least this.
-constexpr uint64_t kLeastSpare = 512u << 20;
-
 int thread_count(const MeasureHardwareOptions& o) {
   return o.threads > 0 ? o.threads : !o.cpus.empty() ? static_cast<int>(o.cpus.size()) : default_thread_count();
-}
-
-uint64_t usable_ram() {
-  const uint64_t available = available_memory_bytes(), spare = std::max(kLeastSpare, total_memory_bytes() / 20);
-  return available > 2 * spare ? available - spare : available / 2;
 }
 
 double median(std::vector<double> v) {
@@ -39,25 +33,143 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
-// What a layer costs besides its products: a small model decodes, the time its weights take by the measured rate is
-// taken off.
-Result<double> layer_overhead_us(const MeasureHardwareOptions& o, std::string_view isa, double q8_gb_s) {
-  WATRA_ASSIGN(
-      const LoadedModel m,
-      load_model("synthetic:smollm2-135m:q8_0",
-                 {.threads = thread_count(o), .cpus = o.cpus, .n_ctx = 128, .max_rows = 16, .isa = std::string(isa)}));
-  const SequenceId s = m.forward->kv().add();
-  Batch batch;
-  std::vector<double> seconds;
-  for (int i = 0; i < 40; ++i) {
-    batch.clear();
-    batch.rows.push_back({.token = i, .sequence = s, .wants_logits = true});
-    const auto t = Clock::now();
-    WATRA_TRY(m.forward->run(batch));
-    seconds.push_back(std::chrono::duration<double>(Clock::now() - t).count());
+double seconds_since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+constexpr int64_t kPassDepth = 1024;
+
+// A synthetic network that decodes.
+class Decoder {
+ public:
+  static Result<std::unique_ptr<Decoder>> create(const char* spec, const MeasureHardwareOptions& o,
+                                                 std::string_view isa) {
+    WATRA_ASSIGN(auto model, load_model(spec, {.threads = thread_count(o),
+                                               .cpus = o.cpus,
+                                               .n_ctx = kPassDepth + 128,
+                                               .max_rows = 256,
+                                               .isa = std::string(isa)}));
+    return std::make_unique<Decoder>(std::move(model));
   }
-  const double weights = static_cast<double>(m.model->pass_bytes()) / (q8_gb_s * 1e9);
-  return std::clamp(1e6 * (median(seconds) - weights) / m.model->hparams().n_layers, 1.0, 1000.0);
+  explicit Decoder(LoadedModel model) : model_(std::move(model)), sequence_(model_.forward->kv().add()) {}
+
+  // Median of n passes over one token each; cached are as many positions as before.
+  Result<double> pass_seconds(int n) {
+    const int64_t depth = model_.forward->kv().length(sequence_);
+    std::vector<double> seconds;
+    for (int i = 0; i < n; ++i) {
+      WATRA_ASSIGN(const double s, run(1));
+      seconds.push_back(s);
+    }
+    model_.forward->kv().truncate(sequence_, depth);
+    return median(std::move(seconds));
+  }
+  Status read(int64_t n_tokens) {
+    for (int64_t done = 0; done < n_tokens; done += 256) {
+      WATRA_ASSIGN([[maybe_unused]] const double s, run(std::min<int64_t>(256, n_tokens - done)));
+    }
+    return {};
+  }
+
+  double pass_bytes() const { return static_cast<double>(model_.model->pass_bytes()); }
+  double n_layers() const { return model_.model->hparams().n_layers; }
+  double elements() const {  // of a row, in one layer
+    const auto& hp = model_.model->hparams();
+    return row_elements(hp.d_model, hp.layers[0]);
+  }
+  double kv_bytes(int64_t depth) const {
+    const auto outline = model::outline_of(*model_.model);
+    return static_cast<double>(outline.kv_bytes_per_position(KvType::f16, KvType::f16)) * static_cast<double>(depth);
+  }
+
+ private:
+  Result<double> run(int64_t n) {
+    batch_.clear();
+    for (int64_t i = 0; i < n; ++i)
+      batch_.rows.push_back(
+          {.token = static_cast<text::TokenId>(i), .sequence = sequence_, .wants_logits = i + 1 == n});
+    const auto t = Clock::now();
+    WATRA_TRY(model_.forward->run(batch_));
+    return seconds_since(t);
+  }
+
+  LoadedModel model_;
+  SequenceId sequence_;
+  Batch batch_;
+};
+
+// Nanoseconds an element (row_elements()) of the small ops of a layer, on one thread.
+double small_op_ns(const kernels::Kernels& k) {
+  constexpr int64_t kModel = 4096, kHeads = 4096, kFf = 14336;
+  constexpr auto kFormat = kernels::ActFormat::f32;
+  kernels::ActFormat format = kFormat;
+  for (DType t : kTypes)
+    if (k.supports(t) && format == kFormat) format = k.act_format(t);
+  std::vector<float> x(kFf, 0.25f), y(kFf, 0.5f), weight(kModel, 1.0f);
+  std::vector<std::byte> acts(static_cast<size_t>(format == kFormat ? 64 : k.act_bytes(format, 1, kFf)) + 64);
+  const auto convert = [&](int64_t n) {
+    if (format != kFormat) k.convert_act_row(format, y.data(), acts.data(), 0, 1, n);
+  };
+  std::vector<double> rounds;
+  for (int i = 0; i < 50; ++i) {
+    const auto t = Clock::now();
+    for (int norm = 0; norm < 2; ++norm) {
+      k.add(x.data(), y.data(), kModel);
+      k.rms_norm(x.data(), weight.data(), y.data(), kModel, 1e-5f);
+      convert(kModel);
+    }
+    convert(kHeads);
+    convert(kFf);
+    rounds.push_back(1e9 * seconds_since(t) / (4 * kModel + kHeads + kFf));
+  }
+  return median(std::move(rounds));
+}
+
+// What whole passes cost beyond their products alone. Two networks of one format, x = 1 / pass_share, a = seconds of a
+// layer's barriers:  seconds = x * bytes / rate + layers * (a + small_op_ns * elements).  `rate` is measured beside
+// each, over as many bytes as it has, so that the small one, which may lie in a large cache, is held against products
+// there.
+Status measure_passes(const MeasureHardwareOptions& o, const kernels::Kernels& kernels, ThreadTeam& team,
+                      Hardware& hw) {
+  constexpr double kLeastShare = 0.5, kMostShare = 1.1;
+  hw.cpu.small_op_ns = small_op_ns(kernels);
+  const double b = hw.cpu.small_op_ns * 1e-9;
+  // Rate and passes in turn: memory that becomes faster or slower does so for both.
+  struct Seconds {
+    double pass = 0, products = 0;
+  };
+  const auto measure = [&](Decoder& d, int passes) -> Result<Seconds> {
+    std::vector<double> pass, products;
+    for (int round = 0; round < 5; ++round) {
+      WATRA_ASSIGN(const double rate,
+                   measure_kernel_gb_s(team, kernels, DType::q8_0, 1,
+                                       {.seconds = 0.05,
+                                        .usual = true,
+                                        .buffer_bytes = std::min<uint64_t>(static_cast<uint64_t>(d.pass_bytes()),
+                                                                           beyond_caches(128u << 20, 2))}));
+      products.push_back(d.pass_bytes() / (rate * 1e9));
+      WATRA_ASSIGN(const double s, d.pass_seconds(passes));
+      pass.push_back(s);
+    }
+    return Seconds{median(std::move(pass)), median(std::move(products))};
+  };
+  WATRA_ASSIGN(auto small, Decoder::create("synthetic:smollm2-135m:q8_0", o, kernels.isa));
+  WATRA_ASSIGN(const Seconds at_small, measure(*small, 30));
+  double x = 1;
+  if (constexpr uint64_t kEnough = uint64_t{4} << 30; usable_memory_bytes() > kEnough) {
+    WATRA_ASSIGN(auto large, Decoder::create("synthetic:llama-1b:q8_0", o, kernels.isa));
+    WATRA_ASSIGN(const Seconds at_large, measure(*large, 5));
+    const double ratio = large->n_layers() / small->n_layers();
+    const double without_layers =
+        at_large.pass - ratio * at_small.pass - large->n_layers() * b * (large->elements() - small->elements());
+    x = std::clamp(without_layers / (at_large.products - ratio * at_small.products), 1 / kMostShare, 1 / kLeastShare);
+  }
+  hw.cpu.pass_share = 1 / x;
+  const double a = (at_small.pass - x * at_small.products) / small->n_layers() - b * small->elements();
+  hw.cpu.layer_overhead_us = std::clamp(1e6 * a, 1.0, 1000.0);
+  // Attention: the same pass with and without a conversation before it.
+  WATRA_TRY(small->read(kPassDepth));
+  WATRA_ASSIGN(const double deep, small->pass_seconds(30));
+  if (deep > at_small.pass) hw.cpu.kv_gb_s = small->kv_bytes(kPassDepth) / (deep - at_small.pass) / 1e9;
+  return {};
 }
 
 }  // namespace
@@ -86,7 +198,7 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
             .e_cores = count_cores(cpu.efficiency_cpus),
             .threads = n_threads,
             .source = "measured here"};
-  hw.ram = {.bytes = usable_ram(), .source = "measured here; what can be had less what others need"};
+  hw.ram = {.bytes = usable_memory_bytes(), .source = "measured here; what can be had less what others need"};
 
   std::vector<DType> types;
   for (DType t : kTypes)
@@ -112,20 +224,19 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
   ThreadTeam team(n_threads, o.cpus.empty() ? default_affinity(n_threads) : Affinity{.cpus = o.cpus});
   hw.cpu.int8_gop_s = measure_int8_gop_s(team, kernels);
   hw.cpu.fp32_gflop_s = measure_fp32_gflop_s(team, kernels);
-  double q8_gb_s = hw.ram.gb_s;
   for (DType type : types) {
     now(fmt::format("products {}", tensor::dtype_name(type)));
     for (int64_t m : kRows) {
       // Many rows are arithmetic alone: a small matrix tells as much as a large one.
       const MeasureOptions options{.seconds = m == 1 ? 0.2 : 0.08,
+                                   .usual = true,
                                    .buffer_bytes = m > 16 ? 8u << 20 : beyond_caches(128u << 20, 2)};
       WATRA_ASSIGN(const double gb_s, measure_kernel_gb_s(team, kernels, type, m, options));
       hw.kernels.push_back({type, m, gb_s});
-      if (type == DType::q8_0 && m == 1) q8_gb_s = gb_s;
     }
   }
-  now("a small model");
-  WATRA_ASSIGN(hw.cpu.layer_overhead_us, layer_overhead_us(o, kernels.isa, q8_gb_s));
+  now("whole passes");
+  WATRA_TRY(measure_passes(o, kernels, team, hw));
   for (const fs::path& folder : o.disks) {
     now(fmt::format("disk {}", folder.string()));
     const auto rates = sweep_direct_reads(folder);
@@ -135,7 +246,9 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
     }
     const auto best =
         std::max_element(rates->begin(), rates->end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
-    Hardware::Disk disk{.path = folder.string(), .gb_s = best->gb_s};
+    // The best of many short looks is luck in part: what counts is a whole second in the way the disk tier reads.
+    const double usual = measure_direct_read_gb_s(folder).value_or(best->gb_s);
+    Hardware::Disk disk{.path = folder.string(), .gb_s = std::min(best->gb_s, usual)};
     disk.free_bytes = free_space_bytes(folder).value_or(0);
     disk.read_bytes = best->read_bytes;
     disk.depth = best->depth;
@@ -157,7 +270,7 @@ std::optional<Hardware> cached_hardware(const fs::path& home, const std::string&
   if (!text) return std::nullopt;
   auto hw = parse_hardware(*text);
   if (!hw || hw->machine_id != id || hw->kernels.empty()) return std::nullopt;
-  hw->ram.bytes = usable_ram();
+  hw->ram.bytes = usable_memory_bytes();
   for (auto& d : hw->disks) d.free_bytes = free_space_bytes(d.path).value_or(0);
   return *hw;
 }

@@ -4,7 +4,7 @@
 // Either measured here (hardware_measure.h) or written by hand for another machine; the JSON is the same:
 //
 //   {"name": "my PC",
-//    "vram": {"bytes": 21.5e9, "gb_s": 936, "source": "data sheet"},         no card: leave it out
+//    "vram": {"bytes": 21.5e9, "work_bytes": 3.5e9, "gb_s": 936, "source": "data sheet"},      no card: leave it out
 //    "ram":  {"bytes": 118e9, "gb_s": 75, "by_threads": [{"threads": 1, "gb_s": 40}]},
 //    "pcie_gb_s": 25,
 //    "disks": [{"path": "/", "gb_s": 6.5}],
@@ -29,6 +29,8 @@ namespace watra::engine {
 struct Hardware {
   struct Vram {
     uint64_t bytes = 0;  // 0 = no graphics card
+    // Besides: for keys, values and buffers. What they need beyond it is taken from `bytes`.
+    uint64_t work_bytes = 0;
     double gb_s = 0;
     double fp16_tflop_s = 0;  // practical rate of large products; 0 = not known
     std::string source;
@@ -58,7 +60,11 @@ struct Hardware {
     int threads = 0;                          // that the rates below were measured with; 0 = cores
     double int8_gop_s = 0;                    // a multiply-accumulate is two operations; of the fast cores
     double fp32_gflop_s = 0;
-    double layer_overhead_us = 0;  // between the products of a layer: measured; 0 = a usual one
+    // Of whole passes, measured; 0 = usual values (pass_time.cpp).
+    double layer_overhead_us = 0;  // a layer's barriers and waiting
+    double small_op_ns = 0;        // an element of a row in what one thread does between products: norms, conversions
+    double pass_share = 0;         // what products reach within a pass, of the rates in `kernels`
+    double kv_gb_s = 0;            // cached keys and values, as attention reads them; all threads
     std::string source;
   };
   struct KernelRate {

@@ -23,7 +23,7 @@ TEST(HardwareProfile, WrittenAndReadAgainItIsTheSame) {
   Hardware hw;
   hw.name = "here";
   hw.about = "two \"quoted\" words";
-  hw.vram = {.bytes = 1000, .gb_s = 1.5, .fp16_tflop_s = 2, .source = "s"};
+  hw.vram = {.bytes = 1000, .work_bytes = 10, .gb_s = 1.5, .fp16_tflop_s = 2, .source = "s"};
   hw.ram = {.bytes = 99, .gb_s = 3.25, .by_threads = {{1, 1.5}, {2, 3.25}}, .source = "measured"};
   hw.pcie_gb_s = 4;
   hw.disks = {{.path = "/x", .gb_s = 0.9, .free_bytes = 5, .read_bytes = 1 << 20, .depth = 32, .source = "m"}};
@@ -36,6 +36,9 @@ TEST(HardwareProfile, WrittenAndReadAgainItIsTheSame) {
             .int8_gop_s = 7,
             .fp32_gflop_s = 8,
             .layer_overhead_us = 12.5,
+            .small_op_ns = 0.75,
+            .pass_share = 0.875,
+            .kv_gb_s = 24.5,
             .source = "c"};
   hw.kernels = {{tensor::DType::q4_k, 4, 17.5}};
   hw.measured_at = "2026-11-26 00:40 UTC";

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "engine/hardware.h"
+#include "engine/memory_needs.h"
+#include "model/outline.h"
 #include "model/synthetic.h"
 #include "model/vocab.h"
 
@@ -17,40 +19,20 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-// What a loaded model still allocates outside of buffers: the sampler's lists (per piece of the vocabulary), stacks and
-// allocator arenas (per thread), the conversation, and the pages of the program that have not been run yet.
-uint64_t runtime_bytes(int64_t n_vocab, int n_threads) {
-  return 4 * kMiB + static_cast<uint64_t>(n_vocab) * 64 + static_cast<uint64_t>(n_threads) * (kMiB / 4);
-}
-
-// Streamed weights want a ring and a team that reads wide passes; in return less of the model stays in RAM.
-struct StreamNeeds {
-  uint64_t ring_bytes;
-  int64_t max_rows;
-};
-
-// Of the limit: what a ring may take, and the activations of a pass.
-constexpr uint64_t kRingShare = 24, kActivationsShare = 64;
-// 24 MiB keep a disk of 1 GB/s busy over the longest pause of a decode step, 256 MiB one of 10 (docs/measurements.md).
-constexpr uint64_t kLeastRing = 24 * kMiB, kMostRing = 256 * kMiB, kSmallestRing = 4 * kMiB;
-// Below 128 rows reading a prompt is bound by the disk, above 2048 nothing is gained.
-constexpr int64_t kLeastRows = 128, kMostRows = 2048, kSmallestRows = 32;
-
-StreamNeeds stream_needs(const model::HParams& hp, const LoadOptions& o, uint64_t limit) {
-  const auto row_bytes = static_cast<uint64_t>(2 * hp.d_model + 3 * hp.max_heads_width() + 2 * hp.max_d_ff()) * 5;
-  const auto rows = static_cast<int64_t>(limit / kActivationsShare / row_bytes) / 64 * 64;
-  return {o.ring_bytes ? o.ring_bytes : std::clamp(limit / kRingShare, kLeastRing, kMostRing),
-          o.max_rows ? o.max_rows : std::clamp(rows, kLeastRows, kMostRows)};
-}
-
-// How the parts of a model are put into memory: reserved with one placement, looked at, given back and reserved with
-// another, until they fit the limit. Nothing is read (pages are the system's until they are touched).
+// How the parts of a model are put into memory: reserved with everything on disk, which tells what all the rest takes;
+// given back, and reserved as the plan made with these figures says. Nothing is read (pages are the system's until they
+// are touched).
 class Fitting {
  public:
   Fitting(LoadedModel& m, const LoadOptions& o, const kernels::Kernels& kernels, int64_t n_ctx)
-      : m_(m), o_(o), kernels_(kernels), n_ctx_(n_ctx), process_bytes_(resident_bytes() / kMiB * kMiB + kMiB) {
-    const uint64_t available = available_memory_bytes();
-    limit_ = o.ram_bytes ? o.ram_bytes : available ? available + process_bytes_ : UINT64_MAX;
+      : m_(m),
+        o_(o),
+        kernels_(kernels),
+        n_ctx_(n_ctx),
+        outline_(model::outline_of(*m.model)),
+        process_bytes_(resident_bytes() / kMiB * kMiB + kMiB) {
+    const uint64_t usable = usable_memory_bytes();
+    limit_ = o.ram_bytes ? o.ram_bytes : usable ? usable + process_bytes_ : UINT64_MAX;
   }
 
   // What m has afterwards fits. Returns the bytes that the cache and the activations will take later.
@@ -60,13 +42,17 @@ class Fitting {
     copies_ = folders_with_copies(m_.model->file(), o_.disks);
     if (o_.placement) {
       const bool streams = !o_.placement->all_in_ram();
-      WATRA_TRY(reserve(*o_.placement, streams ? stream_needs(m_.model->hparams(), o_, limit_) : ram_needs()));
+      WATRA_TRY(
+          reserve(*o_.placement, streams ? stream_needs(outline_, limit_, o_.ring_bytes, o_.max_rows) : ram_needs()));
       return finish();
     }
     const bool may_stream = m_.model->file().has_files();
     if (!may_stream || ram_weight_bytes(*m_.model, {}) <= limit_) {
       WATRA_TRY(reserve({}, ram_needs()));
-      if (fits() || !may_stream) return finish();
+      if (fits() || !may_stream) {
+        WATRA_TRY(make_plan(ram_needs()));
+        return finish();
+      }
     }
     WATRA_TRY(stream());
     return finish();
@@ -79,25 +65,65 @@ class Fitting {
 
   // All on disk tells what everything else needs; the rest of the limit is for weights.
   Status stream() {
-    // Without a limit of the person's, other programs keep some of what is free.
-    if (!o_.ram_bytes && limit_ != UINT64_MAX) limit_ -= limit_ / 16;
     WATRA_TRY(measure_disks());
-    StreamNeeds needs = stream_needs(m_.model->hparams(), o_, limit_);
-    WATRA_TRY(reserve(balanced_placement(*m_.model, 0, rates_), needs));
+    StreamNeeds needs = stream_needs(outline_, limit_, o_.ring_bytes, o_.max_rows);
+    const Placement on_disk = place_outline(outline_, {.ram_bytes = 0, .disk_rates = rates_}).placement;
+    WATRA_TRY(reserve(on_disk, needs));
     if (!fits()) {
-      needs = {std::min(needs.ring_bytes, kSmallestRing), std::min(needs.max_rows, kSmallestRows)};
-      WATRA_TRY(reserve(balanced_placement(*m_.model, 0, rates_), needs));
+      needs = least_stream_needs(needs);
+      WATRA_TRY(reserve(on_disk, needs));
     }
     if (!fits()) return {};
-    const uint64_t in_ram = ram_weight_bytes(*m_.model, m_.weights->placement());
-    const uint64_t room = in_ram + (limit_ - m_.budget->used_bytes());
-    // Places in RAM are rounded up.
-    return reserve(balanced_placement(*m_.model, room - std::min(room, kRounding), rates_), needs);
+    // Where not even rounding fits beside it, all stays on disk.
+    if (const Status planned = make_plan(needs); !planned)
+      return planned.error().code == "plan.no_fit" ? Status{} : planned;
+    return reserve(m_.plan->placed.placement, needs);
+  }
+
+  // With what is reserved beside weights and the ring.
+  Status make_plan(const StreamNeeds& needs) {
+    PlanOptions& p = m_.plan_options;
+    p.n_ctx = n_ctx_;
+    p.kv_types = o_.kv_types;
+    p.use_gpu = false;  // no device is here to carry it out
+    p.threads = m_.team->size();
+    p.micro_batch = needs.max_rows;
+    p.ring_bytes = needs.ring_bytes;
+    p.known_uses.clear();
+    uint64_t beside = 0;
+    for (const auto& use : m_.budget->uses()) {
+      if (use.tag == "weights" || use.tag == "norms and biases") continue;
+      if (use.tag == "disk ring") {
+        p.ring_bytes = use.bytes;  // whole slots
+        continue;
+      }
+      p.known_uses.push_back({use.tag, Tier::ram, use.bytes});
+      beside += use.bytes;
+    }
+    // Places of weights are rounded up.
+    if (!m_.weights->placement().all_in_ram()) p.known_uses.push_back({"rounding", Tier::ram, kRounding});
+    // A model without files cannot be left on a disk.
+    const bool all_in_ram = m_.weights->placement().all_in_ram();
+    p.ram_bytes = all_in_ram ? std::max(limit_, beside + ram_weight_bytes(*m_.model, {})) : limit_;
+    Hardware here;
+    here.ram.bytes = p.ram_bytes;
+    here.cpu.threads = p.threads;
+    if (m_.model->file().has_files())
+      here.disks.push_back({.path = m_.model->file().paths()[0].parent_path().string()});
+    for (const fs::path& folder : copies_) here.disks.push_back({.path = folder.string()});
+    p.disks.clear();
+    for (size_t d = 0; d < here.disks.size(); ++d) {
+      here.disks[d].gb_s = d < rates_.size() ? rates_[d] : 1;
+      p.disks.push_back(here.disks[d].path);
+    }
+    WATRA_ASSIGN(m_.plan, engine::make_plan(outline_, here, p));
+    return {};
   }
 
   Status measure_disks() {
     rates_ = o_.disk_rates;
-    if (copies_.empty() || !rates_.empty()) return {};
+    if (copies_.empty()) rates_ = {1};
+    if (!rates_.empty()) return {};
     WATRA_ASSIGN(rates_.emplace_back(), measure_direct_read_gb_s(m_.model->file().paths()[0].parent_path(), 0.3));
     for (const fs::path& folder : copies_) {
       WATRA_ASSIGN(rates_.emplace_back(), measure_direct_read_gb_s(folder, 0.3));
@@ -129,7 +155,9 @@ class Fitting {
                                               .budget = m_.budget.get()}));
     m_.kv_store.reset();
     if (o_.kv_store) {
-      WATRA_ASSIGN(m_.kv_store, KvStore::create(*o_.kv_store, m_.forward->kv().page_bytes(), m_.budget.get()));
+      KvStoreOptions store = *o_.kv_store;
+      store.room_bytes = std::min(store.room_bytes, kv_store_room_bytes(limit_));
+      WATRA_ASSIGN(m_.kv_store, KvStore::create(store, m_.forward->kv().page_bytes(), m_.budget.get()));
     }
     return {};
   }
@@ -154,6 +182,7 @@ class Fitting {
     std::string hint =
         n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
     // One MiB more than needed: the process is not the same size to the page each time.
+    if (m_.kv_store && needed - limit_ < m_.kv_store->room_bytes()) hint = "--kv-store off, or " + hint;
     if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", needed / kMiB + 2, hint);
     return fail(
         o_.ram_bytes ? "memory.over_budget" : "memory.too_small",
@@ -171,6 +200,7 @@ class Fitting {
   const LoadOptions& o_;
   const kernels::Kernels& kernels_;
   const int64_t n_ctx_;
+  const model::ModelOutline outline_;
   const uint64_t process_bytes_;
   uint64_t limit_ = 0, before_cache_ = 0;
   std::vector<fs::path> copies_;
@@ -213,6 +243,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   WATRA_ASSIGN(const uint64_t free_while_loading, fitting.fit());
   // While weights are read, what cache and activations will need later is free.
   WATRA_TRY(fitting.weights().read(*m.team, options.progress, options.ram_bytes ? free_while_loading : 0));
+  m.forward->warm();
   return m;
 }
 

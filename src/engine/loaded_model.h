@@ -2,8 +2,9 @@
 // of threads, a Forward with its cache, the tokenizer. What each part is: model/model.h, residency.h, forward.h,
 // text/tokenizer.h.
 //
-// A model that does not fit the limit keeps as much of itself in RAM as the limit leaves room for; the rest stays in
-// its files and is streamed in every pass (weight_stream.h, docs/decisions/0009).
+// Where weights lie is the planner's decision (plan.h): load_model() counts what everything else takes, asks for the
+// plan, and carries it out. A model that does not fit the limit keeps as much of itself in RAM as the limit leaves room
+// for; the rest stays in its files and is streamed in every pass (weight_stream.h, docs/decisions/0009, 0021).
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "engine/forward.h"
 #include "engine/kv_store.h"
+#include "engine/plan.h"
 #include "text/tokenizer.h"
 
 namespace watra::engine {
@@ -26,7 +28,7 @@ struct LoadOptions {
   int64_t max_logit_rows = 16;
   int64_t n_sequences = 0;             // at a time, where keys or values are stored quantized; 0 = max_logit_rows
   uint64_t ram_bytes = 0;              // hard limit for the whole process; 0 = what the machine has
-  std::optional<Placement> placement;  // of the weights; none = in RAM as far as they fit
+  std::optional<Placement> placement;  // of the weights, instead of the planner's
   // Where parts of a split model, or copies of the model's files, may lie on other disks (weight_files.h), and what the
   // disks give in proportion, the model's own first; none = measured where it matters.
   std::vector<fs::path> disks;
@@ -48,6 +50,11 @@ struct LoadedModel {
   std::shared_ptr<KvStore> kv_store;                 // null = conversations end with the process
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
   uint64_t streamed_bytes = 0;                       // of weights, from disk in every pass that gives logits
+  // What was asked of the planner, and what it decided: this is how the weights lie (nothing of a placement that the
+  // caller gave). Without rates, so without predictions: with those of a machine make_plan() gives the same places and
+  // says how long a pass takes.
+  PlanOptions plan_options;
+  std::optional<Plan> plan;
 };
 
 // What the names of this model's pages begin with. Errors: those of reading the file.

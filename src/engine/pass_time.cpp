@@ -14,8 +14,12 @@ using tensor::DType;
 constexpr double kCpuRead = 0.9;
 // Direct reads with a deep queue during decode against the same reads alone.
 constexpr double kDiskRead = 0.95;
-// Quantized products on a graphics card: public figures for one token lie at 40 to 70 % of the card's bandwidth.
-constexpr double kGpuRead = 0.6;
+// Products on a graphics card for one token, of the card's rate: what kernels for it will be held to, as those for
+// processors are to 0.9. Published decode speeds of whole models, all losses included (llama.cpp, May 2024, by
+// XiongjieDai/GPU-Benchmarks-on-LLM-Inference; t/s x bytes a token reads / data sheet): 70B F16 over several cards in
+// turn 87 % (RTX 3090) and 89 % (RTX 4090), 70B Q4_K_M over two 74 and 80 %. Small quantized models reach 55 to 62 %,
+// because starting work weighs more there: that is kGpuLayerSeconds.
+constexpr double kGpuRead = 0.9;
 // Attention over cached keys and values against a plain read: 12 to 14 of 22.5 GB/s a thread (docs/measurements.md).
 constexpr double kKvRead = 0.55;
 // Multiply-accumulates against the instruction's peak: 256-bit kernels with 2 to 16 rows, and with many rows.
@@ -24,8 +28,9 @@ constexpr int64_t kManyRows = 64;
 constexpr double kGpuProducts = 0.85;
 // A card whose rate of products nobody wrote down: as many FLOP for a byte of bandwidth as cards of recent years have.
 constexpr double kGpuFlopPerByte = 60;
-// Starting work on the card for a layer; barriers, norms and residual sums of a layer on the processor.
-constexpr double kGpuLayerSeconds = 40e-6, kCpuLayerSeconds = 30e-6;
+// Starting a layer's work on the card, about ten kernels of a graph at 2 us; barriers, norms and residual sums of a layer
+// on the processor.
+constexpr double kGpuLayerSeconds = 20e-6, kCpuLayerSeconds = 30e-6;
 // More rows take longer between products, too; one more row costs about so much of the first.
 constexpr double kRowOverhead = 0.08;
 // One hand-over of activations between processor and card: a copy and a wait.
@@ -137,8 +142,14 @@ double PassLoad::share(OutlineTensor::Read read, int64_t m) const {
       return 0;  // some rows
     case OutlineTensor::Read::experts:
       return n_experts > 0 ? 1 - std::pow(1 - static_cast<double>(n_experts_used) / n_experts, m) : 1;
+    case OutlineTensor::Read::never:
+      return 0;
   }
   return 1;
+}
+
+double row_elements(int64_t d_model, const model::LayerHParams& l) {
+  return static_cast<double>(4 * d_model + int64_t{l.n_heads} * l.d_head + l.d_ff);
 }
 
 double cpu_seconds(const Hardware& hw, DType dtype, double bytes, double macs, int64_t m, int threads,
@@ -151,7 +162,8 @@ double cpu_seconds(const Hardware& hw, DType dtype, double bytes, double macs, i
   if (e.overheads && !hw.kernels.empty()) {  // measured: includes all losses
     const DType like = nearest_measured(hw, dtype);
     const double one = measured_seconds_per_gb(hw, like, 1), many = measured_seconds_per_gb(hw, like, m);
-    const double read = bytes / 1e9 * one / std::min(1.0, ram_gb_s / hw.ram.gb_s);
+    const double share = hw.cpu.pass_share > 0 ? hw.cpu.pass_share : 1;
+    const double read = bytes / 1e9 * one / share / std::min(1.0, ram_gb_s / hw.ram.gb_s);
     // What m rows cost beyond one is arithmetic: as much a weight, whatever a weight's bytes.
     const double weight_ratio = bits(like) / bits(dtype);
     return read + bytes / 1e9 * std::max(0.0, many - one) * weight_ratio / compute;
@@ -197,13 +209,25 @@ PassTime pass_time(const PassLoad& load, const Hardware& hw, int64_t m, int thre
   t[Part::ram].seconds += t[Part::disk].bytes / (hw.ram_gb_s(threads) * 1e9 * e.cpu_read);
 
   t[Part::kv].bytes = load.kv_ram_bytes + load.kv_vram_bytes;
-  if (load.kv_ram_bytes > 0) t[Part::kv].seconds += load.kv_ram_bytes / (hw.ram_gb_s(threads) * 1e9 * e.kv_read);
+  if (load.kv_ram_bytes > 0) {
+    const double rate = e.overheads && hw.cpu.kv_gb_s > 0
+                            ? hw.cpu.kv_gb_s * std::min(1.0, hw.ram_gb_s(threads) / hw.ram.gb_s)
+                            : hw.ram_gb_s(threads) * e.kv_read;
+    t[Part::kv].seconds += load.kv_ram_bytes / (rate * 1e9);
+  }
   if (load.kv_vram_bytes > 0) t[Part::kv].seconds += load.kv_vram_bytes / (hw.vram.gb_s * 1e9 * e.kv_read);
 
   if (e.overheads) {
     const double rows = 1 + kRowOverhead * static_cast<double>(std::min<int64_t>(m, 4096) - 1);
     const double cpu_layer = hw.cpu.layer_overhead_us > 0 ? hw.cpu.layer_overhead_us * 1e-6 : kCpuLayerSeconds;
-    t[Part::overhead].seconds = load.n_gpu_layers * kGpuLayerSeconds + load.n_cpu_layers * cpu_layer * rows;
+    t[Part::overhead].seconds = load.n_gpu_layers * kGpuLayerSeconds;
+    if (hw.cpu.small_op_ns > 0) {  // one row is one thread's, more are shared
+      const double at_a_time = std::max(1.0, static_cast<double>(m) / (threads > 0 ? threads : hw.compute_threads()));
+      t[Part::overhead].seconds +=
+          load.n_cpu_layers * cpu_layer + load.cpu_row_elements * hw.cpu.small_op_ns * 1e-9 * at_a_time;
+    } else {
+      t[Part::overhead].seconds += load.n_cpu_layers * cpu_layer * rows;
+    }
     if (load.n_gpu_layers > 0 && load.n_cpu_layers > 0) {
       constexpr double kHandOvers = 2;  // to the card and back
       t[Part::pcie].bytes = kHandOvers * static_cast<double>(m * load.d_model) * 4;

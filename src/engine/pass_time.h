@@ -47,6 +47,7 @@ struct PassLoad {
   std::vector<double> disk_rates;              // GB/s of each
   double kv_vram_bytes = 0, kv_ram_bytes = 0;  // that a token reads
   double n_gpu_layers = 0, n_cpu_layers = 0;
+  double cpu_row_elements = 0;  // of a row, in all layers of the processor: row_elements()
   int64_t d_model = 0;
   int32_t n_experts = 0, n_experts_used = 0;
 
@@ -56,6 +57,10 @@ struct PassLoad {
 enum class Part : uint8_t { vram, ram, disk, pcie, kv, overhead };
 inline constexpr int kParts = 6;
 std::string_view part_name(Part part);
+
+// What one thread does with a row between a layer's products, in elements: two norms with their sums and conversions
+// (each counts as two), conversions of heads and of the MLP's width.
+double row_elements(int64_t d_model, const model::LayerHParams& layer);
 
 struct PassTime {
   struct OfPart {

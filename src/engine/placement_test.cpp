@@ -1,9 +1,8 @@
-#include "engine/placement.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
 
+#include "engine/outline_placement.h"
 #include "engine/tiny_model_test.h"
 #include "model/model.h"
 #include "model/synthetic.h"
@@ -37,6 +36,14 @@ void expect_valid(const model::Model& m, const Placement& p) {
   }
 }
 
+// As much as fits into ram_bytes stays there.
+Placement placed(const model::Model& m, uint64_t ram_bytes, std::span<const double> disk_rates) {
+  static constexpr std::array<double, 1> kOneDisk{1};
+  return place_outline(model::outline_of(m),
+                       {.ram_bytes = ram_bytes, .disk_rates = disk_rates.empty() ? std::span(kOneDisk) : disk_rates})
+      .placement;
+}
+
 uint64_t all_bytes(const model::Model& m) { return ram_weight_bytes(m, {}); }
 
 TEST(Placement, UsesWhatThereIsAndNotMore) {
@@ -45,11 +52,11 @@ TEST(Placement, UsesWhatThereIsAndNotMore) {
     const auto m = synthetic(spec);
     ASSERT_TRUE(m);
     const uint64_t all = all_bytes(*m);
-    EXPECT_TRUE(balanced_placement(*m, all, {}).all_in_ram());
-    EXPECT_FALSE(balanced_placement(*m, all - 1, {}).all_in_ram());
+    EXPECT_TRUE(placed(*m, all, {}).all_in_ram());
+    EXPECT_FALSE(placed(*m, all - 1, {}).all_in_ram());
     for (const double share : {0.0, 0.01, 0.1, 0.33, 0.5, 0.9, 0.99}) {
       const auto room = std::max(static_cast<uint64_t>(share * static_cast<double>(all)), uint64_t{2} << 20);
-      const Placement p = balanced_placement(*m, room, {});
+      const Placement p = placed(*m, room, {});
       expect_valid(*m, p);
       const uint64_t used = ram_weight_bytes(*m, p);
       EXPECT_LE(used, room) << share;
@@ -57,14 +64,14 @@ TEST(Placement, UsesWhatThereIsAndNotMore) {
       const uint64_t could = table ? std::min(room, all - table->size_bytes) : room;
       EXPECT_GT(used, could - (2u << 20)) << share;
       EXPECT_EQ(used + streamed_bytes(*m, p) + (table ? table->size_bytes : 0), all);
-      EXPECT_EQ(p, balanced_placement(*m, room, {}));
+      EXPECT_EQ(p, placed(*m, room, {}));
     }
   }
 }
 
 TEST(Placement, LayersStreamAlikeAndPairsAreCutAlike) {
   const auto m = synthetic("llama-8b:q8_0");
-  const Placement p = balanced_placement(*m, all_bytes(*m) / 2, {});
+  const Placement p = placed(*m, all_bytes(*m) / 2, {});
   uint64_t least = UINT64_MAX, most = 0;
   for (int l = 0; l < m->hparams().n_layers; ++l) {
     uint64_t bytes = 0;
@@ -84,10 +91,10 @@ TEST(Placement, LayersStreamAlikeAndPairsAreCutAlike) {
 
 TEST(Placement, ShortReadsAreAvoidedWhereThereIsRoom) {
   const auto m = synthetic("llama-1b:q4_k");
-  const Placement p = balanced_placement(*m, all_bytes(*m) * 9 / 10, {});
+  const Placement p = placed(*m, all_bytes(*m) * 9 / 10, {});
   EXPECT_FALSE(p.tensors.contains("blk.0.attn_k.weight"));
   EXPECT_TRUE(p.tensors.contains("blk.0.ffn_down.weight"));
-  EXPECT_TRUE(balanced_placement(*m, 0, {}).tensors.contains("blk.0.attn_k.weight"));
+  EXPECT_TRUE(placed(*m, 0, {}).tensors.contains("blk.0.attn_k.weight"));
 }
 
 TEST(Placement, FusedMatricesAreCutByRole) {
@@ -95,7 +102,7 @@ TEST(Placement, FusedMatricesAreCutByRole) {
   const auto m = model::Model::open(write_tiny_model(
       folder.path(), {.architecture = "phi3", .dtype = tensor::DType::q8_0, .d_model = 512, .d_ff = 8192}));
   ASSERT_TRUE(m);
-  const Placement p = balanced_placement(**m, all_bytes(**m) / 2, {});
+  const Placement p = placed(**m, all_bytes(**m) / 2, {});
   expect_valid(**m, p);
   const auto& fused = p.tensors.at("blk.0.ffn_up.weight");
   ASSERT_EQ(fused.size(), 4u) << "gate in RAM, gate on disk, up in RAM, up on disk";
@@ -106,7 +113,7 @@ TEST(Placement, FusedMatricesAreCutByRole) {
 TEST(Placement, DisksGetPartsInProportion) {
   const auto m = synthetic("llama-8b:q4_k_m");
   const std::array<double, 3> rates{6.5, 5.0, 0.5};
-  const Placement p = balanced_placement(*m, all_bytes(*m) / 3, rates);
+  const Placement p = placed(*m, all_bytes(*m) / 3, rates);
   expect_valid(*m, p);
   std::array<double, 3> bytes{};
   for (const auto& [name, ranges] : p.tensors)

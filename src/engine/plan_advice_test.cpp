@@ -79,6 +79,7 @@ TEST(PlanAdvice, TheTableHasARowForEverything) {
     ASSERT_TRUE(two.fits && four.fits) << two.shape->name << two.quant;
     EXPECT_GE(two.bound_tps, four.bound_tps);
     EXPECT_LE(two.no_speculation_tps, two.bound_tps) << two.shape->name << two.quant;
+    EXPECT_LE(four.no_speculation_tps, four.bound_tps) << two.shape->name << two.quant;
     EXPECT_GE(two.lossless_tps, two.no_speculation_tps);
     EXPECT_NEAR(two.needs_tau, 5 * two.seconds_per_pass, 1e-9);
   }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "base/fault.h"
 #include "engine/allocation_count_test.h"
 #include "engine/forward.h"
+#include "engine/outline_placement.h"
 #include "engine/tiny_model_test.h"
 #include "tensor/interleave.h"
 
@@ -80,7 +82,10 @@ Result<std::vector<float>> talk(Rig& r, int n_steps = 3) {
   }
 }
 
-Placement all_on_disk(const model::Model& m) { return balanced_placement(m, 0, {}); }
+Placement all_on_disk(const model::Model& m, std::span<const double> rates) {
+  return place_outline(model::outline_of(m), {.ram_bytes = 0, .disk_rates = rates}).placement;
+}
+Placement all_on_disk(const model::Model& m) { return all_on_disk(m, std::array{1.0}); }
 
 // Any cut that a placement allows.
 Placement random_placement(const model::Model& m, std::mt19937& rng, uint8_t n_disks = 1) {
@@ -158,7 +163,7 @@ class StreamTest : public testing::Test {
     if (!disks.empty()) {
       const std::vector<double> rates(disks.size() + 1, 1.0);
       o.residency.disks = disks;
-      o.residency.placement = balanced_placement(*model_, 0, rates);
+      o.residency.placement = all_on_disk(*model_, rates);
     }
     return rig(model_, o);
   }

@@ -52,6 +52,8 @@ double ModelOutline::read_share(const OutlineTensor& t, int64_t m) const {
     case OutlineTensor::Read::experts:
       if (n_experts <= 0) return 1;
       return 1 - std::pow(1 - static_cast<double>(n_experts_used) / n_experts, static_cast<double>(m));
+    case OutlineTensor::Read::never:
+      return 0;
   }
   return 1;
 }
@@ -61,7 +63,7 @@ double ModelOutline::pass_bytes(int64_t m) const {
 }
 
 double ModelOutline::macs_of(const OutlineTensor& t) const {
-  if (t.rank < 2 || t.read == OutlineTensor::Read::gathered) return 0;
+  if (t.rank < 2 || t.read == OutlineTensor::Read::gathered || t.read == OutlineTensor::Read::never) return 0;
   return static_cast<double>(t.elements()) * read_share(t);
 }
 
@@ -95,8 +97,46 @@ MixNetwork ModelOutline::mix_network() const {
           .tied_embeddings = tied_embeddings};
 }
 
+namespace {
+
+// What each tensor of a model is read for.
+class Roles {
+ public:
+  explicit Roles(const Model& model) {
+    add_all(model.globals(), -1);
+    for (int l = 0; l < model.hparams().n_layers; ++l) add_all(model.layer(l), l);
+  }
+
+  bool has(const checkpoint::TensorInfo& t) const { return slices_.contains(&t); }
+  // Slices of a matrix by their rows; none where one role has all of them and they lie like no others.
+  std::vector<OutlineTensor::Slice> slices_of(const checkpoint::TensorInfo& t) const {
+    std::vector<OutlineTensor::Slice> s = slices_.at(&t);
+    std::sort(s.begin(), s.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+    s.erase(std::unique(s.begin(), s.end(), [](const auto& a, const auto& b) { return a.begin == b.begin; }), s.end());
+    if (s.size() == 1 && s[0].pair < 0) s.clear();
+    return s;
+  }
+
+ private:
+  void add_all(const RoleWeights& roles, int layer) {
+    const BoundWeight &gate = roles[static_cast<size_t>(Role::ffn_gate)],
+                      &up = roles[static_cast<size_t>(Role::ffn_up)];
+    const bool paired = layer >= 0 && gate && up && gate.rows() == up.rows() &&
+                        gate.tensor->dtype == up.tensor->dtype && gate.tensor->shape.cols() == up.tensor->shape.cols();
+    for (const BoundWeight& w : roles) {
+      if (w) slices_[w.tensor].push_back({w.row_begin, w.row_end, paired && (&w == &gate || &w == &up) ? layer : -1});
+      if (w.bias) slices_[w.bias];
+    }
+  }
+
+  std::map<const checkpoint::TensorInfo*, std::vector<OutlineTensor::Slice>> slices_;
+};
+
+}  // namespace
+
 ModelOutline outline_of(const Model& model) {
   const HParams& hp = model.hparams();
+  const Roles roles(model);
   ModelOutline o{.name = hp.name,
                  .architecture = hp.architecture,
                  .n_layers = hp.n_layers,
@@ -111,7 +151,12 @@ ModelOutline outline_of(const Model& model) {
     int layer = -1;
     if (info.name.starts_with("blk.")) layer = std::atoi(info.name.c_str() + 4);
     t.layer = layer < hp.n_layers ? layer : -1;
-    if (info.name == "token_embd.weight" && !hp.tied_embeddings) t.read = OutlineTensor::Read::gathered;
+    if (!roles.has(info))
+      t.read = OutlineTensor::Read::never;
+    else if (&info == model.gathered_table())
+      t.read = OutlineTensor::Read::gathered;
+    else if (t.rank >= 2)
+      t.slices = roles.slices_of(info);
     o.tensors.push_back(std::move(t));
   }
   // The most common format names the file, unless the mixes tell better: a "Q4_K" file with Q6_K in its values and down
@@ -167,6 +212,7 @@ ModelOutline outline_of(const KnownShape& s, QuantMix mix) {
     vector(p + "attn_norm.weight", i, d);
     if (s.fused_qkv) {
       add(p + "attn_qkv.weight", i, q + 2 * kv, d);
+      o.tensors.back().slices = {{0, q}, {q, q + kv}, {q + kv, q + 2 * kv}};
     } else {
       add(p + "attn_q.weight", i, q, d);
       add(p + "attn_k.weight", i, kv, d);
@@ -176,8 +222,12 @@ ModelOutline outline_of(const KnownShape& s, QuantMix mix) {
     add(p + "attn_output.weight", i, d, q);
     vector(p + "ffn_norm.weight", i, d);
     if (s.d_ff > 0) {
-      if (s.gated) add(p + "ffn_gate.weight", i, s.d_ff, d);
-      add(p + "ffn_up.weight", i, s.d_ff, d);
+      const auto add_paired = [&](const char* name) {
+        add(p + name, i, s.d_ff, d);
+        if (s.gated) o.tensors.back().slices = {{0, s.d_ff, i}};
+      };
+      if (s.gated) add_paired("ffn_gate.weight");
+      add_paired("ffn_up.weight");
       add(p + "ffn_down.weight", i, d, s.d_ff);
     }
     if (s.n_experts > 0) {

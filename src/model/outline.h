@@ -27,7 +27,15 @@ struct OutlineTensor {
     whole,     // every weight in every pass
     gathered,  // one row for each token: an embedding table that does not predict
     experts,   // n_experts_used of n_experts for each token
+    never,     // no weight of the network: it is not loaded
   } read = Read::whole;
+  // Rows that serve one role: a fused matrix has several such slices. Two slices of one `pair` are finished together
+  // (gate and up) and lie alike. Empty = one slice of all rows.
+  struct Slice {
+    int64_t begin = 0, end = 0;
+    int32_t pair = -1;
+  };
+  std::vector<Slice> slices;
 
   int64_t elements() const { return rows * cols; }
   uint64_t row_bytes() const { return tensor::row_bytes(dtype, cols); }
