@@ -35,7 +35,14 @@ double median(std::vector<double> v) {
 
 Status bench_answers(const Globals& g, const AnswersOptions& o) {
   WATRA_ASSIGN(const auto questions, read_questions(o.file));
-  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft)));
+  uint64_t draft_room = 0;
+  for (const std::string& method : o.methods) {
+    DraftOptions draft = o.draft;
+    draft.method = method;
+    WATRA_ASSIGN(const uint64_t bytes, draft_room_bytes(g, draft, o.model));
+    draft_room += bytes;
+  }
+  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, {}, draft_room));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), false));
   engine::Session& session = talk->session();
   std::vector<std::shared_ptr<engine::Speculation>> speculations;

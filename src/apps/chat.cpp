@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <ranges>
 
 #include "apps/drafting.h"
 #include "base/file.h"
@@ -15,6 +16,28 @@ namespace watra::apps {
 constexpr int64_t kSinks = 4;
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+std::shared_ptr<engine::SuffixHistory> kept_history(const engine::LoadedModel& model) {
+  auto history = std::make_shared<engine::SuffixHistory>(kHistoryBytes);
+  if (!model.budget->take("conversation index", history->memory_bytes())) return nullptr;
+  if (!model.kv_store) return history;
+  const auto root = engine::root_key(model);
+  if (!root) return history;
+  if (const auto texts = model.kv_store->texts(*root, history->max_tokens()))
+    for (const auto& text : *texts | std::views::reverse) history->add(text);  // the newest last
+  return history;
+}
+
+}  // namespace
+
+Talk::Talk(const Globals& g, engine::LoadedModel model)
+    : globals_(g), session_(std::move(model)), history_(kept_history(session_.model())) {}
+
+void Talk::remember() {
+  if (history_) history_->add(session_.tokens());
+}
 
 Result<std::unique_ptr<Talk>> Talk::create(const Globals& g, engine::LoadedModel model, bool raw) {
   if (!model.tokenizer)
@@ -122,6 +145,7 @@ class Conversation {
 
  private:
   void clear() {
+    talk_.remember();
     messages_ = Json::array();
     if (!o_.system.empty()) messages_.push_back({{"role", "system"}, {"content", o_.system}});
   }

@@ -10,6 +10,7 @@
 #include "apps/sampling_options.h"
 #include "base/machine_load.h"
 #include "engine/session.h"
+#include "engine/suffix_proposer.h"
 #include "text/chat_prompt.h"
 
 namespace watra::apps {
@@ -31,6 +32,12 @@ class Talk {
   // (Session::go_endless). Before the first answer.
   Status go_endless(const std::string& system);
 
+  // What was said before, for drafts: conversations of this model that are kept on disk, and those this process ended.
+  // Null where there is no room for it.
+  std::shared_ptr<const engine::SuffixHistory> history() const { return history_; }
+  // The conversation is over; its text stays in history().
+  void remember();
+
   struct Answer {
     engine::PrefillReport prefill;
     engine::GenerateReport generated;
@@ -45,10 +52,11 @@ class Talk {
                         const std::atomic<bool>* cancel);
 
  private:
-  Talk(const Globals& g, engine::LoadedModel model) : globals_(g), session_(std::move(model)) {}
+  Talk(const Globals& g, engine::LoadedModel model);
   const Globals& globals_;
   engine::Session session_;
   std::optional<text::ChatPrompt> prompt_;
+  std::shared_ptr<engine::SuffixHistory> history_;
   bool told_of_store_ = false;
 };
 

@@ -2,7 +2,9 @@
 
 #include "apps/model_proposer.h"
 #include "base/log.h"
+#include "engine/memory_needs.h"
 #include "engine/ngram_proposer.h"
+#include "model/outline.h"
 
 namespace watra::apps {
 
@@ -15,8 +17,22 @@ void add_draft_options(CLI::App& command, DraftOptions& o) {
 
 int64_t logit_rows(const DraftOptions& o) { return o.method == "none" ? 1 : 1 + int64_t{o.max}; }
 
+Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const std::string& model) {
+  if (o.method == "none" || g.ram.empty()) return 0;
+  const int64_t n_ctx = g.ctx > 0 ? g.ctx : 4096;
+  uint64_t bytes = engine::NgramProposer::memory_bytes(static_cast<size_t>(n_ctx)) + kHistoryBytes;
+  if (o.method == "auto" || o.method == "ngram") return bytes;
+  constexpr std::string_view kSynthetic = "synthetic:";  // made in memory: nothing to look at before
+  if (o.method.starts_with(kSynthetic) || model.starts_with(kSynthetic)) return bytes;
+  WATRA_ASSIGN(const fs::path path, draft_path(g, o.method, model));
+  WATRA_ASSIGN(const auto draft, model::Model::open(path));
+  const bool shares_cache = o.method == "self" && g.kv_type.find("q") == std::string::npos;
+  return bytes + engine::draft_model_bytes(model::outline_of(*draft), n_ctx, shares_cache);
+}
+
 Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
-                                                              const engine::Session& session) {
+                                                              const engine::Session& session,
+                                                              std::shared_ptr<const engine::SuffixHistory> history) {
   if (o.method == "none") return nullptr;
   const engine::LoadedModel& target = session.model();
   std::vector<std::unique_ptr<engine::Proposer>> proposers;
@@ -25,6 +41,7 @@ Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, 
     proposers.push_back(std::make_unique<engine::NgramProposer>(n_ctx));
   else
     log::warn("no room under --ram for the index that drafts come from: decoding without it");
+  if (history) proposers.push_back(std::make_unique<engine::SuffixProposer>(std::move(history)));
   if (o.method != "auto" && o.method != "ngram") {
     WATRA_ASSIGN(auto model, make_model_proposer(g, o.method, target));
     proposers.push_back(std::move(model));

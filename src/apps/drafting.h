@@ -7,8 +7,12 @@
 
 #include "apps/command.h"
 #include "engine/session.h"
+#include "engine/suffix_proposer.h"
 
 namespace watra::apps {
+
+// Of the index over earlier conversations, about 30,000 tokens: what is older is seldom said again.
+inline constexpr uint64_t kHistoryBytes = 2 << 20;
 
 struct DraftOptions {
   std::string method = "auto";  // none, auto, ngram, self, or a draft MODEL
@@ -18,13 +22,18 @@ struct DraftOptions {
 
 void add_draft_options(CLI::App& command, DraftOptions& o);
 
+// What drafting takes of --ram beside MODEL: indexes, a draft model or the copy of MODEL, which is made now if it is
+// not there. Errors: those of opening and copying.
+Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const std::string& model);
+
 // Rows of logits that a pass with the largest draft wants.
 int64_t logit_rows(const DraftOptions& o);
 
-// Null for `none`. The n-gram proposer is part of every other method: it costs nothing to ask. Errors: those of
-// make_model_proposer().
-Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
-                                                              const engine::Session& session);
+// Null for `none`. The n-gram proposer is part of every other method, and so is the suffix proposer where there is a
+// history: they cost nothing to ask. Errors: those of make_model_proposer().
+Result<std::shared_ptr<engine::Speculation>> make_speculation(
+    const Globals& g, const DraftOptions& o, const engine::Session& session,
+    std::shared_ptr<const engine::SuffixHistory> history = nullptr);
 
 // {"method", "accept_rate", "tau", "drafted", "accepted", "passes"}
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);

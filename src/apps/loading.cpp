@@ -40,7 +40,7 @@ Result<std::vector<int>> chosen_cpus(const Globals& g) {
 
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
                                      int64_t max_logit_rows, int64_t n_sequences, int64_t max_rows,
-                                     const std::optional<engine::KvStoreOptions>& kv_store) {
+                                     const std::optional<engine::KvStoreOptions>& kv_store, uint64_t later_bytes) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
@@ -58,8 +58,15 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
+  const uint64_t limit = o.ram_bytes;
+  o.ram_bytes -= std::min(later_bytes, limit / 2);
   auto loaded = engine::load_model(path, o);
+  if (!loaded && loaded.error().code == "memory.over_budget" && o.ram_bytes < limit) {
+    o.ram_bytes = limit;
+    loaded = engine::load_model(path, o);
+  }
   bar.clear();
+  if (loaded && limit > 0) WATRA_TRY(loaded->budget->set_limit(limit));
   if (loaded)
     log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model,
               format_bytes(loaded->weights->report().bytes), loaded->weights->report().seconds,

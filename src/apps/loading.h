@@ -11,10 +11,12 @@ namespace watra::apps {
 Result<std::vector<int>> chosen_cpus(const Globals& g);
 
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)). n_sequences: as
-// in engine::LoadOptions.
+// in engine::LoadOptions. later_bytes: of --ram, left free for what is loaded afterwards (drafting.h), if the model
+// fits into the rest.
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
                                      int64_t max_logit_rows = 16, int64_t n_sequences = 1, int64_t max_rows = 0,
-                                     const std::optional<engine::KvStoreOptions>& kv_store = {});
+                                     const std::optional<engine::KvStoreOptions>& kv_store = {},
+                                     uint64_t later_bytes = 0);
 
 // Where conversations are kept: $WATRA_HOME/kv.
 Result<fs::path> kv_folder(const Globals& g);

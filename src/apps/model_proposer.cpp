@@ -3,22 +3,20 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "base/terminal.h"
+#include "base/thread_team.h"
 #include "engine/model_proposer.h"
 #include "workshop/self_draft.h"
 
 namespace watra::apps {
 namespace {
 
-Result<fs::path> copy_of(const Globals& g, const engine::LoadedModel& target) {
-  if (!target.model->file().has_files())
-    return fail("draft.no_file", "a model that was made in memory has no file to copy", "--draft ngram");
+Result<fs::path> copy_of(const Globals& g, const fs::path& target, int threads) {
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   ProgressBar bar(ProgressBar::Unit::bytes);
-  auto made = workshop::self_draft(
-      target.model->file().paths()[0],
-      {.home = home, .threads = target.team->size(), .progress = [&](uint64_t done, uint64_t total) {
-         bar.update("making a copy that drafts (once)", done, total);
-       }});
+  auto made =
+      workshop::self_draft(target, {.home = home, .threads = threads, .progress = [&](uint64_t done, uint64_t total) {
+                                      bar.update("making a copy that drafts (once)", done, total);
+                                    }});
   bar.clear();
   if (!made) return fail(std::move(made).error());
   if (made->was_made) log::info("{} made in {:.0f} s", made->path.string(), made->seconds);
@@ -27,15 +25,19 @@ Result<fs::path> copy_of(const Globals& g, const engine::LoadedModel& target) {
 
 }  // namespace
 
+Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target) {
+  WATRA_ASSIGN(const std::string path, resolve_model(g, draft == "self" ? target : draft));
+  if (draft != "self") return fs::path(path);
+  return copy_of(g, path, g.threads > 0 ? g.threads : default_thread_count());
+}
+
 Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, const std::string& draft,
                                                            const engine::LoadedModel& target) {
   const bool is_self = draft == "self";
-  fs::path path;
-  if (is_self) {
-    WATRA_ASSIGN(path, copy_of(g, target));
-  } else {
-    WATRA_ASSIGN(path, resolve_model(g, draft));
-  }
+  if (is_self && !target.model->file().has_files())
+    return fail("draft.no_file", "a model that was made in memory has no file to copy", "--draft ngram");
+  WATRA_ASSIGN(const fs::path path,
+               draft_path(g, draft, is_self ? target.model->file().paths()[0].string() : std::string()));
   ProgressBar bar(ProgressBar::Unit::bytes);
   auto model =
       engine::load_draft(target, path, {.share_cache = is_self, .progress = [&](uint64_t done, uint64_t total) {
@@ -44,7 +46,10 @@ Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, con
   bar.clear();
   if (!model) return fail(std::move(model).error());
   if (is_self) (*model)->method = "self";
-  log::info("draft {}: {} a pass, {:.1f} ms", draft, format_bytes((*model)->pass_bytes), 1e3 * (*model)->pass_seconds);
+  log::info("draft {}: {} a pass, {:.1f} ms{}", draft, format_bytes((*model)->pass_bytes), 1e3 * (*model)->pass_seconds,
+            !is_self                 ? ""
+            : (*model)->shares_cache ? ", on the model's own cache"
+                                     : ", with a cache of its own (--kv-type f16 would be shared)");
   return model;
 }
 

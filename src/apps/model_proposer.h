@@ -7,6 +7,9 @@
 
 namespace watra::apps {
 
+// The file of a draft: "self" is the copy of the MODEL `target`, made now if it is not there (workshop/self_draft.h).
+Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target);
+
 // draft: "self" or a MODEL of the command line. It lives on the target's threads and in its memory budget; proposers
 // of many sequences share it. The copy that `self` means is made at its first use and kept under the home folder
 // (workshop/self_draft.h). Errors: those of load_draft(), self_draft() and resolve_model(); "draft.no_file" for the

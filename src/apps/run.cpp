@@ -111,10 +111,11 @@ Status run(const Globals& g, const RunOptions& o) {
   WATRA_ASSIGN(const auto prompt, question(g, o));
   if (prompt && prompt->empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
   WATRA_ASSIGN(const auto kv_store, kv_store_options(g, o.kv_store));
-  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, kv_store));
+  WATRA_ASSIGN(const uint64_t draft_room, draft_room_bytes(g, o.draft, o.model));
+  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, kv_store, draft_room));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
   if (o.endless) WATRA_TRY(talk->go_endless(o.system));
-  WATRA_ASSIGN(auto speculation, make_speculation(g, o.draft, talk->session()));
+  WATRA_ASSIGN(auto speculation, make_speculation(g, o.draft, talk->session(), talk->history()));
   talk->session().speculate(std::move(speculation));
   if (prompt) return run_once(g, o, *talk, *prompt);
   return converse(*talk, {.system = o.system,
