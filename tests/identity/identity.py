@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Answers do not depend on drafts: 200 prompts, answered with each way of drafting, must give the same tokens, under each ISA,
-greedy and sampled with a seed, in RAM and (--ram) streamed from the disk; streamed and in RAM give the same tokens too.
+"""Answers do not depend on drafts: 200 prompts, answered with each way of drafting (n-gram, a draft model, the model's own low-bit
+copy; in chains and in trees), must give the same tokens, under each ISA, greedy and sampled with a seed, in RAM and (--ram)
+streamed from the disk; streamed and in RAM give the same tokens too.
 
     tests/identity/identity.py build/release/bin/watra --home build/test-home
     tests/identity/identity.py build/release/bin/watra qwen2.5-coder-1.5b --draft none,ngram,qwen2.5-coder-0.5b,self --ram 900MiB
+    tests/identity/identity.py build/release/bin/watra SmolLM2.Q8_0.gguf --draft none,ngram,smollm2,self --ram 160MiB --background
 
+One line is printed, and with --report one JSON object appended to a file, for each combination; what the file holds already is
+not run again, so that a long run may be cut off and go on. --background: other programs come first.
 Standard library Python only. Exit 1 when a token differs.
 """
 import argparse
 import json
+import os
 import pathlib
 import random
 import subprocess
@@ -42,13 +47,13 @@ def make_prompts(n):
     return out
 
 
-def answers(args, prompts, isa, temperature, ram):
+def answers(args, prompts, isa, temperature, ram, shape):
     """ids by (question, method), and how much of the drafts was followed by method."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "prompts.json"
         file.write_text(json.dumps(prompts), encoding="utf-8")
         command = [args.watra, "bench", args.model, "--answers", str(file), "--draft", ",".join(args.draft), "-n", str(args.tokens), "-r", "1",
-                   "--draft-shape", args.draft_shape, "--temp", str(temperature), "--seed", "7", "--isa", isa, "--json"]
+                   "--draft-shape", shape, "--temp", str(temperature), "--seed", "7", "--isa", isa, "--json"]
         command += ["--home", args.home] if args.home else []
         command += ["--ram", ram] if ram else []
         run = subprocess.run(command, capture_output=True, text=True)
@@ -67,40 +72,70 @@ def answers(args, prompts, isa, temperature, ram):
     return ids, followed
 
 
+def run_before(args, key):
+    """The line of the report that answers this combination already."""
+    if args.report and args.report.exists():
+        for line in args.report.read_text(encoding="utf-8").splitlines():
+            before = json.loads(line)
+            if all(before[k] == v for k, v in key.items()):
+                return before
+    return None
+
+
+def compare(args, isa, temperature):
+    """All shapes, in RAM and streamed, with what plain decoding in RAM gives; how many answers differ."""
+    prompts, first, n_different = make_prompts(args.prompts), None, 0
+    for ram in [None, args.ram] if args.ram else [None]:
+        for shape in args.draft_shape:
+            key = {"model": args.model, "drafts": args.draft, "shape": shape, "isa": isa or "fastest", "temperature": temperature,
+                   "ram": ram, "prompts": args.prompts, "tokens": args.tokens}
+            if before := run_before(args, key):
+                first = first or [tuple(ids) for ids in before["plain"]]
+                n_different += before["differ"] + before["moved"] + (not before["drafted"])
+                continue
+            ids, followed = answers(args, prompts, isa, temperature, ram, shape)
+            plain = [tuple(ids[q, args.draft[0]]) for q in range(len(prompts))]
+            first = first or plain
+            different = [(q, m) for (q, m), tokens in ids.items() if tuple(tokens) != plain[q]]
+            moved = [q for q, tokens in enumerate(plain) if tokens != first[q]]
+            drafted = {m: n for m, n in followed.items() if n[0]}
+            drafts = ", ".join(f"{m} {a} of {d} drafted tokens true" for m, (d, a) in drafted.items())
+            print(f"{isa or 'fastest'}, temperature {temperature}, {'streamed' if ram else 'in RAM'}, {shape}: {len(plain)} prompts, "
+                  f"{len(different)} answers differ with drafts, {len(moved)} from those in RAM; {drafts or 'nothing drafted'}", flush=True)
+            for q, m in different[:5]:
+                print(f"  question {q}, {m}: {ids[q, m]} instead of {list(plain[q])}")
+            if len(args.draft) > 1 and not drafted:
+                print("  no draft was ever made: this compares nothing")
+            n_different += len(different) + len(moved) + (len(args.draft) > 1 and not drafted)
+            if args.report:
+                line = {**key, "differ": len(different), "moved": len(moved), "drafted": drafted, "plain": plain}
+                with args.report.open("a", encoding="utf-8") as f:
+                    f.write(json.dumps(line) + "\n")
+    return n_different
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("watra")
     p.add_argument("model", nargs="?", default="smollm2")
     p.add_argument("--home")
     p.add_argument("--draft", type=lambda s: s.split(","), default=["none", "auto"], help="ways of drafting; the first is compared with")
-    p.add_argument("--draft-shape", default="auto")
+    p.add_argument("--draft-shape", type=lambda s: s.split(","), default=["chain", "tree"], help="list of chain, tree, auto")
     p.add_argument("--isa", type=lambda s: s.split(","), default=["generic", ""], help="list; empty = the fastest")
     p.add_argument("--temp", type=lambda s: [float(t) for t in s.split(",")], default=[0, 0.8])
     p.add_argument("--prompts", type=int, default=200)
     p.add_argument("--tokens", type=int, default=32)
     p.add_argument("--ram", help="stream the model too, within this budget")
+    p.add_argument("--report", type=pathlib.Path, help="a file of JSON lines: what was compared, and with what result")
+    p.add_argument("--background", action="store_true", help="at the lowest priority")
     args = p.parse_args()
+    if args.background:
+        os.nice(19)
 
-    prompts, n_different = make_prompts(args.prompts), 0
+    n_different = 0
     for isa in args.isa:
         for temperature in args.temp:
-            first = None
-            for ram in [None, args.ram] if args.ram else [None]:
-                ids, followed = answers(args, prompts, isa, temperature, ram)
-                plain = {q: tokens for (q, method), tokens in ids.items() if method == args.draft[0]}
-                if first is None:
-                    first = plain
-                different = [(q, m) for (q, m), tokens in ids.items() if tokens != plain[q]]
-                moved = [q for q in plain if plain[q] != first[q]]
-                n_different += len(different) + len(moved)
-                drafts = ", ".join(f"{m} {a} of {d} drafted tokens true" for m, (d, a) in followed.items() if d)
-                print(f"{isa or 'fastest'}, temperature {temperature}, {'streamed' if ram else 'in RAM'}: {len(plain)} prompts, "
-                      f"{len(different)} answers differ with drafts, {len(moved)} from those in RAM; {drafts or 'nothing drafted'}", flush=True)
-                for q, m in different[:5]:
-                    print(f"  question {q}, {m}: {ids[q, m]} instead of {plain[q]}")
-                if len(args.draft) > 1 and not drafts:
-                    n_different += 1
-                    print("  no draft was ever made: this compares nothing")
+            n_different += compare(args, isa, temperature)
     sys.exit(1 if n_different else 0)
 
 
