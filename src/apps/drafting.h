@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/command.h"
+#include "engine/scheduler.h"
 #include "engine/session.h"
 
 namespace watra::apps {
@@ -25,6 +26,11 @@ int64_t logit_rows(const DraftOptions& o);
 // make_model_proposer().
 Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
                                                               const engine::Session& session);
+
+// The same for a model that answers many at once: what later answers are drafted from is also what earlier ones said.
+// Without drafts the options are the default ones. Errors as above.
+Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
+                                                 const engine::LoadedModel& target, int64_t n_parallel);
 
 // {"method", "accept_rate", "tau", "drafted", "accepted", "passes"}
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);

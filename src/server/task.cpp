@@ -73,6 +73,22 @@ Json timings_json(const engine::RequestStats& s) {
           {"predicted_per_second", s.decode_tokens_per_s()}};
 }
 
+void RunningStats::token() {
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto now = Clock::now();
+  if (stats_.n_generated++ == 0) {
+    first_ = now;
+    stats_.prefill_s = seconds(now - begun_);
+  }
+  stats_.decode_s = seconds(now - first_);
+}
+
+const engine::RequestStats& RunningStats::now(size_t n_prompt, int64_t n_cached) {
+  stats_.n_prompt = static_cast<int64_t>(n_prompt);
+  stats_.n_cached = n_cached;
+  return stats_;
+}
+
 Awaitable<std::vector<Whole>> collect(Answers& answers, bool split_reasoning, bool reasoning_open, bool keep_tokens,
                                       const std::string& prompt_field) {
   std::vector<Whole> whole(answers.size());
