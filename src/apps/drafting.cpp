@@ -50,6 +50,7 @@ Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOp
   // About a hundred thousand tokens of earlier answers: many times what a person reads in a day.
   constexpr uint64_t kHistoryBytes = 8 << 20;
   engine::SchedulerOptions out;
+  out.turn_tokens = 64;  // some seconds of a full house: a newcomer waits no longer for its first word
   if (o.method == "none") return out;
   out.speculation = speculation_options(o);
   const auto n_ctx = static_cast<size_t>(target.forward->options().n_ctx);

@@ -25,9 +25,10 @@ void check_context(const ServedModel& model, size_t n_prompt, const std::string&
   if (static_cast<int64_t>(n_prompt) <= model.n_ctx()) return;
   ApiError error{.status = 400,
                  .code = "context_length_exceeded",
-                 .message = fmt::format("the prompt has {} tokens, this model's context holds {} tokens; shorten it, "
-                                        "or start the server with a larger --ctx",
-                                        n_prompt, model.n_ctx()),
+                 // The beginning is OpenAI's: clients look for it.
+                 .message = fmt::format("this model's maximum context length is {} tokens, and the prompt has {}; "
+                                        "shorten it, or start the server with a larger --ctx",
+                                        model.n_ctx(), n_prompt),
                  .param = prompt_field};
   error.more = {{"n_prompt_tokens", n_prompt}, {"n_ctx", model.n_ctx()}};
   throw error;

@@ -94,9 +94,10 @@ describe('@anthropic-ai/sdk', () => {
   });
   test('leaving and errors', async () => {
     const stream = client.messages.stream({ ...ask, messages: forever, max_tokens: 900 });
-    stream.on('error', () => {});
+    const ended = assert.rejects(stream.done(), Anthropic.APIUserAbortError);
     await new Promise((done) => stream.once('text', done));
     stream.abort();
+    await ended;
     await nothingRuns();
     await assert.rejects(client.messages.create({ ...ask, model: 'claude-none' }), Anthropic.NotFoundError);
     await assert.rejects(client.messages.create({ ...ask, messages: long }), Anthropic.BadRequestError);

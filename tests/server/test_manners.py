@@ -355,13 +355,15 @@ class Manners(unittest.TestCase):
         self.assertEqual((r["done"], r["done_reason"], r["eval_count"], r["message"]["role"]), (True, "length", 4, "assistant"))
         for field in ("total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration", "eval_duration", "created_at"):
             self.assertIn(field, r)
-        said = self.ok("/api/generate", {"prompt": "Name a colour.", "stream": False, "options": body["options"]})
+        said = self.ok("/api/generate", {"prompt": "Name a colour.", "stream": False, "options": body["options"], "images": []})
         self.assertEqual(said["response"], r["message"]["content"])
         for wrong in ({"options": {"temperature": -1}}, {"options": []}, {"options": {"num_predict": "4"}}, {"messages": "x"}):
             self.assertIsInstance(self.ok("/api/chat", {**body, **wrong}, 400)["error"], str)
         self.assertIsInstance(self.ok("/api/chat", {**body, "messages": [{"role": "user", "content": "a", "images": ["aaaa"]}]}, 400)["error"], str)
         self.assertIsInstance(self.ok("/api/generate", {"prompt": "a", "images": ["aaaa"]}, 400)["error"], str)
         self.assertEqual(self.ok("/api/chat", {"model": "smollm2", "messages": [], "keep_alive": 0})["done"], True)
+        none = [{"role": "user", "content": "Name a colour.", "images": []}]  # as litellm writes it
+        self.assertEqual(self.ok("/api/chat", {**body, "messages": none})["message"], r["message"])
 
     def test_anthropics_fields(self):
         body = {"model": "smollm2", "max_tokens": 5, "temperature": 0, "messages": USER}

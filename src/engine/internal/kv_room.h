@@ -29,6 +29,8 @@ class KvRoom {
 
   // A sequence for all its tokens so far, the longest cached prefix already in it. False: there is no room now.
   bool admit(LiveRequest& r);
+  // It would find room without anybody losing pages.
+  bool fits(const LiveRequest& r) const;
   // Takes room for one more token. False: it had to give up its own sequence.
   bool grow(LiveRequest& r);
   // Takes room for up to n tokens of a draft behind that one, from free pages and prefixes nobody uses; how many fit.

@@ -81,14 +81,16 @@ void SchedulerCore::take_in() {
   arrivals_.clear();
 }
 
-// Whoever has written its turn while somebody of its class waits goes to the end of the line. A long conversation has a
-// long turn: should it lose its pages, reading them again must stay small beside what it wrote.
+// Whoever has written its turn while somebody of its class waits goes to the end of the line. Where pages are short it
+// may lose its own there, so a long conversation has a long turn: reading it again must stay small beside what it
+// wrote.
 void SchedulerCore::pass_turns() {
-  if (options_.turn_tokens <= 0 || std::ranges::none_of(somebody_waits_, [](bool waits) { return waits; })) return;
+  if (options_.turn_tokens <= 0 || std::ranges::all_of(waits_, [](Wait w) { return w == Wait::nobody; })) return;
   bool moved = false;
   for (const auto& r : requests_) {
-    const int64_t turn = std::max(options_.turn_tokens, r->n_tokens() / 2);
-    if (!somebody_waits_[static_cast<size_t>(r->priority())] || r->n_served < turn) continue;
+    const Wait wait = waits_[static_cast<size_t>(r->priority())];
+    const int64_t least = wait == Wait::for_pages ? r->n_tokens() / 2 : 0;
+    if (wait == Wait::nobody || r->n_served < std::max(options_.turn_tokens, least)) continue;
     r->place = ++last_place_;
     r->n_served = 0;
     moved = true;
@@ -96,22 +98,28 @@ void SchedulerCore::pass_turns() {
   if (moved) std::ranges::sort(requests_, [](const auto& a, const auto& b) { return stands_before(*a, *b); });
 }
 
+void SchedulerCore::let_wait(const LiveRequest& r) {
+  Wait& wait = waits_[static_cast<size_t>(r.priority())];
+  if (wait == Wait::nobody) wait = r.has_sequence || room_.fits(r) ? Wait::for_a_place : Wait::for_pages;
+}
+
 // Requests in order, as many as the batch holds. Whoever finds no room keeps those behind from being admitted: they
 // would take the pages it waits for.
 void SchedulerCore::choose() {
   selected_.clear();
-  somebody_waits_.fill(false);
+  waits_.fill(Wait::nobody);
   bool blocked = false;
   const bool rest = !requests_.empty() && !is_background(requests_.front()->priority());  // background pauses
   for (const auto& r : requests_) {
     if (rest && is_background(r->priority())) break;
     if (static_cast<int64_t>(selected_.size()) == options_.max_batch) {
-      somebody_waits_[static_cast<size_t>(r->priority())] = true;
+      let_wait(*r);
       continue;
     }
     if (!r->has_sequence) {
       if (blocked || !room_.admit(*r)) {
-        somebody_waits_[static_cast<size_t>(r->priority())] = blocked = true;
+        blocked = true;
+        let_wait(*r);
         continue;
       }
       if (!start(*r)) continue;

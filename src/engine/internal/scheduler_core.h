@@ -38,6 +38,7 @@ class SchedulerCore {
   void take_in();
   void pass_turns();
   void choose();
+  void let_wait(const LiveRequest& r);
   bool start(LiveRequest& r);
   void fill_batch();
   void add_decoding(LiveRequest& r);
@@ -65,7 +66,8 @@ class SchedulerCore {
   std::shared_ptr<PassTimes> times_;  // of passes that only decode
   PromptProbs prompt_probs_;
   uint64_t turn_ = 0, last_place_ = 0;
-  std::array<bool, kPriorities> somebody_waits_{};  // of each class, since the last choice
+  enum class Wait : uint8_t { nobody, for_a_place, for_pages };
+  std::array<Wait, kPriorities> waits_{};  // the first who waits of each class, since the last choice
 
   std::vector<LiveRequest*> selected_, decoders_, readers_;
   std::vector<Member> members_;
