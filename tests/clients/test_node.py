@@ -35,7 +35,7 @@ def packages(path):
 
 path = {**os.environ, "PATH": f"{node_folder()}:{os.environ['PATH']}"}
 packages(path)
-server = Server("--ctx", "1024", model=MODEL, shelf=(FILES[MODEL],))
+server = Server("--ctx", "1024", model=MODEL, files=FILES[MODEL])
 try:
     env = {**path, "NO_PROXY": "*", "WATRA_URL": server.url, "WATRA_TOKEN": server.token, "WATRA_MODEL": MODEL}
     done = subprocess.run(["node", "--test", "--test-concurrency=1", HERE / "node_clients.test.mjs"], env=env)

@@ -28,7 +28,7 @@ def setUpModule():
     global server
     if not any((TEST_HOME / "models").glob(f"*{FILES[MODEL]}*.gguf")):
         raise RuntimeError(f"{MODEL} is not on the shelf of {TEST_HOME}; `watra pull {MODEL} --home {TEST_HOME}` brings it")
-    server = Server("--ctx", "1024", model=MODEL, shelf=(FILES[MODEL],))
+    server = Server("--ctx", "1024", model=MODEL, files=FILES[MODEL])
 
 
 def tearDownModule():
