@@ -3,10 +3,23 @@
 #include "apps/model_proposer.h"
 #include "base/log.h"
 #include "engine/memory_needs.h"
+#include "engine/model_proposer.h"
 #include "engine/ngram_proposer.h"
 #include "model/outline.h"
 
 namespace watra::apps {
+namespace {
+
+engine::SpeculationOptions speculation_options(const DraftOptions& o) {
+  const auto shape = o.shape == "chain"  ? engine::DraftShape::chain
+                     : o.shape == "tree" ? engine::DraftShape::tree
+                                         : engine::DraftShape::automatic;
+  return {.max_nodes = o.max, .shape = shape};
+}
+
+bool wants_model(const DraftOptions& o) { return o.method != "none" && o.method != "auto" && o.method != "ngram"; }
+
+}  // namespace
 
 void add_draft_options(CLI::App& command, DraftOptions& o) {
   command.add_option("--draft", o.method, "Speculation: none, auto, ngram, self or a draft MODEL")
@@ -42,14 +55,43 @@ Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, 
   else
     log::warn("no room under --ram for the index that drafts come from: decoding without it");
   if (history) proposers.push_back(std::make_unique<engine::SuffixProposer>(std::move(history)));
-  if (o.method != "auto" && o.method != "ngram") {
+  if (wants_model(o)) {
     WATRA_ASSIGN(auto model, make_model_proposer(g, o.method, target));
     proposers.push_back(std::move(model));
   }
-  const auto shape = o.shape == "chain"  ? engine::DraftShape::chain
-                     : o.shape == "tree" ? engine::DraftShape::tree
-                                         : engine::DraftShape::automatic;
-  return session.make_speculation(std::move(proposers), {.max_nodes = o.max, .shape = shape});
+  return session.make_speculation(std::move(proposers), speculation_options(o));
+}
+
+Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
+                                                 const engine::LoadedModel& target, int64_t n_parallel) {
+  // About a hundred thousand tokens of earlier answers: many times what a person reads in a day.
+  constexpr uint64_t kHistoryBytes = 8 << 20;
+  engine::SchedulerOptions out;
+  out.turn_tokens = 64;  // some seconds of a full house: a newcomer waits no longer for its first word
+  if (o.method == "none") return out;
+  out.speculation = speculation_options(o);
+  const auto n_ctx = static_cast<size_t>(target.forward->options().n_ctx);
+  const uint64_t index_bytes = static_cast<uint64_t>(n_parallel) * engine::NgramProposer::memory_bytes(n_ctx);
+  const bool has_room = target.budget->take("draft index", index_bytes + kHistoryBytes).has_value();
+  if (has_room)
+    out.history = std::make_shared<engine::SuffixHistory>(kHistoryBytes);
+  else
+    log::warn("no room under --ram for the index that drafts come from: decoding without it");
+  std::shared_ptr<engine::DraftModel> model;
+  if (wants_model(o)) {
+    WATRA_ASSIGN(model, load_draft_for(g, o.method, target));
+  }
+  if (!has_room && !model) return out;
+  out.make_proposers = [history = out.history, model](int64_t n_tokens) {
+    std::vector<std::unique_ptr<engine::Proposer>> proposers;
+    if (history) {
+      proposers.push_back(std::make_unique<engine::NgramProposer>(static_cast<size_t>(n_tokens)));
+      proposers.push_back(std::make_unique<engine::SuffixProposer>(history));
+    }
+    if (model) proposers.push_back(std::make_unique<engine::ModelProposer>(model));
+    return proposers;
+  };
+  return out;
 }
 
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report) {

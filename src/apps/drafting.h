@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/command.h"
+#include "engine/scheduler.h"
 #include "engine/session.h"
 #include "engine/suffix_proposer.h"
 
@@ -34,6 +35,11 @@ int64_t logit_rows(const DraftOptions& o);
 Result<std::shared_ptr<engine::Speculation>> make_speculation(
     const Globals& g, const DraftOptions& o, const engine::Session& session,
     std::shared_ptr<const engine::SuffixHistory> history = nullptr);
+
+// The same for a model that answers many at once: what later answers are drafted from is also what earlier ones said.
+// Without drafts the options are the default ones. Errors as above.
+Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
+                                                 const engine::LoadedModel& target, int64_t n_parallel);
 
 // {"method", "accept_rate", "tau", "drafted", "accepted", "passes"}
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);

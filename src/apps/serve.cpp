@@ -14,20 +14,28 @@
 namespace watra::apps {
 namespace {
 
-// Conversations that may each fill their context at the same time; more of them share the same pages.
+// Conversations that may each fill their context at the same time; more of them share the same pages. Where no limit is
+// set a cache of kRoomyCache bytes is taken if that is more: small models then hold every conversation whole.
 constexpr int64_t kWholeContexts = 4;
 constexpr int64_t kDefaultContext = 4096;
+constexpr uint64_t kRoomyCache = uint64_t{512} << 20;
 
-Result<engine::LoadedModel> load_model(const Globals& g, int64_t n_parallel, const fs::path& path,
+Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& serve, const fs::path& path,
                                        const server::ModelRoom::Progress& progress) {
+  const int64_t n_parallel = serve.n_parallel, n_ctx = g.ctx > 0 ? g.ctx : kDefaultContext;
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
   o.n_ctx = g.ctx;
-  o.kv_positions = (g.ctx > 0 ? g.ctx : kDefaultContext) * std::min(n_parallel, kWholeContexts);
-  o.max_logit_rows = n_parallel;
+  o.kv_positions = n_ctx * std::min(n_parallel, kWholeContexts);
+  o.max_logit_rows = n_parallel + logit_rows(serve.draft) - 1;
+  o.n_sequences = n_parallel;
+  o.touch_cache = true;
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
+  } else {
+    o.kv_bytes = kRoomyCache;
+    o.kv_most_positions = n_ctx * n_parallel;
   }
   o.isa = g.isa;
   WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
@@ -73,13 +81,14 @@ Status serve(const Globals& g, const ServeOptions& o) {
                   .no_auth = o.no_auth};
   options.port = static_cast<uint16_t>(o.port);
   WATRA_ASSIGN(auto server, server::Server::create(options));
-  server::ModelRoom room({.load =
-                              [&g, n = o.n_parallel](const fs::path& file, server::ModelRoom::Progress progress) {
-                                return load_model(g, n, file, progress);
-                              },
-                          .shelf = shelf,
-                          .n_parallel = o.n_parallel,
-                          .load_on_request = true});
+  server::ModelRoom room(
+      {.load = [&g, &o](const fs::path& file,
+                        server::ModelRoom::Progress progress) { return load_model(g, o, file, progress); },
+       .shelf = shelf,
+       .n_parallel = o.n_parallel,
+       .load_on_request = true,
+       .schedule =
+           [&g, &o](const engine::LoadedModel& model) { return make_scheduling(g, o.draft, model, o.n_parallel); }});
   server::House house{room, options.limits};
   server::add_inference(server->router(), house);
   server->start();  // /health tells how far loading is
@@ -108,6 +117,7 @@ void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--parallel", o->n_parallel, "Answers written at the same time; more wait")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
+  add_draft_options(*c, o->draft);
   c->add_flag("--lan", o->lan, "Let other machines in (needs a password)");
   c->add_option("--allow-host", o->allow_hosts, "A further name this server answers to (repeatable)")
       ->allow_extra_args(false);

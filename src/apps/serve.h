@@ -2,7 +2,7 @@
 // stop.
 #pragma once
 
-#include "apps/command.h"
+#include "apps/drafting.h"
 
 namespace watra::apps {
 
@@ -16,6 +16,7 @@ struct ServeOptions {
   std::vector<std::string> allow_hosts, cors_origins;
   std::string token_file, token;
   bool list_shelf = true;  // models on the shelf may be named in requests
+  DraftOptions draft;
 };
 
 // Blocks until SIGTERM or SIGINT. Errors: those of Server::create and of loading the model.

@@ -101,6 +101,14 @@ Result<bool> obey(const std::string& flag, const std::string& value, Globals& g,
       return fail("usage.number", fmt::format("{} needs 1 to 256, found {}", flag, value));
     return true;
   }
+  if (flag == "-md" || flag == "--model-draft") return o.draft.method = value, true;
+  if (flag == "--draft" || flag == "--draft-max" || flag == "--draft-n") {
+    WATRA_TRY(read_number(flag, value, o.draft.max));
+    if (o.draft.max < 0 || o.draft.max > 1024)
+      return fail("usage.number", fmt::format("{} needs 0 to 1024, found {}", flag, value));
+    if (o.draft.max == 0) o.draft = {.method = "none"};
+    return true;
+  }
   if (flag == "-ctk" || flag == "--cache-type-k" || flag == "-ctv" || flag == "--cache-type-v") {
     const bool key = flag == "-ctk" || flag == "--cache-type-k";
     const size_t comma = g.kv_type.find(',');

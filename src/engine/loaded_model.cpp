@@ -33,6 +33,9 @@ class Fitting {
         process_bytes_(resident_bytes() / kMiB * kMiB + kMiB) {
     const uint64_t usable = usable_memory_bytes();
     limit_ = o.ram_bytes ? o.ram_bytes : usable ? usable + process_bytes_ : UINT64_MAX;
+    const int64_t per_position = std::max<int64_t>(1, o.kv_types.bytes_per_position(m.model->hparams()));
+    kv_positions_ =
+        std::max(kv_positions_, std::min(static_cast<int64_t>(o.kv_bytes) / per_position, o.kv_most_positions));
   }
 
   // What m has afterwards fits. Returns the bytes that the cache and the activations will take later.
@@ -147,7 +150,7 @@ class Fitting {
     before_cache_ = m_.budget->used_bytes();
     WATRA_ASSIGN(m_.forward, Forward::create(m_.model, weights_, m_.team, kernels_,
                                              {.n_ctx = n_ctx_,
-                                              .kv_positions = o_.kv_positions,
+                                              .kv_positions = kv_positions_,
                                               .max_rows = needs.max_rows,
                                               .max_logit_rows = o_.max_logit_rows,
                                               .n_sequences = o_.n_sequences,
@@ -178,7 +181,7 @@ class Fitting {
     const auto per_position =
         static_cast<uint64_t>(std::max<int64_t>(1, o_.kv_types.bytes_per_position(m_.model->hparams())));
     const int64_t too_many = static_cast<int64_t>((needed - limit_ + kMiB + per_position - 1) / per_position);
-    const int64_t n_fit = o_.kv_positions > n_ctx ? 0 : (n_ctx - too_many) / page * page;
+    const int64_t n_fit = kv_positions_ > n_ctx ? 0 : (n_ctx - too_many) / page * page;
     std::string hint =
         n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
     // One MiB more than needed: the process is not the same size to the page each time.
@@ -202,11 +205,28 @@ class Fitting {
   const int64_t n_ctx_;
   const model::ModelOutline outline_;
   const uint64_t process_bytes_;
+  int64_t kv_positions_ = o_.kv_positions;
   uint64_t limit_ = 0, before_cache_ = 0;
   std::vector<fs::path> copies_;
   std::vector<double> rates_;
   std::shared_ptr<Residency> weights_;
 };
+
+// Nothing is cached yet, so one sequence may have all pages for a moment.
+Status touch_cache(KvCache& kv, ThreadTeam& team) {
+  constexpr int64_t kSystemPage = 4096;
+  const auto n_bytes = static_cast<int64_t>(kv.page_bytes());
+  const SequenceId all = kv.add();
+  WATRA_TRY(kv.reserve(all, kv.total_positions()));
+  team.parallel_for(kv.total_pages(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::byte* const page = kv.slot_page(all, i * kernels::kKvPage);
+      for (int64_t at = 0; at < n_bytes; at += kSystemPage) page[at] = std::byte{0};
+    }
+  });
+  kv.remove(all);
+  return {};
+}
 
 }  // namespace
 
@@ -244,6 +264,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   // While weights are read, what cache and activations will need later is free.
   WATRA_TRY(fitting.weights().read(*m.team, options.progress, options.ram_bytes ? free_while_loading : 0));
   m.forward->warm();
+  if (options.touch_cache) WATRA_TRY(touch_cache(m.forward->kv(), *m.team));
   return m;
 }
 

@@ -24,6 +24,10 @@ struct LoadOptions {
   std::vector<int> cpus;     // each thread bound to one of these logical processors; empty = the system decides
   int64_t n_ctx = 0;         // 0 = min(model's, 4096)
   int64_t kv_positions = 0;  // cached by all sequences together; n_ctx at least
+  // A larger cache where so many bytes hold more positions than that, up to so many.
+  uint64_t kv_bytes = 0;
+  int64_t kv_most_positions = 0;
+  bool touch_cache = false;  // its memory is taken while loading, not page by page while answers are made
   int64_t max_rows = 0;      // of a pass; 0 = 512, or what suits the limit where weights are streamed
   int64_t max_logit_rows = 16;
   int64_t n_sequences = 0;             // at a time, where keys or values are stored quantized; 0 = max_logit_rows

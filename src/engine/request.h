@@ -65,6 +65,7 @@ struct Finished {
   std::optional<size_t> stop_string;  // index of the one that was met
   std::optional<Error> error;         // with FinishReason::error
   std::vector<TokenId> ids;           // as sampled; the end token is not among them
+  uint64_t seed = 0;                  // the one in use; 0 for what never started
   RequestStats stats;
 };
 
@@ -86,6 +87,7 @@ struct Request {
   Priority priority = Priority::api;
   std::unique_ptr<LogitMask> mask;  // null = none
   bool speculate = true;            // where the scheduler has proposers (same answer either way)
+  bool reuse_prefix = true;         // false: its prompt is read whole, cached or not
   int32_t n_prompt_probs = 0;       // most probable tokens told with each PromptToken
   RequestEvents events;
 };

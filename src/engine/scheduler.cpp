@@ -111,7 +111,6 @@ Result<RequestHandle> Scheduler::submit(Request request) {
                 "try again in a while");
   ++door.n_alive[static_cast<int>(priority)];
   ++door.stats.n_requests;
-  live->number = ++door.n_accepted;
   door.inbox.push_back(live);
   if (door.pass_is_background && !is_background(priority)) door.abort_pass = true;
   door.arrived.notify_one();

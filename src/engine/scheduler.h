@@ -3,8 +3,12 @@
 // Every pass holds one row for each decoding sequence, where it pays also the rows of its draft, and a slice of the
 // prompts being read, no longer than keeps the others' words flowing. Classes are served in strict order; impulses and
 // jobs rest while anybody else has a request, and a pass of theirs is given up when somebody comes. Prefixes that are
-// cached are not read again, whoever read them. When pages run out, unused prefixes go first, then the newest sequences
-// of the least urgent class, which read again later.
+// cached are not read again, whoever read them.
+//
+// Inside a class there is a line. Places in the batch and pages go to its head; when pages run out, unused prefixes go
+// first, then the sequences at the end of the least urgent class's line, which read again later. The line begins in
+// order of arrival; whoever has written its turn while somebody waits goes to its end, so that long answers do not keep
+// others waiting for ever, and of many that do not fit at once all get on alike.
 //
 // Nothing of this changes an answer: a request's tokens are those that Session::generate gives it alone, greedy or with
 // a seed, whatever runs beside it (DESIGN, Exactness; scheduler_test.cpp).
@@ -20,6 +24,7 @@
 #include "engine/loaded_model.h"
 #include "engine/request.h"
 #include "engine/scheduler_stats.h"
+#include "engine/suffix_proposer.h"
 
 namespace watra::engine {
 
@@ -29,10 +34,13 @@ struct SchedulerOptions {
   double decode_gap_s = 0.1;  // what a slice of reading may add to a decode step
   double read_pass_s = 1.0;   // how long a pass of reading alone may take
   int64_t slice_tokens = 0;   // 0 = found out by measuring, from the two above
+  int64_t turn_tokens = 256;  // written before a request makes way for those of its class that wait; 0 = never
   bool reuse_prefixes = true;
-  // Called when a request starts; its answer is then speculated on with what comes back. Null = no drafts.
-  std::function<std::vector<std::unique_ptr<Proposer>>()> make_proposers;
+  // Called when a request starts; its answer is then speculated on with what comes back. n_tokens: as many as prompt
+  // and answer may become. Null = no drafts.
+  std::function<std::vector<std::unique_ptr<Proposer>>(int64_t n_tokens)> make_proposers;
   SpeculationOptions speculation;
+  std::shared_ptr<SuffixHistory> history;  // finished answers are added to it, on the thread that steps
 };
 
 class Scheduler {

@@ -26,9 +26,10 @@ SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
                                             .threads = seed == 0 ? 2 : 1,
                                             .kv_types = types});
   SchedulerOptions options{.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0,
+                           .turn_tokens = seed % 2 ? 1 + seed % 20 : 256,
                            .reuse_prefixes = random.chance(0.85)};
   if (speculate) {
-    options.make_proposers = [&random] { return random_proposers(random); };
+    options.make_proposers = [&random](int64_t) { return random_proposers(random); };
     options.speculation = {.max_nodes = static_cast<int32_t>(random.between(1, 8)),
                            .shape = random.chance(0.5) ? DraftShape::tree : DraftShape::chain,
                            .always = random.chance(0.8)};

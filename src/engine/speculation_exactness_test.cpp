@@ -150,7 +150,7 @@ TEST(Speculation, CancellingInsideADraftLeavesThePlainAnswersBeginning) {
 TEST(Speculation, DecodingAllocatesNothing) {
   SchedulerOptions options;
   options.speculation = {.max_nodes = 7, .shape = DraftShape::tree};
-  options.make_proposers = [] {
+  options.make_proposers = [](int64_t) {
     Proposers p;
     p.push_back(std::make_unique<NgramProposer>(512));
     return p;
@@ -193,7 +193,7 @@ TEST(Speculation, LogprobsAndMasksAreThoseOfPlainDecoding) {
       SchedulerOptions options;
       options.speculation = {.max_nodes = 7, .shape = seed % 2 ? DraftShape::tree : DraftShape::chain, .always = true};
       if (speculate)
-        options.make_proposers = [&] {
+        options.make_proposers = [&](int64_t) {
           Proposers p;
           if (seed % 3 == 0) p.push_back(std::make_unique<NgramProposer>(512));
           p.push_back(std::make_unique<RandomProposer>(static_cast<uint32_t>(seed)));
@@ -218,6 +218,40 @@ TEST(Speculation, LogprobsAndMasksAreThoseOfPlainDecoding) {
     EXPECT_EQ(told[0], told[1]) << seed;
   }
   EXPECT_GT(sum.n_accepted, 50);
+}
+
+// A scheduler that fills the history itself: the second time an answer comes it is drafted from the first.
+TEST(Speculation, FinishedAnswersDraftLaterOnes) {
+  const auto ask_twice = [](bool speculate, int64_t turn_salt, SpeculationCounts& counts) {
+    SchedulerOptions options;
+    if (speculate) {
+      options.history = std::make_shared<SuffixHistory>(1 << 18);
+      options.speculation = {.max_nodes = 7, .shape = DraftShape::chain, .always = true};
+      options.make_proposers = [history = options.history](int64_t) {
+        Proposers p;
+        p.push_back(std::make_unique<SuffixProposer>(history));
+        return p;
+      };
+    }
+    const auto s = make_scheduler({}, options);
+    std::vector<Tokens> ids;
+    for (int turn = 0; turn < 2; ++turn) {
+      Watched w(prompt(30, static_cast<TokenId>(turn_salt)), 60);
+      w.request.sampling.temperature = 0.7;
+      w.request.sampling.seed = 5;
+      w.into(*s);
+      run_out(*s);
+      ids.push_back(w.result.ids);
+      counts = w.result.stats.speculation;
+    }
+    return ids;
+  };
+  for (int64_t salt = 0; salt < 10; ++salt) {
+    SpeculationCounts none, counts;
+    EXPECT_EQ(ask_twice(true, salt, counts), ask_twice(false, salt, none));
+    EXPECT_GT(counts.tau(), 3) << "the same answer is known word for word";
+    EXPECT_EQ(none.n_drafted, 0);
+  }
 }
 
 TEST(Speculation, AProposerThatFailsIsLeftOutAndTheAnswerGoesOn) {

@@ -13,7 +13,8 @@ struct Answers::Queue : std::enable_shared_from_this<Queue> {
 
   std::mutex mutex;
   std::vector<AnswerEvent> events;
-  bool abandoned = false;  // nobody reads any more
+  std::vector<int64_t> n_cached;  // by request
+  bool abandoned = false;         // nobody reads any more
   asio::any_io_executor executor;
   asio::steady_timer timer;  // of the strand: cancelled to wake whoever waits
 
@@ -30,6 +31,8 @@ struct Answers::Queue : std::enable_shared_from_this<Queue> {
 
 namespace {
 
+constexpr size_t kTogether = 32;  // requests of one client at the scheduler at a time
+
 std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
   std::vector<Probable> out;
   out.reserve(top.size());
@@ -41,11 +44,24 @@ std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
 
 Answers::Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, std::vector<engine::Request> requests,
                  const std::string& prompt_field)
-    : model_(std::move(model)), queue_(std::make_shared<Queue>(exchange.executor())) {
-  handles_.reserve(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    engine::Request& r = requests[i];
+    : model_(std::move(model)),
+      queue_(std::make_shared<Queue>(exchange.executor())),
+      requests_(std::move(requests)),
+      prompt_field_(prompt_field) {
+  handles_.reserve(size());
+  queue_->n_cached.assign(size(), 0);
+  hand_in();
+}
+
+void Answers::hand_in() {
+  while (handles_.size() < size() && handles_.size() - n_finished_ < kTogether) {
+    const size_t i = handles_.size();
+    engine::Request& r = requests_[i];
     const auto queue = queue_;
+    r.events.started = [queue, i](const engine::Started& s) {
+      const std::lock_guard lock(queue->mutex);
+      queue->n_cached[i] = s.n_cached;
+    };
     r.events.token = [queue, i](const engine::TokenEvent& e) {
       queue->push(
           {.index = i, .token = e.token, .text = std::string(e.text), .logprob = e.logprob, .top = copied(e.top)});
@@ -65,7 +81,7 @@ Answers::Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, s
     auto handle = model_->scheduler().submit(std::move(r));
     if (!handle) {
       for (auto& h : handles_) h.cancel();
-      ApiError error = from_error(handle.error(), prompt_field);
+      ApiError error = from_error(handle.error(), prompt_field_);
       throw error;
     }
     handles_.push_back(std::move(*handle));
@@ -96,7 +112,13 @@ Awaitable<std::vector<AnswerEvent>> Answers::next(std::chrono::milliseconds pati
     co_await queue_->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }
   for (const AnswerEvent& e : events) n_finished_ += e.kind == AnswerEvent::Kind::finished;
+  hand_in();
   co_return events;
+}
+
+int64_t Answers::n_cached(size_t index) const {
+  const std::lock_guard lock(queue_->mutex);
+  return queue_->n_cached[index];
 }
 
 void throw_if_failed(const engine::Finished& finished, const std::string& prompt_field) {

@@ -34,7 +34,8 @@ struct AnswerEvent {
 
 class Answers {
  public:
-  // Hands all requests in; throws ApiError when one is refused (then none runs).
+  // Hands the requests in, some at a time: one client's hundreds leave room in the queue for others. Throws ApiError
+  // when one is refused (then all end).
   Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, std::vector<engine::Request> requests,
           const std::string& prompt_field);
   ~Answers();
@@ -43,14 +44,18 @@ class Answers {
 
   // Everything that has come since the last call, as soon as there is something. Empty after `patience` of silence.
   Awaitable<std::vector<AnswerEvent>> next(std::chrono::milliseconds patience);
-  bool done() const { return n_finished_ == handles_.size(); }
-  size_t size() const { return handles_.size(); }
-  void cancel(size_t index) { handles_[index].cancel(); }
+  bool done() const { return n_finished_ == size(); }
+  size_t size() const { return requests_.size(); }
+  // Of its prompt, tokens taken from the cache; 0 until it has started.
+  int64_t n_cached(size_t index) const;
 
  private:
+  void hand_in();
   struct Queue;
   std::shared_ptr<ServedModel> model_;
   std::shared_ptr<Queue> queue_;
+  std::vector<engine::Request> requests_;  // those handed in are empty
+  std::string prompt_field_;
   std::vector<engine::RequestHandle> handles_;
   size_t n_finished_ = 0;
 };

@@ -10,4 +10,10 @@ void add_llamacpp_state(Router& router, House& house);       // /health /props /
 void add_llamacpp_text(Router& router, House& house);        // /tokenize /detokenize /apply-template
 void add_llamacpp_completion(Router& router, House& house);  // /completion /infill
 
+// One prompt: a text, token ids, or a list that mixes both. Throws ApiError.
+std::vector<TokenId> read_mixed(const Fields& fields, std::string_view name, const ServedModel& model,
+                                bool add_special = true, bool parse_special = true);
+// Settings by llama.cpp's names.
+Json sampling_json(const engine::SamplingParams& params);
+
 }  // namespace watra::server

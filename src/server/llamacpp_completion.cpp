@@ -1,4 +1,6 @@
 // POST /completion (also /completions), /infill: llama.cpp's own shape of an answer.
+#include <algorithm>
+
 #include "server/llamacpp.h"
 #include "server/logprobs.h"
 #include "server/openai.h"
@@ -9,35 +11,36 @@ namespace watra::server {
 namespace {
 
 constexpr int64_t kMostProbs = 100;
+constexpr size_t kMostPrompts = 256;
 
 struct PlainAsk {
   std::shared_ptr<ServedModel> model;
-  std::vector<TokenId> prompt;
+  std::vector<std::vector<TokenId>> prompts;
+  bool is_list = false;  // several prompts were sent: several answers come back, in a list
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
-  bool stream = false, return_tokens = false;
+  bool stream = false, return_tokens = false, timings_per_token = false, reuse_prefix = true;
   int32_t n_probs = 0;
+  std::vector<std::string> fields;  // of the answer; empty = all
 };
 
-// Text, token ids, or a list that mixes both.
-std::vector<TokenId> mixed_prompt(const Fields& f, const ServedModel& model) {
+// One prompt (a text, token ids, a list that mixes both) or several: a list of texts, a list with lists in it.
+void read_prompts_of(const Fields& f, PlainAsk& a) {
   const Json* given = f.find("prompt");
-  if (given && given->is_object()) given = Fields(*given, "prompt").find("prompt_string");
-  if (!given) f.refuse("prompt", "a text, token ids, or a list of both");
-  if (given->is_string()) return model.encode(given->get<std::string>());
-  if (!given->is_array()) f.refuse("prompt", "a text, token ids, or a list of both");
-  std::vector<TokenId> out;
-  for (const Json& part : *given) {
-    if (part.is_string()) {
-      const auto ids = model.encode(part.get<std::string>(), out.empty());
-      out.insert(out.end(), ids.begin(), ids.end());
-    } else if (part.is_number_integer() && part.get<int64_t>() >= 0 && part.get<int64_t>() < model.n_vocab()) {
-      out.push_back(part.get<TokenId>());
-    } else {
-      f.refuse("prompt", fmt::format("texts and token ids from 0 to {}", model.n_vocab() - 1));
-    }
-  }
-  return out;
+  const auto read = [&](const Json& one) {
+    const Json wrapped = {{"prompt", one.is_object() ? one.value("prompt_string", Json()) : one}};
+    a.prompts.push_back(read_mixed(Fields(wrapped), "prompt", *a.model));
+    const auto& spec = a.model->tokenizer().spec();  // an empty text is where the model begins
+    if (auto& p = a.prompts.back(); p.empty() && (spec.bos >= 0 || spec.eos >= 0))
+      p.push_back(spec.bos >= 0 ? spec.bos : spec.eos);
+    check_context(*a.model, a.prompts.back().size(), "prompt");
+  };
+  a.is_list = given && given->is_array() && !given->empty();
+  if (a.is_list)
+    for (const Json& part : *given) a.is_list = a.is_list && !part.is_number();
+  if (!a.is_list) return read(given ? *given : Json());
+  if (given->size() > kMostPrompts) f.refuse("prompt", fmt::format("at most {} prompts", kMostPrompts));
+  for (const Json& one : *given) read(one);
 }
 
 // prefix, what goes before in other files, suffix; the model writes what belongs between.
@@ -48,22 +51,23 @@ std::vector<TokenId> infill_prompt(const Fields& f, const ServedModel& model) {
                    .code = "no_infill",
                    .message = "this model's vocabulary has no fill-in tokens; a coding model does"};
   std::vector<TokenId> out;
-  const auto add = [&](const std::string& text, bool plain) {
-    const auto ids = model.encode(text, false, !plain);
+  const auto add = [&](const std::string& text) {
+    const auto ids = model.encode(text, false, false);
     out.insert(out.end(), ids.begin(), ids.end());
   };
   if (const Json* extra = f.array("input_extra"))
     for (size_t i = 0; i < extra->size(); ++i) {
       const Fields file((*extra)[i], fmt::format("input_extra[{}]", i));
-      add(file.text("filename").value_or("") + "\n" + file.required_text("text") + "\n", true);
+      add(file.text("filename").value_or("") + "\n" + file.required_text("text") + "\n");
     }
   if (spec.add_bos && spec.bos >= 0) out.insert(out.begin(), spec.bos);
   out.push_back(spec.fim_prefix);
-  add(f.required_text("input_prefix"), true);
+  add(f.required_text("input_prefix"));
   out.push_back(spec.fim_suffix);
-  add(f.required_text("input_suffix"), true);
+  add(f.required_text("input_suffix"));
   out.push_back(spec.fim_middle);
-  add(f.text("prompt").value_or(""), true);
+  add(f.text("prompt").value_or(""));
+  check_context(model, out.size(), "input_prefix");
   return out;
 }
 
@@ -71,14 +75,21 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
   refuse_unsupported(f);
   PlainAsk a;
   a.model = std::move(model);
-  a.prompt = infill ? infill_prompt(f, *a.model) : mixed_prompt(f, *a.model);
-  check_context(*a.model, a.prompt.size(), "prompt");
+  if (infill)
+    a.prompts.push_back(infill_prompt(f, *a.model));
+  else
+    read_prompts_of(f, a);
   a.sampling = read_sampling(f, *a.model);
   a.generate = read_generate(f, {"n_predict", "max_tokens"});
   a.stream = f.boolean("stream").value_or(false);
   a.return_tokens = f.boolean("return_tokens").value_or(false);
+  a.timings_per_token = f.boolean("timings_per_token").value_or(false);
+  a.reuse_prefix = f.boolean("cache_prompt").value_or(true);
   a.n_probs = static_cast<int32_t>(f.integer("n_probs", 0, kMostProbs).value_or(0));
   a.sampling.n_probs = a.n_probs;
+  if (a.n_probs > 0 && f.boolean("post_sampling_probs").value_or(false))
+    throw unsupported("post_sampling_probs", "probabilities are told as the model gives them, before sampling");
+  a.fields = f.texts("response_fields");
   return a;
 }
 
@@ -100,57 +111,122 @@ Json probabilities(const PlainAsk& a, const std::vector<AnswerEvent>& tokens) {
   return out;
 }
 
-Json last_part(const PlainAsk& a, const std::string& content, const engine::Finished& f) {
-  const bool word = f.stop_string.has_value();
-  const bool limit = f.reason == engine::FinishReason::length;
-  return {{"index", 0},
-          {"content", content},
-          {"tokens", a.return_tokens ? Json(f.ids) : Json::array()},
-          {"id_slot", 0},
-          {"stop", true},
-          {"model", a.model->id()},
-          {"tokens_predicted", f.stats.n_generated},
-          {"tokens_evaluated", f.stats.n_prompt},
-          {"tokens_cached", f.stats.n_cached},
-          {"truncated", false},
-          {"stop_type", word    ? "word"
-                        : limit ? "limit"
-                                : "eos"},
-          {"stopping_word", word ? a.generate.stop[*f.stop_string] : std::string()},
-          {"timings", timings_json(f.stats)}};
+Json settings(const PlainAsk& a, uint64_t seed) {
+  Json out = sampling_json(a.sampling);
+  out["seed"] = seed;
+  out["n_predict"] = a.generate.max_tokens;
+  out["max_tokens"] = a.generate.max_tokens;
+  out["n_probs"] = a.n_probs;
+  out["stop"] = a.generate.stop;
+  out["ignore_eos"] = a.generate.ignore_end;
+  out["stream"] = a.stream;
+  out["timings_per_token"] = a.timings_per_token;
+  return out;
 }
 
-std::vector<engine::Request> request_of(const PlainAsk& a) {
+// "timings/predicted_n" is found inside, and goes by that name.
+Json only_fields(const std::vector<std::string>& wanted, Json whole) {
+  if (wanted.empty()) return whole;
+  Json out = Json::object();
+  for (const std::string& path : wanted) {
+    const Json* at = &whole;
+    for (size_t begin = 0; at && begin <= path.size();) {
+      const size_t end = std::min(path.find('/', begin), path.size());
+      const auto it = at->is_object() ? at->find(path.substr(begin, end - begin)) : at->end();
+      at = at->is_object() && it != at->end() ? &*it : nullptr;
+      begin = end + 1;
+    }
+    if (at) out[path] = *at;
+  }
+  return out;
+}
+
+Json last_part(const PlainAsk& a, size_t index, const std::string& content, bool has_new_line,
+               const engine::Finished& f) {
+  const bool word = f.stop_string.has_value();
+  const bool limit = f.reason == engine::FinishReason::length;
+  Json part = {{"index", index},
+               {"content", content},
+               {"tokens", a.return_tokens && !a.stream ? Json(f.ids) : Json::array()},
+               {"id_slot", 0},
+               {"stop", true},
+               {"model", a.model->id()},
+               {"tokens_predicted", f.stats.n_generated},
+               {"tokens_evaluated", f.stats.n_prompt},
+               {"generation_settings", settings(a, f.seed)},
+               {"prompt", a.model->tokenizer().decode(a.prompts[index], true)},
+               {"has_new_line", has_new_line},
+               {"truncated", false},
+               {"stop_type", word    ? "word"
+                             : limit ? "limit"
+                                     : "eos"},
+               {"stopping_word", word ? a.generate.stop[*f.stop_string] : std::string()},
+               {"tokens_cached", f.stats.n_cached},
+               {"timings", timings_json(f.stats)}};
+  return part;
+}
+
+std::vector<engine::Request> requests_of(const PlainAsk& a) {
   std::vector<engine::Request> list;
-  list.push_back(make_request(a.prompt, a.sampling, a.generate));
+  for (const auto& prompt : a.prompts) {
+    list.push_back(make_request(prompt, a.sampling, a.generate));
+    list.back().reuse_prefix = a.reuse_prefix;
+  }
   return list;
 }
 
 Awaitable<void> reply_whole(Exchange& x, const PlainAsk& a) {
-  Answers answers(x, a.model, request_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt");
   const auto whole = co_await collect(answers, false, false, a.n_probs > 0, "prompt");
-  Json reply = last_part(a, whole[0].text, whole[0].finished);
-  if (a.n_probs > 0) reply["completion_probabilities"] = probabilities(a, whole[0].tokens);
-  co_await x.reply_json(std::move(reply));
+  Json list = Json::array();
+  for (size_t i = 0; i < whole.size(); ++i) {
+    Json one = last_part(a, i, whole[i].text, whole[i].text.find('\n') != std::string::npos, whole[i].finished);
+    if (a.n_probs > 0) one["completion_probabilities"] = probabilities(a, whole[i].tokens);
+    list.push_back(only_fields(a.fields, std::move(one)));
+  }
+  x.note("n_prompt", whole[0].finished.stats.n_prompt);
+  x.note("n_gen", whole[0].finished.stats.n_generated);
+  if (a.is_list)
+    co_await x.reply_json(std::move(list));
+  else
+    co_await x.reply_json(std::move(list[0]));
 }
 
+struct Written {
+  RunningStats stats;
+  bool has_new_line = false;
+};
+
 Awaitable<void> reply_stream(Exchange& x, const House& house, const PlainAsk& a) {
-  Answers answers(x, a.model, request_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt");
   SseStream sse(x);
   co_await sse.begin();
+  std::vector<Written> written(answers.size());
   while (!answers.done()) {
     co_await sse.flush();
     const auto events = co_await sse.next(answers, house.limits.ping);
     for (const AnswerEvent& e : events) {
+      Written& w = written[e.index];
       if (e.kind == AnswerEvent::Kind::finished) {
         throw_if_failed(*e.finished, "prompt");
-        sse.data(last_part(a, "", *e.finished));
+        sse.data(only_fields(a.fields, last_part(a, e.index, "", w.has_new_line, *e.finished)));
+        x.note("n_gen", e.finished->stats.n_generated);
         continue;
       }
+      w.has_new_line = w.has_new_line || e.text.find('\n') != std::string::npos;
+      if (e.token != text::kNoToken) w.stats.token();
       if (e.text.empty() && a.n_probs == 0) continue;
-      Json part = {{"index", 0}, {"content", e.text}, {"tokens", Json::array()}, {"stop", false}};
+      const engine::RequestStats& stats = w.stats.now(a.prompts[e.index].size(), answers.n_cached(e.index));
+      Json part = {{"index", e.index},
+                   {"content", e.text},
+                   {"tokens", Json::array()},
+                   {"stop", false},
+                   {"id_slot", 0},
+                   {"tokens_predicted", stats.n_generated},
+                   {"tokens_evaluated", stats.n_prompt}};
       if (e.token != text::kNoToken) part["tokens"].push_back(e.token);
       if (a.n_probs > 0) part["completion_probabilities"] = probabilities(a, {e});
+      if (a.timings_per_token) part["timings"] = timings_json(stats);
       sse.data(part);
     }
   }

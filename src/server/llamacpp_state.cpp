@@ -3,7 +3,6 @@
 #include "watra_version.h"
 
 namespace watra::server {
-namespace {
 
 Json sampling_json(const engine::SamplingParams& p) {
   Json samplers = Json::array();
@@ -32,6 +31,8 @@ Json sampling_json(const engine::SamplingParams& p) {
           {"mirostat_eta", p.mirostat_eta},
           {"samplers", std::move(samplers)}};
 }
+
+namespace {
 
 Json props_json(const ServedModel& m) {
   const auto& spec = m.tokenizer().spec();

@@ -4,13 +4,43 @@
 
 namespace watra::server {
 
+namespace {
+
+std::vector<TokenId> mixed_list(const Fields& f, std::string_view name, const Json& list, const ServedModel& model,
+                                bool add_special, bool parse_special) {
+  std::vector<TokenId> out;
+  for (const Json& part : list) {
+    if (part.is_string()) {
+      const auto ids = model.encode(part.get<std::string>(), add_special && out.empty(), parse_special);
+      out.insert(out.end(), ids.begin(), ids.end());
+    } else if (part.is_number_integer() && part.get<int64_t>() >= 0 && part.get<int64_t>() < model.n_vocab()) {
+      out.push_back(part.get<TokenId>());
+    } else {
+      f.refuse(name, fmt::format("texts and token ids from 0 to {}", model.n_vocab() - 1));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<TokenId> read_mixed(const Fields& f, std::string_view name, const ServedModel& model, bool add_special,
+                                bool parse_special) {
+  constexpr const char* kNeeds = "a text, token ids, or a list of both";
+  const Json* given = f.find(name);
+  if (!given) f.refuse(name, kNeeds);
+  if (given->is_string()) return model.encode(given->get<std::string>(), add_special, parse_special);
+  if (!given->is_array()) f.refuse(name, kNeeds);
+  return mixed_list(f, name, *given, model, add_special, parse_special);
+}
+
 void add_llamacpp_text(Router& router, House& house) {
   const auto tokenize = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const auto ids = model->encode(f.required_text("content"), f.boolean("add_special").value_or(false),
-                                   f.boolean("parse_special").value_or(true));
+    const auto ids = read_mixed(f, "content", *model, f.boolean("add_special").value_or(false),
+                                f.boolean("parse_special").value_or(true));
     Json tokens = Json::array();
     const bool pieces = f.boolean("with_pieces").value_or(false);
     for (const TokenId id : ids) {

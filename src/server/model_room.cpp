@@ -109,8 +109,12 @@ Status ModelRoom::load(const fs::path& path, const std::string& id) {
   };
   auto loaded = options_.load(path, progress);
   if (!loaded) return impl_->failed(loaded.error()), fail(loaded.error());
+  Result<engine::SchedulerOptions> schedule =
+      options_.schedule ? options_.schedule(*loaded) : engine::SchedulerOptions();
+  if (!schedule) return impl_->failed(schedule.error()), fail(schedule.error());
+  schedule->max_batch = options_.n_parallel;
   auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = other_names(path), .path = path},
-                                    options_.n_parallel);
+                                    std::move(*schedule));
   if (!served) return impl_->failed(served.error()), fail(served.error());
   const std::lock_guard lock(impl_->mutex);
   if (impl_->closing) return fail("server.stopping", "the server is stopping");

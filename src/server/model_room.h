@@ -31,6 +31,8 @@ class ModelRoom {
     std::function<std::vector<ShelfEntry>()> shelf;  // looked at anew each time
     int64_t n_parallel = 1;
     bool load_on_request = true;
+    // How a model that was just loaded is to answer (drafts, for example); n_parallel stands in any case. May be null.
+    std::function<Result<engine::SchedulerOptions>(const engine::LoadedModel&)> schedule;
   };
   explicit ModelRoom(Options options);
   ~ModelRoom();

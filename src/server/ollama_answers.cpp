@@ -57,7 +57,7 @@ OllamaAsk read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
   a.model = std::move(model);
   if (const Json* messages = f.array("messages"))
     for (size_t i = 0; i < messages->size(); ++i)
-      if ((*messages)[i].is_object() && (*messages)[i].contains("images") && !(*messages)[i]["images"].is_null())
+      if ((*messages)[i].is_object() && !(*messages)[i].value("images", Json()).empty())
         throw unsupported(fmt::format("messages[{}].images", i), "this model reads text alone");
   const Json extra = with_think(f);
   a.task = chat_task(*a.model, read_messages(f), nullptr, Fields(extra));

@@ -117,15 +117,19 @@ Json chunk(const ChatAsk& a, size_t index, Json delta, const std::string& finish
 struct StreamedChoice {
   ReasoningSplitter splitter;
   LogprobQueue logprobs;
+  RunningStats stats;
 };
 
 void tell(SseStream& sse, const ChatAsk& a, size_t i, const ReasoningSplitter::Parts& parts,
-          const std::vector<LogprobEntry>& entries) {
+          const std::vector<LogprobEntry>& entries, const engine::RequestStats& stats) {
   Json logprobs = a.logprobs && !entries.empty() ? chat_logprobs(entries, *a.model, a.n_top) : Json(nullptr);
-  if (!parts.reasoning.empty())
-    sse.data(chunk(a, i, {{"reasoning_content", parts.reasoning}}, "", std::exchange(logprobs, nullptr)));
-  if (!parts.content.empty() || !logprobs.is_null())
-    sse.data(chunk(a, i, {{"content", parts.content}}, "", std::move(logprobs)));
+  const auto say = [&](const char* field, const std::string& text) {
+    Json c = chunk(a, i, {{field, text}}, "", std::exchange(logprobs, nullptr));
+    if (a.timings) c["timings"] = timings_json(stats);
+    sse.data(c);
+  };
+  if (!parts.reasoning.empty()) say("reasoning_content", parts.reasoning);
+  if (!parts.content.empty() || !logprobs.is_null()) say("content", parts.content);
 }
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) {
@@ -134,7 +138,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
   co_await sse.begin();
   std::vector<StreamedChoice> choices;
   for (size_t i = 0; i < answers.size(); ++i) {
-    choices.push_back({ReasoningSplitter(a.split_reasoning, a.task.reasoning_open), LogprobQueue(*a.model)});
+    choices.push_back({ReasoningSplitter(a.split_reasoning, a.task.reasoning_open), LogprobQueue(*a.model), {}});
     sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
   }
   std::vector<engine::RequestStats> stats(answers.size());
@@ -143,16 +147,18 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     const auto events = co_await sse.next(answers, house.limits.ping);
     for (const AnswerEvent& e : events) {
       StreamedChoice& c = choices[e.index];
+      const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
       if (e.kind == AnswerEvent::Kind::token) {
+        if (e.token != text::kNoToken) c.stats.token();
         c.logprobs.add(e);
         const auto entries = c.logprobs.take(e.text);
-        tell(sse, a, e.index, c.splitter.feed(e.text), entries);
+        tell(sse, a, e.index, c.splitter.feed(e.text), entries, so_far);
         continue;
       }
       throw_if_failed(*e.finished, "messages");
       stats[e.index] = e.finished->stats;
       const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
-      tell(sse, a, e.index, c.splitter.finish(), entries);
+      tell(sse, a, e.index, c.splitter.finish(), entries, so_far);
       Json last = chunk(a, e.index, Json::object(), finish_word(*e.finished), nullptr);
       if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
       sse.data(last);

@@ -1,4 +1,7 @@
 // POST /v1/completions: text continued; also scored (echo, logprobs, prompt_logprobs), as evaluation harnesses want it.
+#include <algorithm>
+#include <numeric>
+
 #include "server/logprobs.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
@@ -9,15 +12,17 @@ namespace {
 
 constexpr int64_t kMostChoices = 64;
 constexpr int64_t kMostLogprobs = 100;
-constexpr size_t kMostPrompts = 256;
+constexpr size_t kMostPrompts = 2048;   // OpenAI's, of embeddings
 constexpr int64_t kDefaultTokens = 16;  // OpenAI's, of this API alone
 
 struct TextAsk {
   std::shared_ptr<ServedModel> model;
   std::vector<std::vector<TokenId>> prompts;
+  std::vector<std::string> echoes;  // what `echo` says of each prompt
+  std::vector<bool> begun;          // its first token is not of the text, it is where the model begins
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
-  size_t n = 1;
+  size_t n = 1, best_of = 1;  // answers of each prompt: told, written
   bool stream = false, include_usage = false, echo = false;
   std::optional<int32_t> n_logprobs, n_prompt_logprobs;
   std::string id = make_id("cmpl-");
@@ -25,6 +30,21 @@ struct TextAsk {
 
   bool scores_prompt() const { return n_prompt_logprobs || (echo && n_logprobs); }
 };
+
+// A text is echoed as it came, token ids as the text they are.
+void read_echoes(const Fields& f, TextAsk& a) {
+  const Json& given = *f.find("prompt");
+  const auto& spec = a.model->tokenizer().spec();
+  for (size_t i = 0; i < a.prompts.size(); ++i) {
+    const Json& one = given.is_array() && !given.front().is_number() ? given[i] : given;
+    const TokenId first = a.prompts[i].front();
+    const bool is_text = one.is_string() || one.empty();
+    a.begun.push_back(is_text && (one.empty() || one == "" || (spec.add_bos && first == spec.bos)));
+    a.echoes.push_back(!is_text          ? a.model->tokenizer().decode(a.prompts[i], true)
+                       : one.is_string() ? one.get<std::string>()
+                                         : std::string());
+  }
+}
 
 TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
   const Fields f(body);
@@ -38,8 +58,8 @@ TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
   if (!f.has("max_tokens") && !f.has("max_completion_tokens") && !f.has("n_predict"))
     a.generate.max_tokens = kDefaultTokens;
   a.n = static_cast<size_t>(f.integer("n", 1, kMostChoices).value_or(1));
-  if (f.integer("best_of", 1, kMostChoices).value_or(1) > static_cast<int64_t>(a.n))
-    throw unsupported("best_of", "best_of larger than n is not done here");
+  const auto n = static_cast<int64_t>(a.n);
+  a.best_of = static_cast<size_t>(f.integer("best_of", n, kMostChoices).value_or(n));
   if (f.has("suffix") && !f.text("suffix")->empty()) throw unsupported("suffix", "a suffix is filled in by /infill");
   a.stream = f.boolean("stream").value_or(false);
   if (const Json* options = f.object("stream_options"))
@@ -51,17 +71,18 @@ TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
     a.n_logprobs = static_cast<int32_t>(*n);
   }
   if (const auto n = f.integer("prompt_logprobs", 0, kMostLogprobs)) a.n_prompt_logprobs = static_cast<int32_t>(*n);
-  if (a.stream && a.scores_prompt())
-    throw unsupported("stream", "a scored prompt (echo with logprobs, prompt_logprobs) is not streamed");
-  a.sampling.want_logprob = a.n_logprobs.has_value();
+  if (a.stream && a.best_of > a.n)
+    throw unsupported("best_of", "which answers are the best is known at their end: a stream needs best_of to be n");
+  a.sampling.want_logprob = a.n_logprobs.has_value() || a.best_of > a.n;
   a.sampling.n_probs = a.n_logprobs.value_or(0);
+  read_echoes(f, a);
   return a;
 }
 
 std::vector<engine::Request> requests_of(const TextAsk& a) {
   std::vector<engine::Request> out;
   for (const auto& prompt : a.prompts)
-    for (size_t i = 0; i < a.n; ++i) {
+    for (size_t i = 0; i < a.best_of; ++i) {
       out.push_back(make_request(prompt, a.sampling, a.generate, i));
       if (!a.scores_prompt()) continue;
       out.back().n_prompt_probs = std::max(a.n_logprobs.value_or(0), a.n_prompt_logprobs.value_or(0));
@@ -74,6 +95,11 @@ std::vector<engine::Request> requests_of(const TextAsk& a) {
 class OldLogprobs {
  public:
   OldLogprobs(const ServedModel& model, size_t offset) : model_(model), offset_(offset) {}
+  // Where the model begins, a token that is not in the text.
+  void begin(std::string_view shown) {
+    add(shown, std::nullopt, {}, 0);
+    offset_ -= shown.size();
+  }
   void add(std::string_view bytes, std::optional<double> logprob, const std::vector<Probable>& top, int32_t n_top) {
     tokens_.push_back(bytes);
     logprobs_.push_back(logprob ? Json(finite_logprob(*logprob)) : Json(nullptr));
@@ -119,17 +145,41 @@ Json prompt_logprobs(const TextAsk& a, const std::vector<AnswerEvent>& events) {
   return out;
 }
 
+void add_prompt(const TextAsk& a, size_t prompt, const std::vector<AnswerEvent>& events, OldLogprobs& to) {
+  const std::string first = a.model->shown(a.prompts[prompt].front());
+  if (a.begun[prompt])
+    to.begin(first);
+  else
+    to.add(first, std::nullopt, {}, 0);
+  for (const AnswerEvent& e : events) to.add(a.model->shown(e.token), e.logprob, e.top, *a.n_logprobs);
+}
+
+// Places in `whole` of each prompt's n most probable answers, by the mean of their tokens, in the order written.
+std::vector<size_t> best_answers(const TextAsk& a, const std::vector<Whole>& whole) {
+  const auto mean = [&](size_t i) {
+    double sum = 0;
+    for (const AnswerEvent& e : whole[i].tokens) sum += e.logprob.value_or(0);
+    return sum / static_cast<double>(std::max<size_t>(whole[i].tokens.size(), 1));
+  };
+  std::vector<size_t> best;
+  for (size_t first = 0; first < whole.size(); first += a.best_of) {
+    std::vector<size_t> of_prompt(a.best_of);
+    std::iota(of_prompt.begin(), of_prompt.end(), first);
+    if (a.best_of > a.n) std::ranges::stable_sort(of_prompt, [&](size_t x, size_t y) { return mean(x) > mean(y); });
+    best.insert(best.end(), of_prompt.begin(), of_prompt.begin() + static_cast<ptrdiff_t>(a.n));
+  }
+  return best;
+}
+
 Json whole_choice(const TextAsk& a, size_t index, const Whole& w) {
-  const auto& prompt = a.prompts[index / a.n];
-  const std::string said = a.echo ? a.model->tokenizer().decode(prompt, true) : "";
-  Json choice = {
-      {"index", index}, {"text", said + w.text}, {"logprobs", nullptr}, {"finish_reason", finish_word(w.finished)}};
+  const size_t prompt = index / a.n;
+  Json choice = {{"index", index},
+                 {"text", (a.echo ? a.echoes[prompt] : "") + w.text},
+                 {"logprobs", nullptr},
+                 {"finish_reason", finish_word(w.finished)}};
   if (a.n_logprobs) {
     OldLogprobs old(*a.model, 0);
-    if (a.echo) {
-      old.add(a.model->shown(prompt.front()), std::nullopt, {}, 0);
-      for (const AnswerEvent& e : w.prompt) old.add(a.model->shown(e.token), e.logprob, e.top, *a.n_logprobs);
-    }
+    if (a.echo) add_prompt(a, prompt, w.prompt, old);
     LogprobQueue queue(*a.model);
     const auto add = [&](const std::vector<LogprobEntry>& entries) {
       for (const auto& e : entries) old.add(e.bytes, e.logprob, e.top, *a.n_logprobs);
@@ -156,15 +206,13 @@ Json envelope(const TextAsk& a, Json choices) {
 
 Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
   Answers answers(x, a.model, requests_of(a), "prompt");
-  const auto whole = co_await collect(answers, false, false, a.n_logprobs.has_value(), "prompt");
+  const auto whole = co_await collect(answers, false, false, a.sampling.want_logprob, "prompt");
   Json choices = Json::array();
+  for (const size_t i : best_answers(a, whole)) choices.push_back(whole_choice(a, choices.size(), whole[i]));
   std::vector<const engine::RequestStats*> stats;
-  for (size_t i = 0; i < whole.size(); ++i) {
-    choices.push_back(whole_choice(a, i, whole[i]));
-    stats.push_back(&whole[i].finished.stats);
-  }
+  for (const Whole& w : whole) stats.push_back(&w.finished.stats);
   Json body = envelope(a, std::move(choices));
-  body["usage"] = usage_json(stats, a.n);
+  body["usage"] = usage_json(stats, a.best_of);
   body["timings"] = timings_json(*stats[0]);
   x.note("n_prompt", stats[0]->n_prompt);
   x.note("n_gen", stats[0]->n_generated);
@@ -185,9 +233,25 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
   };
   std::vector<LogprobQueue> queues(answers.size(), LogprobQueue(*a.model));
   std::vector<OldLogprobs> old(answers.size(), OldLogprobs(*a.model, 0));
-  if (a.echo)
-    for (size_t i = 0; i < answers.size(); ++i)
-      sse.data(chunk(i, a.model->tokenizer().decode(a.prompts[i / a.n], true), nullptr, nullptr));
+  // The prompt goes first: at once, or scored when it has been read.
+  std::vector<std::vector<AnswerEvent>> scored(answers.size());
+  std::vector<bool> told(answers.size(), !a.echo && !a.n_prompt_logprobs);
+  const auto tell_prompt = [&](size_t i) {
+    if (told[i]) return;
+    told[i] = true;
+    const size_t prompt = i / a.n;
+    Json lists = nullptr;
+    if (a.echo && a.n_logprobs) {
+      add_prompt(a, prompt, scored[i], old[i]);
+      lists = old[i].take(*a.n_logprobs > 0);
+    }
+    Json c = chunk(i, a.echo ? a.echoes[prompt] : "", std::move(lists), nullptr);
+    if (a.n_prompt_logprobs) c["choices"][0]["prompt_logprobs"] = prompt_logprobs(a, scored[i]);
+    scored[i] = {};
+    sse.data(c);
+  };
+  if (!a.scores_prompt())
+    for (size_t i = 0; i < answers.size(); ++i) tell_prompt(i);
   const auto logprobs = [&](size_t i, const std::vector<LogprobEntry>& entries) -> Json {
     if (!a.n_logprobs || entries.empty()) return nullptr;
     for (const auto& e : entries) old[i].add(e.bytes, e.logprob, e.top, *a.n_logprobs);
@@ -196,15 +260,20 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
   std::vector<engine::RequestStats> stats(answers.size());
   while (!answers.done()) {
     co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
+    auto events = co_await sse.next(answers, house.limits.ping);
+    for (AnswerEvent& e : events) {
+      if (e.kind == AnswerEvent::Kind::prompt_token) {
+        scored[e.index].push_back(std::move(e));
+        continue;
+      }
+      if (e.kind == AnswerEvent::Kind::finished) throw_if_failed(*e.finished, "prompt");
+      tell_prompt(e.index);
       if (e.kind == AnswerEvent::Kind::token) {
         queues[e.index].add(e);
         Json entries = logprobs(e.index, queues[e.index].take(e.text));
         if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
         continue;
       }
-      throw_if_failed(*e.finished, "prompt");
       stats[e.index] = e.finished->stats;
       Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
       sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));

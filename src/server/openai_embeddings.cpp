@@ -44,6 +44,15 @@ std::string base64(const std::vector<float>& vector) {
   return out;
 }
 
+// Nothing has no meaning to tell; OpenAI refuses it too.
+void refuse_empty(const Fields& f, const std::string& field) {
+  const Json* input = f.find(field);
+  bool is_empty = input && (input->empty() || *input == "");
+  if (input && input->is_array())
+    for (const Json& one : *input) is_empty = is_empty || one == "" || (one.is_array() && one.empty());
+  if (is_empty) throw bad_field(f.name(field), fmt::format("{} must not be empty", f.name(field)));
+}
+
 }  // namespace
 
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
@@ -86,6 +95,7 @@ void add_openai_embeddings(Router& router, House& house) {
     if (format != "float" && format != "base64") f.refuse("encoding_format", "float or base64");
     if (const auto d = f.integer("dimensions"); d && *d != model->model().hparams().d_model)
       f.refuse("dimensions", fmt::format("{}, which this model has", model->model().hparams().d_model));
+    refuse_empty(f, field);
     auto prompts = read_prompts(f, field, *model);
     const Embedded found = co_await embed(x, model, std::move(prompts), field);
     Json data = Json::array();
@@ -100,8 +110,23 @@ void add_openai_embeddings(Router& router, House& house) {
     x.note("n_prompt", found.n_tokens);
     co_await x.reply_json(std::move(reply));
   };
-  for (const char* path : {"/v1/embeddings", "/embeddings", "/embedding"})
+  for (const char* path : {"/v1/embeddings", "/embeddings"})
     router.add({.method = "POST", .pattern = path, .handler = handler});
+  // llama.cpp's own shape: a list, each with its vectors.
+  const auto plain = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const std::string field = f.has("input") && !f.has("content") ? "input" : "content";
+    auto prompts = read_prompts(f, field, *model);
+    const Embedded found = co_await embed(x, std::move(model), std::move(prompts), field);
+    Json list = Json::array();
+    for (size_t i = 0; i < found.vectors.size(); ++i)
+      list.push_back({{"index", i}, {"embedding", Json::array({found.vectors[i]})}});
+    x.note("n_prompt", found.n_tokens);
+    co_await x.reply_json(std::move(list));
+  };
+  router.add({.method = "POST", .pattern = "/embedding", .handler = plain});
 }
 
 }  // namespace watra::server

@@ -54,7 +54,12 @@ ResponseAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   }
   ResponseAsk a;
   a.model = std::move(model);
-  a.task = chat_task(*a.model, input_messages(f), nullptr, f);
+  try {
+    a.task = chat_task(*a.model, input_messages(f), nullptr, f);
+  } catch (ApiError& e) {  // this API has another name for them
+    if (e.param == "messages") e.param = "input";
+    throw;
+  }
   auto generate = read_generate(f, {"max_output_tokens"});
   generate.stop.insert(generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.request = make_request(a.task.prompt, read_sampling(f, *a.model), generate);

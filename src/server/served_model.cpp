@@ -72,7 +72,8 @@ std::string quant_name(const checkpoint::Checkpoint& file) {
   return most == bytes.end() ? "unknown" : std::string(most->first);
 }
 
-Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names, int64_t n_parallel) {
+Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names,
+                                                         engine::SchedulerOptions schedule) {
   auto served = std::shared_ptr<ServedModel>(new ServedModel);
   const auto& file = model.model->file();
   served->quant_ = quant_name(file);
@@ -81,11 +82,11 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   served->created_s_ =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   served->names_ = std::move(names);
-  served->n_parallel_ = n_parallel;
+  served->n_parallel_ = schedule.max_batch;
   if (!served->has_template_)
     log::warn("{} has no chat template: conversations are written as \"User: ... Assistant: ...\"", served->id());
   const auto tokenizer = model.tokenizer;
-  WATRA_ASSIGN(served->scheduler_, engine::Scheduler::create(std::move(model), {.max_batch = n_parallel}));
+  WATRA_ASSIGN(served->scheduler_, engine::Scheduler::create(std::move(model), std::move(schedule)));
   const std::string_view source = served->has_template_ ? std::string_view(served->template_source_) : kPlainTemplate;
   WATRA_ASSIGN(served->prompt_, text::ChatPrompt::create(source, tokenizer));
   served->scheduler_->start();

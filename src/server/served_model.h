@@ -23,8 +23,9 @@ class ServedModel {
     std::vector<std::string> aliases;  // further names a request may use
     fs::path path;
   };
-  // Errors: those of Scheduler::create; "template.syntax".
-  static Result<std::shared_ptr<ServedModel>> create(engine::LoadedModel model, Names names, int64_t n_parallel);
+  // schedule.max_batch: answers at the same time. Errors: those of Scheduler::create; "template.syntax".
+  static Result<std::shared_ptr<ServedModel>> create(engine::LoadedModel model, Names names,
+                                                     engine::SchedulerOptions schedule);
 
   const std::string& id() const { return names_.id; }
   const Names& names() const { return names_; }

@@ -25,9 +25,10 @@ void check_context(const ServedModel& model, size_t n_prompt, const std::string&
   if (static_cast<int64_t>(n_prompt) <= model.n_ctx()) return;
   ApiError error{.status = 400,
                  .code = "context_length_exceeded",
-                 .message = fmt::format("the prompt has {} tokens, this model's context holds {} tokens; shorten it, "
-                                        "or start the server with a larger --ctx",
-                                        n_prompt, model.n_ctx()),
+                 // The beginning is OpenAI's: clients look for it.
+                 .message = fmt::format("this model's maximum context length is {} tokens, and the prompt has {}; "
+                                        "shorten it, or start the server with a larger --ctx",
+                                        model.n_ctx(), n_prompt),
                  .param = prompt_field};
   error.more = {{"n_prompt_tokens", n_prompt}, {"n_ctx", model.n_ctx()}};
   throw error;
@@ -71,6 +72,22 @@ Json timings_json(const engine::RequestStats& s) {
           {"predicted_ms", 1e3 * s.decode_s},
           {"predicted_per_token_ms", 1e3 * per(s.decode_s, s.n_generated)},
           {"predicted_per_second", s.decode_tokens_per_s()}};
+}
+
+void RunningStats::token() {
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto now = Clock::now();
+  if (stats_.n_generated++ == 0) {
+    first_ = now;
+    stats_.prefill_s = seconds(now - begun_);
+  }
+  stats_.decode_s = seconds(now - first_);
+}
+
+const engine::RequestStats& RunningStats::now(size_t n_prompt, int64_t n_cached) {
+  stats_.n_prompt = static_cast<int64_t>(n_prompt);
+  stats_.n_cached = n_cached;
+  return stats_;
 }
 
 Awaitable<std::vector<Whole>> collect(Answers& answers, bool split_reasoning, bool reasoning_open, bool keep_tokens,

@@ -2,6 +2,8 @@
 // told in.
 #pragma once
 
+#include <chrono>
+
 #include "server/answers.h"
 #include "server/limits.h"
 #include "server/model_room.h"
@@ -38,6 +40,18 @@ std::string finish_word(const engine::Finished& finished);
 
 // llama.cpp's `timings`.
 Json timings_json(const engine::RequestStats& stats);
+
+// What is known of an answer while it is written; seconds are those seen from here.
+class RunningStats {
+ public:
+  void token();  // one more has come
+  const engine::RequestStats& now(size_t n_prompt, int64_t n_cached);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point begun_ = Clock::now(), first_;
+  engine::RequestStats stats_;
+};
 
 // A whole answer, for replies that are not streams.
 struct Whole {

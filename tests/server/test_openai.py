@@ -292,7 +292,7 @@ class Completions(unittest.TestCase):
         self.assertGreater(dot(v[0], v[1]), dot(v[0], v[2]))
         plain = self.server.post("/v1/embeddings", {"input": "a dog runs"})[2]["data"][0]["embedding"]
         self.assertLess(max(abs(a - b) for a, b in zip(plain, v[0])), 1e-6)
-        self.assertEqual(self.server.post("/v1/embeddings", {"input": ""})[0], 200)
+        self.assertEqual(self.server.post("/v1/embeddings", {"input": ""})[2]["error"]["param"], "input")
         self.assertEqual(self.server.post("/v1/embeddings", {})[2]["error"]["param"], "input")
 
     def test_responses(self):

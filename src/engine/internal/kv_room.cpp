@@ -16,7 +16,7 @@ bool KvRoom::admit(LiveRequest& r) {
   match_.pages.clear();
   match_.n_tokens = 0;
   // The last token is run in any case, for its logits.
-  if (prefixes_ && !r.tells_prompt()) prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
+  if (prefixes_ && r.takes_cached()) prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
   const auto retain = [&](PageId p) { kv_.retain(p); };
   const auto release = [&](PageId p) { kv_.release(p); };
   std::ranges::for_each(match_.pages, retain);  // room is not made at the cost of what was found
@@ -40,13 +40,17 @@ bool KvRoom::admit(LiveRequest& r) {
         r.anchor = {.last = match_.pages[static_cast<size_t>(whole - 1)], .n_pages = whole};
       count_found(r, match_.n_tokens);
       r.n_stored = 0;
-      r.may_restore = store_ && !r.tells_prompt() && r.n_tokens() >= store_->options().min_tokens;
+      r.may_restore = store_ && r.takes_cached() && r.n_tokens() >= store_->options().min_tokens;
       if (store_) r.keys.reserve(static_cast<size_t>(kv_.total_pages()));
       r.outcome.stats.n_reread += std::max<int64_t>(r.n_run - match_.n_tokens, 0);
     }
   }
   std::ranges::for_each(match_.pages, release);
   return fits;
+}
+
+bool KvRoom::fits(const LiveRequest& r) const {
+  return kv_.free_sequences() > 0 && kv_.free_pages() + n_evictable() >= KvCache::pages_for(r.n_tokens());
 }
 
 void KvRoom::count_found(LiveRequest& r, int64_t n_tokens) {
@@ -74,7 +78,7 @@ int64_t KvRoom::grow_draft(LiveRequest& r, int64_t n) {
 
 void KvRoom::look_again(LiveRequest& r) {
   const int64_t length = kv_.length(r.sequence);
-  if (!prefixes_ || r.tells_prompt() || length % kKvPage != 0 || r.n_tokens() - length <= kKvPage) return;
+  if (!prefixes_ || !r.takes_cached() || length % kKvPage != 0 || r.n_tokens() - length <= kKvPage) return;
   prefixes_->find(std::span(r.tokens).first(r.tokens.size() - 1), match_);
   prefixes_->extend(r.sequence, match_, r.anchor);
   count_found(r, kv_.length(r.sequence) - length);
@@ -138,7 +142,7 @@ LiveRequest* KvRoom::last_holder() const {
 bool KvRoom::make_room(int64_t n_pages, const LiveRequest& r) {
   while (kv_.free_pages() + n_evictable() < n_pages || kv_.free_sequences() == 0) {
     LiveRequest* victim = last_holder();
-    if (!victim || victim->priority() <= r.priority()) return false;
+    if (!victim || std::pair(victim->priority(), victim->place) <= std::pair(r.priority(), r.place)) return false;
     drop(*victim);
   }
   if (n_pages > kv_.free_pages()) evict(n_pages - kv_.free_pages());

@@ -1,11 +1,11 @@
 // KvRoom: who holds pages of the KV cache. Gives requests their sequences, finds room when it is short, and keeps what
 // they leave behind as prefixes.
 //
-// Room is made in this order: cached prefixes nobody uses, longest unused first; then the sequences of the least urgent
-// class, newest first. A request that loses its sequence is admitted again later and reads what is no longer cached;
-// its answer is the same (DESIGN, Exactness). Pages for the whole prompt are taken on admission, those of the answer
-// one by one; a draft takes pages from nobody who computes. To be admitted a request takes pages only from classes
-// below its own, to go on also from newer ones of its own: so two never take turns in robbing each other.
+// Room is made in this order: cached prefixes nobody uses, longest unused first; then the sequences of those who stand
+// last: the end of the line of the least urgent class. A request that loses its sequence is admitted again later and
+// reads what is no longer cached; its answer is the same (DESIGN, Exactness). Pages for the whole prompt are taken on
+// admission, those of the answer one by one; a draft takes pages from nobody who computes. Pages are taken only from
+// who stands behind, and places in the line change only after a turn: so two never take turns in robbing each other.
 //
 // The scheduler's thread, between passes. Allocates when a request is admitted, never while it decodes.
 #pragma once
@@ -21,7 +21,7 @@ namespace watra::engine::internal {
 
 class KvRoom {
  public:
-  using Requests = std::vector<std::shared_ptr<LiveRequest>>;  // most urgent class first, inside it oldest first
+  using Requests = std::vector<std::shared_ptr<LiveRequest>>;  // most urgent class first, inside it the line
 
   // No root key: prefixes are not kept, neither in RAM nor in `store` (which may be null). `kv`, `requests` and `store`
   // are borrowed.
@@ -29,6 +29,8 @@ class KvRoom {
 
   // A sequence for all its tokens so far, the longest cached prefix already in it. False: there is no room now.
   bool admit(LiveRequest& r);
+  // It would find room without anybody losing pages.
+  bool fits(const LiveRequest& r) const;
   // Takes room for one more token. False: it had to give up its own sequence.
   bool grow(LiveRequest& r);
   // Takes room for up to n tokens of a draft behind that one, from free pages and prefixes nobody uses; how many fit.

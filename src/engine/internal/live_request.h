@@ -23,7 +23,8 @@ struct LiveRequest {
   Finished outcome;  // the scheduler's until done
 
   // The scheduler's thread alone from here on.
-  uint64_t number = 0;  // order of arrival
+  uint64_t place = 0;    // in the line of its class: order of arrival, then of turns
+  int64_t n_served = 0;  // tokens written since it got that place
   Request request;
   std::vector<TokenId> tokens;  // prompt (moved out of `request`), then the answer; room for all of it
   int64_t n_prompt = 0;
@@ -49,6 +50,8 @@ struct LiveRequest {
   bool tells_prompt() const {
     return (request.events.prompt_token || request.events.prompt_hidden) && n_told < n_prompt;
   }
+  // What is cached of its tokens may stand for reading them.
+  bool takes_cached() const { return (request.reuse_prefix || n_run > 0) && !tells_prompt(); }
   int64_t n_tokens() const { return static_cast<int64_t>(tokens.size()); }
 };
 
@@ -58,7 +61,6 @@ struct SchedulerDoor {
   std::condition_variable finished;  // some request is done
   std::vector<std::shared_ptr<LiveRequest>> inbox;
   int64_t n_alive[kPriorities] = {};
-  uint64_t n_accepted = 0;
   bool stopping = false;
 
   // The pass under way: aborted when nobody in it wants it any more, or when it is background and somebody else came.

@@ -5,6 +5,13 @@
 namespace watra::engine::internal {
 namespace {
 
+// Of a conversation that goes on only what is new is remembered, and enough in front of it to be found.
+constexpr int64_t kRememberedBefore = 16;
+
+bool stands_before(const LiveRequest& a, const LiveRequest& b) {
+  return std::pair(a.priority(), a.place) < std::pair(b.priority(), b.place);
+}
+
 double seconds_between(Clock::time_point a, Clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
@@ -34,6 +41,7 @@ bool SchedulerCore::step() {
   for (const auto& r : requests_)
     if (r->cancelled.load(std::memory_order_relaxed)) cancel(*r);
   sweep();
+  pass_turns();
   choose();
   fill_batch();
   if (batch_.rows.empty()) {
@@ -65,26 +73,53 @@ void SchedulerCore::take_in() {
   }
   for (auto& r : arrivals_) {
     r->turn = ++turn_;
-    const auto after = std::upper_bound(requests_.begin(), requests_.end(), r, [](const auto& a, const auto& b) {
-      return std::pair(a->priority(), a->number) < std::pair(b->priority(), b->number);
-    });
+    r->place = ++last_place_;
+    const auto after = std::upper_bound(requests_.begin(), requests_.end(), r,
+                                        [](const auto& a, const auto& b) { return stands_before(*a, *b); });
     requests_.insert(after, std::move(r));
   }
   arrivals_.clear();
+}
+
+// Whoever has written its turn while somebody of its class waits goes to the end of the line. Where pages are short it
+// may lose its own there, so a long conversation has a long turn: reading it again must stay small beside what it
+// wrote.
+void SchedulerCore::pass_turns() {
+  if (options_.turn_tokens <= 0 || std::ranges::all_of(waits_, [](Wait w) { return w == Wait::nobody; })) return;
+  bool moved = false;
+  for (const auto& r : requests_) {
+    const Wait wait = waits_[static_cast<size_t>(r->priority())];
+    const int64_t least = wait == Wait::for_pages ? r->n_tokens() / 2 : 0;
+    if (wait == Wait::nobody || r->n_served < std::max(options_.turn_tokens, least)) continue;
+    r->place = ++last_place_;
+    r->n_served = 0;
+    moved = true;
+  }
+  if (moved) std::ranges::sort(requests_, [](const auto& a, const auto& b) { return stands_before(*a, *b); });
+}
+
+void SchedulerCore::let_wait(const LiveRequest& r) {
+  Wait& wait = waits_[static_cast<size_t>(r.priority())];
+  if (wait == Wait::nobody) wait = r.has_sequence || room_.fits(r) ? Wait::for_a_place : Wait::for_pages;
 }
 
 // Requests in order, as many as the batch holds. Whoever finds no room keeps those behind from being admitted: they
 // would take the pages it waits for.
 void SchedulerCore::choose() {
   selected_.clear();
+  waits_.fill(Wait::nobody);
   bool blocked = false;
   const bool rest = !requests_.empty() && !is_background(requests_.front()->priority());  // background pauses
   for (const auto& r : requests_) {
-    if (static_cast<int64_t>(selected_.size()) == options_.max_batch) break;
     if (rest && is_background(r->priority())) break;
+    if (static_cast<int64_t>(selected_.size()) == options_.max_batch) {
+      let_wait(*r);
+      continue;
+    }
     if (!r->has_sequence) {
       if (blocked || !room_.admit(*r)) {
         blocked = true;
+        let_wait(*r);
         continue;
       }
       if (!start(*r)) continue;
@@ -114,7 +149,8 @@ bool SchedulerCore::start(LiveRequest& r) {
   if (!generation) return finish(r, FinishReason::error, generation.error()), false;
   r.generation.emplace(std::move(*generation));
   std::vector<std::unique_ptr<Proposer>> proposers;
-  if (r.request.speculate && options_.make_proposers) proposers = options_.make_proposers();
+  if (r.request.speculate && options_.make_proposers)
+    proposers = options_.make_proposers(static_cast<int64_t>(n_tokens));
   r.speculation.emplace(std::move(proposers), times_, model_.model->hparams().n_vocab, options_.speculation);
   if (r.request.events.started) r.request.events.started({r.n_prompt, stats.n_cached, r.sampler->seed()});
   return true;
@@ -322,6 +358,7 @@ void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
           stats.ttft_s = seconds_between(r.accepted, r.first_token);
         }
         stats.n_generated = r.n_tokens() - r.n_prompt;
+        ++r.n_served;
         if (r.request.events.token && (step.token != text::kNoToken || !step.text.empty()))
           r.request.events.token({step.token, step.text, step.logprob, step.top});
         return !r.cancelled.load(std::memory_order_relaxed);
@@ -342,13 +379,21 @@ void SchedulerCore::cancel(LiveRequest& r) {
   finish(r, FinishReason::cancelled);
 }
 
+void SchedulerCore::remember(const LiveRequest& r) {
+  if (!options_.history || !r.request.speculate || r.outcome.stats.n_generated == 0) return;
+  const int64_t first = std::max<int64_t>(std::min(r.outcome.stats.n_cached, r.n_prompt) - kRememberedBefore, 0);
+  options_.history->add(std::span(r.tokens).subspan(static_cast<size_t>(first)));
+}
+
 void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Error> error) {
   room_.give_up(r);
+  remember(r);
   r.has_finished = true;
   Finished& out = r.outcome;
   out.reason = reason;
   out.error = std::move(error);
   if (r.generation) out.stop_string = r.generation->stop_string();
+  if (r.sampler) out.seed = r.sampler->seed();
   out.ids.assign(r.tokens.begin() + r.n_prompt, r.tokens.end());
   if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
   if (r.request.events.finished) r.request.events.finished(out);

@@ -2,10 +2,11 @@
 //
 // One step is one pass: a row for every decoding sequence, then a slice of the prompts that are being read. When
 // nothing is being read, rows cost little and sequences add those of their drafts, in their order, as far as it pays.
-// Classes come in strict order; inside one, places in the batch go to whoever came first, and turns of reading go round
-// at page ends. One thread; only the door is shared.
+// Classes come in strict order; inside one, places in the batch go to the head of the line, and turns of reading go
+// round at page ends. One thread; only the door is shared.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -35,7 +36,9 @@ class SchedulerCore {
   };
 
   void take_in();
+  void pass_turns();
   void choose();
+  void let_wait(const LiveRequest& r);
   bool start(LiveRequest& r);
   void fill_batch();
   void add_decoding(LiveRequest& r);
@@ -47,6 +50,7 @@ class SchedulerCore {
   Status tell_prompt(LiveRequest& r, int64_t first_hidden, int64_t n);
   void write(LiveRequest& r, int64_t first_logits);
   void cancel(LiveRequest& r);
+  void remember(const LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
   void sweep();    // forgets the finished
   void publish();  // that, and the state of things
@@ -61,7 +65,9 @@ class SchedulerCore {
   SlicePlanner slices_;
   std::shared_ptr<PassTimes> times_;  // of passes that only decode
   PromptProbs prompt_probs_;
-  uint64_t turn_ = 0;
+  uint64_t turn_ = 0, last_place_ = 0;
+  enum class Wait : uint8_t { nobody, for_a_place, for_pages };
+  std::array<Wait, kPriorities> waits_{};  // the first who waits of each class, since the last choice
 
   std::vector<LiveRequest*> selected_, decoders_, readers_;
   std::vector<Member> members_;
