@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -218,6 +219,12 @@ Status start_detached(const std::vector<std::string>& argv) {
   if (n != sizeof exec_error) return {};
   return fail(exec_error == ENOENT ? "process.not_found" : "process.start",
               fmt::format("cannot start {}: {}", argv[0], std::strerror(exec_error)));
+}
+
+bool has_display() {
+  for (const char* name : {"WAYLAND_DISPLAY", "DISPLAY"})
+    if (const char* value = std::getenv(name); value && *value) return true;
+  return false;
 }
 
 }  // namespace watra

@@ -38,4 +38,7 @@ Result<ProcessResult> run_process(const std::vector<std::string>& argv, const Pr
 // "process.not_found", "process.start".
 Status start_detached(const std::vector<std::string>& argv);
 
+// Is there a screen that a program could open a window on?
+bool has_display();
+
 }  // namespace watra

@@ -4,14 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 #include "base/memory.h"
 
@@ -57,30 +55,6 @@ std::string shortened(std::string_view text, int max_columns) {
 }  // namespace
 
 bool stdin_is_terminal() { return ::isatty(STDIN_FILENO) == 1; }
-
-std::optional<std::string> read_unseen(std::string_view prompt) {
-  termios before{};
-  if (!stdin_is_terminal() || ::tcgetattr(STDIN_FILENO, &before) != 0) return std::nullopt;
-  fmt::print(stderr, "{}", prompt);
-  termios unseen = before;
-  unseen.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
-  std::string line;
-  char c;
-  ssize_t n;
-  while ((n = ::read(STDIN_FILENO, &c, 1)) == 1 && c != '\n') line += c;
-  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-  fmt::print(stderr, "\n");
-  if (n != 1) return std::nullopt;
-  return line;
-}
-
-bool has_display() {
-  for (const char* name : {"WAYLAND_DISPLAY", "DISPLAY"})
-    if (const char* value = std::getenv(name); value && *value) return true;
-  return false;
-}
-
 bool stdin_is_ready(std::chrono::milliseconds wait) {
   pollfd p{STDIN_FILENO, POLLIN, 0};
   return ::poll(&p, 1, static_cast<int>(wait.count())) == 1 && !(p.revents & POLLNVAL);

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdint>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,10 +16,6 @@ bool stdin_is_terminal();
 // Has standard input something to read, or ended, within `wait`? False too when it is closed.
 bool stdin_is_ready(std::chrono::milliseconds wait);
 bool stdout_is_terminal();
-// A line typed at the terminal without showing it; nullopt when standard input is none, or ended.
-std::optional<std::string> read_unseen(std::string_view prompt);
-// Is there a screen that a window could be opened on?
-bool has_display();
 bool stderr_is_terminal();
 // Columns of the terminal behind standard error; 80 when there is none.
 int terminal_width();

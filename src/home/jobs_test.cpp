@@ -36,7 +36,8 @@ class JobsTest : public testing::Test {
   }
   std::vector<Json> told(const std::string& id) {
     std::vector<Json> all;
-    for (const Event& e : events_->read(0, 10'000)->events) {
+    const auto page = events_->read(0, 10'000);
+    for (const Event& e : page->events) {
       Json data = Json::parse(e.data);
       if (e.type == "job.changed" && data["id"] == id) all.push_back(std::move(data));
     }

@@ -124,7 +124,8 @@ class Connection final : public Exchange {
       error_code ec;
       co_await deadline_timer_.async_wait(redirect_error(use_awaitable, ec));
       if (!socket().is_open()) co_return;
-      if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
+      const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return;
       if (Clock::now() >= deadline_) {
         error_code ignored;
         socket().close(ignored);
@@ -451,7 +452,7 @@ class Connection final : public Exchange {
     }
   }
 
-  auto& socket() { return stream_.lowest_layer(); }
+  typename Stream::lowest_layer_type& socket() { return stream_.lowest_layer(); }
 
   // As a Host header would have it: an IPv4 address also where the socket is of IPv6.
   static std::string plain_address(const asio::ip::address& address) {

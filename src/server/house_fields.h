@@ -2,6 +2,7 @@
 // in both languages.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -1,34 +1,20 @@
 #include "server/house_session.h"
 
 #include "home/ids.h"
+#include "server/house_fields.h"
 
 namespace watra::server {
 namespace {
 
 constexpr int64_t kLongestCode = 200, kLongestPassword = 256;
 
-template <class T>
-T or_throw(Result<T> result) {
-  if (!result)
-    throw ApiError{.status = 500, .code = result.error().code, .message = result.error().message};
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
 ApiError wrong(std::string message) { return {.status = 401, .code = "session.wrong", .message = std::move(message)}; }
-
-ApiError out_of_range(std::string param, std::string allowed) {
-  return {.status = 400,
-          .code = "request.invalid",
-          .message = fmt::format("{} needs {}", param, allowed),
-          .param = param,
-          .more = {{"allowed", allowed}}};
-}
 
 // A text field of at most so many bytes of UTF-8 characters; absent is empty.
 std::string text_field(const Fields& fields, std::string_view name, int64_t most) {
   std::string text = fields.text(name).value_or("");
   if (text.size() > static_cast<size_t>(4 * most))
-    throw out_of_range(std::string(name), fmt::format("at most {} characters", most));
+    throw request_invalid(std::string(name), fmt::format("at most {} characters", most));
   return text;
 }
 
@@ -39,7 +25,7 @@ void check_password(Entrance& entrance, const std::string& password, const std::
                    .code = "session.wait",
                    .message = fmt::format("too many tries; the next one in {} s", *wait_s),
                    .retry_after_s = *wait_s};
-  if (!or_throw(entrance.people().is_password(password))) throw wrong("this is not the password");
+  if (!house_value(entrance.people().is_password(password))) throw wrong("this is not the password");
   entrance.forget_tries(address);
 }
 
@@ -47,7 +33,7 @@ Awaitable<void> come_in(Exchange& x, Entrance& entrance) {
   const Json body = x.json();
   const Fields f(body);
   const std::string code = text_field(f, "code", kLongestCode), password = text_field(f, "password", kLongestPassword);
-  if (code.empty() == password.empty()) throw out_of_range("code", "a code or a password, one of the two");
+  if (code.empty() == password.empty()) throw request_invalid("code", "a code or a password, one of the two");
   if (!code.empty()) {
     if (!entrance.take_code(code)) throw wrong("this code was used, or is older than a minute");
   } else {
@@ -55,20 +41,20 @@ Awaitable<void> come_in(Exchange& x, Entrance& entrance) {
   }
   // Who comes in again leaves the old session behind.
   const std::string before = entrance.session_of(x.header("Cookie"));
-  if (!before.empty()) or_throw(entrance.people().end_session(before));
-  const auto begun = or_throw(entrance.people().begin_session(device_name(x.header("User-Agent"))));
+  if (!before.empty()) house_value(entrance.people().end_session(before));
+  const auto begun = house_value(entrance.people().begin_session(device_name(x.header("User-Agent"))));
   x.extra_head += entrance.set_cookie(begun.secret);
   Json reply = {{"ok", true}};
   co_await x.reply_json(std::move(reply));
 }
 
 Awaitable<void> tell_session(Exchange& x, Entrance& entrance) {
-  const auto session = or_throw(entrance.people().session(x.caller.session));
+  const auto session = house_value(entrance.people().session(x.caller.session));
   Json reply = {{"id", session ? session->id : "token"},
                 {"since_ms", session ? session->since_ms : home::now_ms()},
                 {"device", session ? session->device : "token"},
                 {"password", entrance.has_password()},
-                {"sessions", or_throw(entrance.people().n_sessions())}};
+                {"sessions", house_value(entrance.people().n_sessions())}};
   co_await x.reply_json(std::move(reply));
 }
 
@@ -78,8 +64,8 @@ Awaitable<void> choose_password(Exchange& x, Entrance& entrance) {
   const std::string current = text_field(f, "current", kLongestPassword), password = f.required_text("password");
   if (entrance.has_password()) check_password(entrance, current, x.caller.address);
   const Status done = entrance.people().set_password(password, x.caller.session);
-  if (!done && done.error().code == "home.bad_password") throw out_of_range("password", "8..256 characters");
-  or_throw(done);
+  if (!done && done.error().code == "home.bad_password") throw request_invalid("password", "8..256 characters");
+  house_value(done);
   co_await x.reply(204, "", "");
 }
 
@@ -115,12 +101,12 @@ void add_house_session(Router& router, Entrance& entrance) {
   add("POST", "/session", [&entrance](Exchange& x) { return come_in(x, entrance); }, Access::entrance);
   add("GET", "/session", [&entrance](Exchange& x) { return tell_session(x, entrance); });
   add("DELETE", "/session", [&entrance](Exchange& x) -> Awaitable<void> {
-    or_throw(entrance.people().end_session(x.caller.session));
+    house_value(entrance.people().end_session(x.caller.session));
     x.extra_head += entrance.set_cookie("");
     co_await x.reply(204, "", "");
   });
   add("DELETE", "/sessions", [&entrance](Exchange& x) -> Awaitable<void> {
-    or_throw(entrance.people().end_all_sessions());
+    house_value(entrance.people().end_all_sessions());
     x.extra_head += entrance.set_cookie("");
     co_await x.reply(204, "", "");
   });
