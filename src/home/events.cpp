@@ -59,6 +59,24 @@ Result<EventLog::Page> EventLog::read(int64_t after, size_t limit) const {
   });
 }
 
+Result<int64_t> EventLog::newest() const {
+  return guarded([&] { return last(); });
+}
+
+Result<int64_t> EventLog::bytes_after(int64_t seq) const {
+  constexpr int64_t kAround = 100;  // number, time, type
+  return guarded([&] {
+    Statement s = db_.query("SELECT coalesce(sum(length(data) + ?), 0) FROM events WHERE seq > ?", kAround, seq);
+    s.step();
+    return s.integer(0);
+  });
+}
+
+bool EventLog::has_listeners() const {
+  const std::lock_guard lock(mutex_);
+  return !wakes_.empty();
+}
+
 void EventLog::forget_node(const std::string& node) { db_.run("DELETE FROM events WHERE node_id = ?", node); }
 void EventLog::forget_thread(const std::string& thread) { db_.run("DELETE FROM events WHERE thread_id = ?", thread); }
 

@@ -176,7 +176,39 @@ CREATE INDEX attachment_uses_message ON attachment_uses(message_id);
 CREATE TABLE imports(id TEXT PRIMARY KEY, format TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 )sql";
 
-constexpr std::array kSteps = {kTruth, kSearch, kRooms};
+// 4: the door, the shelf and the work that takes long.
+//
+// sessions      browsers that have come in; the secret of their cookie is here as a hash alone.
+// model_speeds  what a model did here, beside what the plan said.
+constexpr const char* kDoorAndShelf = R"sql(
+CREATE TABLE password(hash TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE sessions(
+  id TEXT PRIMARY KEY,
+  secret_hash TEXT NOT NULL UNIQUE,
+  since_ms INTEGER NOT NULL,
+  used_ms INTEGER NOT NULL,
+  device TEXT NOT NULL) STRICT;
+
+CREATE TABLE jobs(
+  id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  title TEXT NOT NULL,
+  subject TEXT,
+  state TEXT NOT NULL,
+  progress REAL,
+  done_bytes INTEGER NOT NULL DEFAULT 0,
+  total_bytes INTEGER NOT NULL DEFAULT 0,
+  created_ms INTEGER NOT NULL,
+  ended_ms INTEGER,
+  error TEXT,
+  result TEXT) STRICT;
+CREATE INDEX jobs_created ON jobs(created_ms DESC);
+
+CREATE TABLE folders(id TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, added_ms INTEGER NOT NULL) STRICT;
+CREATE TABLE model_speeds(model TEXT PRIMARY KEY, decode_tokens_per_s REAL NOT NULL, at_ms INTEGER NOT NULL) STRICT;
+)sql";
+
+constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf};
 
 }  // namespace
 
