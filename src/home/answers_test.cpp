@@ -153,7 +153,7 @@ TEST(Answers, KilledInTheMiddleEveryShownWordIsThere) {
   ASSERT_GE(child, 0);
   if (child == 0) {
     auto mine = Home::open(home.folder);
-    if (!mine) _exit(1);
+    if (!mine || !(*mine)->recover()) _exit(1);
     const auto thread = (*mine)->conversations().create({{"client_id", "t"}});
     const auto t = (*mine)->answers().begin(
         {.client_id = "a", .thread = thread->id, .parts = text("x"), .by = {.model = "m", .model_name = "M"}});

@@ -309,7 +309,7 @@ Status Compares::remove(const std::string& id) {
     ledger_.db().run("DELETE FROM threads WHERE id = ?", c.thread);  // and the compare with it
     t.commit();
   }));
-  return guarded([&] { ledger_.db().forget_log(); });
+  return guarded([&] { ledger_.forget(); });
 }
 
 Status Compares::close_left_over() {

@@ -140,7 +140,7 @@ Result<Conversations::Erased> Conversations::erase_thread(const std::string& id)
     t.commit();
     return out;
   });
-  if (erased) WATRA_TRY(guarded([&] { ledger_.db().forget_log(); }));
+  if (erased) WATRA_TRY(guarded([&] { ledger_.forget(); }));
   return erased;
 }
 
@@ -253,7 +253,7 @@ Result<Conversations::Erased> Conversations::erase_message(const std::string& id
     t.commit();
     return out;
   });
-  if (erased) WATRA_TRY(guarded([&] { ledger_.db().forget_log(); }));
+  if (erased) WATRA_TRY(guarded([&] { ledger_.forget(); }));
   return erased;
 }
 

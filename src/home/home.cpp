@@ -21,11 +21,19 @@ Result<std::unique_ptr<Home>> Home::open(const fs::path& folder) {
   WATRA_TRY(make_folders(folder));
   WATRA_ASSIGN(auto db, Database::open(folder / "home.db"));
   WATRA_TRY(migrate(*db));
-  std::unique_ptr<Home> home(new Home(folder, std::move(db)));
-  WATRA_ASSIGN(const int64_t n, home->answers().close_left_over());
+  return std::unique_ptr<Home>(new Home(folder, std::move(db)));
+}
+
+Status Home::recover() {
+  WATRA_ASSIGN(serving_, FileLock::try_take(folder_ / "serving.lock"));
+  if (!serving_) {
+    log::warn("another server answers from {}; both may, but only the first closes what a crash left open",
+              folder_.string());
+    return {};
+  }
+  WATRA_ASSIGN(const int64_t n, answers_.close_left_over());
   if (n > 0) log::info("{} answers were under way when the last server ended; they can go on", n);
-  WATRA_TRY(home->compares().close_left_over());
-  return home;
+  return compares_.close_left_over();
 }
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "base/file_lock.h"
 #include "home/answers.h"
 #include "home/attachments.h"
 #include "home/compares.h"
@@ -16,9 +17,12 @@ namespace watra::home {
 
 class Home {
  public:
-  // $WATRA_HOME, made if missing; answers that a crash left open are closed as interrupted. Errors: those of
-  // Database::open and migrate().
+  // $WATRA_HOME, made if missing. Errors: those of Database::open and migrate().
   static Result<std::unique_ptr<Home>> open(const fs::path& folder);
+
+  // For the one process that answers: what its predecessor left open is closed as interrupted. Left alone while another
+  // server answers from this home.
+  Status recover();
 
   const fs::path& folder() const { return folder_; }
   Database& db() { return *db_; }
@@ -37,6 +41,7 @@ class Home {
  private:
   Home(fs::path folder, std::unique_ptr<Database> db);
   fs::path folder_;
+  std::optional<FileLock> serving_;
   std::unique_ptr<Database> db_;
   EventLog events_;
   Settings settings_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "home/check.h"
 #include "home/ids.h"
 #include "home/import_formats.h"
 
@@ -13,7 +14,8 @@ constexpr size_t kProblemsTold = 100;
 
 class Importer {
  public:
-  Importer(Ledger& ledger, bool dry, const std::function<bool()>& go_on) : ledger_(ledger), dry_(dry), go_on_(go_on) {
+  Importer(Home& home, bool dry, const std::function<bool()>& go_on)
+      : home_(home), ledger_(home.ledger()), dry_(dry), go_on_(go_on) {
     report.id = make_id("i_");
   }
 
@@ -45,11 +47,34 @@ class Importer {
     if (!dry_) transaction.commit();
   }
 
+  void keep_file(const ImportedFile& f) {
+    if (dry_) return;
+    const auto kept = home_.attachments().keep(f.content, f.name, f.mime);
+    if (!kept || kept->hash != f.hash) problem("attachments", f.hash + " is not what its name says");
+  }
+
+  void keep(std::string_view kind, const Json& list) {
+    if (dry_) return;
+    Personas& personas = home_.personas();
+    for (const Json& one : list) {
+      if (!one.is_object() || !member(one, "id").is_string()) continue;
+      const std::string id = one.at("id");
+      if (kind == "personas" && !personas.find(id)) personas.put(id, one);
+      if (kind == "presets" && member(one, "builtin") == false && is_free("presets", id)) personas.put_preset(id, one);
+      if (kind == "sets" && is_free("question_sets", id)) personas.put_set(id, one);
+    }
+  }
+
   void problem(const std::string& where, const std::string& what) {
     if (report.problems.size() < kProblemsTold) report.problems.push_back({{"where", where}, {"what", what}});
   }
 
  private:
+  bool is_free(const char* table, const std::string& id) {
+    Statement s = ledger_.db().query(fmt::format("SELECT 1 FROM {} WHERE id = ?", table), id);
+    return !s.step();
+  }
+
   // By the name it has for ever, or by an id of this very house.
   std::string find(const char* table, const std::string& external, const std::string& id) {
     Statement s =
@@ -83,7 +108,8 @@ class Importer {
       return id;
     }
     ++report.messages;
-    id = m.id.empty() ? make_id("m_") : m.id;
+    // An id that was erased here stays in the log, and is never used again.
+    id = m.id.empty() || !is_free("log", m.id) ? make_id("m_") : m.id;
     if (dry_) return id;
     const bool answer = m.role == "assistant";
     Message message{.id = id,
@@ -105,6 +131,7 @@ class Importer {
     return id;
   }
 
+  Home& home_;
   Ledger& ledger_;
   const bool dry_;
   const std::function<bool()>& go_on_;
@@ -117,9 +144,10 @@ Json ImportReport::json() const {
           {"messages", messages}, {"skipped", skipped}, {"problems", problems}};
 }
 
-Result<ImportReport> import_file(Ledger& ledger, std::string_view bytes, bool dry, const std::function<bool()>& go_on) {
+Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, const std::function<bool()>& go_on) {
   return guarded([&] {
-    Importer importer(ledger, dry, go_on);
+    Importer importer(home, dry, go_on);
+    Ledger& ledger = home.ledger();
     const ImportSink sink{
         .thread = [&](ImportedThread t) { importer.take(t); },
         .problem = [&](const std::string& where, const std::string& what) { importer.problem(where, what); }};
@@ -162,7 +190,7 @@ Result<int64_t> take_back_import(Ledger& ledger, const std::string& import) {
     t.commit();
     return static_cast<int64_t>(ids.size());
   });
-  if (taken) WATRA_TRY(guarded([&] { ledger.db().forget_log(); }));
+  if (taken) WATRA_TRY(guarded([&] { ledger.forget(); }));
   return taken;
 }
 

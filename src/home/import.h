@@ -5,7 +5,7 @@
 
 #include <functional>
 
-#include "home/ledger.h"
+#include "home/home.h"
 
 namespace watra::home {
 
@@ -17,9 +17,10 @@ struct ImportReport {
   Json json() const;
 };
 
-// `dry`: only counts. `go_on` is asked between threads. Errors: "import.unreadable", "import.cancelled", those of the
-// store.
-Result<ImportReport> import_file(Ledger& ledger, std::string_view bytes, bool dry, const std::function<bool()>& go_on);
+// `dry`: only counts. `go_on` is asked between threads. Of our own zip attachments come too, and personas, presets and
+// sets whose ids are free; those stay when the conversations are taken back. Errors: "import.unreadable",
+// "import.cancelled", those of the store.
+Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, const std::function<bool()>& go_on);
 
 // Erases everything an import brought; the number of messages. Error "import.unknown".
 Result<int64_t> take_back_import(Ledger& ledger, const std::string& import);

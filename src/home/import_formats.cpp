@@ -345,30 +345,77 @@ std::string read_json(std::string_view text, const ImportSink& sink) {
   return {};
 }
 
-std::string read_zip(std::string_view bytes, const ImportSink& sink) {
-  zip_error_t error{};
-  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
-  std::unique_ptr<zip_t, decltype(&zip_discard)> archive(
-      source ? zip_open_from_source(source, ZIP_RDONLY, &error) : nullptr, &zip_discard);
-  if (!archive) refuse("import.unreadable", "the zip is damaged");
-  std::string format;
-  for (zip_int64_t i = 0; i < zip_get_num_entries(archive.get(), 0); ++i) {
+// Entries of a zip that lies in memory.
+class ZipReader {
+ public:
+  explicit ZipReader(std::string_view bytes) : archive_(nullptr, &zip_discard) {
+    zip_error_t error{};
+    zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
+    if (source) archive_.reset(zip_open_from_source(source, ZIP_RDONLY, &error));
+    if (!archive_) refuse("import.unreadable", "the zip is damaged");
+  }
+
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (zip_int64_t i = 0; i < zip_get_num_entries(archive_.get(), 0); ++i)
+      if (const char* name = zip_get_name(archive_.get(), static_cast<zip_uint64_t>(i), 0)) out.emplace_back(name);
+    return out;
+  }
+
+  // Nothing when it is not there, or cannot be unpacked.
+  std::optional<std::string> content(const std::string& name) const {
     zip_stat_t stat{};
-    if (zip_stat_index(archive.get(), static_cast<zip_uint64_t>(i), 0, &stat) != 0 || !stat.name) continue;
-    const std::string_view name = stat.name;
-    const std::string_view base = name.substr(name.rfind('/') == std::string_view::npos ? 0 : name.rfind('/') + 1);
-    const bool talks = base == "threads.jsonl" || (base.starts_with("conversations") && base.ends_with(".json")) ||
-                       (base.ends_with(".jsonl") && !base.starts_with("attachments"));
-    if (!talks) continue;
+    if (zip_stat(archive_.get(), name.c_str(), 0, &stat) != 0) return std::nullopt;
     if (stat.size > kMostInZip) refuse("import.unreadable", fmt::format("{} is too large", name));
-    std::string text(stat.size, '\0');
-    std::unique_ptr<zip_file_t, decltype(&zip_fclose)> file(
-        zip_fopen_index(archive.get(), static_cast<zip_uint64_t>(i), 0), &zip_fclose);
-    if (!file || zip_fread(file.get(), text.data(), text.size()) != static_cast<zip_int64_t>(text.size())) {
-      sink.problem(std::string(name), "cannot be unpacked");
-      continue;
+    std::unique_ptr<zip_file_t, decltype(&zip_fclose)> file(zip_fopen(archive_.get(), name.c_str(), 0), &zip_fclose);
+    if (!file) return std::nullopt;
+    // What an entry claims to hold is believed only as far as it unpacks.
+    std::string text, piece(size_t{1} << 20, '\0');
+    for (zip_int64_t n = 0; (n = zip_fread(file.get(), piece.data(), piece.size())) != 0;) {
+      if (n < 0 || text.size() > stat.size) return std::nullopt;
+      text.append(piece, 0, static_cast<size_t>(n));
     }
-    if (const std::string found = read_json(text, sink); !found.empty()) format = found;
+    return text;
+  }
+
+ private:
+  std::unique_ptr<zip_t, decltype(&zip_discard)> archive_;
+};
+
+// What our own zip holds beside conversations.
+void read_house(const ZipReader& zip, const ImportSink& sink) {
+  const std::string lines = zip.content("attachments.jsonl").value_or("");
+  for (size_t at = 0; at < lines.size();) {
+    const size_t end = std::min(lines.find('\n', at), lines.size());
+    const Json line = parsed(std::string_view(lines).substr(at, end - at));
+    at = end + 1;
+    if (!line.is_object()) continue;
+    const std::string hash = text_or(member(line, "hash"));
+    const auto content = zip.content("attachments/" + hash);
+    if (content)
+      sink.file({hash, text_or(member(line, "name"), "file"), text_or(member(line, "mime")), *content});
+    else
+      sink.problem("attachments", hash + " is missing");
+  }
+  for (const char* kind : {"personas", "presets", "sets"})
+    if (const auto text = zip.content(std::string(kind) + ".json"))
+      if (const Json list = parsed(*text); list.is_array()) sink.kept(kind, list);
+}
+
+std::string read_zip(std::string_view bytes, const ImportSink& sink) {
+  const ZipReader zip(bytes);
+  std::string format;
+  if (zip.content("watra.json")) read_house(zip, sink);
+  for (const std::string& name : zip.names()) {
+    const std::string_view base = std::string_view(name).substr(name.rfind('/') + 1);
+    const bool talks = (base.starts_with("conversations") && base.ends_with(".json")) ||
+                       (base.ends_with(".jsonl") && base != "attachments.jsonl");
+    if (!talks) continue;
+    if (const auto text = zip.content(name)) {
+      if (const std::string found = read_json(*text, sink); !found.empty()) format = found;
+    } else {
+      sink.problem(name, "cannot be unpacked");
+    }
   }
   return format;
 }

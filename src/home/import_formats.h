@@ -41,9 +41,18 @@ struct ImportedThread {
   int n_skipped = 0;                      // that hold no words of anybody: tool traffic, hidden ones
 };
 
+// A file that messages show; of our own zip.
+struct ImportedFile {
+  std::string hash, name, mime;
+  std::string_view content;
+};
+
 struct ImportSink {
   std::function<void(ImportedThread)> thread;
   std::function<void(const std::string& where, const std::string& what)> problem;
+  std::function<void(const ImportedFile&)> file;
+  // "personas", "presets" or "sets", with the list of them.
+  std::function<void(std::string_view kind, const Json& list)> kept;
 };
 
 // The format's name. Throws Failure "import.unreadable" when it is none of these.

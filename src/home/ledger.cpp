@@ -258,6 +258,19 @@ void Ledger::erase_words(const std::string& id) {
   }
 }
 
+void Ledger::forget() {
+  {
+    // System words and personas of prompts that no prompt repeats any more.
+    Transaction t(db_);
+    db_.run(
+        "DELETE FROM prompt_texts WHERE message_id = '' AND NOT EXISTS(SELECT 1 FROM prompts WHERE instr(prompt, "
+        "prompt_texts.hash) > 0)");
+    db_.run("INSERT INTO search(search) VALUES('optimize')");
+    t.commit();
+  }
+  db_.forget_log();
+}
+
 std::string Ledger::receipt(const char* what, const Json& ids) {
   const std::string id = make_id("x_");
   append({.id = id,

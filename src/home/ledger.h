@@ -52,6 +52,9 @@ class Ledger {
 
   // Blanks a message everywhere: log, tree, search, events, prompts, attachments nobody else has.
   void erase_words(const std::string& message);
+  // After erasing, outside a transaction: what is left of the words in the index's old segments, in freed pages and in
+  // the log of changes goes as well.
+  void forget();
   // A row that says how much was erased, without words; its id.
   std::string receipt(const char* what, const Json& ids);
 

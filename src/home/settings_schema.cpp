@@ -209,7 +209,7 @@ std::vector<Entry> expert_sampling() {
 
 std::vector<Entry> engine_and_house() {
   return {
-      Entry("engine.n_ctx", "int", 8192, "plain")
+      Entry("engine.n_ctx", "int", 4096, "plain")
           .named("Długość pamięci rozmowy", "Context length")
           .what("Ile tokenów model widzi naraz: pytania, odpowiedzi i plik razem.",
                 "How many tokens the model sees at once: questions, answers and files together.")

@@ -25,9 +25,10 @@ Json Comparing::begin(const Json& body) {
     Live live{.together = together};
     for (const Json& c : begun.compare.columns) {
       const Json& persona = c.at("persona");
-      live.waiting.push_back(
-          {c.at("id"), find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(),
-                                      {c.at("sampling")})});
+      Answering answering = find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(),
+                                           {c.at("sampling")});
+      answering.model.reset();  // who waits must not keep a model from being put away
+      live.waiting.push_back({c.at("id"), std::move(answering)});
     }
     std::ranges::reverse(live.waiting);
     {

@@ -86,8 +86,7 @@ Json start_import(Exchange& x, Household& house) {
   auto bytes = std::make_shared<const std::string>(std::move(x.body));
   home::Jobs::Wish wish{.kind = "import", .title = "import", .total_bytes = bytes->size()};
   wish.work = [&home = house.home, bytes, is_dry = dry == "true"](home::JobControl& job) -> Result<Json> {
-    WATRA_ASSIGN(const auto report,
-                 home::import_file(home.ledger(), *bytes, is_dry, [&job] { return !job.cancelled(); }));
+    WATRA_ASSIGN(const auto report, home::import_file(home, *bytes, is_dry, [&job] { return !job.cancelled(); }));
     return report.json();
   };
   return house_value(house.jobs.start(std::move(wish))).json();

@@ -11,10 +11,6 @@ double seconds(LiveRun::Clock::time_point from, LiveRun::Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
-bool is_over(const std::string& state) {
-  return state == "done" || state == "stopped" || state == "failed" || state == "interrupted";
-}
-
 Json left(double n, double per_s) { return per_s > 0 ? Json(std::max(0.0, n / per_s)) : Json(nullptr); }
 
 }  // namespace
@@ -80,7 +76,7 @@ Status LiveRun::submit(engine::Request request) {
   bool too_late = false;
   {
     const std::lock_guard lock(mutex_);
-    handle_ = std::move(*handle);
+    if (!over_) handle_ = std::move(*handle);  // the request holds this run by its events: none must hold it for ever
     too_late = stop_asked || interrupted;
   }
   if (too_late) cancel();
@@ -145,9 +141,12 @@ bool LiveRun::waits() const {
   return state_ == "queued";
 }
 
-Runs::Queued LiveRun::queued() const {
+Json LiveRun::queue_entry() const {
+  static constexpr const char* kClasses[] = {"person", "api", "compare", "impulse", "job"};
   const std::lock_guard lock(mutex_);
-  return {wish.run, wish.thread, state_, wish.priority, n_prompt_, n_written_};
+  return {{"run", wish.run},       {"class", kClasses[static_cast<size_t>(wish.priority)]},
+          {"state", state_},       {"thread", wish.thread},
+          {"n_prompt", n_prompt_}, {"n_generated", n_written_}};
 }
 
 home::AnswerStep LiveRun::step(home::AnswerStep::Kind kind) const {
@@ -185,7 +184,7 @@ void LiveRun::end(std::vector<home::AnswerStep>& steps, const engine::Finished& 
   }
   std::string reason = "stop";
   state_ = "done";
-  if (interrupted) {
+  if (interrupted && f.reason != engine::FinishReason::stop && f.reason != engine::FinishReason::length) {
     state_ = reason = "interrupted";
   } else if (f.reason == engine::FinishReason::error) {
     state_ = reason = "failed";
@@ -220,8 +219,27 @@ void LiveRun::end(std::vector<home::AnswerStep>& steps, const engine::Finished& 
 }
 
 bool LiveRun::take(std::vector<home::AnswerStep>& steps, Hearth& hearth, int64_t ahead) {
-  const std::lock_guard lock(mutex_);
-  if (is_over(state_)) return true;
+  std::optional<Hearth::Work> work;
+  std::shared_ptr<ServedModel> model;  // given back without the lock: the last one to do so ends the scheduler
+  bool over = false;
+  {
+    const std::lock_guard lock(mutex_);
+    over = take_inbox(steps, ahead, work);
+    if (over) {
+      over_ = true;
+      model = std::move(model_);
+      handle_.reset();
+    }
+  }
+  // Not under the lock, for which the scheduler may be waiting: telling writes to the disk.
+  if (over)
+    hearth.done(wish.run);
+  else if (work)
+    hearth.work(wish.run, *std::move(work));
+  return over;
+}
+
+bool LiveRun::take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, std::optional<Hearth::Work>& work) {
   Inbox in = std::exchange(inbox_, {});
   if (in.started) {
     started_ = Clock::now();
@@ -243,7 +261,6 @@ bool LiveRun::take(std::vector<home::AnswerStep>& steps, Hearth& hearth, int64_t
     engine::Finished f;
     f.reason = error_ ? engine::FinishReason::error : engine::FinishReason::cancelled;
     end(steps, in.finished ? *in.finished : f, ahead);
-    hearth.done(wish.run);
     return true;
   }
   const auto now = Clock::now();
@@ -254,13 +271,12 @@ bool LiveRun::take(std::vector<home::AnswerStep>& steps, Hearth& hearth, int64_t
     s.run = run_json(ahead);
     steps.push_back(std::move(s));
   }
-  if (state_ == "reading")
-    hearth.work(wish.run,
-                {.state = "reading",
-                 .progress = n_prompt_ > 0 ? static_cast<double>(n_read_) / static_cast<double>(n_prompt_) : 0,
-                 .rate = std::nullopt});
-  else if (state_ == "thinking" || state_ == "speaking")
-    hearth.work(wish.run, {.state = state_, .progress = std::nullopt, .rate = rate()});
+  if (state_ == "reading") {
+    const double share = n_prompt_ > 0 ? static_cast<double>(n_read_) / static_cast<double>(n_prompt_) : 0;
+    work = {.state = "reading", .progress = share, .rate = std::nullopt};
+  } else if (state_ == "thinking" || state_ == "speaking") {
+    work = {.state = state_, .progress = std::nullopt, .rate = rate()};
+  }
   return false;
 }
 

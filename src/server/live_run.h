@@ -31,7 +31,7 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
 
   void cancel();  // any thread
   Json shown(int64_t ahead) const;
-  Runs::Queued queued() const;
+  Json queue_entry() const;
   bool waits() const;
 
   // What is to be committed since the last call. True when the run is over with it.
@@ -46,6 +46,7 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
     std::optional<engine::Finished> finished;
   };
 
+  bool take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, std::optional<Hearth::Work>& work);
   home::AnswerStep step(home::AnswerStep::Kind kind) const;
   void add_words(std::vector<home::AnswerStep>& steps, const char* kind, const std::string& text);
   void add_piece(std::vector<home::AnswerStep>& steps, std::string&& text);
@@ -59,7 +60,7 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
   std::optional<engine::RequestHandle> handle_;
   std::string state_ = "queued";
   std::optional<Json> error_;  // it never began
-  bool given_up_ = false;
+  bool given_up_ = false, over_ = false;
   Json facts_, record_;
   int64_t n_prompt_ = 0, n_cached_ = 0, n_read_ = 0, n_written_ = 0, max_tokens_ = -1;
   Clock::time_point asked_ = Clock::now(), started_{}, first_{};

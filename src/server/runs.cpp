@@ -110,7 +110,8 @@ std::shared_ptr<ServedModel> Runs::await_model(const std::shared_ptr<Live>& live
     }
     if (!entry) throw ApiError{.status = 404, .code = "model.unknown", .message = "there is no model " + name};
     live->loading();
-    house_value(house_.room.load_and_wait(*entry, {}, nullptr, gone));
+    if (const Status loaded = house_.room.load_and_wait(*entry, {}, nullptr, gone); !loaded && !gone())
+      throw house_error(loaded.error());
   }
   return nullptr;
 }
@@ -181,10 +182,10 @@ std::vector<Json> Runs::list() const {
   return out;
 }
 
-std::vector<Runs::Queued> Runs::queue() const {
+Json Runs::queue_json() const {
   const std::lock_guard lock(mutex_);
-  std::vector<Queued> out;
-  for (const auto& [order, live] : live_) out.push_back(live->queued());
+  Json out = Json::array();
+  for (const auto& [order, live] : live_) out.push_back(live->queue_entry());
   return out;
 }
 
@@ -208,6 +209,25 @@ bool Runs::take_inboxes(std::vector<home::AnswerStep>& steps, std::vector<std::s
   return !all.empty();
 }
 
+// A full disk may be emptied, another writer may end: what was said is held until it is written, and shown only then.
+// What can never be written must not hold up the others.
+void Runs::commit(const std::vector<home::AnswerStep>& steps) {
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    const Status done = house_.home.answers().apply(steps);
+    if (done) return;
+    log::error("answers cannot be written: {}", done.error().message);
+    const bool may_pass = done.error().code == "store.disk_full" || done.error().code == "store.busy";
+    if (!may_pass && tries >= kTries) break;
+    std::this_thread::sleep_for(kRetryAfter);
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+  }
+  for (const home::AnswerStep& step : steps)
+    if (const Status done = house_.home.answers().apply({step}); !done)
+      log::error("a step of answer {} is lost: {}", step.message, done.error().message);
+}
+
 void Runs::commit_all() {
   for (;;) {
     {
@@ -223,19 +243,7 @@ void Runs::commit_all() {
     std::vector<home::AnswerStep> steps;
     std::vector<std::shared_ptr<Live>> over;
     take_inboxes(steps, over);
-    if (!steps.empty()) {
-      // A full disk may be emptied: what was said is held until it is written, and shown only then.
-      Status done = house_.home.answers().apply(steps);
-      while (!done) {
-        log::error("answers cannot be written: {}", done.error().message);
-        std::this_thread::sleep_for(kRetryAfter);
-        {
-          const std::lock_guard lock(mutex_);
-          if (closing_) break;
-        }
-        done = house_.home.answers().apply(steps);
-      }
-    }
+    if (!steps.empty()) commit(steps);
     for (const auto& live : over) {
       if (live->preparing.joinable()) live->preparing.join();
       if (live->wish.ended) live->wish.ended(live->shown(0).at("state"));

@@ -45,12 +45,7 @@ class Runs {
   std::optional<Json> stop(const std::string& run);
   std::optional<Json> find(const std::string& run) const;  // Run
   std::vector<Json> list() const;                          // those under way, oldest first
-  struct Queued {
-    std::string run, thread, state;
-    engine::Priority priority;
-    int64_t n_prompt, n_generated;
-  };
-  std::vector<Queued> queue() const;
+  Json queue_json() const;                                 // the same for the machine room: `queue` of GET /machine/now
 
   // Everything under way ends as interrupted, and that is committed. Nothing begins afterwards.
   void close();
@@ -60,6 +55,7 @@ class Runs {
   void prepare(const std::shared_ptr<Live>& live);
   std::shared_ptr<ServedModel> await_model(const std::shared_ptr<Live>& live);
   void commit_all();
+  void commit(const std::vector<home::AnswerStep>& steps);
   bool take_inboxes(std::vector<home::AnswerStep>& steps, std::vector<std::shared_ptr<Live>>& over);
   void wake();
 

@@ -4,7 +4,6 @@
 
 #include "server/house_fields.h"
 #include "server/reasoning.h"
-#include "server/task.h"
 
 namespace watra::server {
 namespace {
@@ -17,6 +16,17 @@ std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(kSpace);
   if (begin == std::string_view::npos) return {};
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+ApiError too_long(int64_t n_prompt, const ServedModel& model) {
+  return {.status = 400,
+          .code = "context.too_long",
+          .message = fmt::format("persona, system words and the last message have {} tokens; with room for an answer "
+                                 "the context of {} does not hold them",
+                                 n_prompt, model.n_ctx()),
+          .param = "parts",
+          .more = {{"hint", "a shorter message, or a model loaded with a longer context"},
+                   {"allowed", {{"n_prompt", n_prompt}, {"n_ctx", model.n_ctx()}}}}};
 }
 
 home::Context choose(const ServedModel& model, const TurnWords& words, int64_t n_ctx, int64_t reserve) {
@@ -32,11 +42,7 @@ home::Context choose(const ServedModel& model, const TurnWords& words, int64_t n
     int64_t n = 0;
     for (const auto* text : {&words.persona, &words.system, &words.turns.back().text})
       n += static_cast<int64_t>(model.encode(*text, false, false).size());
-    throw ApiError{.status = 400,
-                   .code = chosen.error().code,
-                   .message = chosen.error().message,
-                   .param = "parts",
-                   .more = {{"hint", chosen.error().hint}, {"allowed", {{"n_prompt", n}, {"n_ctx", model.n_ctx()}}}}};
+    throw too_long(n, model);
   }
   return std::move(*chosen);
 }
@@ -144,7 +150,7 @@ TurnWords turn_words(home::Home& home, const std::vector<home::Message>& path, b
   TurnWords out;
   for (size_t i = 0; i < path.size(); ++i) {
     const home::Message& m = path[i];
-    if (m.role == "assistant" && m.facts.is_object()) {
+    if (m.role == "assistant" && m.facts.is_object() && m.facts.contains("context")) {
       const Json& from = m.facts.at("context").at("sees_from");
       out.sees_from = from.is_null() ? std::nullopt : std::optional(from.get<std::string>());
     }
@@ -172,11 +178,12 @@ TurnPrompt make_turn_prompt(const ServedModel& model, const TurnWords& words, in
     auto rendered = model.render(messages_of(context), nullptr, nullptr);
     const auto n = static_cast<int64_t>(rendered.ids.size());
     const int64_t over = n + reserve - model.n_ctx();
-    if (over > 0 && i < kTries) {  // the template itself took more than was thought
+    const bool can_drop = context.entries.size() > 1 && context.entries[context.entries.size() - 2].what == "turn";
+    if (over > 0 && i < kTries && can_drop) {  // the template itself took more than was thought
       room -= over + kSpareTokens;
       continue;
     }
-    check_context(model, rendered.ids.size(), "parts");
+    if (n >= model.n_ctx()) throw too_long(n, model);
     TurnPrompt out;
     std::string tail;
     for (const auto& span : rendered.spans)
