@@ -65,16 +65,16 @@ Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, 
 Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
                                                  const engine::LoadedModel& target, int64_t n_parallel) {
   // About a hundred thousand tokens of earlier answers: many times what a person reads in a day.
-  constexpr uint64_t kHistoryBytes = 8 << 20;
+  constexpr uint64_t kAnswersBytes = 8 << 20;
   engine::SchedulerOptions out;
   out.turn_tokens = 64;  // some seconds of a full house: a newcomer waits no longer for its first word
   if (o.method == "none") return out;
   out.speculation = speculation_options(o);
   const auto n_ctx = static_cast<size_t>(target.forward->options().n_ctx);
   const uint64_t index_bytes = static_cast<uint64_t>(n_parallel) * engine::NgramProposer::memory_bytes(n_ctx);
-  const bool has_room = target.budget->take("draft index", index_bytes + kHistoryBytes).has_value();
+  const bool has_room = target.budget->take("draft index", index_bytes + kAnswersBytes).has_value();
   if (has_room)
-    out.history = std::make_shared<engine::SuffixHistory>(kHistoryBytes);
+    out.history = std::make_shared<engine::SuffixHistory>(kAnswersBytes);
   else
     log::warn("no room under --ram for the index that drafts come from: decoding without it");
   std::shared_ptr<engine::DraftModel> model;
