@@ -89,9 +89,11 @@ Status serve(const Globals& g, const ServeOptions& o) {
   options.port = static_cast<uint16_t>(o.port);
   WATRA_ASSIGN(auto server, server::Server::create(options));
   server::ModelRoom room(
-      {.load = [&g, n = o.n_parallel](
-                   const fs::path& file, const server::LoadWish& wish,
-                   server::ModelRoom::Progress progress) { return load_model(g, n, file, wish, progress); },
+      {.load =
+           [&, n = o.n_parallel](const fs::path& file, server::LoadWish wish, server::ModelRoom::Progress progress) {
+             if (house_of_page && wish.n_ctx == 0 && g.ctx == 0) wish.n_ctx = house_of_page->wished_context();
+             return load_model(g, n, file, wish, progress);
+           },
        .shelf = shelf,
        .n_parallel = o.n_parallel,
        .load_on_request = true,
@@ -116,6 +118,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
   }
   fmt::print("listening on {}\n", server->url());
   std::fflush(stdout);
+  if (house_of_page && path.empty()) house_of_page->load_default_model();
   if (house_of_page) house_of_page->show_the_way(*server);
   server->wait();
   if (house_of_page) house_of_page->close();

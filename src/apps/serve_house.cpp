@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "server/event_stream.h"
+#include "server/house_conversations.h"
 #include "server/house_engine.h"
 #include "server/house_machine.h"
 #include "server/house_models.h"
@@ -46,6 +47,8 @@ struct ServedHouse::Impl {
   std::unique_ptr<server::SlowWork> slow = std::make_unique<server::SlowWork>();
   std::optional<server::ShelfWork> shelf_work;
   std::unique_ptr<server::MachineRoom> machine;
+  std::unique_ptr<server::Runs> runs;
+  std::unique_ptr<server::Comparing> comparing;
   std::atomic<bool> is_open{false};  // room_changed() may be told
 
   std::mutex hardware_mutex;
@@ -92,6 +95,7 @@ ServedHouse::~ServedHouse() { close(); }
 Result<std::unique_ptr<ServedHouse>> ServedHouse::open(const Globals& g, const ServeOptions& o,
                                                        const fs::path& folder) {
   WATRA_ASSIGN(auto home, home::Home::open(folder));
+  WATRA_TRY(home->recover());
   return std::unique_ptr<ServedHouse>(new ServedHouse(std::make_unique<Impl>(g, o, std::move(home))));
 }
 
@@ -115,12 +119,14 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
+  s.runs = std::make_unique<server::Runs>(*s.household);
+  s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,
       server::MachineRoom::Options{.hardware = [&s] { return s.hardware(); },
                                    .measure = [&s](auto step) { return measured_machine(s.globals, std::move(step)); },
                                    .ram_limit_bytes = plan.ram_bytes,
-                                   .queue = {},
+                                   .queue = [&s] { return s.runs->queue_json(); },
                                    .measured =
                                        [&s] {
                                          s.forget_hardware();
@@ -130,10 +136,19 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.engine->model_changed = [&s](const std::string& id) { s.slow->post([&s, id] { s.shelf->tell(id); }); };
   s.is_open = true;
 
-  server::add_page(router, server::embedded_page(), [] { return server::PageLook{}; });
+  server::add_page(router, server::embedded_page(), [&s] {
+    const server::Json values = s.home->settings().values().value_or(server::Json::object());
+    const auto text = [&](const char* key) {
+      const auto it = values.find(key);
+      return it != values.end() && it->is_string() ? it->get<std::string>() : std::string();
+    };
+    return server::PageLook{text("look.language"), text("look.theme"), text("look.motion")};
+  });
   server::add_house_session(router, s.entrance);
-  s.engine->add(router, server.door(), s.entrance, [] { return server::Json::object(); });
+  s.engine->add(router, server.door(), s.entrance,
+                [&s] { return s.home->settings().values().value_or(server::Json::object()); });
   s.streams->add(router);
+  server::add_house_conversations(router, *s.household, *s.runs, *s.comparing);
   server::add_house_models(router, *s.shelf_work);
   server::add_ollama_shelf(router, *s.shelf_work);
   s.machine->add(router, *s.slow);
@@ -141,9 +156,37 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   return {};
 }
 
+int64_t ServedHouse::wished_context() const {
+  const auto value = impl_->home->settings().value("engine.n_ctx");
+  const server::Json* setting = home::find_setting("engine.n_ctx");
+  return value && *value != setting->at("default") ? value->get<int64_t>() : 0;
+}
+
+void ServedHouse::load_default_model() {
+  const auto value = impl_->home->settings().value("engine.default_model");
+  if (!value || !value->is_string() || value->get<std::string>().empty()) return;
+  const auto name = value->get<std::string>();
+  server::ModelRoom& room = impl_->household->room;
+  const auto entry = server::find_on_shelf(room, name);
+  if (!entry) return log::warn("the model at start, {}, is not on the shelf", name);
+  const auto job = impl_->jobs->start(
+      {.kind = "load",
+       .title = entry->id,
+       .subject = entry->id,
+       .total_bytes = entry->bytes,
+       .work = [&room, entry = *entry](home::JobControl& j) -> Result<server::Json> {
+         WATRA_TRY(room.load_and_wait(
+             entry, {}, [&](uint64_t done, uint64_t all) { j.progress(done, all); }, [&] { return j.cancelled(); }));
+         return server::Json(nullptr);
+       },
+       .ended = {}});
+  if (!job) log::warn("{} could not be loaded: {}", entry->id, job.error().message);
+}
+
 void ServedHouse::close() {
   impl_->is_open = false;
   impl_->machine.reset();
+  if (impl_->runs) impl_->runs->close();  // answers under way end as interrupted, and that is written down
   impl_->jobs.reset();
   impl_->slow.reset();
 }

@@ -23,6 +23,8 @@ class ServedHouse {
   Status add(server::Server& server, server::ModelRoom& room, const server::Limits& limits);
   // On standard error: the address a person opens, and what --lan means. With --open it is opened.
   void show_the_way(const server::Server& server);
+  int64_t wished_context() const;  // of the setting engine.n_ctx; 0 where the person left it alone
+  void load_default_model();       // of the setting engine.default_model, if there is one; does not wait
   // What still runs of ours ends. Before the room goes.
   void close();
 

@@ -23,6 +23,7 @@ struct TestHome {
     auto opened = Home::open(folder);
     ASSERT_TRUE(opened) << opened.error().message;
     home = std::move(*opened);
+    ASSERT_TRUE(home->recover());
   }
   Home* operator->() { return home.get(); }
   Home& operator*() { return *home; }

@@ -6,10 +6,20 @@ namespace watra::server {
 
 ApiError house_error(const Error& e) {
   ApiError error{.status = 500, .code = e.code, .message = e.message};
+  if (e.code == "request.invalid") {  // "FIELD: needs ...", the hint says what is allowed (home/check.h)
+    error.status = 400;
+    error.param = e.message.substr(0, e.message.find(':'));
+    error.more = {{"allowed", e.hint}};
+    return error;
+  }
   if (!e.hint.empty()) error.more = {{"hint", e.hint}};
   const auto ends = [&](std::string_view end) { return std::string_view(e.code).ends_with(end); };
   if (ends(".unknown"))
     error.status = 404;
+  else if (e.code == "request.too_large")
+    error.status = 413;
+  else if (e.code == "import.unreadable" || e.code == "context.too_long")
+    error.status = 400;
   else if (ends(".busy") || ends(".no_room") || ends(".not_ours") || ends(".builtin") || ends(".full") ||
            ends(".empty"))
     error.status = 409;

@@ -31,12 +31,25 @@ class Server:
             args = [WATRA, "--home", str(self.home), *command]
         elif model:
             args += ["--model", model]
-        self.process = subprocess.Popen(args + list(options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.log, self.lines = [], []
-        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
-        self.reader.start()
+        self.args = args + list(options)
+        self.start()
         if wait:
             self.wait_for_line()
+
+    def start(self):
+        self.process = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log, self.lines = [], []
+        errors, log = self.process.stderr, self.log
+        self.reader = threading.Thread(target=lambda: log.extend(errors), daemon=True)
+        self.reader.start()
+
+    def restart(self):
+        """The same home again, after the process has ended."""
+        self.reader.join(5)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        self.start()
+        self.wait_for_line()
 
     def wait_for_line(self):
         self.line = self.process.stdout.readline()

@@ -1,0 +1,209 @@
+#include "home/import.h"
+
+#include "home/export.h"
+#include "home/import_formats.h"
+#include "home/test_home_test.h"
+
+namespace watra::home {
+namespace {
+
+const auto kGoOn = [] { return true; };
+
+ImportReport import(Home& home, const std::string& bytes, bool dry = false) {
+  auto report = import_file(home, bytes, dry, kGoOn);
+  EXPECT_TRUE(report) << report.error().message;
+  return report ? *report : ImportReport{};
+}
+
+int64_t count(Home& home, const std::string& what) {
+  Statement s = home.db().query("SELECT count(*) FROM " + what);
+  s.step();
+  return s.integer(0);
+}
+
+Json chatgpt_node(const char* parent, const char* role, const char* words, double at) {
+  return {{"parent", parent ? Json(parent) : Json(nullptr)},
+          {"message",
+           {{"author", {{"role", role}}},
+            {"create_time", at},
+            {"recipient", "all"},
+            {"content", {{"content_type", "text"}, {"parts", {words}}}},
+            {"metadata", {{"model_slug", "gpt-4"}}}}}};
+}
+
+std::string chatgpt() {
+  Json talk = {{"title", "Hala"},
+               {"conversation_id", "c1"},
+               {"create_time", 1700000000.5},
+               {"update_time", 1700000100},
+               {"current_node", "b2"}};
+  // A later node stands before its parent, a hidden system message between, and a branch.
+  talk["mapping"]["b2"] = chatgpt_node("u1", "assistant", "Druga odpowiedź", 1700000003);
+  talk["mapping"]["root"] = {{"parent", nullptr}, {"message", nullptr}};
+  talk["mapping"]["sys"] = chatgpt_node("root", "system", "", 0);
+  talk["mapping"]["u1"] = chatgpt_node("sys", "user", "Pytanie", 1700000001);
+  talk["mapping"]["a1"] = chatgpt_node("u1", "assistant", "Pierwsza odpowiedź", 1700000002);
+  return Json::array({talk}).dump();
+}
+
+TEST(Import, ChatGptKeepsItsBranches) {
+  TestHome home;
+  const ImportReport dry = import(*home, chatgpt(), true);
+  EXPECT_EQ(dry.messages, 3);
+  EXPECT_EQ(count(*home, "messages"), 0);
+  const ImportReport report = import(*home, chatgpt());
+  EXPECT_EQ(report.format, "chatgpt");
+  EXPECT_EQ(report.threads, 1);
+  EXPECT_EQ(report.messages, 3);
+  const Thread thread = home->conversations().list(5, std::nullopt, false)->threads.at(0);
+  EXPECT_EQ(thread.title, "Hala");
+  EXPECT_EQ(thread.created_ms, 1700000000500);
+  const auto path = home->conversations().path(*thread.head);
+  ASSERT_EQ(path->size(), 2u);
+  EXPECT_EQ((*path)[0].text(), "Pytanie");
+  EXPECT_EQ((*path)[1].text(), "Druga odpowiedź");
+  EXPECT_EQ((*path)[1].actor_name, "gpt-4");
+  EXPECT_EQ((*path)[1].at_ms, 1700000003000);
+  EXPECT_EQ((*path)[1].source, "import");
+}
+
+TEST(Import, TwiceAddsNothingAndItCanBeTakenBack) {
+  TestHome home;
+  const ImportReport first = import(*home, chatgpt());
+  const ImportReport second = import(*home, chatgpt());
+  EXPECT_EQ(second.messages, 0);
+  EXPECT_EQ(second.threads, 0);
+  EXPECT_EQ(count(*home, "messages"), 3);
+  EXPECT_EQ(*take_back_import(home->ledger(), first.id), 3);
+  EXPECT_EQ(count(*home, "messages"), 0);
+  EXPECT_EQ(count(*home, "threads"), 0);
+  EXPECT_EQ(count(*home, "log WHERE content LIKE '%odpowied%'"), 0);
+  EXPECT_EQ(take_back_import(home->ledger(), first.id).error().code, "import.unknown");
+  EXPECT_EQ(import(*home, chatgpt()).messages, 3);  // and may come again
+}
+
+TEST(Import, WhatWasSaidSinceStays) {
+  TestHome home;
+  const ImportReport report = import(*home, chatgpt());
+  const Thread thread = home->conversations().list(5, std::nullopt, false)->threads.at(0);
+  ASSERT_TRUE(home->answers().begin({.client_id = "x",
+                                     .thread = thread.id,
+                                     .parent = thread.head,
+                                     .parts = Json::array({{{"type", "text"}, {"text", "moje"}}}),
+                                     .by = {.model = "m", .model_name = "M"}}));
+  ASSERT_TRUE(home->answers().close_left_over());
+  EXPECT_EQ(*take_back_import(home->ledger(), report.id), 3);
+  EXPECT_EQ(count(*home, "messages WHERE state = 'erased'"), 3);
+  EXPECT_EQ(count(*home, "messages WHERE parts LIKE '%moje%'"), 1);
+}
+
+TEST(Import, Claude) {
+  TestHome home;
+  const Json talk = {
+      {"uuid", "k"},
+      {"name", "Watra"},
+      {"created_at", "2024-07-04T15:05:12.500Z"},
+      {"updated_at", "2024-07-04T17:05:12+02:00"},
+      {"chat_messages",
+       {{{"uuid", "1"}, {"sender", "human"}, {"text", "Cześć"}, {"created_at", "2024-07-04T15:05:12.500Z"}},
+        {{"uuid", "2"},
+         {"sender", "assistant"},
+         {"text", ""},
+         {"content", {{{"type", "text"}, {"text", "Dzień dobry"}}}}}}}};
+  EXPECT_EQ(import(*home, Json::array({talk}).dump()).format, "claude");
+  const Thread thread = home->conversations().list(5, std::nullopt, false)->threads.at(0);
+  EXPECT_EQ(thread.created_ms, 1720105512500);
+  const auto path = home->conversations().path(*thread.head);
+  ASSERT_EQ(path->size(), 2u);
+  EXPECT_EQ((*path)[1].text(), "Dzień dobry");
+}
+
+TEST(Import, SillyTavernsSwipesAreSiblings) {
+  TestHome home;
+  const std::string lines =
+      R"({"user_name":"Ja","character_name":"Gazda","create_date":"2024-7-4 @15h 05m 12s 123ms","chat_metadata":{}})"
+      "\n"
+      R"({"name":"Gazda","is_user":false,"mes":"Witaj","send_date":"July 4, 2024 3:05pm"})"
+      "\n"
+      R"({"name":"Ja","is_user":true,"mes":"Dobry wieczór","send_date":1720105512500})"
+      "\n"
+      R"({"name":"Gazda","is_user":false,"mes":"B","swipes":["A","B"],"swipe_id":1})"
+      "\n";
+  const ImportReport report = import(*home, lines);
+  EXPECT_EQ(report.format, "sillytavern");
+  EXPECT_EQ(report.messages, 4);
+  const Thread thread = home->conversations().list(5, std::nullopt, false)->threads.at(0);
+  EXPECT_EQ(thread.title, "Gazda");
+  const auto path = home->conversations().path(*thread.head);
+  ASSERT_EQ(path->size(), 3u);
+  EXPECT_EQ((*path)[2].text(), "B");
+  EXPECT_EQ((*path)[0].at_ms, 1720105500000);
+  // The chat grew: only what is new comes.
+  EXPECT_EQ(import(*home, lines + R"({"name":"Ja","is_user":true,"mes":"Dalej"})"
+                                  "\n")
+                .messages,
+            1);
+}
+
+TEST(Import, TextGeneration) {
+  TestHome home;
+  const Json history = {{"internal", {{"<|BEGIN-VISIBLE-CHAT|>", "Hej"}, {"Pytanie", "Odpowiedź"}}},
+                        {"visible", {{"", "Hej"}, {"Pytanie", "Odpowiedź"}}}};
+  EXPECT_EQ(import(*home, history.dump()).messages, 3);
+}
+
+TEST(Import, WhatIsNoneIsRefusedAndWhatIsBrokenIsTold) {
+  TestHome home;
+  for (const std::string& bad : {std::string("nothing"), std::string("{}"), std::string("PK\x03\x04zzzz"),
+                                 std::string("[]"), std::string(5000, '[')}) {
+    const auto report = import_file(*home, bad, false, kGoOn);
+    ASSERT_FALSE(report) << bad.substr(0, 20);
+    EXPECT_EQ(report.error().code, "import.unreadable");
+  }
+  std::string cut = chatgpt();
+  cut.resize(cut.size() - 1);  // the list is not closed
+  EXPECT_EQ(import(*home, cut).messages, 3);
+  const Json loop = Json::array(
+      {{{"id", "l"},
+        {"mapping", {{"a", chatgpt_node("b", "user", "x", 1)}, {"b", chatgpt_node("a", "assistant", "y", 2)}}}}});
+  EXPECT_EQ(import(*home, loop.dump()).messages, 2);
+  EXPECT_FALSE(import(*home, R"([{"no":"talk"},)" + chatgpt().substr(1)).problems.empty());
+}
+
+TEST(Export, AHouseGoesIntoAnotherOne) {
+  TestHome from, to;
+  const auto file = from->attachments().keep("treść pliku", "a.txt", "text/plain");
+  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}});
+  Json parts = Json::array({{{"type", "text"}, {"text", "Zażółć"}}});
+  parts.push_back({{"type", "attachment"},
+                   {"hash", file->hash},
+                   {"name", "a.txt"},
+                   {"mime", "text/plain"},
+                   {"bytes", 12u},
+                   {"n_tokens", nullptr}});
+  const auto turn = from->answers().begin(
+      {.client_id = "x", .thread = thread->id, .parts = parts, .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(turn) << turn.error().message;
+  ASSERT_TRUE(from->answers().close_left_over());
+  const fs::path zip = from.folder / "out.zip";
+  const Status written = export_house(*from, zip);
+  ASSERT_TRUE(written) << written.error().message;
+  const std::string bytes = *read_text_file(zip);
+  const ImportReport report = import(*to, bytes);
+  EXPECT_EQ(report.format, "watra");
+  EXPECT_EQ(report.messages, 2);
+  EXPECT_EQ(report.problems, Json::array());
+  EXPECT_EQ(to->conversations().thread(thread->id)->thread.title, "Zima");  // ids never change
+  EXPECT_EQ(to->conversations().message(turn->said->id)->parts, parts);
+  EXPECT_EQ(*to->attachments().content(file->hash), "treść pliku");
+  EXPECT_EQ(to->personas().find("gazda")->text, "krótko");
+  EXPECT_EQ(import(*to, bytes).messages, 0);
+  EXPECT_EQ(import(*from, bytes).messages, 0);  // into the house it came from
+  EXPECT_NE(export_thread(*from, thread->id, "md")->find("Zażółć"), std::string::npos);
+  EXPECT_EQ(import(*to, *export_thread(*from, thread->id, "json")).messages, 0);
+  EXPECT_EQ(export_thread(*from, thread->id, "pdf").error().code, "request.invalid");
+}
+
+}  // namespace
+}  // namespace watra::home

@@ -1,0 +1,316 @@
+"""The conversation half of /watra/v1 against the running server: threads, turns, runs, events, search, erasing."""
+import json
+import signal
+import threading
+import time
+import unittest
+
+import contract
+import talk
+from support import Server, main, wait_until
+from talk import Person, client_id, text, words
+
+
+class House(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("--ctx", "1024", "--parallel", "4")
+        cls.page = Person(cls.server).enter()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def refused(self, method, path, body, status, code, param=None):
+        got, _, reply = self.page.request(method, path, body)
+        self.assertEqual((got, reply["error"]["code"]), (status, code), reply)
+        if param:
+            self.assertEqual(reply["error"]["param"], param, reply)
+        return reply["error"]
+
+
+class Turns(House):
+    def test_a_question_is_answered(self):
+        thread = self.page.thread()
+        turn = self.page.say(thread["id"], "What is the capital of France?")
+        self.assertEqual(turn["message"]["role"], "user")
+        self.assertEqual(turn["answer"]["parent"], turn["message"]["id"])
+        self.assertEqual(turn["run"]["answer"], turn["answer"]["id"])
+        answer = self.page.finished(turn)
+        self.assertEqual(answer["state"], "done")
+        self.assertIn("Paris", words(answer))
+        facts = answer["answer"]
+        self.assertEqual(facts["model"]["id"], "smollm2")
+        self.assertEqual(facts["finish_reason"], "length" if facts["n_generated"] == 12 else "stop")
+        self.assertEqual(facts["sampling"]["temperature"], 0)
+        self.assertGreater(facts["n_prompt"], 5)
+        self.assertGreater(facts["ttft_ms"], 0)
+        self.assertGreater(facts["memory_bytes"], 0)
+        self.assertEqual(facts["context"]["n_ctx"], 1024)
+        self.assertEqual(facts["context"]["sees_from"], turn["message"]["id"])
+        now = self.page.ok("GET", f"/threads/{thread['id']}")["thread"]
+        self.assertEqual((now["title"], now["named"], now["run"], now["head"]), ("What is the capital of France?", False, None, answer["id"]))
+
+    def test_pieces_and_state_meet_exactly(self):
+        thread = self.page.thread()
+        stream = self.page.events()
+        wait_until(lambda: len(stream.all) >= 2)
+        turn = self.page.say(thread["id"], "Tell me a long story about a fire.", sampling={"max_tokens": 80})
+        answer = turn["answer"]["id"]
+        shots = []
+        while self.page.message(answer)["state"] == "running":
+            shots.append(self.page.message(answer))
+        whole = self.page.finished(turn)
+        wait_until(lambda: any(e["node"] == answer for e in stream.of("answer.ended")))
+        stream.close()
+        pieces = [e for e in stream.of("answer.piece") if e["node"] == answer]
+        self.assertGreater(len(pieces), 2)
+        self.assertEqual("".join(e["data"]["text"] for e in pieces), words(whole))
+        for shot in shots:  # what a page that reloads has and is told: nothing is missing, nothing comes twice
+            rest = "".join(e["data"]["text"] for e in pieces if e["seq"] > shot["seq"])
+            self.assertEqual(words(shot) + rest, words(whole))
+        for event in stream.all:
+            talk.check_event(event)
+        numbers = [e["seq"] for e in stream.all[2:]]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        order = [e["type"] for e in stream.all if e["node"] in (answer, turn["message"]["id"]) and e["type"] not in ("answer.piece", "answer.progress")]
+        self.assertEqual(order, ["thread.message", "answer.started", "answer.ended"])
+        hearth = [e["data"]["state"] for e in stream.of("hearth.state")]
+        self.assertIn("speaking", hearth)
+
+    def test_the_same_client_id_begins_nothing_twice(self):
+        thread = self.page.thread()
+        body = {"client_id": client_id(), "parent": None, "parts": text("Hi"), "sampling": {"max_tokens": 4}}
+        first = self.page.ok("POST", f"/threads/{thread['id']}/turns", body)
+        again = self.page.ok("POST", f"/threads/{thread['id']}/turns", body)
+        self.assertEqual((first["answer"]["id"], first["run"]["id"]), (again["answer"]["id"], again["run"]["id"]))
+        self.page.finished(first)
+        later = self.page.ok("POST", f"/threads/{thread['id']}/turns", body)
+        self.assertEqual((later["answer"]["id"], later["run"]["state"]), (first["answer"]["id"], "done"))
+        self.assertEqual(self.page.ok("GET", f"/threads/{thread['id']}")["thread"]["n_messages"], 2)
+
+    def test_stop_keeps_what_is_there(self):
+        thread = self.page.thread()
+        turn = self.page.say(thread["id"], "Count to a thousand.", sampling={"max_tokens": 600})
+        self.refused("POST", f"/threads/{thread['id']}/turns", {"client_id": client_id(), "parent": None, "parts": text("x")}, 409, "thread.busy")
+        self.assertEqual([r["id"] for r in self.page.ok("GET", "/runs")["runs"]], [turn["run"]["id"]])
+        wait_until(lambda: len(words(self.page.message(turn["answer"]["id"]))) > 20, 60)
+        began = time.monotonic()
+        self.page.ok("POST", f"/runs/{turn['run']['id']}/stop", {})
+        answer = self.page.finished(turn)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual((answer["state"], answer["answer"]["finish_reason"]), ("stopped", "stopped"))
+        self.assertGreater(len(words(answer)), 20)
+        self.refused("POST", f"/runs/{turn['run']['id']}/stop", {}, 404, "run.unknown")
+        on = self.page.ok("POST", f"/threads/{thread['id']}/turns", {"client_id": client_id(), "continue": answer["id"], "sampling": {"temperature": 0, "max_tokens": 10}})
+        self.assertIsNone(on["message"])
+        self.assertEqual(on["answer"]["id"], answer["id"])
+        longer = self.page.finished(on)
+        self.assertEqual(longer["state"], "done")
+        self.assertTrue(words(longer).startswith(words(answer)))
+        self.assertGreater(len(words(longer)), len(words(answer)))
+
+    def test_edit_and_again_are_siblings(self):
+        thread = self.page.thread()["id"]
+        first = self.page.say(thread, "Say one word.", sampling={"max_tokens": 4})
+        self.page.finished(first)
+        edit = self.page.say(thread, "Say two words.", sampling={"max_tokens": 4})
+        self.page.finished(edit)
+        again = self.page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": first["message"]["id"], "sampling": {"max_tokens": 4, "seed": 5}})
+        answer = self.page.finished(again)
+        self.assertEqual(answer["parent"], first["message"]["id"])
+        self.assertEqual(answer["answer"]["seed"], 5)
+        messages = self.page.ok("GET", f"/threads/{thread}/messages")["messages"]
+        self.assertEqual(len(messages), 5)
+        self.assertEqual([m["parent"] for m in messages if m["role"] == "user"], [None, None])
+        self.refused("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": answer["id"]}, 400, "request.invalid", "parent")
+        self.refused("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": "m_no", "parts": text("x")}, 404, "message.unknown")
+        fork = self.page.ok("POST", f"/threads/{thread}/fork", {"client_id": client_id(), "at": answer["id"]})
+        copied = self.page.ok("GET", f"/threads/{fork['id']}/messages")["messages"]
+        self.assertEqual([m["origin"] for m in copied], [first["message"]["id"], answer["id"]])
+
+    def test_settings_persona_and_system_reach_the_model(self):
+        self.page.ok("PUT", "/personas/gazda", {"name": "Gazda", "text": "Jesteś gospodarzem chaty na hali."})
+        thread = self.page.thread(persona="gazda")["id"]
+        self.page.ok("PATCH", f"/threads/{thread}", {"system": "Mów krótko.", "sampling": {"top_k": 7}})
+        turn = self.page.say(thread, "Kto tu mieszka? <|im_end|>", sampling={"max_tokens": 3})
+        answer = self.page.finished(turn)
+        self.assertEqual(answer["actor"], {"kind": "companion", "id": "gazda", "name": "Gazda"})
+        self.assertEqual((answer["answer"]["persona"], answer["answer"]["sampling"]["top_k"], answer["answer"]["sampling"]["max_tokens"]), ("gazda", 7, 3))
+        prompt = self.page.ok("GET", f"/messages/{answer['id']}/prompt")
+        content = {s["what"]: s for s in prompt["spans"] if s["kind"] == "content"}
+        self.assertEqual(content["persona"]["text"], "Jesteś gospodarzem chaty na hali.")
+        self.assertEqual(content["system"]["text"].strip(), "Mów krótko.")
+        self.assertEqual((content["turn"]["text"], content["turn"]["message"], content["turn"]["role"]), ("Kto tu mieszka? <|im_end|>", turn["message"]["id"], "user"))
+        self.assertEqual(prompt["spans"][-1]["what"], "generation")
+        self.assertEqual(prompt["template"], "chatml")
+        self.assertEqual(prompt["n_tokens"], answer["answer"]["n_prompt"])
+        self.assertEqual(prompt["seed"], answer["answer"]["seed"])
+
+    def test_a_long_conversation_keeps_its_newest_turns(self):
+        thread = self.page.thread()["id"]
+        parent, asked = None, []
+        for i in range(5):
+            turn = self.page.say(thread, f"Number {i}: " + "wood and fire " * 80, parent=parent, sampling={"max_tokens": 4})
+            answer = self.page.finished(turn)
+            self.assertEqual(answer["state"], "done", answer["error"])
+            parent = answer["id"]
+            asked.append(turn["message"]["id"])
+        context = answer["answer"]["context"]
+        self.assertNotEqual(context["sees_from"], asked[0])
+        self.assertLessEqual(context["used_tokens"], 1024)
+        prompt = self.page.ok("GET", f"/messages/{answer['id']}/prompt")
+        self.assertTrue(prompt["dropped"])
+        self.assertEqual(prompt["dropped"][-1]["message"], asked[0])
+        now = self.page.ok("GET", f"/threads/{thread}/context")
+        self.assertEqual(now["n_ctx"], 1024)
+        error = self.refused("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("word " * 3000)}, 400, "context.too_long")
+        self.assertEqual(error["allowed"]["n_ctx"], 1024)
+        self.assertGreater(error["allowed"]["n_prompt"], 1024)
+
+    def test_what_cannot_be_is_refused_by_name(self):
+        thread = self.page.thread()["id"]
+        turns = f"/threads/{thread}/turns"
+        said = {"parent": None, "parts": text("x")}
+        self.refused("POST", turns, {**said}, 400, "request.invalid", "client_id")
+        self.refused("POST", turns, {**said, "client_id": "a b"}, 400, "request.invalid", "client_id")
+        self.refused("POST", turns, {**said, "client_id": client_id(), "sampling": {"temperature": 5.5}}, 400, "request.invalid", "sampling.temperature")
+        self.refused("POST", turns, {**said, "client_id": client_id(), "model": "nothing-1b"}, 404, "model.unknown", "model")
+        self.refused("POST", turns, {**said, "client_id": client_id(), "persona": "nobody"}, 404, "persona.unknown")
+        self.refused("POST", turns, {"client_id": client_id(), "parts": []}, 400, "request.invalid", "parts")
+        self.refused("POST", turns, {"client_id": client_id(), "parts": text("")}, 400, "request.invalid", "parts")
+        self.refused("POST", turns, {"client_id": client_id(), "parts": [{"type": "image", "hash": "x"}]}, 400, "request.invalid", "parts")
+        self.refused("POST", turns, {"client_id": client_id(), "parts": [{"type": "attachment", "hash": "x", "name": "a", "mime": "b", "bytes": 1, "n_tokens": None}]}, 404, "attachment.unknown")
+        self.refused("POST", "/threads/t_no/turns", {**said, "client_id": client_id()}, 404, "thread.unknown")
+        self.refused("GET", "/threads?limit=0", None, 400, "request.invalid", "limit")
+        self.refused("PATCH", f"/threads/{thread}", {"title": ""}, 400, "request.invalid", "title")
+        self.refused("GET", f"/messages/{thread}/prompt", None, 404, "message.unknown")
+        self.assertEqual(self.page.ok("GET", f"/threads/{thread}")["thread"]["n_messages"], 0)
+
+    def test_two_devices_at_once(self):
+        phone = Person(self.server).enter()
+        thread = self.page.thread()["id"]
+        fields = [("title", f"T{i}") if i % 2 else ("folder", f"F{i}") for i in range(20)]
+        results = []
+
+        def change(device, mine):
+            results.extend(device.request("PATCH", f"/threads/{thread}", {name: value})[0] for name, value in mine)
+        threads = [threading.Thread(target=change, args=(device, mine)) for device, mine in ((self.page, fields[::2]), (phone, fields[1::2]))]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(set(results), {200})
+        now = self.page.ok("GET", f"/threads/{thread}")["thread"]
+        self.assertTrue(now["title"].startswith("T") and now["folder"].startswith("F"))
+        turns = []
+
+        def ask(device):
+            turns.append(device.request("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("Hi"), "sampling": {"max_tokens": 40}})[0])
+        threads = [threading.Thread(target=ask, args=(device,)) for device in (self.page, phone)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(sorted(turns), [202, 409])
+        wait_until(lambda: self.page.ok("GET", f"/threads/{thread}")["thread"]["run"] is None, 60)
+
+    def test_search_and_erasing(self):
+        thread = self.page.thread()["id"]
+        turn = self.page.say(thread, "Byłem w Łodzi i zgubiłem krzesiwo", sampling={"max_tokens": 3})
+        self.page.finished(turn)
+        found = self.page.ok("GET", "/search?q=lodzi%20krzesiw")
+        self.assertEqual([h["message"] for h in found["hits"]], [turn["message"]["id"]])
+        self.assertEqual([p["text"] for p in found["hits"][0]["snippet"] if p["hit"]], ["Łodzi", "krzesiw"])
+        self.assertEqual(self.page.ok("GET", "/search?q=%22krzesiwo%20lodzi%22")["hits"], [])
+        self.refused("GET", "/search", None, 400, "request.invalid", "q")
+        stream = self.page.events()
+        wait_until(lambda: len(stream.all) >= 2)
+        erased = self.page.ok("DELETE", f"/messages/{turn['message']['id']}")
+        self.assertEqual(erased["erased"], 1)
+        self.assertEqual(self.page.message(turn["message"]["id"])["state"], "erased")
+        self.assertEqual(self.page.ok("GET", "/search?q=krzesiwo")["hits"], [])
+        wait_until(lambda: any(e["data"]["state"] == "erased" for e in stream.of("thread.message")))
+        stream.close()
+        for file in self.server.home.rglob("home.db*"):
+            self.assertNotIn("krzesiwo".encode(), file.read_bytes())
+        self.assertEqual(self.page.ok("DELETE", f"/threads/{thread}")["erased"], 2)
+        self.refused("GET", f"/threads/{thread}", None, 404, "thread.unknown")
+
+    def test_settings(self):
+        schema = self.page.ok("GET", "/settings/schema")
+        values = self.page.ok("GET", "/settings")["values"]
+        self.assertEqual(set(values), {s["key"] for s in schema["settings"]})
+        changed = self.page.ok("PATCH", "/settings", {"look.theme": "papier", "sampling.top_p": 0.5})["values"]
+        self.assertEqual((changed["look.theme"], changed["sampling.top_p"]), ("papier", 0.5))
+        self.assertEqual(self.page.ok("GET", "/house")["settings"]["look.theme"], "papier")
+        self.refused("PATCH", "/settings", {"look.theme": "watra", "sampling.top_p": 2}, 400, "request.invalid", "sampling.top_p")
+        self.assertEqual(self.page.ok("GET", "/settings")["values"]["look.theme"], "papier")
+        back = self.page.ok("PATCH", "/settings", {"look.theme": None, "sampling.top_p": None})["values"]
+        self.assertEqual((back["look.theme"], back["sampling.top_p"]), ("watra", 0.95))
+
+
+class Ends(unittest.TestCase):
+    """Servers that are stopped, killed, and started again on the same home."""
+
+    def test_killed_in_the_middle(self):
+        self.ended_by(signal.SIGKILL)
+
+    def test_stopped_in_the_middle(self):
+        self.ended_by(signal.SIGTERM)
+
+    def ended_by(self, how):
+        server = Server("--ctx", "2048")
+        page = Person(server).enter()
+        stream = page.events()
+        thread = page.thread()["id"]
+        turn = page.say(thread, "Tell me a very long story.", sampling={"max_tokens": 900})
+        answer = turn["answer"]["id"]
+        wait_until(lambda: len([e for e in stream.of("answer.piece") if e["node"] == answer]) > 5, 60)
+        server.process.send_signal(how)
+        server.process.wait(20)
+        stream.ended.wait(5)
+        shown = "".join(e["data"]["text"] for e in stream.of("answer.piece") if e["node"] == answer)
+        last = stream.all[-1]["seq"]
+        server.restart()
+        page = Person(server).enter()
+        message = page.message(answer)
+        self.assertEqual(message["state"], "interrupted")
+        self.assertTrue(words(message).startswith(shown), (shown, words(message)))
+        self.assertEqual(message["answer"]["finish_reason"], "interrupted")
+        self.assertIsNone(page.ok("GET", f"/threads/{thread}")["thread"]["run"])
+        again = page.events(after=last)
+        wait_until(lambda: any(e["node"] == answer for e in again.of("answer.ended")), 10)
+        self.assertTrue(again.all[0]["data"]["resumed"])
+        again.close()
+        on = page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "continue": answer, "sampling": {"temperature": 0, "max_tokens": 8}})
+        whole = page.finished(on)
+        self.assertEqual(whole["state"], "done")
+        self.assertTrue(words(whole).startswith(words(message)))
+        server.stop()
+
+    def test_closing_every_page_stops_nothing(self):
+        server = Server("--ctx", "512")
+        page = Person(server).enter()
+        thread = page.thread()["id"]
+        turn = page.say(thread, "Tell me about wood.", sampling={"max_tokens": 40})
+        self.assertEqual(page.finished(turn)["answer"]["n_generated"], 40)
+        server.stop()
+
+    def test_without_a_model(self):
+        server = Server(model=None)
+        page = Person(server).enter()
+        thread = page.thread()["id"]
+        status, _, reply = page.post(f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("x")})
+        self.assertEqual((status, reply["error"]["code"]), (409, "engine.empty"))
+        stream = page.events()
+        turn = page.say(thread, "Hi", model="smollm2", sampling={"max_tokens": 4})
+        self.assertEqual(page.finished(turn)["state"], "done")
+        states = [e["data"]["state"] for e in stream.of("answer.progress")]
+        self.assertIn("loading", states)
+        stream.close()
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
