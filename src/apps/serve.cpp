@@ -105,7 +105,8 @@ Status serve(const Globals& g, const ServeOptions& o) {
        .shelf = shelf,
        .n_parallel = o.n_parallel,
        .load_on_request = true,
-       .schedule = [&g, &o](const engine::LoadedModel& model) { return make_scheduling(g, o.draft, model, o.n_parallel); },
+       .schedule = [&g,
+                    &o](const engine::LoadedModel& model) { return make_scheduling(g, o.draft, model, o.n_parallel); },
        .changed =
            [&] {
              if (house_of_page) house_of_page->room_changed();
