@@ -15,6 +15,7 @@ struct PlainAsk {
   std::vector<TokenId> prompt;
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
+  Held held;
   bool stream = false, return_tokens = false;
   int32_t n_probs = 0;
 };
@@ -122,13 +123,13 @@ Json last_part(const PlainAsk& a, const std::string& content, const engine::Fini
 
 std::vector<engine::Request> request_of(const PlainAsk& a) {
   std::vector<engine::Request> list;
-  list.push_back(make_request(a.prompt, a.sampling, a.generate));
+  list.push_back(make_request(a.prompt, a.sampling, a.generate, 0, a.held));
   return list;
 }
 
 Awaitable<void> reply_whole(Exchange& x, const PlainAsk& a) {
   Answers answers(x, a.model, request_of(a), "prompt");
-  const auto whole = co_await collect(answers, false, false, a.n_probs > 0, "prompt");
+  const auto whole = co_await collect(answers, plain_text(), a.n_probs > 0, "prompt");
   Json reply = last_part(a, whole[0].text, whole[0].finished);
   if (a.n_probs > 0) reply["completion_probabilities"] = probabilities(a, whole[0].tokens);
   co_await x.reply_json(std::move(reply));
@@ -165,7 +166,8 @@ void add_llamacpp_completion(Router& router, House& house) {
       const Json body = x.json();
       const Fields f(body);
       auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-      const PlainAsk ask = read_ask(f, std::move(model), infill);
+      PlainAsk ask = read_ask(f, std::move(model), infill);
+      ask.held = co_await hold_text(ask.model, read_asked_shape(f));
       if (ask.stream)
         co_await reply_stream(x, house, ask);
       else

@@ -19,12 +19,12 @@ MODEL = "smollm2"
 class Server:
     """`watra serve` as a child; the token, the port and what it logged."""
 
-    def __init__(self, *options, model=MODEL, command=("serve",), wait=True):
+    def __init__(self, *options, model=MODEL, command=("serve",), wait=True, files="SmolLM2"):
         self.folder = tempfile.TemporaryDirectory(prefix="watra-server-")
         self.home = pathlib.Path(self.folder.name)
         (self.home / "models").mkdir()
         for file in (TEST_HOME / "models").glob("*.gguf"):
-            if "SmolLM2" in file.name:
+            if files in file.name:
                 (self.home / "models" / file.name).symlink_to(file.resolve())
         args = [WATRA, *command, "--home", str(self.home), "--port", "0", "-v"]
         if command != ("serve",):
