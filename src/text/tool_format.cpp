@@ -150,11 +150,15 @@ class Probe {
   }
 
  private:
-  // What the answer is in the prompt, from its first byte on.
+  // What the answer is in the prompt, from its first byte on. What a generation prompt begins (<think>) is not taken
+  // for the beginning of another marker.
   std::optional<std::string> answer(const Json& message) const {
     auto text = rendered(prompt_, Json::array({user_message(), message}), &tools_);
     if (!text) return std::nullopt;
-    return text->substr(common_prefix(*text, begin_));
+    size_t at = common_prefix(*text, begin_);
+    const size_t opened = text->rfind('<', at - 1);
+    if (at > 0 && opened != std::string::npos && opened < at && text->find('>', opened) >= at) at = opened;
+    return text->substr(at);
   }
 
   std::optional<ToolFormat> read(bool as_text) const {
@@ -187,7 +191,9 @@ class Probe {
       return std::nullopt;
     }
     f.trigger = trigger_of(f.open + f.before_name());
-    if (f.trigger.empty()) return std::nullopt;
+    // Without a marker, or with JSON inside of what is no JSON, calls cannot be told from text.
+    const bool has_marker = !f.trigger.empty() && std::string_view("<[{").find(f.trigger[0]) != std::string_view::npos;
+    if (!has_marker || between.ends_with('{')) return std::nullopt;
     return f;
   }
 
