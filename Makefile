@@ -19,7 +19,7 @@ build: deps
 	@cmake --preset release > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
 	@cmake --build --preset release -j $(JOBS) --target watra
 
-## make deps         Debian packages a build needs; quiet when nothing is missing
+## make deps         what a build needs: Debian packages, XGrammar (built once, build/deps); quiet when nothing is missing
 deps:
 	@mkdir -p build
 	@tools/deps build
@@ -62,4 +62,4 @@ web:
 	@echo "web/dist; make build puts it into the program" >&2
 
 clean:
-	rm -rf build
+	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} +

@@ -24,17 +24,17 @@ Result<Generation> Generation::create(const text::Tokenizer& tokenizer, Sampler&
   // The last token need not be run, so there is one more than there are positions.
   const int64_t room = n_ctx - n_prompt + 1;
   return Generation(tokenizer, sampler, std::move(stops),
-                    options.max_tokens < 0 ? room : std::min(options.max_tokens, room), options.ignore_end);
+                    options.max_tokens < 0 ? room : std::min(options.max_tokens, room), options);
 }
 
 Generation::Generation(const text::Tokenizer& tokenizer, Sampler& sampler, StopMatcher stops, int64_t limit,
-                       bool ignore_end)
+                       const GenerateOptions& options)
     : tokenizer_(tokenizer),
       sampler_(sampler),
-      detokenizer_(tokenizer, false),
+      detokenizer_(tokenizer, false, options.show_control),
       stops_(std::move(stops)),
       limit_(limit),
-      ignore_end_(ignore_end) {
+      ignore_end_(options.ignore_end) {
   constexpr size_t kTextBytes = 512;  // what one token sets free, as a rule
   text_.reserve(kTextBytes);
   if (limit_ <= 0) finish_ = FinishReason::length;

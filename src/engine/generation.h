@@ -26,6 +26,7 @@ struct GenerateOptions {
   int64_t max_tokens = -1;  // -1 = until the model ends or the context is full
   std::vector<std::string> stop;
   bool ignore_end = false;  // tokens that end an answer do not (the sampler must forbid them if they shall not appear)
+  bool show_control = false;  // control tokens are text, by their spelling: markers that a mask has let through
 };
 
 class Generation {
@@ -63,7 +64,8 @@ class Generation {
   const Sampler& sampler() const { return sampler_; }
 
  private:
-  Generation(const text::Tokenizer& tokenizer, Sampler& sampler, StopMatcher stops, int64_t limit, bool ignore_end);
+  Generation(const text::Tokenizer& tokenizer, Sampler& sampler, StopMatcher stops, int64_t limit,
+             const GenerateOptions& options);
 
   const text::Tokenizer& tokenizer_;
   Sampler& sampler_;

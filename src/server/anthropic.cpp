@@ -9,10 +9,45 @@ namespace {
 
 constexpr const char* kPing = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
-// system and messages -> OpenAI's list.
+// A result's content: a text, blocks of text, or nothing.
+std::string read_result(const Fields& block) {
+  const Json* content = block.find("content");
+  const std::string text = content ? read_content(*content, block.name("content")) : "";
+  return block.boolean("is_error").value_or(false) ? "error: " + text : text;
+}
+
+// One message of blocks -> one or several of OpenAI's: results of tools stand alone, calls belong to the answer.
+void read_blocks(const Json& content, const std::string& role, const std::string& place, Json& out) {
+  std::string text, thoughts;
+  Json calls = Json::array();
+  for (size_t i = 0; i < content.size(); ++i) {
+    const Fields block(content[i], fmt::format("{}[{}]", place, i));
+    const std::string type = block.text("type").value_or("text");
+    if (type == "tool_result" && role == "user") {
+      out.push_back(
+          {{"role", "tool"}, {"tool_call_id", block.required_text("tool_use_id")}, {"content", read_result(block)}});
+    } else if (type == "tool_use" && role == "assistant") {
+      const Json* input = block.object("input");
+      calls.push_back(
+          {{"id", block.required_text("id")},
+           {"type", "function"},
+           {"function", {{"name", block.required_text("name")}, {"arguments", input ? *input : Json::object()}}}});
+    } else if (type == "thinking" && role == "assistant") {
+      thoughts += block.text("thinking").value_or("");
+    } else if (type != "redacted_thinking") {
+      if (!text.empty()) text += '\n';
+      text += read_content(Json::array({content[i]}), place);
+    }
+  }
+  if (text.empty() && calls.empty() && !out.empty() && out.back().at("role") == "tool") return;
+  Json message = {{"role", role}, {"content", std::move(text)}};
+  if (!calls.empty()) message["tool_calls"] = std::move(calls);
+  if (!thoughts.empty()) message["reasoning_content"] = std::move(thoughts);
+  out.push_back(std::move(message));
+}
+
+// system and messages -> the list templates read.
 Json read_conversation(const Fields& f) {
-  if (const Json* tools = f.array("tools"); tools && !tools->empty())
-    throw unsupported("tools", "tools are not called by this version");
   Json given = Json::array();
   if (const Json* system = f.find("system")) {
     const std::string text = read_content(*system, "system");
@@ -26,7 +61,10 @@ Json read_conversation(const Fields& f) {
     if (role != "user" && role != "assistant") m.refuse("role", "user or assistant");
     const Json* content = m.find("content");
     if (!content) m.refuse("content", "a text or a list of blocks");
-    given.push_back({{"role", role}, {"content", read_content(*content, m.name("content"))}});
+    if (content->is_array())
+      read_blocks(*content, role, m.name("content"), given);
+    else
+      given.push_back({{"role", role}, {"content", read_content(*content, m.name("content"))}});
   }
   return given;
 }
@@ -39,28 +77,31 @@ struct MessageAsk {
   std::string id = make_id("msg_");
 };
 
-MessageAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
+Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   MessageAsk a;
   a.model = std::move(model);
   const Json messages = read_conversation(f);
+  const Toolbox tools = read_anthropic_tools(f);
   if (!f.has("max_tokens")) f.refuse("max_tokens", "a whole number from 1 on");
   f.integer("max_tokens", 1);
-  a.task = chat_task(*a.model, messages, nullptr, f);
+  a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
   a.generate = read_generate(f, {"max_tokens"});
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
-  return a;
+  co_await hold_chat(a.model, a.task, tools, read_asked_shape(f));
+  co_return a;
 }
 
 std::vector<engine::Request> request_of(const MessageAsk& a) {
   std::vector<engine::Request> list;
-  list.push_back(make_request(a.task.prompt, a.sampling, a.generate));
+  list.push_back(make_request(a.task.prompt, a.sampling, a.generate, 0, a.task.held));
   return list;
 }
 
-Json stop_of(const MessageAsk& a, const engine::Finished& f) {
+Json stop_of(const MessageAsk& a, const engine::Finished& f, bool called) {
+  if (called) return {{"stop_reason", "tool_use"}, {"stop_sequence", nullptr}};
   if (f.stop_string) return {{"stop_reason", "stop_sequence"}, {"stop_sequence", a.generate.stop[*f.stop_string]}};
   const bool limit = f.reason == engine::FinishReason::length;
   return {{"stop_reason", limit ? "max_tokens" : "end_turn"}, {"stop_sequence", nullptr}};
@@ -86,14 +127,19 @@ Json message_json(const MessageAsk& a, Json content, const Json& stop, Json usag
 
 Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
   Answers answers(x, a.model, request_of(a), "messages");
-  const auto whole = co_await collect(answers, true, a.task.reasoning_open, false, "messages");
+  const auto whole = co_await collect(answers, a.task.format, false, "messages");
   const Whole& w = whole[0];
   Json content = Json::array();
   if (!w.reasoning.empty()) content.push_back({{"type", "thinking"}, {"thinking", w.reasoning}, {"signature", ""}});
-  content.push_back({{"type", "text"}, {"text", w.text}});
+  if (!w.text.empty() || w.calls.empty()) content.push_back({{"type", "text"}, {"text", w.text}});
+  for (const ToolCall& c : w.calls) {
+    Json input = Json::parse(c.arguments, nullptr, false);
+    if (input.is_discarded()) continue;  // cut off by the limit
+    content.push_back({{"type", "tool_use"}, {"id", c.id}, {"name", c.name}, {"input", std::move(input)}});
+  }
   const auto& s = w.finished.stats;
-  Json reply =
-      message_json(a, std::move(content), stop_of(a, w.finished), usage_of(s.n_prompt, s.n_cached, s.n_generated));
+  Json reply = message_json(a, std::move(content), stop_of(a, w.finished, w.called),
+                            usage_of(s.n_prompt, s.n_cached, s.n_generated));
   x.note("n_prompt", s.n_prompt);
   x.note("n_gen", s.n_generated);
   co_await x.reply_json(std::move(reply));
@@ -103,7 +149,7 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
 class Blocks {
  public:
   explicit Blocks(SseStream& sse) : sse_(sse) {}
-  void add(const ReasoningSplitter::Parts& parts) {
+  void add(const AnswerReader::Parts& parts) {
     if (!parts.reasoning.empty()) {
       open("thinking", {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
       delta({{"type", "thinking_delta"}, {"thinking", parts.reasoning}});
@@ -111,6 +157,13 @@ class Blocks {
     if (!parts.content.empty()) {
       open("text", {{"type", "text"}, {"text", ""}});
       delta({{"type", "text_delta"}, {"text", parts.content}});
+    }
+    for (const CallPart& part : parts.calls) {
+      if (!part.name.empty())
+        open("tool_use:" + part.id,
+             {{"type", "tool_use"}, {"id", part.id}, {"name", part.name}, {"input", Json::object()}});
+      else
+        delta({{"type", "input_json_delta"}, {"partial_json", part.arguments}});
     }
   }
   void end() {
@@ -145,21 +198,22 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& 
   sse.event("message_start", {{"type", "message_start"}, {"message", begun}});
   sse.raw(kPing);
   Blocks blocks(sse);
-  ReasoningSplitter splitter(true, a.task.reasoning_open);
+  AnswerReader reader(a.task.format);
   while (!answers.done()) {
     co_await sse.flush();
     const auto events = co_await sse.next(answers, house.limits.ping);
     for (const AnswerEvent& e : events) {
       if (e.kind == AnswerEvent::Kind::token) {
-        blocks.add(splitter.feed(e.text));
+        blocks.add(reader.feed(e.text));
         continue;
       }
       throw_if_failed(*e.finished, "messages");
-      blocks.add(splitter.finish());
+      const bool called = reader.called() && reader.whole() && e.finished->reason == engine::FinishReason::stop;
+      blocks.add(reader.finish());
       blocks.end();
       const auto& s = e.finished->stats;
       sse.event("message_delta", {{"type", "message_delta"},
-                                  {"delta", stop_of(a, *e.finished)},
+                                  {"delta", stop_of(a, *e.finished, called)},
                                   {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
       sse.event("message_stop", {{"type", "message_stop"}});
       x.note("n_prompt", s.n_prompt);
@@ -176,7 +230,7 @@ void add_anthropic(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const MessageAsk ask = read_ask(f, std::move(model));
+    const MessageAsk ask = co_await read_ask(f, std::move(model));
     if (f.boolean("stream").value_or(false))
       co_await reply_stream(x, house, ask);
     else
@@ -187,7 +241,8 @@ void add_anthropic(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const auto prompt = model->render(read_conversation(f), nullptr, nullptr);
+    const Toolbox tools = read_anthropic_tools(f);
+    const auto prompt = model->render(read_conversation(f), tools.shown(), nullptr);
     Json reply = {{"input_tokens", prompt.ids.size()}};
     co_await x.reply_json(std::move(reply));
   };

@@ -78,7 +78,8 @@ Json read_messages(const Fields& fields) {
     m["content"] = content ? read_content(*content, message.name("content")) : "";
     if (calls && !calls->empty()) m["tool_calls"] = read_tool_calls(*calls, message.name("tool_calls"));
     if (const auto id = message.text("tool_call_id")) m["tool_call_id"] = *id;
-    if (const auto name = message.text("name")) m["name"] = *name;
+    for (const char* field : {"tool_name", "name"})  // Ollama's, OpenAI's
+      if (const auto name = message.text(field)) m["name"] = *name;
     if (const auto reasoning = message.text("reasoning_content")) m["reasoning_content"] = *reasoning;
     out.push_back(std::move(m));
   }

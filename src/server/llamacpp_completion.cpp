@@ -19,6 +19,7 @@ struct PlainAsk {
   bool is_list = false;  // several prompts were sent: several answers come back, in a list
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
+  Held held;
   bool stream = false, return_tokens = false, timings_per_token = false, reuse_prefix = true;
   int32_t n_probs = 0;
   std::vector<std::string> fields;  // of the answer; empty = all
@@ -169,7 +170,7 @@ Json last_part(const PlainAsk& a, size_t index, const std::string& content, bool
 std::vector<engine::Request> requests_of(const PlainAsk& a) {
   std::vector<engine::Request> list;
   for (const auto& prompt : a.prompts) {
-    list.push_back(make_request(prompt, a.sampling, a.generate));
+    list.push_back(make_request(prompt, a.sampling, a.generate, 0, a.held));
     list.back().reuse_prefix = a.reuse_prefix;
   }
   return list;
@@ -177,7 +178,7 @@ std::vector<engine::Request> requests_of(const PlainAsk& a) {
 
 Awaitable<void> reply_whole(Exchange& x, const PlainAsk& a) {
   Answers answers(x, a.model, requests_of(a), "prompt");
-  const auto whole = co_await collect(answers, false, false, a.n_probs > 0, "prompt");
+  const auto whole = co_await collect(answers, plain_text(), a.n_probs > 0, "prompt");
   Json list = Json::array();
   for (size_t i = 0; i < whole.size(); ++i) {
     Json one = last_part(a, i, whole[i].text, whole[i].text.find('\n') != std::string::npos, whole[i].finished);
@@ -241,7 +242,8 @@ void add_llamacpp_completion(Router& router, House& house) {
       const Json body = x.json();
       const Fields f(body);
       auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-      const PlainAsk ask = read_ask(f, std::move(model), infill);
+      PlainAsk ask = read_ask(f, std::move(model), infill);
+      ask.held = co_await hold_text(ask.model, read_asked_shape(f));
       if (ask.stream)
         co_await reply_stream(x, house, ask);
       else

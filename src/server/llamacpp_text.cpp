@@ -78,8 +78,9 @@ void add_llamacpp_text(Router& router, House& house) {
     const Json messages = read_messages(f);
     Json variables = Json::object();
     if (const Json* given = f.object("chat_template_kwargs")) variables = *given;
+    const Toolbox tools = read_openai_tools(f);
     const auto prompt =
-        model->render(messages, f.array("tools"), &variables, f.boolean("add_generation_prompt").value_or(true));
+        model->render(messages, tools.shown(), &variables, f.boolean("add_generation_prompt").value_or(true));
     Json reply = {{"prompt", text::join(prompt.spans)}};
     co_await x.reply_json(std::move(reply));
   };

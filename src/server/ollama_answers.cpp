@@ -26,11 +26,6 @@ struct OllamaAsk {
   bool chat = true, stream = true, think = true;
 };
 
-void refuse_format(const Fields& f) {
-  const Json* format = f.find("format");
-  if (format && *format != "") throw unsupported("format", "answers cannot be held to a grammar by this version");
-}
-
 // `options` with Ollama's name for the limit.
 void read_options(const Fields& f, OllamaAsk& a) {
   const Json none = Json::object();
@@ -49,10 +44,7 @@ Json with_think(const Fields& f) {
   return out;
 }
 
-OllamaAsk read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
-  refuse_format(f);
-  if (const Json* tools = f.array("tools"); tools && !tools->empty())
-    throw unsupported("tools", "tools are not called by this version");
+Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
   OllamaAsk a;
   a.model = std::move(model);
   if (const Json* messages = f.array("messages"))
@@ -60,15 +52,17 @@ OllamaAsk read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
       if ((*messages)[i].is_object() && !(*messages)[i].value("images", Json()).empty())
         throw unsupported(fmt::format("messages[{}].images", i), "this model reads text alone");
   const Json extra = with_think(f);
-  a.task = chat_task(*a.model, read_messages(f), nullptr, Fields(extra));
+  const Toolbox tools = read_openai_tools(f);
+  a.task = chat_task(*a.model, read_messages(f), tools, Fields(extra));
   read_options(f, a);
-  return a;
+  co_await hold_chat(a.model, a.task, tools, read_ollama_format(f));
+  co_return a;
 }
 
-OllamaAsk read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
-  refuse_format(f);
+Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   if (const Json* images = f.array("images"); images && !images->empty())
     throw unsupported("images", "this model reads text alone");
+  const Toolbox no_tools;
   OllamaAsk a;
   a.chat = false;
   a.model = std::move(model);
@@ -84,10 +78,23 @@ OllamaAsk read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model)
       messages.push_back({{"role", "system"}, {"content", *system}});
     messages.push_back({{"role", "user"}, {"content", prompt}});
     const Json extra = with_think(f);
-    a.task = chat_task(*a.model, messages, nullptr, Fields(extra));
+    a.task = chat_task(*a.model, messages, no_tools, Fields(extra));
   }
   read_options(f, a);
-  return a;
+  co_await hold_chat(a.model, a.task, no_tools, read_ollama_format(f));
+  co_return a;
+}
+
+// Ollama's calls have arguments that are read already; what was cut off is left out.
+Json calls_json(const std::vector<ToolCall>& calls) {
+  Json out = Json::array();
+  for (size_t i = 0; i < calls.size(); ++i) {
+    Json arguments = Json::parse(calls[i].arguments, nullptr, false);
+    if (arguments.is_discarded()) continue;
+    out.push_back({{"id", calls[i].id},
+                   {"function", {{"index", i}, {"name", calls[i].name}, {"arguments", std::move(arguments)}}}});
+  }
+  return out;
 }
 
 Json part(const OllamaAsk& a, const std::string& content, const std::string& thinking, bool done) {
@@ -117,14 +124,15 @@ void add_end(Json& p, const engine::Finished& f) {
 
 std::vector<engine::Request> request_of(const OllamaAsk& a) {
   std::vector<engine::Request> list;
-  list.push_back(make_request(a.task.prompt, a.sampling, a.generate));
+  list.push_back(make_request(a.task.prompt, a.sampling, a.generate, 0, a.task.held));
   return list;
 }
 
 Awaitable<void> reply_whole(Exchange& x, const OllamaAsk& a, const std::string& field) {
   Answers answers(x, a.model, request_of(a), field);
-  const auto whole = co_await collect(answers, true, a.task.reasoning_open, false, field);
+  const auto whole = co_await collect(answers, a.task.format, false, field);
   Json reply = part(a, whole[0].text, whole[0].reasoning, true);
+  if (!whole[0].calls.empty()) reply["message"]["tool_calls"] = calls_json(whole[0].calls);
   add_end(reply, whole[0].finished);
   co_await x.reply_json(std::move(reply));
 }
@@ -132,21 +140,29 @@ Awaitable<void> reply_whole(Exchange& x, const OllamaAsk& a, const std::string& 
 Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string& field) {
   Answers answers(x, a.model, request_of(a), field);
   co_await x.begin_stream("application/x-ndjson");
-  ReasoningSplitter splitter(true, a.task.reasoning_open);
+  AnswerReader reader(a.task.format);
+  std::vector<ToolCall> calls;
+  const auto line = [&](const AnswerReader::Parts& parts) {
+    gather(calls, parts.calls);
+    return parts.content.empty() && parts.reasoning.empty()
+               ? std::string()
+               : dump(part(a, parts.content, parts.reasoning, false)) + "\n";
+  };
   while (!answers.done()) {
     const auto events = co_await answers.next(std::chrono::hours(1));
     std::string lines;
     for (const AnswerEvent& e : events) {
       if (e.kind == AnswerEvent::Kind::token) {
-        const auto parts = splitter.feed(e.text);
-        if (!parts.content.empty() || !parts.reasoning.empty())
-          lines += dump(part(a, parts.content, parts.reasoning, false)) + "\n";
+        lines += line(reader.feed(e.text));
         continue;
       }
       throw_if_failed(*e.finished, field);
-      const auto rest = splitter.finish();
-      if (!rest.content.empty() || !rest.reasoning.empty())
-        lines += dump(part(a, rest.content, rest.reasoning, false)) + "\n";
+      lines += line(reader.finish());
+      if (!calls.empty()) {
+        Json called = part(a, "", "", false);
+        called["message"]["tool_calls"] = calls_json(calls);
+        lines += dump(called) + "\n";
+      }
       Json last = part(a, "", "", true);
       add_end(last, *e.finished);
       lines += dump(last) + "\n";
@@ -183,7 +199,7 @@ void add_ollama_answers(Router& router, House& house) {
       co_await x.reply_json(loaded_reply(*model, true));
       co_return;
     }
-    const OllamaAsk ask = read_chat(f, std::move(model));
+    const OllamaAsk ask = co_await read_chat(f, std::move(model));
     if (ask.stream)
       co_await reply_stream(x, ask, "messages");
     else
@@ -197,7 +213,7 @@ void add_ollama_answers(Router& router, House& house) {
       co_await x.reply_json(loaded_reply(*model, false));
       co_return;
     }
-    const OllamaAsk ask = read_generate_ask(f, std::move(model));
+    const OllamaAsk ask = co_await read_generate_ask(f, std::move(model));
     if (ask.stream)
       co_await reply_stream(x, ask, "prompt");
     else

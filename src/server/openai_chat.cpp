@@ -17,23 +17,20 @@ struct ChatAsk {
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
   int64_t n = 1;
-  bool stream = false, include_usage = false, logprobs = false, timings = false, split_reasoning = true;
+  bool stream = false, include_usage = false, logprobs = false, timings = false;
   int32_t n_top = 0;
   std::string id = make_id("chatcmpl-");
   int64_t created = now_s();
 };
 
-ChatAsk read_chat(const Json& body, std::shared_ptr<ServedModel> model) {
+Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> model) {
   const Fields f(body);
   refuse_unsupported(f);
   ChatAsk a;
   a.model = std::move(model);
   const Json messages = read_messages(f);
-  const Json* tools = f.array("tools");
-  if (tools && tools->empty()) tools = nullptr;
-  if (const Json* choice = f.find("tool_choice"); choice && *choice == "none") tools = nullptr;
-  if (tools) throw unsupported("tools", "tools are not called by this version; tool_choice none leaves them out");
-  a.task = chat_task(*a.model, messages, nullptr, f);
+  const Toolbox tools = read_openai_tools(f);
+  a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
   a.generate = read_generate(f, {"max_completion_tokens", "max_tokens", "n_predict"});
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
@@ -49,31 +46,54 @@ ChatAsk read_chat(const Json& body, std::shared_ptr<ServedModel> model) {
   a.sampling.n_probs = a.logprobs ? a.n_top : 0;
   a.timings = f.boolean("timings_per_token").value_or(false);
   const std::string format = f.text("reasoning_format").value_or("auto");
-  a.split_reasoning = format != "none";
-  return a;
+  a.task.format.split_reasoning = format != "none";
+  co_await hold_chat(a.model, a.task, tools, read_asked_shape(f));
+  co_return a;
 }
 
 std::vector<engine::Request> requests_of(const ChatAsk& a) {
   std::vector<engine::Request> out;
   for (int64_t i = 0; i < a.n; ++i)
-    out.push_back(make_request(a.task.prompt, a.sampling, a.generate, static_cast<size_t>(i)));
+    out.push_back(make_request(a.task.prompt, a.sampling, a.generate, static_cast<size_t>(i), a.task.held));
   return out;
+}
+
+Json whole_message(const Whole& w) {
+  Json message = {{"role", "assistant"}, {"content", w.text}};
+  if (!w.reasoning.empty()) message["reasoning_content"] = w.reasoning;
+  if (w.calls.empty()) return message;
+  if (w.text.empty()) message["content"] = nullptr;
+  Json calls = Json::array();
+  for (const ToolCall& c : w.calls)
+    calls.push_back({{"id", c.id}, {"type", "function"}, {"function", {{"name", c.name}, {"arguments", c.arguments}}}});
+  message["tool_calls"] = std::move(calls);
+  return message;
+}
+
+Json call_delta(const CallPart& part) {
+  Json call = {{"index", part.index}};
+  if (!part.name.empty()) {
+    call["id"] = part.id;
+    call["type"] = "function";
+    call["function"] = {{"name", part.name}, {"arguments", ""}};
+  } else {
+    call["function"] = {{"arguments", part.arguments}};
+  }
+  return {{"tool_calls", Json::array({std::move(call)})}};
 }
 
 Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
   Answers answers(x, a.model, requests_of(a), "messages");
-  const auto whole = co_await collect(answers, a.split_reasoning, a.task.reasoning_open, a.logprobs, "messages");
+  const auto whole = co_await collect(answers, a.task.format, a.logprobs, "messages");
   Json choices = Json::array();
   std::vector<const engine::RequestStats*> stats;
   for (size_t i = 0; i < whole.size(); ++i) {
     const Whole& w = whole[i];
     stats.push_back(&w.finished.stats);
-    Json message = {{"role", "assistant"}, {"content", w.text}};
-    if (!w.reasoning.empty()) message["reasoning_content"] = w.reasoning;
     Json choice = {{"index", i},
-                   {"message", std::move(message)},
+                   {"message", whole_message(w)},
                    {"logprobs", nullptr},
-                   {"finish_reason", finish_word(w.finished)}};
+                   {"finish_reason", w.called ? "tool_calls" : finish_word(w.finished)}};
     if (a.logprobs) {
       LogprobQueue queue(*a.model);
       std::vector<LogprobEntry> entries;
@@ -115,21 +135,22 @@ Json chunk(const ChatAsk& a, size_t index, Json delta, const std::string& finish
 }
 
 struct StreamedChoice {
-  ReasoningSplitter splitter;
+  AnswerReader reader;
   LogprobQueue logprobs;
   RunningStats stats;
 };
 
-void tell(SseStream& sse, const ChatAsk& a, size_t i, const ReasoningSplitter::Parts& parts,
+void tell(SseStream& sse, const ChatAsk& a, size_t i, const AnswerReader::Parts& parts,
           const std::vector<LogprobEntry>& entries, const engine::RequestStats& stats) {
   Json logprobs = a.logprobs && !entries.empty() ? chat_logprobs(entries, *a.model, a.n_top) : Json(nullptr);
-  const auto say = [&](const char* field, const std::string& text) {
-    Json c = chunk(a, i, {{field, text}}, "", std::exchange(logprobs, nullptr));
+  const auto say = [&](const Json& delta) {
+    Json c = chunk(a, i, delta, "", std::exchange(logprobs, nullptr));
     if (a.timings) c["timings"] = timings_json(stats);
     sse.data(c);
   };
-  if (!parts.reasoning.empty()) say("reasoning_content", parts.reasoning);
-  if (!parts.content.empty() || !logprobs.is_null()) say("content", parts.content);
+  if (!parts.reasoning.empty()) say({{"reasoning_content", parts.reasoning}});
+  if (!parts.content.empty() || (parts.calls.empty() && !logprobs.is_null())) say({{"content", parts.content}});
+  for (const CallPart& part : parts.calls) say(call_delta(part));
 }
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) {
@@ -138,7 +159,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
   co_await sse.begin();
   std::vector<StreamedChoice> choices;
   for (size_t i = 0; i < answers.size(); ++i) {
-    choices.push_back({ReasoningSplitter(a.split_reasoning, a.task.reasoning_open), LogprobQueue(*a.model), {}});
+    choices.push_back({AnswerReader(a.task.format), LogprobQueue(*a.model), {}});
     sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
   }
   std::vector<engine::RequestStats> stats(answers.size());
@@ -152,14 +173,15 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
         if (e.token != text::kNoToken) c.stats.token();
         c.logprobs.add(e);
         const auto entries = c.logprobs.take(e.text);
-        tell(sse, a, e.index, c.splitter.feed(e.text), entries, so_far);
+        tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
         continue;
       }
       throw_if_failed(*e.finished, "messages");
       stats[e.index] = e.finished->stats;
       const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
-      tell(sse, a, e.index, c.splitter.finish(), entries, so_far);
-      Json last = chunk(a, e.index, Json::object(), finish_word(*e.finished), nullptr);
+      const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
+      tell(sse, a, e.index, c.reader.finish(), entries, so_far);
+      Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
       if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
       sse.data(last);
     }
@@ -202,7 +224,7 @@ void add_openai_chat(Router& router, House& house) {
     if (!fields.array("messages") || fields.array("messages")->empty())
       throw bad_field("messages", "messages needs at least one message");
     auto model = co_await house.room.acquire(x, fields.text("model").value_or(""));
-    const ChatAsk ask = read_chat(body, std::move(model));
+    const ChatAsk ask = co_await read_chat(body, std::move(model));
     if (ask.stream)
       co_await reply_stream(x, house, ask);
     else

@@ -22,6 +22,7 @@ struct TextAsk {
   std::vector<bool> begun;          // its first token is not of the text, it is where the model begins
   engine::SamplingParams sampling;
   engine::GenerateOptions generate;
+  Held held;
   size_t n = 1, best_of = 1;  // answers of each prompt: told, written
   bool stream = false, include_usage = false, echo = false;
   std::optional<int32_t> n_logprobs, n_prompt_logprobs;
@@ -83,7 +84,7 @@ std::vector<engine::Request> requests_of(const TextAsk& a) {
   std::vector<engine::Request> out;
   for (const auto& prompt : a.prompts)
     for (size_t i = 0; i < a.best_of; ++i) {
-      out.push_back(make_request(prompt, a.sampling, a.generate, i));
+      out.push_back(make_request(prompt, a.sampling, a.generate, i, a.held));
       if (!a.scores_prompt()) continue;
       out.back().n_prompt_probs = std::max(a.n_logprobs.value_or(0), a.n_prompt_logprobs.value_or(0));
       out.back().events.prompt_token = [](const engine::PromptToken&) {};
@@ -206,7 +207,7 @@ Json envelope(const TextAsk& a, Json choices) {
 
 Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
   Answers answers(x, a.model, requests_of(a), "prompt");
-  const auto whole = co_await collect(answers, false, false, a.sampling.want_logprob, "prompt");
+  const auto whole = co_await collect(answers, plain_text(), a.sampling.want_logprob, "prompt");
   Json choices = Json::array();
   for (const size_t i : best_answers(a, whole)) choices.push_back(whole_choice(a, choices.size(), whole[i]));
   std::vector<const engine::RequestStats*> stats;
@@ -337,7 +338,8 @@ void add_openai_completions(Router& router, House& house) {
   const auto complete = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     auto model = co_await house.room.acquire(x, Fields(body).text("model").value_or(""));
-    const TextAsk ask = read_ask(body, std::move(model));
+    TextAsk ask = read_ask(body, std::move(model));
+    ask.held = co_await hold_text(ask.model, read_asked_shape(Fields(body)));
     if (ask.stream)
       co_await reply_stream(x, house, ask);
     else

@@ -76,7 +76,7 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
     requests.push_back(std::move(r));
   }
   Answers answers(x, std::move(model), std::move(requests), field);
-  const auto whole = co_await collect(answers, false, false, false, field);
+  const auto whole = co_await collect(answers, plain_text(), false, field);
   Embedded out;
   for (size_t i = 0; i < whole.size(); ++i) {
     out.n_tokens += whole[i].finished.stats.n_prompt;

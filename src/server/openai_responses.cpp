@@ -1,4 +1,5 @@
-// POST /v1/responses: the newer API, without stored state: input, instructions, plain answers and their stream.
+// POST /v1/responses: the newer API, without stored state: input, instructions, answers, calls of functions, their
+// stream.
 #include "server/chat_messages.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
@@ -6,6 +7,38 @@
 
 namespace watra::server {
 namespace {
+
+// Calls belong to the answer before them, or make one.
+void add_call(Json& given, const Fields& item) {
+  Json call = {
+      {"id", item.text("call_id").value_or(item.text("id").value_or(""))},
+      {"type", "function"},
+      {"function", {{"name", item.required_text("name")}, {"arguments", item.text("arguments").value_or("{}")}}}};
+  if (given.empty() || given.back().at("role") != "assistant")
+    given.push_back({{"role", "assistant"}, {"content", ""}});
+  if (!given.back().contains("tool_calls")) given.back()["tool_calls"] = Json::array();
+  given.back()["tool_calls"].push_back(std::move(call));
+}
+
+void add_item(Json& given, const Fields& item, const std::string& at) {
+  const std::string type = item.text("type").value_or("message");
+  if (type == "reasoning") return;
+  if (type == "function_call") return add_call(given, item);
+  if (type == "function_call_output") {
+    const Json* output = item.find("output");
+    if (!output) item.refuse("output", "a text or a list of parts");
+    given.push_back({{"role", "tool"},
+                     {"tool_call_id", item.required_text("call_id")},
+                     {"content", read_content(*output, item.name("output"))}});
+    return;
+  }
+  if (type != "message")
+    throw unsupported(at,
+                      fmt::format("{} is of type {}; messages, function calls and their outputs are read", at, type));
+  const Json* content = item.find("content");
+  if (!content) item.refuse("content", "a text or a list of parts");
+  given.push_back({{"role", item.required_text("role")}, {"content", read_content(*content, at + ".content")}});
+}
 
 Json input_messages(const Fields& f) {
   Json given = Json::array();
@@ -18,14 +51,7 @@ Json input_messages(const Fields& f) {
   } else if (input->is_array() && !input->empty()) {
     for (size_t i = 0; i < input->size(); ++i) {
       const std::string at = fmt::format("input[{}]", i);
-      const Fields item((*input)[i], at);
-      const std::string type = item.text("type").value_or("message");
-      if (type == "reasoning") continue;
-      if (type != "message")
-        throw unsupported(at, fmt::format("{} is of type {}, and messages alone are read", at, type));
-      const Json* content = item.find("content");
-      if (!content) item.refuse("content", "a text or a list of parts");
-      given.push_back({{"role", item.required_text("role")}, {"content", read_content(*content, at + ".content")}});
+      add_item(given, Fields((*input)[i], at), at);
     }
   } else {
     f.refuse("input", "a text or a list of messages");
@@ -37,33 +63,40 @@ Json input_messages(const Fields& f) {
 struct ResponseAsk {
   std::shared_ptr<ServedModel> model;
   ChatTask task;
-  engine::Request request;
+  engine::SamplingParams sampling;
+  engine::GenerateOptions generate;
+  Json tools = Json::array(), tool_choice = "auto";
+  bool parallel = true;
   std::string id = make_id("resp_"), message_id = make_id("msg_"), reasoning_id = make_id("rs_");
   int64_t created = now_s();
 };
 
-ResponseAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
+Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   refuse_unsupported(f);
   for (const char* name : {"previous_response_id", "conversation"})
     if (f.has(name)) throw unsupported(name, "answers are not kept for this API; send the whole conversation as input");
-  if (const Json* tools = f.array("tools"); tools && !tools->empty())
-    throw unsupported("tools", "tools are not called by this version");
-  if (const Json* text = f.object("text"); text && text->contains("format")) {
-    const std::string type = Fields((*text)["format"], "text.format").text("type").value_or("text");
-    if (type != "text") throw unsupported("text.format", "answers cannot be held to a grammar by this version");
-  }
+  AskedShape asked;
+  if (const Json* text = f.object("text"))
+    if (const Json* format = Fields(*text, "text").find("format"))
+      asked = {read_format(*format, "text.format"), "text.format", false};
+  if (!asked.shape) asked = read_asked_shape(f);
   ResponseAsk a;
   a.model = std::move(model);
+  const Toolbox tools = read_responses_tools(f);
   try {
-    a.task = chat_task(*a.model, input_messages(f), nullptr, f);
+    a.task = chat_task(*a.model, input_messages(f), tools, f);
   } catch (ApiError& e) {  // this API has another name for them
     if (e.param == "messages") e.param = "input";
     throw;
   }
-  auto generate = read_generate(f, {"max_output_tokens"});
-  generate.stop.insert(generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
-  a.request = make_request(a.task.prompt, read_sampling(f, *a.model), generate);
-  return a;
+  a.generate = read_generate(f, {"max_output_tokens"});
+  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.sampling = read_sampling(f, *a.model);
+  if (const Json* given = f.array("tools")) a.tools = *given;
+  if (const Json* choice = f.find("tool_choice")) a.tool_choice = *choice;
+  a.parallel = tools.parallel.value_or(true);
+  co_await hold_chat(a.model, a.task, tools, std::move(asked));
+  co_return a;
 }
 
 Json message_item(const ResponseAsk& a, const std::string& text, const char* status) {
@@ -91,11 +124,11 @@ Json response_json(const ResponseAsk& a, const std::string& status, Json output,
               {"metadata", Json::object()},
               {"model", a.model->id()},
               {"output", std::move(output)},
-              {"parallel_tool_calls", false},
-              {"temperature", a.request.sampling.temperature},
-              {"top_p", a.request.sampling.top_p},
-              {"tool_choice", "none"},
-              {"tools", Json::array()},
+              {"parallel_tool_calls", a.parallel},
+              {"temperature", a.sampling.temperature},
+              {"top_p", a.sampling.top_p},
+              {"tool_choice", a.tool_choice},
+              {"tools", a.tools},
               {"usage", nullptr}};
   if (status == "incomplete") out["incomplete_details"] = {{"reason", "max_output_tokens"}};
   if (stats)
@@ -111,97 +144,138 @@ std::string status_of(const engine::Finished& f) {
   return f.reason == engine::FinishReason::length ? "incomplete" : "completed";
 }
 
-Json output_items(const ResponseAsk& a, const std::string& reasoning, const std::string& text, const char* status) {
-  Json output = Json::array();
-  if (!reasoning.empty()) output.push_back(reasoning_item(a, reasoning));
-  output.push_back(message_item(a, text, status));
-  return output;
+Json call_item(const ToolCall& call, const char* status) {
+  return {{"id", "fc_" + call.id}, {"type", "function_call"}, {"status", status},
+          {"call_id", call.id},    {"name", call.name},       {"arguments", call.arguments}};
 }
 
-std::vector<engine::Request> only(engine::Request request) {
+std::vector<engine::Request> request_of(const ResponseAsk& a) {
   std::vector<engine::Request> list;
-  list.push_back(std::move(request));
+  list.push_back(make_request(a.task.prompt, a.sampling, a.generate, 0, a.task.held));
   return list;
 }
 
-engine::Request copy_of(const ResponseAsk& a) {
-  return make_request(a.request.prompt, a.request.sampling, a.request.generate);
-}
-
 Awaitable<void> reply_whole(Exchange& x, const ResponseAsk& a) {
-  Answers answers(x, a.model, only(copy_of(a)), "input");
-  const auto whole = co_await collect(answers, true, a.task.reasoning_open, false, "input");
+  Answers answers(x, a.model, request_of(a), "input");
+  const auto whole = co_await collect(answers, a.task.format, false, "input");
   const Whole& w = whole[0];
   const std::string status = status_of(w.finished);
-  Json reply = response_json(a, status, output_items(a, w.reasoning, w.text, status.c_str()), &w.finished.stats);
+  Json output = Json::array();
+  if (!w.reasoning.empty()) output.push_back(reasoning_item(a, w.reasoning));
+  if (!w.text.empty() || w.calls.empty()) output.push_back(message_item(a, w.text, status.c_str()));
+  for (const ToolCall& call : w.calls) output.push_back(call_item(call, status.c_str()));
+  Json reply = response_json(a, status, std::move(output), &w.finished.stats);
   co_await x.reply_json(std::move(reply));
 }
 
-// Events of the one message; reasoning is not streamed in this API's basic form, it comes with the whole.
+// Items open when their first piece comes and close before the next opens; reasoning is not streamed in this API's
+// basic form, it comes with the whole.
 class ResponseStream {
  public:
   ResponseStream(SseStream& sse, const ResponseAsk& a) : sse_(sse), a_(a) {}
-  void event(const char* type, Json fields) {
-    Json e = {{"type", type}, {"sequence_number", number_++}};
-    e.update(fields);
-    sse_.event(type, e);
-  }
   void begin() {
     event("response.created", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
     event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
-    event("response.output_item.added", {{"output_index", 0}, {"item", message_item(a_, "", "in_progress")}});
-    event("response.content_part.added", in_part({{"part", part("")}}));
   }
-  void text(const ReasoningSplitter::Parts& parts) {
+  void add(const AnswerReader::Parts& parts) {
     reasoning_ += parts.reasoning;
-    if (parts.content.empty()) return;
-    text_ += parts.content;
-    event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", Json::array()}}));
+    if (!parts.content.empty()) {
+      open_message();
+      text_ += parts.content;
+      event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", Json::array()}}));
+    }
+    for (const CallPart& part : parts.calls) {
+      if (!part.name.empty()) {
+        close("completed");
+        call_ = {part.id, part.name, {}};
+        open_ = Open::call;
+        event("response.output_item.added",
+              {{"output_index", output_.size()}, {"item", call_item(call_, "in_progress")}});
+      } else {
+        call_.arguments += part.arguments;
+        event("response.function_call_arguments.delta", in_call({{"delta", part.arguments}}));
+      }
+    }
   }
   void end(const engine::Finished& f) {
     const std::string status = status_of(f);
-    event("response.output_text.done", in_part({{"text", text_}, {"logprobs", Json::array()}}));
-    event("response.content_part.done", in_part({{"part", part(text_)}}));
-    const Json item = message_item(a_, text_, status.c_str());
-    event("response.output_item.done", {{"output_index", 0}, {"item", item}});
-    Json output = Json::array({item});
+    if (output_.empty() && open_ == Open::nothing) open_message();
+    close(status.c_str());
+    Json output = output_;
     if (!reasoning_.empty()) output.push_back(reasoning_item(a_, reasoning_));
     event(status == "completed" ? "response.completed" : "response.incomplete",
           {{"response", response_json(a_, status, std::move(output), &f.stats)}});
   }
 
  private:
+  enum class Open : uint8_t { nothing, message, call };
+  void event(const char* type, Json fields) {
+    Json e = {{"type", type}, {"sequence_number", number_++}};
+    e.update(fields);
+    sse_.event(type, e);
+  }
+  void open_message() {
+    if (open_ == Open::message) return;
+    close("completed");
+    open_ = Open::message;
+    event("response.output_item.added",
+          {{"output_index", output_.size()}, {"item", message_item(a_, "", "in_progress")}});
+    event("response.content_part.added", in_part({{"part", part("")}}));
+  }
+  void close(const char* status) {
+    if (open_ == Open::nothing) return;
+    Json item;
+    if (open_ == Open::message) {
+      event("response.output_text.done", in_part({{"text", text_}, {"logprobs", Json::array()}}));
+      event("response.content_part.done", in_part({{"part", part(text_)}}));
+      item = message_item(a_, text_, status);
+    } else {
+      event("response.function_call_arguments.done", in_call({{"name", call_.name}, {"arguments", call_.arguments}}));
+      item = call_item(call_, status);
+    }
+    event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}});
+    output_.push_back(std::move(item));
+    open_ = Open::nothing;
+  }
   static Json part(const std::string& text) {
     return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}};
   }
   Json in_part(Json fields) const {
-    Json out = {{"item_id", a_.message_id}, {"output_index", 0}, {"content_index", 0}};
+    Json out = {{"item_id", a_.message_id}, {"output_index", output_.size()}, {"content_index", 0}};
+    out.update(fields);
+    return out;
+  }
+  Json in_call(Json fields) const {
+    Json out = {{"item_id", "fc_" + call_.id}, {"output_index", output_.size()}};
     out.update(fields);
     return out;
   }
   SseStream& sse_;
   const ResponseAsk& a_;
   int64_t number_ = 0;
+  Open open_ = Open::nothing;
+  Json output_ = Json::array();  // items that are closed
+  ToolCall call_;
   std::string text_, reasoning_;
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk& a) {
-  Answers answers(x, a.model, only(copy_of(a)), "input");
+  Answers answers(x, a.model, request_of(a), "input");
   SseStream sse(x);
   co_await sse.begin();
   ResponseStream stream(sse, a);
   stream.begin();
-  ReasoningSplitter splitter(true, a.task.reasoning_open);
+  AnswerReader reader(a.task.format);
   while (!answers.done()) {
     co_await sse.flush();
     const auto events = co_await sse.next(answers, house.limits.ping);
     for (const AnswerEvent& e : events) {
       if (e.kind == AnswerEvent::Kind::token) {
-        stream.text(splitter.feed(e.text));
+        stream.add(reader.feed(e.text));
         continue;
       }
       throw_if_failed(*e.finished, "input");
-      stream.text(splitter.finish());
+      stream.add(reader.finish());
       stream.end(*e.finished);
     }
   }
@@ -215,7 +289,7 @@ void add_openai_responses(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const ResponseAsk ask = read_ask(f, std::move(model));
+    const ResponseAsk ask = co_await read_ask(f, std::move(model));
     if (f.boolean("stream").value_or(false))
       co_await reply_stream(x, house, ask);
     else

@@ -67,4 +67,9 @@ bool ends_in_reasoning(std::string_view prompt) {
   return open != std::string_view::npos && prompt.find(kClose, open) == std::string_view::npos;
 }
 
+bool ends_after_reasoning(std::string_view prompt) {
+  const size_t last = prompt.find_last_not_of(kSpace);
+  return last != std::string_view::npos && prompt.substr(0, last + 1).ends_with(kClose);
+}
+
 }  // namespace watra::server

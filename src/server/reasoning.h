@@ -30,5 +30,7 @@ class ReasoningSplitter {
 
 // The prompt's last block is open: <think> without its end.
 bool ends_in_reasoning(std::string_view prompt);
+// Nothing but white space follows </think>: what is thought was thought.
+bool ends_after_reasoning(std::string_view prompt);
 
 }  // namespace watra::server

@@ -124,16 +124,6 @@ engine::GenerateOptions read_generate(const Fields& f, std::initializer_list<std
 }
 
 void refuse_unsupported(const Fields& f) {
-  constexpr const char* kNoGrammar = "answers cannot be held to a grammar by this version";
-  for (const char* name : {"grammar", "json_schema", "guided_json", "guided_regex", "guided_grammar", "guided_choice",
-                           "structured_outputs"})
-    if (f.has(name)) throw unsupported(f.name(name), kNoGrammar);
-  if (const Json* format = f.find("response_format")) {
-    if (!format->is_object()) f.refuse("response_format", "an object");
-    const std::string type = Fields(*format, "response_format").text("type").value_or("text");
-    if (type == "json_object" || type == "json_schema") throw unsupported(f.name("response_format"), kNoGrammar);
-    if (type != "text") f.refuse("response_format", "type text, json_object or json_schema");
-  }
   if (f.boolean("use_beam_search").value_or(false))
     throw unsupported(f.name("use_beam_search"), "beam search is not done here");
 }

@@ -56,6 +56,34 @@ Json fold_system(const Json& messages) {
   return rest;
 }
 
+bool has_tools(const Json& messages) {
+  return std::ranges::any_of(messages,
+                             [](const Json& m) { return m.at("role") == "tool" || m.contains("tool_calls"); });
+}
+
+// Some templates take ids of nine letters and digits alone; others are made into such, the same each time.
+std::string short_id(const std::string& id) {
+  const bool fits = id.size() == 9 && std::ranges::all_of(id, [](unsigned char c) { return std::isalnum(c); });
+  if (fits) return id;
+  uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const unsigned char c : id) hash = (hash ^ c) * 1099511628211u;
+  std::string out;
+  for (int i = 0; i < 9; ++i, hash /= 36) out += "0123456789abcdefghijklmnopqrstuvwxyz"[hash % 36];
+  return out;
+}
+
+void fit_to_template(Json& messages, const text::ToolFormat& format) {
+  for (Json& m : messages) {
+    if (format.short_ids && m.contains("tool_call_id")) m["tool_call_id"] = short_id(m["tool_call_id"]);
+    if (!m.contains("tool_calls")) continue;
+    for (Json& call : m["tool_calls"]) {
+      if (format.short_ids) call["id"] = short_id(call["id"]);
+      Json& arguments = call["function"]["arguments"];
+      if (format.arguments_as_text && !arguments.is_string()) arguments = arguments.dump();
+    }
+  }
+}
+
 }  // namespace
 
 // GGUF's general.file_type; the numbers are the format's.
@@ -89,6 +117,10 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   WATRA_ASSIGN(served->scheduler_, engine::Scheduler::create(std::move(model), std::move(schedule)));
   const std::string_view source = served->has_template_ ? std::string_view(served->template_source_) : kPlainTemplate;
   WATRA_ASSIGN(served->prompt_, text::ChatPrompt::create(source, tokenizer));
+  std::vector<std::string> ends;
+  for (const TokenId id : tokenizer->spec().end_of_generation) ends.push_back(tokenizer->token_bytes(id, true));
+  served->tool_format_ = text::find_tool_format(*served->prompt_, ends);
+  served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer));
   served->scheduler_->start();
   return served;
 }
@@ -103,6 +135,12 @@ bool ServedModel::answers_to(std::string_view name) const {
 ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools, const Json* variables,
                                         bool generation_prompt) const {
   Json said = messages;
+  if (tool_format_.native) {
+    fit_to_template(said, tool_format_);
+  } else if (tools || has_tools(said)) {
+    said = text::plain_tool_messages(said, tools);
+    tools = nullptr;
+  }
   std::string begun;
   const bool continues = generation_prompt && !said.empty() && said.back().at("role") == "assistant" &&
                          !said.back().contains("tool_calls");

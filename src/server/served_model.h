@@ -10,7 +10,9 @@
 
 #include "engine/scheduler.h"
 #include "server/api_error.h"
+#include "server/grammar_desk.h"
 #include "text/chat_prompt.h"
+#include "text/tool_format.h"
 
 namespace watra::server {
 
@@ -42,10 +44,12 @@ class ServedModel {
   const std::string& quant() const { return quant_; }
   const std::string& template_source() const { return template_source_; }
   bool has_template() const { return has_template_; }
-  bool template_knows_tools() const { return template_source_.find("tools") != std::string::npos; }
+  const text::ToolFormat& tool_format() const { return tool_format_; }
+  GrammarDesk& grammars() { return *grammars_; }
 
   // Messages in OpenAI's shape -> prompt. Where the template refuses two messages of one role, or a system message,
-  // they are merged first. A last message of the assistant is continued. Throws ApiError.
+  // they are merged first; where it knows no tools, they are written in our own format. A last message of the assistant
+  // is continued. `tools` may be null. Throws ApiError.
   struct Prompt {
     std::vector<text::PromptSpan> spans;
     std::vector<TokenId> ids;
@@ -66,6 +70,8 @@ class ServedModel {
   ServedModel() = default;
   std::unique_ptr<engine::Scheduler> scheduler_;
   std::optional<text::ChatPrompt> prompt_;
+  text::ToolFormat tool_format_;
+  std::unique_ptr<GrammarDesk> grammars_;
   Names names_;
   std::string template_source_, quant_;
   int64_t created_s_ = 0, n_parallel_ = 1;

@@ -1,24 +1,44 @@
 #include "server/task.h"
 
-#include <openssl/rand.h>
-
-#include <array>
+#include <algorithm>
 #include <chrono>
+
+#include "engine/grammar_mask.h"
 
 namespace watra::server {
 
-ChatTask chat_task(const ServedModel& model, const Json& messages, const Json* tools, const Fields& fields) {
+ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
   Json variables = Json::object();
   if (const Json* given = fields.object("chat_template_kwargs"))
     for (const auto& [name, value] : given->items())
       if (name != "messages" && name != "tools") variables[name] = value;
-  auto rendered = model.render(messages, tools, &variables);
+  auto rendered = model.render(messages, tools.shown(), &variables);
   check_context(model, rendered.ids.size(), "messages");
   std::string tail;
   for (const auto& span : rendered.spans)
     if (!span.is_content) tail += span.text;  // a person's <think> opens nothing
-  return {
-      .prompt = std::move(rendered.ids), .stop = std::move(rendered.stop), .reasoning_open = ends_in_reasoning(tail)};
+  ChatTask task{.prompt = std::move(rendered.ids), .stop = std::move(rendered.stop)};
+  task.format.reasoning_open = ends_in_reasoning(tail);
+  task.thoughts = task.format.reasoning_open                                     ? Thoughts::open
+                  : ends_after_reasoning(tail)                                   ? Thoughts::none
+                  : model.template_source().find("<think>") != std::string::npos ? Thoughts::possible
+                                                                                 : Thoughts::none;
+  if (tools.in_use()) task.format.tools = model.tool_format();
+  return task;
+}
+
+Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, const Toolbox& tools, AskedShape asked) {
+  if (tools.in_use()) asked = {shape_with_tools(tools, model->tool_format(), asked), "tools", false};
+  if (!asked.shape) co_return;
+  task.held.show_control = tools.in_use();
+  task.held.grammar =
+      co_await model->grammars().compile(after_thoughts(*std::move(asked.shape), task.thoughts), asked.field);
+}
+
+Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked) {
+  Held held;
+  if (asked.shape) held.grammar = co_await model->grammars().compile(*std::move(asked.shape), asked.field);
+  co_return held;
 }
 
 void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field) {
@@ -35,21 +55,20 @@ void check_context(const ServedModel& model, size_t n_prompt, const std::string&
 }
 
 engine::Request make_request(std::vector<TokenId> prompt, const engine::SamplingParams& sampling,
-                             const engine::GenerateOptions& generate, size_t index) {
+                             const engine::GenerateOptions& generate, size_t index, const Held& held) {
   engine::Request r{.prompt = std::move(prompt), .sampling = sampling, .generate = generate};
+  if (held.grammar) {
+    r.mask = std::make_unique<engine::GrammarMask>(held.grammar);
+    r.generate.show_control = held.show_control;
+    if (r.generate.ignore_end) {  // where a grammar is complete, the answer ends
+      r.generate.ignore_end = false;
+      std::erase_if(r.sampling.logit_bias, [](const engine::LogitBias& b) { return std::isinf(b.bias); });
+    }
+  }
   if (r.sampling.seed >= 0)
     r.sampling.seed =
         static_cast<int64_t>((static_cast<uint64_t>(r.sampling.seed) + index) & uint64_t{0x7fffffffffffffff});
   return r;
-}
-
-std::string make_id(std::string_view prefix) {
-  constexpr std::string_view kLetters = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::array<unsigned char, 24> random{};
-  RAND_bytes(random.data(), static_cast<int>(random.size()));
-  std::string id(prefix);
-  for (const unsigned char b : random) id += kLetters[b % kLetters.size()];
-  return id;
 }
 
 int64_t now_s() {
@@ -90,14 +109,20 @@ const engine::RequestStats& RunningStats::now(size_t n_prompt, int64_t n_cached)
   return stats_;
 }
 
-Awaitable<std::vector<Whole>> collect(Answers& answers, bool split_reasoning, bool reasoning_open, bool keep_tokens,
+Awaitable<std::vector<Whole>> collect(Answers& answers, const AnswerFormat& format, bool keep_tokens,
                                       const std::string& prompt_field) {
   std::vector<Whole> whole(answers.size());
-  std::vector<ReasoningSplitter> splitters(answers.size(), ReasoningSplitter(split_reasoning, reasoning_open));
+  std::vector<AnswerReader> readers(answers.size(), AnswerReader(format));
+  const auto add = [](Whole& w, AnswerReader::Parts parts) {
+    w.reasoning += parts.reasoning;
+    w.text += parts.content;
+    gather(w.calls, parts.calls);
+  };
   while (!answers.done()) {
     auto events = co_await answers.next(std::chrono::hours(1));
     for (AnswerEvent& e : events) {
       Whole& w = whole[e.index];
+      AnswerReader& reader = readers[e.index];
       if (e.kind == AnswerEvent::Kind::prompt_token) {
         w.prompt.push_back(std::move(e));
         continue;
@@ -105,14 +130,11 @@ Awaitable<std::vector<Whole>> collect(Answers& answers, bool split_reasoning, bo
       if (e.kind == AnswerEvent::Kind::finished) {
         throw_if_failed(*e.finished, prompt_field);
         w.finished = *std::move(e.finished);
-        const auto rest = splitters[e.index].finish();
-        w.reasoning += rest.reasoning;
-        w.text += rest.content;
+        w.called = reader.called() && reader.whole() && w.finished.reason == engine::FinishReason::stop;
+        add(w, reader.finish());
         continue;
       }
-      const auto parts = splitters[e.index].feed(e.text);
-      w.reasoning += parts.reasoning;
-      w.text += parts.content;
+      add(w, reader.feed(e.text));
       if (keep_tokens) w.tokens.push_back(std::move(e));
     }
   }

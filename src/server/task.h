@@ -4,10 +4,12 @@
 
 #include <chrono>
 
+#include "server/answer_reader.h"
 #include "server/answers.h"
+#include "server/ids.h"
 #include "server/limits.h"
 #include "server/model_room.h"
-#include "server/reasoning.h"
+#include "server/tools.h"
 
 namespace watra::server {
 
@@ -17,22 +19,33 @@ struct House {
   const Limits& limits;
 };
 
+// What an answer is held to while it is written.
+struct Held {
+  std::shared_ptr<const text::Grammar> grammar;  // null = nothing
+  bool show_control = false;                     // control tokens the grammar allows are part of the text
+};
+
 struct ChatTask {
   std::vector<TokenId> prompt;
   std::vector<std::string> stop;  // of the format, beside the request's
-  bool reasoning_open = false;    // the prompt ends inside a reasoning block
+  AnswerFormat format;
+  Thoughts thoughts = Thoughts::none;
+  Held held;
 };
 
 // Renders and encodes; `fields` may carry chat_template_kwargs. Throws ApiError.
-ChatTask chat_task(const ServedModel& model, const Json& messages, const Json* tools, const Fields& fields);
+ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields);
+
+// Compiles what answers are held to, if anything. Throws ApiError.
+Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, const Toolbox& tools, AskedShape asked);
+Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked);
 
 // 400 context_length_exceeded with both numbers, before anything is handed in.
 void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field);
 
 engine::Request make_request(std::vector<TokenId> prompt, const engine::SamplingParams& sampling,
-                             const engine::GenerateOptions& generate, size_t index = 0);
+                             const engine::GenerateOptions& generate, size_t index = 0, const Held& held = {});
 
-std::string make_id(std::string_view prefix);  // "chatcmpl-" and 24 random characters
 int64_t now_s();
 
 // "stop", "length"; an answer that failed has thrown before.
@@ -56,11 +69,15 @@ class RunningStats {
 // A whole answer, for replies that are not streams.
 struct Whole {
   std::string text, reasoning;
+  std::vector<ToolCall> calls;
+  bool called = false;              // it ended with calls, and the last is whole
   std::vector<AnswerEvent> tokens;  // with logprobs, when they were asked for
   std::vector<AnswerEvent> prompt;  // prompt_token events
   engine::Finished finished;
 };
-Awaitable<std::vector<Whole>> collect(Answers& answers, bool split_reasoning, bool reasoning_open, bool keep_tokens,
+Awaitable<std::vector<Whole>> collect(Answers& answers, const AnswerFormat& format, bool keep_tokens,
                                       const std::string& prompt_field);
+// For texts that are not chats: everything is text.
+inline AnswerFormat plain_text() { return {.split_reasoning = false}; }
 
 }  // namespace watra::server

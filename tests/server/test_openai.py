@@ -173,10 +173,7 @@ class OpenAi(unittest.TestCase):
             self.refused(name, **{name: value})
 
     def test_what_is_not_done_is_said(self):
-        tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-        for name, value in (("response_format", {"type": "json_object"}), ("grammar", "root ::= x"), ("tools", [tool]), ("json_schema", {"type": "object"})):
-            self.assertEqual(self.refused(name, **{name: value})["code"], "unsupported")
-        self.assertEqual(self.chat(tools=[tool], tool_choice="none").choices[0].message.role, "assistant")
+        self.assertEqual(self.refused("use_beam_search", use_beam_search=True)["code"], "unsupported")
 
     def test_samplers_are_obeyed(self):
         extras = {"min_p": 0.1, "top_k": 5, "typical_p": 0.9, "xtc_probability": 0.1, "dry_multiplier": 0.8, "repeat_penalty": 1.1,

@@ -1,0 +1,17 @@
+# XGrammar, built by tools/xgrammar (which `make deps` has called; the first configuration without it calls it itself).
+# Defines watra_xgrammar.
+set(WATRA_XGRAMMAR_DIR "" CACHE PATH "Where XGrammar is installed; empty = where tools/xgrammar puts it")
+set(xgrammar_dir "${WATRA_XGRAMMAR_DIR}")
+if(NOT xgrammar_dir)
+  execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/xgrammar --where OUTPUT_VARIABLE xgrammar_dir OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT EXISTS "${xgrammar_dir}/lib/libxgrammar.a")
+    message(STATUS "XGrammar is built once; this takes a few minutes")
+    execute_process(COMMAND ${CMAKE_SOURCE_DIR}/tools/xgrammar RESULT_VARIABLE failed)
+  endif()
+endif()
+if(NOT EXISTS "${xgrammar_dir}/lib/libxgrammar.a")
+  message(FATAL_ERROR "XGrammar is not in '${xgrammar_dir}': `make deps` builds it, WATRA_XGRAMMAR_DIR names another place, the preset `engine` does without")
+endif()
+add_library(watra_xgrammar STATIC IMPORTED GLOBAL)
+set_target_properties(watra_xgrammar PROPERTIES IMPORTED_LOCATION "${xgrammar_dir}/lib/libxgrammar.a")
+target_include_directories(watra_xgrammar SYSTEM INTERFACE "${xgrammar_dir}/include")

@@ -1,0 +1,62 @@
+#include "server/answer_reader.h"
+
+#include "server/ids.h"
+
+namespace watra::server {
+
+AnswerReader::AnswerReader(const AnswerFormat& f) : splitter_(f.split_reasoning, f.reasoning_open) {
+  if (!f.tools) return;
+  tools_.emplace(*f.tools);
+  short_ids_ = f.tools->short_ids;
+}
+
+void AnswerReader::read_content(std::string_view text, bool end, Parts& parts) {
+  if (!tools_) {
+    parts.content += text;
+    return;
+  }
+  std::vector<text::ToolReader::Event> events;
+  tools_->feed(text, events);
+  if (end) tools_->finish(events);
+  using Kind = text::ToolReader::Event::Kind;
+  int64_t index = tools_->n_calls() - 1;
+  for (const auto& e : events) index -= e.kind == Kind::call;
+  for (auto& e : events) {
+    if (e.kind == Kind::text) {
+      parts.content += e.value;
+    } else if (e.kind == Kind::call) {
+      ++index;
+      if (e.id.empty()) e.id = short_ids_ ? random_letters(9) : make_id("call_");
+      parts.calls.push_back({static_cast<size_t>(index), std::move(e.id), std::move(e.value), {}});
+    } else {
+      parts.calls.push_back({static_cast<size_t>(index), {}, {}, std::move(e.value)});
+    }
+  }
+}
+
+AnswerReader::Parts AnswerReader::feed(std::string_view text) {
+  auto split = splitter_.feed(text);
+  Parts parts;
+  parts.reasoning = std::move(split.reasoning);
+  read_content(split.content, false, parts);
+  return parts;
+}
+
+AnswerReader::Parts AnswerReader::finish() {
+  auto split = splitter_.finish();
+  Parts parts;
+  parts.reasoning = std::move(split.reasoning);
+  read_content(split.content, true, parts);
+  return parts;
+}
+
+void gather(std::vector<ToolCall>& calls, const std::vector<CallPart>& parts) {
+  for (const CallPart& p : parts) {
+    if (p.index >= calls.size()) calls.resize(p.index + 1);
+    ToolCall& c = calls[p.index];
+    if (!p.name.empty()) c.name = p.name, c.id = p.id;
+    c.arguments += p.arguments;
+  }
+}
+
+}  // namespace watra::server

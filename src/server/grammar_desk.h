@@ -1,0 +1,25 @@
+// GrammarDesk: compiles grammars for one model, away from the threads that decode and serve. Any strand may ask.
+#pragma once
+
+#include <memory>
+
+#include "server/exchange.h"
+#include "text/grammar.h"
+
+namespace watra::server {
+
+class GrammarDesk {
+ public:
+  // `visible` as GrammarCompiler has it.
+  GrammarDesk(std::shared_ptr<const text::Tokenizer> tokenizer, std::vector<text::TokenId> visible);
+  ~GrammarDesk();
+
+  // Kept ones come at once. Throws ApiError, 400, naming `field`. The desk must outlive the waiting.
+  Awaitable<std::shared_ptr<const text::Grammar>> compile(text::Shape shape, std::string field);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace watra::server

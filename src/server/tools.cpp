@@ -1,0 +1,153 @@
+#include "server/tools.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace watra::server {
+namespace {
+
+using Choice = Toolbox::Choice;
+
+constexpr size_t kMostTools = 128;
+constexpr size_t kMostNameBytes = 128;
+constexpr int64_t kMostCalls = 16;
+
+// Names are written into JSON and between markers as they are.
+bool can_be_written(const std::string& name) {
+  return !name.empty() && name.size() <= kMostNameBytes && std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) || c == '_' || c == '-' || c == '.' || c == ':' || c == '/';
+  });
+}
+
+Json one_tool(const Fields& f, const char* schema_name) {
+  const std::string name = f.required_text("name");
+  if (!can_be_written(name)) f.refuse("name", fmt::format("1 to {} letters, digits, _ - . : or /", kMostNameBytes));
+  Json function = {{"name", name}, {"description", f.text("description").value_or("")}};
+  const Json* schema = f.object(schema_name);
+  function["parameters"] = schema ? *schema : Json({{"type", "object"}, {"properties", Json::object()}});
+  if (f.boolean("strict").value_or(false)) function["strict"] = true;
+  return {{"type", "function"}, {"function", std::move(function)}};
+}
+
+void settle(Toolbox& box, const Fields& f, std::string_view choice_field) {
+  if (box.tools.size() > kMostTools) f.refuse("tools", fmt::format("at most {} tools", kMostTools));
+  if (box.tools.empty()) {
+    if (box.choice == Choice::required || box.choice == Choice::named) f.refuse(choice_field, "tools to choose from");
+    box.choice = Choice::none;
+  }
+  if (box.choice == Choice::named &&
+      std::ranges::none_of(box.tools, [&](const Json& t) { return t["function"]["name"] == box.named; }))
+    f.refuse(choice_field, fmt::format("the name of one of the tools, found {}", box.named));
+}
+
+void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, const std::string& word) {
+  if (word == "none")
+    box.choice = Choice::none;
+  else if (word == "auto")
+    box.choice = Choice::automatic;
+  else if (word == "required" || word == "any")
+    box.choice = Choice::required;
+  else
+    f.refuse(field, "none, auto, required or one function");
+}
+
+// "auto", or an object that names a function: in "function" (chat) or beside the type (responses).
+void read_choice(Toolbox& box, const Fields& f) {
+  box.choice = Choice::automatic;
+  const Json* choice = f.find("tool_choice");
+  if (!choice) return;
+  if (choice->is_string()) return read_choice_word(box, f, "tool_choice", choice->get<std::string>());
+  if (!choice->is_object()) f.refuse("tool_choice", "none, auto, required or one function");
+  const Fields c(*choice, f.name("tool_choice"));
+  const std::string type = c.text("type").value_or("function");
+  if (type != "function") return read_choice_word(box, f, "tool_choice", type);
+  const Json* function = c.object("function");
+  box.choice = Choice::named;
+  box.named = function ? Fields(*function, c.name("function")).required_text("name") : c.required_text("name");
+}
+
+}  // namespace
+
+Toolbox read_openai_tools(const Fields& f) {
+  Toolbox box;
+  if (const Json* tools = f.array("tools"))
+    for (size_t i = 0; i < tools->size(); ++i) {
+      const Fields tool((*tools)[i], fmt::format("{}[{}]", f.name("tools"), i));
+      if (const auto type = tool.text("type"); type && *type != "function") tool.refuse("type", "function");
+      const Json* function = tool.object("function");
+      if (!function) tool.refuse("function", "an object with name and parameters");
+      box.tools.push_back(one_tool(Fields(*function, tool.name("function")), "parameters"));
+    }
+  read_choice(box, f);
+  box.parallel = f.boolean("parallel_tool_calls");
+  settle(box, f, "tool_choice");
+  return box;
+}
+
+Toolbox read_responses_tools(const Fields& f) {
+  Toolbox box;
+  if (const Json* tools = f.array("tools"))
+    for (size_t i = 0; i < tools->size(); ++i) {
+      const Fields tool((*tools)[i], fmt::format("tools[{}]", i));
+      if (const std::string type = tool.required_text("type"); type != "function")
+        throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
+      box.tools.push_back(one_tool(tool, "parameters"));
+    }
+  read_choice(box, f);
+  box.parallel = f.boolean("parallel_tool_calls");
+  settle(box, f, "tool_choice");
+  return box;
+}
+
+Toolbox read_anthropic_tools(const Fields& f) {
+  Toolbox box;
+  if (const Json* tools = f.array("tools"))
+    for (size_t i = 0; i < tools->size(); ++i) {
+      const Fields tool((*tools)[i], fmt::format("tools[{}]", i));
+      if (const std::string type = tool.text("type").value_or("custom"); type != "custom")
+        throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; your own do", type));
+      if (!tool.object("input_schema")) tool.refuse("input_schema", "a JSON schema");
+      box.tools.push_back(one_tool(tool, "input_schema"));
+    }
+  box.choice = Choice::automatic;
+  if (const Json* choice = f.object("tool_choice")) {
+    const Fields c(*choice, "tool_choice");
+    const std::string type = c.required_text("type");
+    if (type == "tool") {
+      box.choice = Choice::named;
+      box.named = c.required_text("name");
+    } else {
+      read_choice_word(box, c, "type", type);
+    }
+    if (const auto alone = c.boolean("disable_parallel_tool_use")) box.parallel = !*alone;
+  }
+  settle(box, f, "tool_choice");
+  return box;
+}
+
+text::Shape shape_with_tools(const Toolbox& box, const text::ToolFormat& format, const AskedShape& asked) {
+  if (asked.is_grammar)
+    throw bad_field(asked.field, fmt::format("{} and tools cannot both be held to; send one", asked.field));
+  std::vector<text::CallableTool> callable;
+  for (size_t i = 0; i < box.tools.size(); ++i) {
+    const Json& f = box.tools[i]["function"];
+    const std::string name = f["name"];
+    if (box.choice == Choice::named && name != box.named) continue;
+    Json schema = f["parameters"];
+    if (!schema.contains("type") && !schema.contains("$ref") && !schema.contains("anyOf") &&
+        !schema.contains("oneOf") && !schema.contains("allOf"))
+      schema["type"] = "object";
+    const auto rule = f.value("strict", false) ? text::SchemaRule::strict : text::SchemaRule::relaxed;
+    callable.push_back({name, value_or_throw(text::Shape::json_schema(schema, rule),
+                                             fmt::format("tools[{}].function.parameters", i))});
+  }
+  const bool must = box.choice == Choice::required || box.choice == Choice::named;
+  const bool several = box.choice != Choice::named && box.parallel.value_or(!must);
+  const int64_t most = several ? kMostCalls : 1;
+  if (must) return calls_shape(format, callable, most);
+  if (asked.shape) return text::Shape::one_of({*asked.shape, calls_shape(format, callable, most)});
+  return text_with_calls_shape(format, callable, most);
+}
+
+}  // namespace watra::server

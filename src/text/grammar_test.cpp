@@ -1,0 +1,408 @@
+// Grammars with a vocabulary of bytes and words in pieces, so that characters and JSON are cut anywhere: what schemas,
+// expressions, GBNF and tool formats let through, and that matchers go back and fork exactly.
+#include "text/grammar.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+
+#include "text/internal/utf8.h"
+#include "text/tool_format.h"
+#include "text/tool_reader.h"
+
+namespace watra::text {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr TokenId kEnd = 0, kMarker = 1, kFirstByte = 2;
+
+// SentencePiece with all bytes and some words that hold halves of characters' neighbours, quotes and braces.
+std::shared_ptr<const Tokenizer> make_tokenizer() {
+  VocabSpec spec;
+  spec.kind = VocabKind::spm;
+  const auto add = [&](std::string piece, TokenType type) {
+    spec.pieces.push_back(std::move(piece));
+    spec.types.push_back(type);
+    spec.scores.push_back(-static_cast<float>(spec.pieces.size()));
+  };
+  add("</s>", TokenType::control);
+  add("[TOOL_CALLS]", TokenType::control);
+  for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), TokenType::byte);
+  for (const char* word : {"{\"", "\":", "\"}", "}}",          "{\"name\":",   "true", "false",  "null",
+                           "12",  "3.5", "ąć",  "źle",         "wór ",         "abc",  "\", \"", "]}",
+                           "[1,", "\\u", "\\n", "<tool_call>", "</tool_call>", "  ",   "\n\n"}) {
+    add(word, TokenType::user_defined);
+  }
+  spec.eos = kEnd;
+  spec.end_of_generation = {kEnd};
+  spec.add_space_prefix = false;
+  auto made = Tokenizer::create(std::move(spec));
+  EXPECT_TRUE(made) << made.error().to_string();
+  return std::move(*made);
+}
+
+class GrammarTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<const Tokenizer> tokenizer_ = make_tokenizer();
+  GrammarCompiler compiler_{tokenizer_, {kMarker}};
+
+  GrammarMatcher matcher(const Shape& shape) {
+    auto made = compiler_.compile(shape);
+    EXPECT_TRUE(made) << made.error().to_string() << "\n" << shape.json().dump();
+    return GrammarMatcher(*made);
+  }
+  GrammarMatcher schema_matcher(const char* schema) {
+    auto shape = Shape::json_schema(Json::parse(schema));
+    EXPECT_TRUE(shape) << shape.error().to_string();
+    return matcher(*shape);
+  }
+  std::vector<uint32_t> bits(GrammarMatcher& m) const {
+    std::vector<uint32_t> out(static_cast<size_t>(tokenizer_->n_vocab() + 31) / 32 + 2, 0xFFFFFFFF);
+    if (!m.fill(out)) std::ranges::fill(out, 0xFFFFFFFF);
+    return out;
+  }
+  static bool allows(const std::vector<uint32_t>& bits, TokenId id) {
+    return (bits[static_cast<size_t>(id) / 32] >> (id % 32)) & 1u;
+  }
+  // Byte after byte; whether all of it was allowed, by mask and by advance alike.
+  bool write(GrammarMatcher& m, std::string_view text) const {
+    for (const char c : text) {
+      const TokenId id = kFirstByte + static_cast<unsigned char>(c);
+      const bool allowed = allows(bits(m), id);
+      EXPECT_EQ(m.advance(id), allowed);
+      if (!allowed) return false;
+    }
+    return true;
+  }
+  bool accepts(GrammarMatcher m, std::string_view text) const {
+    if (!write(m, text)) return false;
+    EXPECT_EQ(allows(bits(m), kEnd), m.complete());
+    return m.complete();
+  }
+  // Any allowed token until the end comes; "" when it does not come.
+  std::string walk(GrammarMatcher& m, std::mt19937& random, int most = 400) const {
+    std::string text;
+    for (int i = 0; i < most; ++i) {
+      const auto allowed = bits(m);
+      std::vector<TokenId> ids;
+      for (TokenId id = 0; id < tokenizer_->n_vocab(); ++id)
+        if (allows(allowed, id)) ids.push_back(id);
+      if (ids.empty()) {
+        ADD_FAILURE() << "nothing is allowed after: " << text;
+        return text;
+      }
+      if (allows(allowed, kEnd) && (ids.size() == 1 || random() % 4 == 0)) return text;
+      std::erase(ids, kEnd);
+      // Closing what is open more often than not keeps walks short.
+      TokenId id = ids[random() % ids.size()];
+      for (const char c : {'"', '}', ']'})
+        if (random() % 3 == 0 && allows(allowed, kFirstByte + c)) id = kFirstByte + c;
+      EXPECT_TRUE(m.advance(id));
+      text += tokenizer_->token_bytes(id, id == kMarker);
+    }
+    return {};
+  }
+};
+
+TEST_F(GrammarTest, AnyObject) {
+  EXPECT_TRUE(
+      accepts(matcher(Shape::json_object()), R"({"a": [1, -2.5e3, null, {"ł": "zażółć \" \u0105"}], "b": {}})"));
+  for (const char* wrong : {"[]", "1", "{\"a\": }", "{\"a\": 01}", "{a: 1}", "{\"a\": 1,}", "text {}"})
+    EXPECT_FALSE(accepts(matcher(Shape::json_object()), wrong)) << wrong;
+  EXPECT_FALSE(accepts(matcher(Shape::json_object()), "{" + std::string(9, ' ') + "}")) << "at most 8 spaces";
+  EXPECT_FALSE(accepts(matcher(Shape::json_object()), "{}{}"));
+}
+
+TEST_F(GrammarTest, SchemasHold) {
+  struct Case {
+    const char* schema;
+    std::vector<const char*> good, bad;
+  };
+  const std::vector<Case> cases = {
+      {R"({"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","minimum":0,"maximum":150}},"required":["name","age"]})",
+       {R"({"name":"Łucja","age":7})", R"({ "name" : "" , "age" : 150 })"},
+       {R"({"age":7})", R"({"name":"a","age":151})", R"({"name":"a","age":-1})", R"({"name":"a","age":7,"x":1})"}},
+      {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"integer"}},"required":["b"]})",
+       {R"({"b":1})", R"({"a":1,"b":2})"},
+       {R"({"a":1})", R"({})"}},
+      {R"({"type":"object"})", {R"({})", R"({"x":[1]})"}, {R"([])"}},
+      {R"({"type":"object","additionalProperties":{"type":"integer"}})", {R"({"a":1})"}, {R"({"a":"b"})"}},
+      {R"({"properties":{"a":{"const":5}},"required":["a"]})", {R"({"a":5})"}, {R"({"a":6})"}},
+      {R"({"type":"array"})", {R"([])", R"([1,"a",{}])"}, {R"({})"}},
+      {R"({"items":{"type":"string"},"minItems":2,"maxItems":3})",
+       {R"(["a","b"])", R"(["a","b","c"])"},
+       {R"(["a"])", R"(["a","b","c","d"])"}},
+      {R"({"type":"array","prefixItems":[{"type":"integer"},{"type":"boolean"}]})", {R"([1,true])"}, {R"([true,1])"}},
+      {R"({"type":"array","items":[{"type":"integer"}],"additionalItems":{"type":"null"}})",
+       {R"([1,null])"},
+       {R"([1,2])"}},
+      {R"({"enum":["zielony","żółty",3,null]})", {R"("żółty")", "3", "null"}, {R"("red")", "4"}},
+      {R"({"type":["string","null"]})", {"null", R"("x")"}, {"1"}},
+      {R"({"type":"string","nullable":true})", {"null", R"("x")"}, {"1"}},
+      {R"({"anyOf":[{"type":"integer"},{"type":"string","maxLength":2}]})", {"12", R"("ab")"}, {R"("abc")", "true"}},
+      {R"({"oneOf":[{"type":"object","properties":{"k":{"const":"a"}},"required":["k"]},{"type":"object","properties":{"k":{"const":"b"},"v":{"type":"number"}},"required":["k","v"]}]})",
+       {R"({"k":"a"})", R"({"k":"b","v":1.5})"},
+       {R"({"k":"c"})", R"({"k":"b"})"}},
+      {R"({"type":"object","properties":{"a":{"type":"integer"}},"anyOf":[{"required":["a"]},{"properties":{"b":{"type":"null"}},"required":["b"]}]})",
+       {R"({"a":1})", R"({"a":1,"b":null})", R"({"b":null})"},
+       {R"({})"}},
+      {R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]},{"properties":{"b":{"type":"string"}},"required":["b"]}]})",
+       {R"({"a":1,"b":"x"})"},
+       {R"({"a":1})"}},
+      {R"({"$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["v","next"]}},"$ref":"#/$defs/node"})",
+       {R"({"v":1,"next":{"v":2,"next":null}})"},
+       {R"({"v":1,"next":{}})"}},
+      {R"({"type":"string","pattern":"^[a-z]{2,4}$"})", {R"("abc")"}, {R"("abcde")", R"("A")"}},
+      {R"({"type":"string","pattern":"^[ąęź]{2}.$"})", {R"("źąo")"}, {R"("abc")", "\"ąę\"\""}},
+      {R"({"type":"string","format":"date"})", {R"("2026-11-26")"}, {R"("today")"}},
+      {R"({"type":"string","minLength":2,"maxLength":3})", {R"("ąż")", R"("abc")"}, {R"("ą")", R"("abcd")"}},
+      {R"({"type":"number","minimum":1.5})", {"1.5", "20"}, {"1.4", "-3"}},
+      {R"({"type":"integer","exclusiveMinimum":3,"exclusiveMaximum":6})", {"4", "5"}, {"3", "6"}},
+      {R"({"type":"object","patternProperties":{"^x_[a-z]+$":{"type":"integer"}},"additionalProperties":false})",
+       {R"({"x_a":1})"},
+       {R"({"x_a":"1"})"}},
+      {R"({})", {"1", "[]", R"({"a":null})", R"("x")"}, {"x"}},
+      {R"({"type":"object","required":["x"]})", {R"({"x":1})"}, {R"({})"}}};
+  for (const Case& c : cases) {
+    for (const char* good : c.good) EXPECT_TRUE(accepts(schema_matcher(c.schema), good)) << c.schema << "\n" << good;
+    for (const char* bad : c.bad) EXPECT_FALSE(accepts(schema_matcher(c.schema), bad)) << c.schema << "\n" << bad;
+  }
+}
+
+TEST_F(GrammarTest, WhatCannotBeHeldIsNamed) {
+  for (const auto& [schema, keyword] : std::initializer_list<std::pair<const char*, const char*>>{
+           {R"({"not":{"type":"string"}})", "\"not\" at /"},
+           {R"({"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}})",
+            "\"uniqueItems\" at /properties/a"},
+           {R"({"if":{},"then":{}})", "\"if\""},
+           {R"({"type":"array","contains":{"type":"integer"}})", "\"contains\""},
+           {R"({"type":"object","dependentRequired":{"a":["b"]}})", "\"dependentRequired\""},
+           {R"({"type":"string","pattern":"a+","minLength":3})", "\"minLength\""},
+           {R"({"$ref":"https://example.com/schema"})", "\"$ref\""},
+           {R"({"$ref":"#/$defs/none"})", "\"$ref\""},
+           {R"({"allOf":[{"type":"string","pattern":"a"},{"pattern":"b"}]})", "\"allOf\""}}) {
+    const auto shape = Shape::json_schema(Json::parse(schema));
+    ASSERT_FALSE(shape) << schema;
+    EXPECT_EQ(shape.error().code, "grammar.unsupported_schema");
+    EXPECT_NE(shape.error().message.find(keyword), std::string::npos) << shape.error().message;
+  }
+  const auto multiple = compiler_.compile(*Shape::json_schema(Json::parse(R"({"type":"number","multipleOf":0.5})")));
+  ASSERT_FALSE(multiple);
+  EXPECT_NE(multiple.error().message.find("multipleOf"), std::string::npos);
+  for (const char* bad : {R"("text")", R"(false)", R"({"type":"object","properties":5})", R"({"anyOf":[]})",
+                          R"({"type":"object","required":"a"})", R"({"properties":{"a":false}})"})
+    EXPECT_FALSE(Shape::json_schema(Json::parse(bad))) << bad;
+  // For tools that did not ask for strictness the rest of the schema counts.
+  const auto relaxed = Shape::json_schema(
+      Json::parse(R"({"type":"array","uniqueItems":true,"items":{"type":"integer"}})"), SchemaRule::relaxed);
+  ASSERT_TRUE(relaxed);
+  EXPECT_TRUE(accepts(matcher(*relaxed), "[1,1]"));
+  EXPECT_FALSE(accepts(matcher(*relaxed), "[true]"));
+}
+
+TEST_F(GrammarTest, ExpressionsAndGbnf) {
+  EXPECT_TRUE(accepts(matcher(Shape::regex("[A-Z]{3}-[0-9]+")), "ABC-12"));
+  EXPECT_FALSE(accepts(matcher(Shape::regex("[A-Z]{3}-[0-9]+")), "AB-12"));
+  EXPECT_TRUE(accepts(matcher(Shape::regex("^(tak|nie)$")), "nie"));
+  EXPECT_TRUE(accepts(matcher(Shape::regex("\\d{2} [ąęó]+")), "07 ęó"));
+  EXPECT_FALSE(compiler_.compile(Shape::regex("[a-")));
+  EXPECT_FALSE(compiler_.compile(Shape::regex("a(?=b)c"))) << "what is left out is said";
+  const auto list = Shape::gbnf("root ::= item+\nitem ::= \"- \" [^\\n]+ \"\\n\"");
+  EXPECT_TRUE(accepts(matcher(*list), "- żółw\n- \xF0\x9F\x94\xA5 ok\n"));
+  EXPECT_FALSE(accepts(matcher(*list), "- a"));
+  const auto sum =
+      Shape::gbnf("root ::= expr\nexpr ::= expr \"+\" 1term | 1term\n1term ::= [0-9]{1,3} | \"(\" expr \")\"");
+  EXPECT_TRUE(accepts(matcher(*sum), "1+(20+300)+4"));
+  EXPECT_FALSE(accepts(matcher(*sum), "1+"));
+  EXPECT_TRUE(accepts(matcher(*Shape::gbnf("root ::= .*")), "co\xC5\x9B\n\n!"));
+}
+
+TEST_F(GrammarTest, PiecesAreCombined) {
+  const Shape s = Shape::sequence({Shape::any_text({"</think>"}), Shape::literal("</think>"), Shape::json_object()});
+  EXPECT_TRUE(accepts(matcher(s), "hm { [ </thin </think>{}"));
+  EXPECT_FALSE(accepts(matcher(s), "hm {}"));
+  const Shape many = Shape::repeat(Shape::one_of({Shape::literal("ab"), Shape::literal("c")}), 1, 3);
+  EXPECT_TRUE(accepts(matcher(many), "abcab"));
+  EXPECT_FALSE(accepts(matcher(many), "cccc"));
+}
+
+TEST_F(GrammarTest, ControlTokensNeverComeUnlessTheyAreShown) {
+  auto text = matcher(Shape::any_text());
+  EXPECT_TRUE(allows(bits(text), kFirstByte + 'a'));
+  EXPECT_TRUE(allows(bits(text), kEnd));
+  GrammarCompiler hidden(tokenizer_);
+  GrammarMatcher without(*hidden.compile(Shape::literal("[TOOL_CALLS]")));
+  EXPECT_FALSE(allows(bits(without), kMarker));
+  auto with = matcher(Shape::literal("[TOOL_CALLS]"));
+  EXPECT_TRUE(allows(bits(with), kMarker));
+  EXPECT_FALSE(allows(bits(with), kEnd));
+  EXPECT_TRUE(with.advance(kMarker));
+  EXPECT_TRUE(allows(bits(with), kEnd));
+}
+
+TEST_F(GrammarTest, RandomWalksAreJson) {
+  std::mt19937 random(7);
+  int n_whole = 0;
+  for (
+      const char* schema :
+      {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"array","items":{"type":"boolean"},"maxItems":3},"c":{"enum":["x","ł"]}},"required":["a","c"]})",
+       R"({"type":"array","items":{"anyOf":[{"type":"null"},{"type":"string","maxLength":4}]},"minItems":1,"maxItems":4})"}) {
+    for (int i = 0; i < 60; ++i) {
+      auto m = schema_matcher(schema);
+      // Chance writes surrogates too; as everywhere they are shown as U+FFFD.
+      const std::string text = utf8_replace_invalid(walk(m, random));
+      if (text.empty()) continue;
+      ++n_whole;
+      const Json value = Json::parse(text, nullptr, false);
+      ASSERT_FALSE(value.is_discarded()) << text;
+      if (value.is_object()) {
+        ASSERT_TRUE(value.at("a").is_number_integer()) << text;
+        ASSERT_TRUE(value.at("c") == "x" || value.at("c") == "ł") << text;
+        for (const auto& [name, v] : value.items()) ASSERT_TRUE(name == "a" || name == "b" || name == "c") << text;
+        if (value.contains("b")) {
+          for (const Json& b : value["b"]) ASSERT_TRUE(b.is_boolean()) << text;
+        }
+      } else {
+        ASSERT_TRUE(value.is_array() && !value.empty() && value.size() <= 4) << text;
+        for (const Json& v : value) ASSERT_TRUE(v.is_null() || v.is_string()) << text;
+      }
+    }
+  }
+  EXPECT_GT(n_whole, 80);
+}
+
+TEST_F(GrammarTest, GoingBackAndForkingAreExact) {
+  std::mt19937 random(11);
+  const auto grammar = *compiler_.compile(Shape::json_object());
+  for (int round = 0; round < 20; ++round) {
+    GrammarMatcher m(grammar);
+    std::vector<TokenId> written;
+    for (int step = 0; step < 60; ++step) {
+      const auto allowed = bits(m);
+      std::vector<TokenId> ids;
+      for (TokenId id = kFirstByte; id < tokenizer_->n_vocab(); ++id)
+        if (allows(allowed, id)) ids.push_back(id);
+      if (ids.empty() || (step % 9 == 8 && !written.empty())) {
+        const size_t n = 1 + random() % written.size();
+        m.rollback(n);
+        written.resize(written.size() - n);
+      } else {
+        written.push_back(ids[random() % ids.size()]);
+        ASSERT_TRUE(m.advance(written.back()));
+      }
+      GrammarMatcher fresh(grammar);
+      for (const TokenId id : written) ASSERT_TRUE(fresh.advance(id));
+      ASSERT_EQ(bits(m), bits(fresh));
+      GrammarMatcher fork = m.fork();
+      ASSERT_EQ(bits(fork), bits(m));
+      if (!written.empty()) {  // a fork goes back on its own
+        fork.rollback(1);
+        ASSERT_EQ(bits(m), bits(fresh));
+        ASSERT_TRUE(fork.advance(written.back()));
+        ASSERT_EQ(bits(fork), bits(fresh));
+      }
+    }
+  }
+}
+
+TEST_F(GrammarTest, WhatIsRefusedChangesNothing) {
+  auto m = schema_matcher(R"({"type":"integer"})");
+  ASSERT_TRUE(m.advance(kFirstByte + '4'));
+  const auto before = bits(m);
+  EXPECT_FALSE(m.advance(kFirstByte + 'x'));
+  EXPECT_FALSE(m.advance(kMarker));
+  EXPECT_FALSE(m.advance(1'000'000));
+  EXPECT_EQ(bits(m), before);
+  m.rollback(1);
+  EXPECT_FALSE(m.complete());
+}
+
+TEST_F(GrammarTest, CompiledOnesAreKeptAndTheOldestLeave) {
+  const auto first = compiler_.compile(Shape::json_object());
+  EXPECT_EQ(*first, *compiler_.compile(Shape::json_object()));
+  EXPECT_EQ(*first, compiler_.find(Shape::json_object()));
+  GrammarCompiler small(tokenizer_, {}, {.cache_bytes = 1});
+  ASSERT_TRUE(small.compile(Shape::json_object()));
+  ASSERT_TRUE(small.compile(Shape::literal("a")));
+  EXPECT_EQ(small.find(Shape::json_object()), nullptr);
+}
+
+TEST_F(GrammarTest, TooMuchWorkIsEnded) {
+  GrammarCompiler hurried(tokenizer_, {}, {.seconds = 0.05});
+  const auto huge = *Shape::gbnf(
+      "root ::= a{90000}\na ::= b{90000}\nb ::= [a-z]{5000} | c{7000}\nc ::= [0-9]{5000} d{900}\nd ::= \"x\" | \"yz\"");
+  const auto begin = std::chrono::steady_clock::now();
+  const auto made = hurried.compile(huge);
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+  if (!made) {
+    EXPECT_EQ(made.error().code, "grammar.too_large") << made.error().message;
+  }
+  EXPECT_LT(spent.count(), 20);
+  GrammarCompiler narrow(tokenizer_, {}, {.bytes = 20'000});
+  const auto refused = narrow.compile(Shape::json_object());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "grammar.too_large");
+  EXPECT_TRUE(compiler_.compile(Shape::json_object())) << "what was ended leaves nothing behind";
+}
+
+// Calls as our own format has them, written by chance and read back.
+TEST_F(GrammarTest, CallsAreWrittenAndRead) {
+  std::mt19937 random(3);
+  const ToolFormat& format = own_tool_format();
+  const std::vector<CallableTool> tools = {
+      {"weather",
+       *Shape::json_schema(Json::parse(
+           R"({"type":"object","properties":{"town":{"type":"string","maxLength":5}},"required":["town"]})"))},
+      {"add", *Shape::json_schema(
+                  Json::parse(R"({"type":"object","properties":{"x":{"type":"boolean"}},"required":["x"]})"))}};
+  int n_calls = 0;
+  for (int i = 0; i < 40; ++i) {
+    auto m = matcher(calls_shape(format, tools, 3));
+    const std::string text = walk(m, random, 2000);
+    if (text.empty()) continue;
+    ToolReader reader(format);
+    std::vector<ToolReader::Event> events;
+    for (size_t at = 0; at < text.size();) {
+      const size_t n = 1 + random() % 7;
+      reader.feed(std::string_view(text).substr(at, n), events);
+      at += n;
+    }
+    reader.finish(events);
+    ASSERT_TRUE(reader.whole()) << text;
+    std::vector<std::pair<std::string, std::string>> calls;
+    for (const auto& e : events) {
+      ASSERT_NE(e.kind, ToolReader::Event::Kind::text) << text << "\n" << e.value;
+      if (e.kind == ToolReader::Event::Kind::call)
+        calls.emplace_back(e.value, "");
+      else
+        calls.back().second += e.value;
+    }
+    ASSERT_FALSE(calls.empty()) << text;
+    ASSERT_LE(calls.size(), 3u);
+    for (const auto& [name, arguments] : calls) {
+      const Json value = Json::parse(utf8_replace_invalid(arguments), nullptr, false);
+      ASSERT_TRUE(value.is_object()) << text;
+      ASSERT_TRUE(name == "weather" ? value.at("town").is_string() : value.at("x").is_boolean()) << text;
+      ++n_calls;
+    }
+  }
+  EXPECT_GT(n_calls, 20);
+}
+
+TEST_F(GrammarTest, TextsMayEndWithCalls) {
+  const std::vector<CallableTool> tools = {{"f", Shape::json_object()}};
+  const Shape shape = text_with_calls_shape(own_tool_format(), tools, 2);
+  const std::string call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>";
+  EXPECT_TRUE(accepts(matcher(shape), "No tool <tool is needed."));
+  EXPECT_TRUE(accepts(matcher(shape), ""));
+  EXPECT_TRUE(accepts(matcher(shape), "Let me see.\n" + call));
+  EXPECT_TRUE(accepts(matcher(shape), call + "\n" + call));
+  EXPECT_FALSE(accepts(matcher(shape), call + " and more"));
+  EXPECT_FALSE(accepts(matcher(shape), call + "\n" + call + "\n" + call));
+  EXPECT_FALSE(accepts(matcher(shape), "<tool_call>\n{\"name\": \"g\""));
+}
+
+}  // namespace
+}  // namespace watra::text

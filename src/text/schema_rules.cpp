@@ -1,0 +1,394 @@
+#include "text/schema_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "text/internal/utf8.h"
+
+namespace watra::text {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kMostDepth = 64;
+constexpr size_t kMostSchemas = 20'000;
+
+// Say nothing about what is valid.
+constexpr std::array kNotes = {"title",     "description",   "default",     "examples",         "example",
+                               "$schema",   "$id",           "$comment",    "deprecated",       "readOnly",
+                               "writeOnly", "$defs",         "definitions", "$anchor",          "id",
+                               "strict",    "discriminator", "nullable",    "contentMediaType", "contentEncoding"};
+// No grammar holds these.
+constexpr std::array kUnheld = {"not",
+                                "if",
+                                "then",
+                                "else",
+                                "contains",
+                                "minContains",
+                                "maxContains",
+                                "dependentRequired",
+                                "dependentSchemas",
+                                "dependencies"};
+constexpr std::array kOfObjects = {"properties",    "required",      "additionalProperties", "patternProperties",
+                                   "propertyNames", "minProperties", "maxProperties",        "unevaluatedProperties"};
+constexpr std::array kOfArrays = {"items",           "prefixItems", "minItems",        "maxItems",
+                                  "additionalItems", "uniqueItems", "unevaluatedItems"};
+constexpr std::array kOfStrings = {"pattern", "format", "minLength", "maxLength"};
+constexpr std::array kOfNumbers = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
+
+template <size_t N>
+bool is_one(const std::array<const char*, N>& names, std::string_view name) {
+  return std::ranges::any_of(names, [&](const char* n) { return name == n; });
+}
+template <size_t N>
+bool has_one(const Json& schema, const std::array<const char*, N>& names) {
+  return std::ranges::any_of(names, [&](const char* n) { return schema.contains(n); });
+}
+
+struct Wrong {  // thrown and caught in this file
+  Error error;
+};
+
+// Patterns in ASCII alone are read by XGrammar's better engine, which knows what may not stand in a JSON string.
+std::string ascii_pattern(const std::string& pattern) {
+  std::string out;
+  const char* const end = pattern.data() + pattern.size();
+  for (const char* p = pattern.data(); p < end;) {
+    const bool escape = *p == '\\' && p + 1 < end;
+    if (escape && static_cast<unsigned char>(p[1]) >= 0x80) ++p;  // escaped or not, it is itself
+    if (static_cast<unsigned char>(*p) >= 0x80) {
+      out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(utf8_next(p)));
+      continue;
+    }
+    if (escape) out += *p++;
+    out += *p++;
+  }
+  return out;
+}
+
+class Rules {
+ public:
+  Rules(const Json& root, SchemaRule rule) : root_(root), rule_(rule) {}
+
+  Json read(const Json& schema, const std::string& place, int depth) {
+    if (depth > kMostDepth) bad(place, fmt::format("at most {} schemas in each other", kMostDepth));
+    if (++n_schemas_ > kMostSchemas) bad(place, fmt::format("at most {} schemas in one", kMostSchemas));
+    if (schema.is_boolean()) {
+      if (!schema.get<bool>()) bad(place, "a schema that something satisfies, found false");
+      return Json::object();
+    }
+    if (!schema.is_object()) bad(place, "an object or true");
+    Json s = schema;
+    take_out_unheld(s, place);
+    if (s.contains("allOf")) s = merged_all_of(s, place, depth);
+    if (s.contains("$ref")) return reference(s, place);
+    for (const char* combiner : {"anyOf", "oneOf"})
+      if (s.contains(combiner)) return choices(std::move(s), combiner, place, depth);
+    if (s.contains("const") || s.contains("enum")) return with_defs(literals(s), s, place, depth);
+    if (s.value("nullable", false) && s.contains("type") && s["type"].is_string() && s["type"] != "null")
+      s["type"] = Json::array({s["type"], "null"});
+    s.erase("nullable");
+    infer_type(s);
+    if (s.contains("pattern") && s["pattern"].is_string()) s["pattern"] = ascii_pattern(s["pattern"]);
+    ready_objects(s, place, depth);
+    ready_arrays(s, place, depth);
+    return with_defs(s, schema, place, depth);
+  }
+
+ private:
+  [[noreturn]] static void bad(const std::string& place, const std::string& needs) {
+    throw Wrong{
+        {"grammar.bad_schema", fmt::format("the schema needs {} at {}", needs, place.empty() ? "/" : place), ""}};
+  }
+  [[noreturn]] static void unheld(const std::string& place, std::string_view keyword, std::string_view why = "") {
+    throw Wrong{{"grammar.unsupported_schema",
+                 fmt::format("the schema's keyword \"{}\" at {} cannot be held to{}{}", keyword,
+                             place.empty() ? "/" : place, why.empty() ? "" : ": ", why),
+                 "a schema without it, and a check of the answer afterwards"}};
+  }
+
+  void take_out(Json& s, const char* keyword, const std::string& place, std::string_view why = "") const {
+    if (rule_ == SchemaRule::strict) unheld(place, keyword, why);
+    s.erase(keyword);
+  }
+
+  void take_out_unheld(Json& s, const std::string& place) const {
+    for (const char* keyword : kUnheld)
+      if (s.contains(keyword)) take_out(s, keyword, place);
+    if (s.contains("uniqueItems")) {
+      if (s["uniqueItems"].is_boolean() && !s["uniqueItems"].get<bool>())
+        s.erase("uniqueItems");
+      else
+        take_out(s, "uniqueItems", place);
+    }
+    const bool lengths = s.contains("minLength") || s.contains("maxLength");
+    if (lengths && s.contains("pattern"))
+      for (const char* keyword : {"minLength", "maxLength"})
+        if (s.contains(keyword)) take_out(s, keyword, place, "pattern alone is, where both stand");
+  }
+
+  // What `$ref` names in this schema; null if it cannot be found.
+  const Json* target(const Json& s) const {
+    if (!s["$ref"].is_string()) return nullptr;
+    const auto& uri = s["$ref"].get_ref<const std::string&>();
+    if (uri.empty() || uri[0] != '#') return nullptr;
+    try {
+      const Json::json_pointer pointer(uri.substr(1));
+      return root_.contains(pointer) ? &root_.at(pointer) : nullptr;
+    } catch (const Json::exception&) {
+      return nullptr;
+    }
+  }
+
+  Json reference(Json& s, const std::string& place) {
+    if (!target(s))
+      throw Wrong{{"grammar.unsupported_schema",
+                   fmt::format("the schema's keyword \"$ref\" at {} needs a place in the same schema (#/$defs/...)",
+                               place.empty() ? "/" : place),
+                   ""}};
+    Json out = {{"$ref", s["$ref"]}};
+    for (const auto& [name, value] : s.items()) {
+      if (name == "$ref") continue;
+      if (name == "$defs" || name == "definitions")
+        out[name] = value;
+      else if (!is_one(kNotes, name) && !name.starts_with("x-") && rule_ == SchemaRule::strict && asserts(name))
+        unheld(place, name, "it stands beside $ref");
+    }
+    return with_defs(out, s, place, 0);
+  }
+
+  static bool asserts(const std::string& name) {
+    return is_one(kOfObjects, name) || is_one(kOfArrays, name) || is_one(kOfStrings, name) ||
+           is_one(kOfNumbers, name) || name == "type" || name == "enum" || name == "const" || name == "anyOf" ||
+           name == "oneOf" || name == "allOf";
+  }
+
+  // anyOf and oneOf stand alone in XGrammar: what stands beside them moves into each choice.
+  Json choices(Json s, const char* combiner, const std::string& place, int depth) {
+    const Json given = s[combiner];
+    if (!given.is_array() || given.empty()) bad(place + "/" + combiner, "a list of schemas");
+    Json beside = Json::object(), out = Json::object();
+    for (const auto& [name, value] : s.items())
+      if (name != combiner && asserts(name)) beside[name] = value;
+    Json list = Json::array();
+    for (size_t i = 0; i < given.size(); ++i) {
+      const std::string at = fmt::format("{}/{}/{}", place, combiner, i);
+      if (beside.empty()) {
+        list.push_back(read(given[i], at, depth + 1));
+      } else {
+        Json both = beside;
+        merge(both, resolved(given[i]), at, combiner);
+        list.push_back(read(both, at, depth + 1));
+      }
+    }
+    if (s.value("nullable", false)) list.push_back({{"type", "null"}});
+    out["anyOf"] = std::move(list);  // oneOf too: a grammar cannot tell that two choices overlap
+    return with_defs(out, s, place, depth);
+  }
+
+  static Json literals(const Json& s) {
+    Json out = Json::object();
+    if (s.contains("const"))
+      out["const"] = s["const"];
+    else
+      out["enum"] = s["enum"];
+    return out;
+  }
+
+  // Definitions keep their place, so that #/... still finds them.
+  Json with_defs(Json out, const Json& s, const std::string& place, int depth) {
+    for (const char* name : {"$defs", "definitions"}) {
+      if (!s.contains(name)) continue;
+      if (!s[name].is_object()) bad(place + "/" + name, "an object of schemas");
+      Json defs = Json::object();
+      for (const auto& [key, value] : s[name].items())
+        defs[key] = read(value, fmt::format("{}/{}/{}", place, name, key), depth + 1);
+      out[name] = std::move(defs);
+    }
+    return out;
+  }
+
+  static void infer_type(Json& s) {
+    if (s.contains("type")) return;
+    if (has_one(s, kOfObjects))
+      s["type"] = "object";
+    else if (has_one(s, kOfArrays))
+      s["type"] = "array";
+    else if (has_one(s, kOfStrings))
+      s["type"] = "string";
+    else if (has_one(s, kOfNumbers))
+      s["type"] = "number";
+  }
+
+  static bool may_be(const Json& s, std::string_view type) {
+    if (!s.contains("type")) return false;
+    const Json& t = s["type"];
+    return t == type || (t.is_array() && std::ranges::any_of(t, [&](const Json& x) { return x == type; }));
+  }
+
+  void ready_objects(Json& s, const std::string& place, int depth) {
+    if (!may_be(s, "object")) return;
+    const bool says_nothing = !s.contains("properties") && !s.contains("patternProperties") &&
+                              !s.contains("propertyNames") && !s.contains("unevaluatedProperties");
+    if (says_nothing && !s.contains("additionalProperties")) s["additionalProperties"] = true;
+    for (const char* name : {"properties", "patternProperties"}) {
+      if (!s.contains(name)) continue;
+      if (!s[name].is_object()) bad(place + "/" + name, "an object of schemas");
+      Json members = Json::object();
+      for (const auto& [key, value] : s[name].items())
+        members[name == std::string_view("properties") ? key : ascii_pattern(key)] =
+            read(value, fmt::format("{}/{}/{}", place, name, key), depth + 1);
+      s[name] = std::move(members);
+    }
+    for (const char* name : {"additionalProperties", "unevaluatedProperties", "propertyNames"})
+      if (s.contains(name) && s[name].is_object()) s[name] = read(s[name], place + "/" + name, depth + 1);
+    if (!s.contains("required")) return;
+    if (!s["required"].is_array() || !std::ranges::all_of(s["required"], [](const Json& x) { return x.is_string(); }))
+      bad(place + "/required", "a list of names");
+    for (const Json& name : s["required"]) {
+      const auto& key = name.get_ref<const std::string&>();
+      if (s.contains("properties") && s["properties"].contains(key)) continue;
+      const Json& more = s.contains("additionalProperties") ? s["additionalProperties"] : Json(true);
+      s["properties"][key] = more.is_object() ? more : Json::object();
+    }
+  }
+
+  void ready_arrays(Json& s, const std::string& place, int depth) {
+    if (!may_be(s, "array")) return;
+    if (s.contains("items") && s["items"].is_array()) {  // until draft 2019
+      s["prefixItems"] = s["items"];
+      s.erase("items");
+      if (s.contains("additionalItems")) s["items"] = s["additionalItems"];
+    }
+    s.erase("additionalItems");
+    if (s.contains("prefixItems")) {
+      if (!s["prefixItems"].is_array()) bad(place + "/prefixItems", "a list of schemas");
+      Json list = Json::array();
+      for (const Json& item : s["prefixItems"])
+        list.push_back(read(item, fmt::format("{}/prefixItems/{}", place, list.size()), depth + 1));
+      s["prefixItems"] = std::move(list);
+    }
+    if (s.contains("items") && !s["items"].is_boolean()) s["items"] = read(s["items"], place + "/items", depth + 1);
+    if (!s.contains("items") && !s.contains("prefixItems") && !s.contains("unevaluatedItems"))
+      s["items"] = Json::object();
+    else if (s.contains("items") && s["items"] == true)
+      s["items"] = Json::object();
+  }
+
+  Json resolved(const Json& s) const {
+    const Json* at = &s;
+    for (int i = 0; i < kMostDepth && at->is_object() && at->contains("$ref") && target(*at); ++i) {
+      const Json* next = target(*at);
+      if (next == at) break;
+      at = next;
+    }
+    return *at;
+  }
+
+  Json merged_all_of(const Json& s, const std::string& place, int depth) {
+    if (!s["allOf"].is_array() || s["allOf"].empty()) bad(place + "/allOf", "a list of schemas");
+    if (depth > kMostDepth) bad(place, "an end of allOf in allOf");
+    Json out = s;
+    out.erase("allOf");
+    if (out.contains("$ref")) {
+      const Json named = resolved(out);
+      out.erase("$ref");
+      merge(out, named, place, "allOf");
+    }
+    for (const Json& part : s["allOf"]) {
+      Json other = resolved(part);
+      if (++n_schemas_ > kMostSchemas) bad(place, fmt::format("at most {} schemas in one", kMostSchemas));
+      if (other.is_object() && other.contains("allOf")) other = merged_all_of(other, place, depth + 1);
+      merge(out, other, place, "allOf");
+    }
+    take_out_unheld(out, place);
+    return out;
+  }
+
+  // `into` becomes what satisfies both.
+  void merge(Json& into, const Json& other, const std::string& place, const char* keyword) {
+    if (other.is_boolean()) {
+      if (!other.get<bool>()) bad(place, "a schema that something satisfies, found false");
+      return;
+    }
+    if (!other.is_object()) bad(place, "an object or true");
+    for (const auto& [name, value] : other.items()) {
+      if (!into.contains(name)) {
+        into[name] = value;
+        continue;
+      }
+      Json& mine = into[name];
+      if (mine == value || is_one(kNotes, name)) continue;
+      if (name == "properties" || name == "patternProperties") {
+        for (const auto& [key, schema] : value.items()) {
+          if (!mine.contains(key)) {
+            mine[key] = schema;
+          } else {
+            Json both = resolved(mine[key]);
+            merge(both, resolved(schema), place + "/" + key, keyword);
+            mine[key] = std::move(both);
+          }
+        }
+      } else if (name == "required") {
+        for (const Json& n : value)
+          if (std::ranges::find(mine, n) == mine.end()) mine.push_back(n);
+      } else if (name == "type") {
+        mine = common_type(mine, value, place);
+      } else if (name == "enum") {
+        std::erase_if(mine.get_ref<Json::array_t&>(),
+                      [&](const Json& x) { return std::ranges::find(value, x) == value.end(); });
+        if (mine.empty()) bad(place, "an enum that both sides share");
+      } else if (name == "minimum" || name == "exclusiveMinimum" || name.starts_with("min")) {
+        mine = std::max(mine, value);
+      } else if (name == "maximum" || name == "exclusiveMaximum" || name.starts_with("max")) {
+        mine = std::min(mine, value);
+      } else if (name == "additionalProperties" || name == "items") {
+        if (mine == true)
+          mine = value;
+        else if (value == false)
+          mine = false;
+        else if (mine.is_object() && value.is_object()) {
+          Json both = resolved(mine);
+          merge(both, resolved(value), place + "/" + name, keyword);
+          mine = std::move(both);
+        }
+      } else {
+        unheld(place, keyword, fmt::format("its parts have different \"{}\"", name));
+      }
+    }
+  }
+
+  static Json common_type(const Json& a, const Json& b, const std::string& place) {
+    const auto list = [](const Json& t) { return t.is_array() ? t : Json::array({t}); };
+    Json both = Json::array();
+    for (const Json& x : list(a))
+      for (const Json& y : list(b)) {
+        if (x == y)
+          both.push_back(x);
+        else if ((x == "integer" && y == "number") || (x == "number" && y == "integer"))
+          both.push_back("integer");
+      }
+    if (both.empty()) bad(place, "a type that both sides share");
+    return both.size() == 1 ? both[0] : both;
+  }
+
+  const Json& root_;
+  SchemaRule rule_;
+  size_t n_schemas_ = 0;
+};
+
+}  // namespace
+
+Result<Json> ready_schema(const Json& schema, SchemaRule rule) {
+  try {
+    return Rules(schema, rule).read(schema, "", 0);
+  } catch (const Wrong& w) {
+    return fail(w.error);
+  } catch (const Json::exception& e) {  // a keyword's value is of a kind nobody writes
+    return fail("grammar.bad_schema", fmt::format("the schema cannot be read: {}", e.what()));
+  }
+}
+
+}  // namespace watra::text

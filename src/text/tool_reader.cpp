@@ -1,0 +1,177 @@
+#include "text/tool_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace watra::text {
+
+using Kind = ToolFormat::Kind;
+
+namespace {
+
+constexpr std::string_view kSpace = " \t\r\n";
+
+// Bytes at the end of `text` that may be the beginning of `marker`.
+size_t half_marker(std::string_view text, std::string_view marker) {
+  for (size_t n = std::min(text.size(), marker.size() - 1); n > 0; --n)
+    if (text.ends_with(marker.substr(0, n))) return n;
+  return 0;
+}
+
+}  // namespace
+
+void ToolReader::feed(std::string_view text, std::vector<Event>& out) {
+  held_ += text;
+  while (step(out)) {
+  }
+}
+
+bool ToolReader::step(std::vector<Event>& out) {
+  switch (state_) {
+    case State::text:
+      return step_text(out);
+    case State::part:
+      return step_part(out);
+    case State::after:
+      return step_after();
+  }
+  return false;
+}
+
+void ToolReader::say(std::string_view text, std::vector<Event>& out) {
+  if (text.empty()) return;
+  const size_t last = text.find_last_not_of(kSpace);
+  if (last == std::string_view::npos) {
+    space_ += text;
+    return;
+  }
+  out.push_back({Event::Kind::text, space_ + std::string(text.substr(0, last + 1)), {}});
+  space_ = text.substr(last + 1);
+}
+
+bool ToolReader::step_text(std::vector<Event>& out) {
+  const size_t at = held_.find(format_.trigger);
+  if (at == std::string::npos) {
+    const size_t sure = held_.size() - half_marker(held_, format_.trigger);
+    say(std::string_view(held_).substr(0, sure), out);
+    held_.erase(0, sure);
+    return false;
+  }
+  say(std::string_view(held_).substr(0, at), out);
+  held_.erase(0, at);
+  state_ = State::part;
+  part_ = 0;
+  expect_ = format_.open + format_.before_name();
+  return true;
+}
+
+void ToolReader::next_part() {
+  ++part_;
+  depth_ = 0;
+  in_string_ = escaped_ = json_done_ = false;
+  if (part_ == format_.call.size()) {
+    state_ = State::after;
+    part_ = 0;
+    name_.clear(), id_.clear();
+    told_ = false;
+  } else if (format_.call[part_].kind == Kind::literal) {
+    expect_ = format_.call[part_].text;
+  }
+}
+
+bool ToolReader::step_part(std::vector<Event>& out) {
+  const auto& part = format_.call[part_];
+  if (!expect_.empty()) {
+    if (held_.size() < expect_.size() && expect_.starts_with(held_)) return false;
+    if (!held_.starts_with(expect_)) {  // not what the format has: it is text after all
+      out.push_back({Event::Kind::text, space_ + std::exchange(held_, {}), {}});
+      space_.clear();
+      state_ = State::text;
+      expect_.clear();
+      return false;
+    }
+    held_.erase(0, expect_.size());
+    expect_.clear();
+    if (part.kind == Kind::literal) next_part();
+    return true;
+  }
+  if (part.kind == Kind::arguments) {
+    if (!told_) {
+      told_ = true;
+      space_.clear();
+      ++n_calls_;
+      out.push_back({Event::Kind::call, name_, id_});
+    }
+    const size_t n = json_end();
+    if (n > 0) out.push_back({Event::Kind::arguments, held_.substr(0, n), {}});
+    held_.erase(0, n);
+    if (!json_done_) return false;
+    next_part();
+    return true;
+  }
+  // A name or an id ends where the literal after it begins, or with the object of the arguments.
+  const std::string end = part_ + 1 < format_.call.size() && format_.call[part_ + 1].kind == Kind::literal
+                              ? format_.call[part_ + 1].text
+                              : "{";
+  const size_t at = held_.find(end);
+  if (at == std::string::npos) return false;
+  (part.kind == Kind::name ? name_ : id_) = held_.substr(0, at);
+  held_.erase(0, at);
+  next_part();
+  return true;
+}
+
+size_t ToolReader::json_end() {
+  for (size_t i = 0; i < held_.size(); ++i) {
+    const char c = held_[i];
+    if (in_string_) {
+      if (escaped_)
+        escaped_ = false;
+      else if (c == '\\')
+        escaped_ = true;
+      else if (c == '"')
+        in_string_ = false;
+    } else if (c == '"') {
+      in_string_ = true;
+    } else if (c == '{' || c == '[') {
+      ++depth_;
+    } else if ((c == '}' || c == ']') && --depth_ == 0) {
+      json_done_ = true;
+      return i + 1;
+    }
+  }
+  return held_.size();
+}
+
+bool ToolReader::step_after() {
+  const std::string next = format_.separator + format_.before_name();
+  if (format_.parallel && held_.starts_with(next)) {
+    held_.erase(0, next.size());
+    state_ = State::part;
+    part_ = 0;
+    if (format_.call.front().kind == Kind::literal) next_part();
+    return true;
+  }
+  if (!format_.close.empty() && held_.starts_with(format_.close)) {
+    held_.erase(0, format_.close.size());
+    state_ = State::text;
+    return true;
+  }
+  const bool may_go_on =
+      (format_.parallel && next.starts_with(held_)) || (!format_.close.empty() && format_.close.starts_with(held_));
+  if (held_.empty() || may_go_on) return false;
+  state_ = State::text;
+  return true;
+}
+
+void ToolReader::finish(std::vector<Event>& out) {
+  if (state_ == State::text) {
+    say(held_, out);
+    if (!space_.empty() && n_calls_ == 0) out.push_back({Event::Kind::text, space_, {}});
+  } else if (state_ == State::part && n_calls_ == 0 && !told_) {
+    out.push_back({Event::Kind::text, space_ + held_, {}});  // cut in the middle of the marker
+  }
+  held_.clear(), space_.clear();
+}
+
+}  // namespace watra::text
