@@ -9,7 +9,9 @@ import { threads } from './threads.svelte';
 export class Node {
   message = $state.raw<Message>() as Message;
   children = $state.raw<string[]>([]);
-  constructor(message: Message) { this.message = message; }
+  readonly id: string; // id and parent never change: who asks for them does not wait for the words
+  readonly parent: string | null;
+  constructor(message: Message) { this.message = message; this.id = message.id; this.parent = message.parent; }
 }
 
 export const wordsOf = (message: Message): string => message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
@@ -36,7 +38,7 @@ export class Conversation {
   path = $derived.by((): Node[] => {
     void this.version;
     const list: Node[] = [];
-    for (let at = this.head ? this.nodes.get(this.head) : undefined; at; at = at.message.parent ? this.nodes.get(at.message.parent) : undefined) list.push(at);
+    for (let at = this.head ? this.nodes.get(this.head) : undefined; at; at = at.parent ? this.nodes.get(at.parent) : undefined) list.push(at);
     return list.reverse();
   });
 

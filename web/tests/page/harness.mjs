@@ -31,6 +31,7 @@ export async function open(browser, options = {}, view = {}) {
   page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
   const home = mock.url + (options.lang ? `/?lang=${options.lang}` : '/');
   await page.goto(home);
+  await page.waitForSelector('.home, .welcome, .door', { timeout: 60_000 }); // keys pressed before that reach nobody
   return {
     page, mock, home,
     async done() {

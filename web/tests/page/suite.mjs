@@ -104,7 +104,8 @@ export const cases = [
   { name: 'search finds Łódź for lodz and goes there', options: { lang: 'en' }, async run({ page }) {
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: 'Search and act' }).fill('lodz');
-    await page.locator('mark', { hasText: 'Łodzi' }).first().waitFor();
+    await page.locator('.snippet', { hasText: 'Łodzi' }).first().waitFor();
+    assert.equal(await page.locator('mark').first().innerText(), 'Łodz');
     await page.locator('[role=option]', { has: page.locator('mark') }).first().click();
     await page.locator('.row-in', { hasText: 'Łodzi' }).waitFor();
   } },
@@ -119,7 +120,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Go on talking' }).first().click();
     await page.locator('.mine', { hasText: 'How does one light a fire?' }).waitFor();
   } },
-  { name: 'theme and language change at once and stay', smoke: true, options: { rate: 900 }, async run({ page, mock }) {
+  { name: 'theme and language change at once and stay', smoke: true, options: { rate: 900 }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
     await page.getByRole('radio', { name: 'Papier' }).click();
     await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
@@ -215,10 +216,11 @@ export const cases = [
     await page.locator('.log').hover();
     await page.mouse.wheel(0, -900);
     await page.waitForTimeout(300);
-    const top = () => page.evaluate(() => document.querySelector('.log').scrollTop);
+    // What is read stays where it is for the eye; the scroll position itself may change when rows above get their true height.
+    const top = () => page.evaluate(() => { globalThis.read ??= document.elementFromPoint(innerWidth / 2 - 200, innerHeight / 2).closest('.row-in'); return globalThis.read.getBoundingClientRect().top; });
     const before = await top();
     await page.waitForTimeout(1000);
-    assert.ok(Math.abs(await top() - before) < 3, 'the view jumped while reading');
+    assert.ok(Math.abs(await top() - before) < 3, `the view jumped by ${await top() - before} while reading`);
     await page.getByRole('button', { name: 'To the end' }).click();
   } },
 ];
