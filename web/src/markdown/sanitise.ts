@@ -14,6 +14,6 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
 // One object for all calls: DOMPurify reads a configuration anew when it is another object.
 const RULES = { ALLOWED_TAGS: TAGS, ALLOWED_ATTR: ATTRIBUTES, ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i, RETURN_DOM_FRAGMENT: true } as const;
 
-export function clean(source: string): DocumentFragment {
-  return DOMPurify.sanitize(source, RULES as unknown as { RETURN_DOM_FRAGMENT: true });
+export function clean(source: string): Element[] {
+  return Array.from(DOMPurify.sanitize(source, RULES as unknown as { RETURN_DOM_FRAGMENT: true }).children);
 }

@@ -52,10 +52,15 @@ console.log(line('main thread a frame, its own time', cpu));
 console.log(line('main thread a frame, wall clock  ', wall));
 console.log(`longest task ${longest.toFixed(1)} ms; tasks over 50 ms: ${tasks.filter((t) => (t.tdur ?? t.dur) > 50_000).length}`);
 
-/** Self time by kind of work: what a task's children did is theirs. */
+/** Self time by kind of work in the dearest tenth of the frames, a frame: what a task's children did is theirs. */
 function tellWhy() {
   const self = new Map();
+  const cost = new Map();
+  const frameOf = (event) => Math.floor((event.ts - start) / FRAME_US);
+  for (const task of tasks) cost.set(frameOf(task), (cost.get(frameOf(task)) ?? 0) + (task.tdur ?? task.dur) / 1000);
+  const dear = new Set([...cost].sort((a, b) => b[1] - a[1]).slice(0, Math.round(total / 10)).map(([frame]) => frame));
   const add = (event, time) => {
+    if (!dear.has(frameOf(event))) return;
     const data = event.args?.data ?? {};
     const name = event.name === 'FunctionCall' || event.name === 'EventDispatch' ? `${event.name} ${data.functionName ?? data.type ?? ''} ${String(data.url ?? '').split('/').pop()}:${data.lineNumber ?? ''}:${data.columnNumber ?? ''}` : event.name;
     const row = self.get(name) ?? { ms: 0, n: 0 };
@@ -72,7 +77,7 @@ function tellWhy() {
     stack.push({ event, end: event.ts + (event.dur ?? 0), time, inner: 0 });
   }
   close(Infinity);
-  for (const [name, { ms, n }] of [...self].sort((a, b) => b[1].ms - a[1].ms).slice(0, 28)) console.log(`  ${(ms / SECONDS).toFixed(2).padStart(7)} ms a second  ${String(Math.round(n / SECONDS)).padStart(5)} times  ${name}`);
+  for (const [name, { ms, n }] of [...self].sort((a, b) => b[1].ms - a[1].ms).slice(0, 28)) console.log(`  ${(ms / dear.size).toFixed(2).padStart(6)} ms  ${(n / dear.size).toFixed(1).padStart(5)} times  ${name}`);
 }
 if (why) tellWhy();
 await done();
