@@ -117,6 +117,8 @@ export class Conversation {
   stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
   erase(message: Message) { return attempt(() => remove(`/messages/${message.id}`)); }
+  /** The pinned messages of the whole tree, oldest first. */
+  pinned(): Message[] { return [...this.nodes.values()].map((node) => node.message).filter((message) => message.pinned).sort((a, b) => a.log - b.log); }
   async fork(at: Message): Promise<Thread | undefined> {
     const thread = await attempt(() => post<Thread>(`/threads/${this.id}/fork`, { client_id: clientId(), at: at.id }));
     if (thread) threads.take(thread);

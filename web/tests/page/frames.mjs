@@ -20,7 +20,7 @@ const client = await page.context().newCDPSession(page);
 const events = [];
 client.on('Tracing.dataCollected', ({ value }) => { for (const event of value) events.push(event); });
 const why = process.argv.includes('--why');
-const categories = ['toplevel', ...(why ? ['devtools.timeline', 'disabled-by-default-devtools.timeline', 'v8'] : [])]; // watching costs: no more than is asked for
+const categories = ['toplevel', 'devtools.timeline', ...(why ? ['disabled-by-default-devtools.timeline', 'v8'] : [])]; // watching costs: no more than is asked for
 await client.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: categories } });
 await page.waitForTimeout(SECONDS * 1000);
 const ended = new Promise((resolve) => { client.on('Tracing.tracingComplete', resolve); });
@@ -32,7 +32,11 @@ const main = events.filter((e) => e.name === 'thread_name' && e.args?.name === '
 const mine = events.filter((e) => e.ph === 'X' && e.pid === main?.pid && e.tid === main?.tid).sort((a, b) => a.ts - b.ts || b.dur - a.dur);
 const tasks = []; // the outermost only: one task is told by two categories
 for (const event of mine) if (/RunTask$/.test(event.name) && event.ts >= (tasks.at(-1)?.ts ?? 0) + (tasks.at(-1)?.dur ?? 0)) tasks.push(event);
-const start = Math.min(...tasks.map((t) => t.ts));
+// The frames are the browser's: 1/60 s each, beginning where it began those in which it drew.
+const begun = events.filter((e) => e.name === 'AnimationFrame::Render' && e.ph === 'b' && e.pid === main?.pid).map((e) => ((e.ts % FRAME_US) / FRAME_US) * 2 * Math.PI);
+const phase = (Math.atan2(begun.reduce((sum, a) => sum + Math.sin(a), 0), begun.reduce((sum, a) => sum + Math.cos(a), 0)) / (2 * Math.PI)) * FRAME_US - 300;
+const first = Math.min(...tasks.map((t) => t.ts));
+const start = first - ((((first - phase) % FRAME_US) + FRAME_US) % FRAME_US);
 const total = Math.floor((SECONDS * 1_000_000) / FRAME_US);
 function perFrame(of) {
   const frames = new Float64Array(total);
@@ -47,7 +51,7 @@ const wall = perFrame((task) => task.dur);
 const at = (frames, share) => frames[Math.min(total - 1, Math.floor(total * share))].toFixed(2);
 const longest = Math.max(...tasks.map((t) => (t.tdur ?? t.dur) / 1000));
 const line = (name, frames) => `${name}: median ${at(frames, 0.5)}, p90 ${at(frames, 0.9)}, p95 ${at(frames, 0.95)}, p99 ${at(frames, 0.99)} ms`;
-console.log(`frames ${total}, still speaking at the end: ${running}`);
+console.log(`frames ${total}, drawn ${begun.length}, still speaking at the end: ${running}`);
 console.log(line('main thread a frame, its own time', cpu));
 console.log(line('main thread a frame, wall clock  ', wall));
 console.log(`longest task ${longest.toFixed(1)} ms; tasks over 50 ms: ${tasks.filter((t) => (t.tdur ?? t.dur) > 50_000).length}`);
