@@ -10,8 +10,8 @@ export WATRA_TEST_HOME := $(TEST_HOME)
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make demo         install what is missing, build, get the default model, ask it something
-demo: build
+## make demo         install what is missing, build, get the default model, ask it something; where there is a screen, its page opens
+demo:
 	@tools/demo $(WATRA)
 
 ## make build        the programs, in build/release/bin
@@ -56,10 +56,10 @@ bench: build
 bench-peers: build test-env
 	@bench/peers/run
 
-## make web          the page into web/dist, from the lock file
+## make web          the page into web/dist, from the lock file; the next `make build` puts it into the program
 web:
 	@tools/web build
-	@echo "web/dist" >&2
+	@echo "web/dist; make build puts it into the program" >&2
 
 clean:
 	rm -rf build

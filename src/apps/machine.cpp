@@ -43,21 +43,29 @@ Result<engine::Hardware> named_hardware(const std::string& name) {
   return hw;
 }
 
+Result<engine::Hardware> measured_machine(const Globals& g, std::function<void(std::string_view, int, int)> now) {
+  WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
+  WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
+  WATRA_TRY(make_folders(home / "models"));
+  options.now = std::move(now);
+  WATRA_ASSIGN(const engine::Hardware hw, engine::measure_hardware(*kernels, options));
+  WATRA_TRY(engine::save_hardware(home, hw));
+  return hw;
+}
+
 Result<engine::Hardware> this_machine(const Globals& g, bool anew) {
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
   auto hw = anew ? std::nullopt : engine::cached_hardware(home, engine::machine_id(*kernels, options));
   if (!hw) {
-    WATRA_TRY(make_folders(home / "models"));
     log::info("measuring this machine; nothing else should run");
     ProgressBar bar(ProgressBar::Unit::items);
-    options.now = [&](std::string_view what, int step, int n) {
-      bar.update(fmt::format("measuring {}", what), static_cast<uint64_t>(step), static_cast<uint64_t>(n));
-    };
-    WATRA_ASSIGN(hw, engine::measure_hardware(*kernels, options));
+    WATRA_ASSIGN(hw, measured_machine(g, [&](std::string_view what, int step, int n) {
+                   bar.update(fmt::format("measuring {}", what), static_cast<uint64_t>(step), static_cast<uint64_t>(n));
+                 }));
     bar.clear();
-    WATRA_TRY(engine::save_hardware(home, *hw));
   }
   bool is_new = false;
   for (const std::string& folder : g.disks) {

@@ -1,6 +1,7 @@
 // The machine that a command plans for: a hardware file, a machine known by name, or this one as it was measured.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "apps/command.h"
@@ -14,6 +15,10 @@ Result<engine::Hardware> named_hardware(const std::string& file_or_name);
 // This machine: as cached when the cache is of this machine and program, measured otherwise (with a progress line), and
 // in any case with `anew`. Folders of --disk that were not measured yet are.
 Result<engine::Hardware> this_machine(const Globals& g, bool anew);
+
+// Measures this machine anew and keeps the result; `now` hears what is measured. Nothing is shown.
+Result<engine::Hardware> measured_machine(const Globals& g,
+                                          std::function<void(std::string_view what, int step, int of)> now);
 
 // This machine as cached; nothing when nobody measured it. Never measures.
 std::optional<engine::Hardware> cached_machine(const Globals& g);

@@ -3,6 +3,9 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
+#ifndef WATRA_ENGINE_ONLY
+#include "apps/serve.h"
+#endif
 #include "base/log.h"
 #include "watra_version.h"
 
@@ -56,6 +59,8 @@ int run_main(int argc, char** argv) {
   add_rm(app, g, chosen);
   add_serve(app, g, chosen);
   add_llama_server(app, g, chosen);
+  add_open(app, g, chosen);
+  add_password(app, g, chosen);
 #endif
   add_show(app, g, chosen);
   add_tokenize(app, g, chosen);

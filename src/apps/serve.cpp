@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "apps/loading.h"
+#include "apps/serve_house.h"
 #include "base/home.h"
 #include "base/log.h"
 #include "hub/shelf.h"
@@ -19,18 +20,18 @@ constexpr int64_t kWholeContexts = 4;
 constexpr int64_t kDefaultContext = 4096;
 
 Result<engine::LoadedModel> load_model(const Globals& g, int64_t n_parallel, const fs::path& path,
-                                       const server::ModelRoom::Progress& progress) {
+                                       const server::LoadWish& wish, const server::ModelRoom::Progress& progress) {
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
-  o.n_ctx = g.ctx;
-  o.kv_positions = (g.ctx > 0 ? g.ctx : kDefaultContext) * std::min(n_parallel, kWholeContexts);
+  o.n_ctx = wish.n_ctx > 0 ? wish.n_ctx : g.ctx;
+  o.kv_positions = (o.n_ctx > 0 ? o.n_ctx : kDefaultContext) * std::min(n_parallel, kWholeContexts);
   o.max_logit_rows = n_parallel;
   if (!g.ram.empty()) {
     WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
   }
   o.isa = g.isa;
-  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(wish.kv_type.empty() ? g.kv_type : wish.kv_type));
   o.disks.assign(g.disks.begin(), g.disks.end());
   WATRA_ASSIGN(o.kv_store, kv_store_options(g, ""));
   o.progress = progress;
@@ -58,7 +59,11 @@ std::string id_of(const fs::path& path, const std::vector<server::ShelfEntry>& s
 
 Status serve(const Globals& g, const ServeOptions& o) {
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
-  const auto shelf = [home, o] { return o.list_shelf ? shelf_entries(home) : std::vector<server::ShelfEntry>(); };
+  std::unique_ptr<ServedHouse> house_of_page;
+  const auto shelf = [&] {
+    if (house_of_page) return house_of_page->shelf();
+    return o.list_shelf ? shelf_entries(home) : std::vector<server::ShelfEntry>();
+  };
   std::string path;
   if (!o.model.empty()) {
     WATRA_ASSIGN(path, resolve_model(g, o.model));
@@ -70,18 +75,36 @@ Status serve(const Globals& g, const ServeOptions& o) {
                   .token_file = o.token_file.empty() ? home / "token" : fs::path(o.token_file),
                   .token = o.token,
                   .lan = o.lan,
+                  .has_password = o.page && home_has_password(home),
+                  .tls = !o.tls.empty(),
                   .no_auth = o.no_auth};
+  if (o.lan && server::is_loopback(o.host)) options.door.host = "0.0.0.0";
+  if (o.tls.size() == 2) options.tls_certificate = o.tls[0], options.tls_key = o.tls[1];
+  if (o.ollama_port >= 0) options.programs_port = static_cast<uint16_t>(o.ollama_port);
+  WATRA_TRY(server::Door::create(options.door));  // refuses before a home is made
+  if (o.page) {
+    WATRA_ASSIGN(house_of_page, ServedHouse::open(g, o, home));
+    options.entrance = &house_of_page->entrance();
+  }
   options.port = static_cast<uint16_t>(o.port);
   WATRA_ASSIGN(auto server, server::Server::create(options));
   server::ModelRoom room({.load =
-                              [&g, n = o.n_parallel](const fs::path& file, server::ModelRoom::Progress progress) {
-                                return load_model(g, n, file, progress);
+                              [&g, n = o.n_parallel](const fs::path& file, const server::LoadWish& wish,
+                                                     server::ModelRoom::Progress progress) {
+                                return load_model(g, n, file, wish, progress);
                               },
                           .shelf = shelf,
                           .n_parallel = o.n_parallel,
-                          .load_on_request = true});
+                          .load_on_request = true,
+                          .changed = [&] {
+                            if (house_of_page) house_of_page->room_changed();
+                          }});
   server::House house{room, options.limits};
   server::add_inference(server->router(), house);
+  if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);
+  if (house_of_page) {
+    WATRA_TRY(house_of_page->add(*server, room, options.limits));
+  }
   server->start();  // /health tells how far loading is
   if (!path.empty()) {
     const std::string id = !o.alias.empty() ? o.alias : id_of(path, shelf());
@@ -93,7 +116,9 @@ Status serve(const Globals& g, const ServeOptions& o) {
   }
   fmt::print("listening on {}\n", server->url());
   std::fflush(stdout);
+  if (house_of_page) house_of_page->show_the_way(*server);
   server->wait();
+  if (house_of_page) house_of_page->close();
   room.close();  // what still runs is given up
   return {};
 }
@@ -108,13 +133,19 @@ void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--parallel", o->n_parallel, "Answers written at the same time; more wait")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
-  c->add_flag("--lan", o->lan, "Let other machines in (needs a password)");
+  c->add_flag("--open", o->open, "Open the page in the browser");
+  c->add_flag("--lan", o->lan, "Let other machines in (needs a password: watra password)");
+  c->add_option("--tls", o->tls, "Encrypt with your own certificate: CERTIFICATE KEY (PEM)")->expected(2);
+  c->add_option("--ollama-port", o->ollama_port,
+                "A second port on loopback for programs that speak Ollama's API, without the token (11434)")
+      ->check(CLI::Range(0, 65535));
   c->add_option("--allow-host", o->allow_hosts, "A further name this server answers to (repeatable)")
       ->allow_extra_args(false);
   c->add_option("--cors-origin", o->cors_origins, "A web page's origin that may read answers (repeatable)")
       ->allow_extra_args(false);
   c->add_option("--token-file", o->token_file, "Where the token is kept (default: token in Watra's home)");
   c->add_flag("--no-auth-for-tests", o->no_auth, "No token; on loopback only");
+  o->page = true;
   c->callback([&g, &chosen, o] { chosen = [&g, o] { return serve(g, *o); }; });
 }
 

@@ -1,6 +1,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -186,6 +188,43 @@ Result<ProcessResult> run_process(const std::vector<std::string>& argv, const Pr
     if (text->size() > options.max_output_bytes) text->erase(0, text->size() - options.max_output_bytes);
   result.exit_code = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
   return result;
+}
+
+Status start_detached(const std::vector<std::string>& argv) {
+  if (argv.empty()) return fail("process.start", "no program was named");
+  std::vector<std::string> arguments = argv;
+  const auto argument_pointers = pointers(arguments);
+  WATRA_ASSIGN(Pipe report, make_pipe());
+  Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const pid_t pid = ::fork();
+  if (pid < 0) return fail("process.start", fmt::format("cannot start {}: {}", argv[0], std::strerror(errno)));
+  if (pid == 0) {
+    // A child of a child, so that nobody has to wait for it. It inherits none of our sockets: they would stay open.
+    ::setsid();
+    ::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
+    if (::fork() != 0) ::_exit(0);
+    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+    ::execvp(argument_pointers[0], argument_pointers.data());
+    const int error = errno;
+    [[maybe_unused]] const auto written = ::write(report.write.get(), &error, sizeof error);
+    ::_exit(127);
+  }
+  report.write.close();
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  int exec_error = 0;
+  ssize_t n;
+  while ((n = ::read(report.read.get(), &exec_error, sizeof exec_error)) < 0 && errno == EINTR) {
+  }
+  if (n != sizeof exec_error) return {};
+  return fail(exec_error == ENOENT ? "process.not_found" : "process.start",
+              fmt::format("cannot start {}: {}", argv[0], std::strerror(exec_error)));
+}
+
+bool has_display() {
+  for (const char* name : {"WAYLAND_DISPLAY", "DISPLAY"})
+    if (const char* value = std::getenv(name); value && *value) return true;
+  return false;
 }
 
 }  // namespace watra

@@ -2,7 +2,8 @@
 // cancel.
 //
 // The child gets a process group of its own, so that Ctrl-C reaches Watra alone, which then ends the group; it also
-// dies with the thread that started it. Blocks the calling thread; several calls may run at the same time.
+// dies with the thread that started it. Blocks the calling thread; several calls may run at the same time. A program
+// that shall outlive us (a browser) is started by start_detached().
 #pragma once
 
 #include <chrono>
@@ -32,5 +33,12 @@ struct ProcessResult {
 // argv[0] is looked up in PATH. Standard input is empty. A program that ran and failed is a result, not an error.
 // Errors: "process.not_found", "process.start", "process.cancelled", "process.timeout".
 Result<ProcessResult> run_process(const std::vector<std::string>& argv, const ProcessOptions& options = {});
+
+// Starts a program that goes on without us: in a session of its own, nothing to read, its words thrown away. Errors:
+// "process.not_found", "process.start".
+Status start_detached(const std::vector<std::string>& argv);
+
+// Is there a screen that a program could open a window on?
+bool has_display();
 
 }  // namespace watra

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -91,6 +92,26 @@ TEST(Process, AGrandchildThatKeepsTheStreamsOpenDoesNotHoldUs) {
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(shell("sleep 3 & echo done").out, "done\n");
   EXPECT_LT(std::chrono::steady_clock::now() - start, 2s);
+}
+
+TEST(Process, ADetachedOneGoesOnAndHoldsNothingOfOurs) {
+  const fs::path marker = fs::temp_directory_path() / ("watra_detached_" + std::to_string(::getpid()));
+  int fds[2];
+  ASSERT_EQ(::pipe(fds), 0);  // inherited, were it not closed
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(start_detached({"sh", "-c", "sleep 0.5; touch " + marker.string() + "; sleep 1"}));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 400ms) << "it was waited for";
+  ::close(fds[1]);
+  char byte;
+  EXPECT_EQ(::read(fds[0], &byte, 1), 0) << "the child holds the other end";
+  ::close(fds[0]);
+  for (int i = 0; i < 100 && !fs::exists(marker); ++i) std::this_thread::sleep_for(20ms);
+  EXPECT_TRUE(fs::exists(marker));
+  fs::remove(marker);
+}
+
+TEST(Process, ADetachedOneThatIsNotThereIsAnError) {
+  EXPECT_EQ(start_detached({"watra-no-such-program"}).error().code, "process.not_found");
 }
 
 }  // namespace

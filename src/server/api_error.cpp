@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 
 namespace watra::server {
 
@@ -81,6 +82,20 @@ const char* anthropic_type(int status) {
   }
 }
 
+// The codes of docs/api.md, section 1, for what is thrown on behalf of every API.
+std::string watra_code(const ApiError& e) {
+  static constexpr std::pair<std::string_view, std::string_view> kOwn[] = {
+      {"invalid_value", "request.invalid"},    {"bad_request", "request.invalid"},
+      {"unsupported", "request.invalid"},      {"unsupported_encoding", "request.invalid"},
+      {"invalid_api_key", "session.needed"},   {"origin_foreign", "origin.foreign"},
+      {"host_unknown", "host.unknown"},        {"route_unknown", "route.unknown"},
+      {"method_not_allowed", "route.unknown"}, {"request_too_large", "request.too_large"},
+      {"engine_full", "engine.full"},          {"model_not_found", "model.unknown"}};
+  for (const auto& [code, own] : kOwn)
+    if (e.code == code) return std::string(own);
+  return e.code;
+}
+
 }  // namespace
 
 Json error_body(const ApiError& e, Dialect dialect) {
@@ -93,9 +108,12 @@ Json error_body(const ApiError& e, Dialect dialect) {
                {{"type", anthropic_type(e.status)},
                 {"message", e.param.empty() ? e.message : e.param + ": " + e.message}}}};
     case Dialect::watra: {
-      Json error = {{"code", e.code}, {"message", e.message}};
+      Json error = {{"code", watra_code(e)}, {"message", e.message}};
       if (!e.param.empty()) error["param"] = e.param;
-      return {{"error", std::move(error)}};
+      if (e.more.is_object()) error.update(e.more);
+      Json body = {{"error", std::move(error)}};
+      if (e.beside.is_object()) body.update(e.beside);
+      return body;
     }
     case Dialect::openai:
       break;

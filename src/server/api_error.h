@@ -23,6 +23,7 @@ struct ApiError {
   std::string message;  // for people
   std::string param;    // the field, as the client wrote it; empty = none
   Json more;            // further fields of the error object
+  Json beside;          // further fields beside it, in Watra's own shape
   int retry_after_s = 0;
 };
 

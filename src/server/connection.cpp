@@ -6,6 +6,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -35,32 +36,43 @@ const char* reason_of(int status) {
   return reason.empty() ? "Status" : reason.data();
 }
 
+// What leaves with every answer: nothing of it may be framed, sniffed, or run unless it is this server's own.
+constexpr std::string_view kSafetyHead =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "connect-src 'self'; worker-src 'self'; img-src 'self' blob:; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'\r\n"
+    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n"
+    "Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n";
+
+// Stream: tcp::socket, or TLS over one.
+template <class Stream>
 class Connection final : public Exchange {
  public:
-  Connection(tcp::socket socket, Shared& shared)
-      : socket_(std::move(socket)),
+  Connection(Stream stream, Shared& shared)
+      : stream_(std::move(stream)),
         shared_(shared),
         buffer_(shared.limits.head_bytes + shared.limits.pipelined_bytes + kReadPiece),
-        deadline_timer_(socket_.get_executor()) {}
+        deadline_timer_(stream_.get_executor()) {}
 
   Awaitable<void> run() {
     co_await (requests_until_gone() || watchdog());
     error_code ignored;
-    socket_.shutdown(tcp::socket::shutdown_both, ignored);
-    socket_.close(ignored);
+    socket().shutdown(tcp::socket::shutdown_both, ignored);
+    socket().close(ignored);
   }
 
   std::string header(std::string_view name) const override {
     const auto it = parser_->get().find(beast::string_view(name.data(), name.size()));
     return it == parser_->get().end() ? std::string() : std::string(it->value());
   }
-  asio::any_io_executor executor() const override { return const_cast<tcp::socket&>(socket_).get_executor(); }
+  asio::any_io_executor executor() const override { return const_cast<Stream&>(stream_).get_executor(); }
   bool streaming() const override { return streaming_; }
 
   Awaitable<void> reply(int status, std::string content_type, std::string content) override {
     std::string text = head(status, content_type);
-    text += fmt::format("Content-Length: {}\r\n\r\n", content.size());
-    if (method != "HEAD") text += content;
+    const bool has_body = status != 204 && status != 304;
+    text += has_body ? fmt::format("Content-Length: {}\r\n\r\n", content.size()) : "\r\n";
+    if (has_body && method != "HEAD") text += content;
     co_await send(std::move(text));
   }
 
@@ -85,7 +97,7 @@ class Connection final : public Exchange {
  private:
   Awaitable<void> send(std::string text) {
     set_deadline(shared_.limits.write);
-    co_await asio::async_write(socket_, asio::buffer(text), use_awaitable);
+    co_await asio::async_write(stream_, asio::buffer(text), use_awaitable);
     deadline_ = Clock::time_point::max();
   }
 
@@ -93,8 +105,9 @@ class Connection final : public Exchange {
     status_ = status;
     std::string text = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_of(status));
     if (!content_type.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
-    text += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
-    if (shared_.draining) keep_ = false;
+    text += fmt::format("Cache-Control: {}\r\n", cache_control);
+    text += kSafetyHead;
+    if (shared_.state.draining) keep_ = false;
     text += keep_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
     return text + extra_head;
   }
@@ -110,11 +123,12 @@ class Connection final : public Exchange {
       deadline_timer_.expires_at(deadline_);
       error_code ec;
       co_await deadline_timer_.async_wait(redirect_error(use_awaitable, ec));
-      if (!socket_.is_open()) co_return;
-      if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) co_return;
+      if (!socket().is_open()) co_return;
+      const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
+      if (state.cancelled() != asio::cancellation_type::none) co_return;
       if (Clock::now() >= deadline_) {
         error_code ignored;
-        socket_.close(ignored);
+        socket().close(ignored);
         co_return;
       }
     }
@@ -130,7 +144,15 @@ class Connection final : public Exchange {
 
   Awaitable<void> requests() {
     error_code ec;
-    socket_.set_option(tcp::no_delay(true), ec);
+    socket().set_option(tcp::no_delay(true), ec);
+    const auto here = socket().local_endpoint(ec), there = socket().remote_endpoint(ec);
+    local_address_ = plain_address(here.address());
+    remote_address_ = plain_address(there.address());
+    if constexpr (!std::is_same_v<Stream, tcp::socket>) {
+      set_deadline(shared_.limits.head);
+      co_await stream_.async_handshake(asio::ssl::stream_base::server, redirect_error(use_awaitable, ec));
+      if (ec) co_return;
+    }
     for (bool first = true; keep_; first = false) {
       parser_.emplace();
       parser_->header_limit(static_cast<uint32_t>(shared_.limits.head_bytes));
@@ -138,22 +160,22 @@ class Connection final : public Exchange {
       if (buffer_.size() == 0) {
         set_deadline(first ? shared_.limits.head : shared_.limits.idle);
         const size_t n =
-            co_await socket_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
+            co_await stream_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
         if (ec) co_return;
         buffer_.commit(n);
       }
       set_deadline(shared_.limits.head);
-      co_await http::async_read_header(socket_, buffer_, *parser_, redirect_error(use_awaitable, ec));
+      co_await http::async_read_header(stream_, buffer_, *parser_, redirect_error(use_awaitable, ec));
       begin_exchange();
       if (ec) {
         co_await refuse_broken(ec);
         co_return;
       }
-      ++shared_.n_busy;
+      ++shared_.state.n_busy;
       struct Busy {
         std::atomic<int>& n;
         ~Busy() { --n; }
-      } busy{shared_.n_busy};
+      } busy{shared_.state.n_busy};
       co_await answer();
       if (gone_) co_return;
     }
@@ -173,6 +195,8 @@ class Connection final : public Exchange {
     body.clear();
     params.clear();
     extra_head.clear();
+    cache_control = "no-store";
+    caller = {.address = remote_address_};
     status_ = 0;
     streaming_ = chunked_ = false;
   }
@@ -201,10 +225,10 @@ class Connection final : public Exchange {
   // The client may still be sending: an immediate close would make its system throw away our answer unread.
   Awaitable<void> linger() {
     error_code ec;
-    socket_.shutdown(tcp::socket::shutdown_send, ec);
+    socket().shutdown(tcp::socket::shutdown_send, ec);
     set_deadline(std::chrono::seconds(1));
     std::array<char, kReadPiece> waste;
-    while (!ec) co_await socket_.async_read_some(asio::buffer(waste), redirect_error(use_awaitable, ec));
+    while (!ec) co_await stream_.async_read_some(asio::buffer(waste), redirect_error(use_awaitable, ec));
   }
 
   void log_line() {
@@ -253,36 +277,21 @@ class Connection final : public Exchange {
   const Route* check() {
     const auto& request = parser_->get();
     preflight_ = false;
-    if (request.count(http::field::host) != 1 || !shared_.door.knows_host(header("Host")))
+    if (request.count(http::field::host) != 1 || !shared_.door.knows_host(header("Host"), local_address_))
       throw ApiError{.status = 421,
                      .code = "host_unknown",
                      .message = "this server does not answer to the name in Host; --allow-host NAME adds one"};
     if (!path.starts_with('/'))
       throw ApiError{.status = 400, .code = "bad_request", .message = "the request target must begin with /"};
-    const std::string origin = header("Origin");
-    if (!origin.empty() && shared_.door.knows_origin(origin)) {
-      extra_head += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", origin);
-      if (method == "OPTIONS") {
-        preflight_ = true;
-        extra_head +=
-            "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
-            "Access-Control-Allow-Headers: authorization, content-type, x-api-key, anthropic-version, "
-            "anthropic-beta\r\nAccess-Control-Max-Age: 600\r\n";
-        return nullptr;
-      }
-    } else if (!origin.empty() && !shared_.door.needs_token()) {
-      throw ApiError{.status = 403, .code = "origin_foreign", .message = "requests from other pages are not taken"};
-    }
     auto found = shared_.router.find(method, path);
     if (found.route) dialect = found.route->dialect;
-    // Paths are not told to strangers either: the token comes first, but for the open routes.
-    if (!(found.route && found.route->access == Access::open) &&
-        !shared_.door.knows_token(header("Authorization"), header("x-api-key"))) {
-      extra_head += "WWW-Authenticate: Bearer\r\n";
-      throw ApiError{.status = 401,
-                     .code = "invalid_api_key",
-                     .message = "this needs the server's token, as Authorization: Bearer or x-api-key"};
+    if (shared_.programs_only) {
+      for (const char* name : {"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"})
+        if (!header(name).empty()) throw foreign("this port is for programs; no browser's request is taken");
+    } else if (!allow_foreign_page()) {
+      check_caller(found.route);
     }
+    if (preflight_) return nullptr;
     if (!found.route && !found.allow.empty()) {
       extra_head += fmt::format("Allow: {}\r\n", found.allow);
       throw ApiError{
@@ -290,7 +299,7 @@ class Connection final : public Exchange {
     }
     if (!found.route)
       throw ApiError{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", path)};
-    if (shared_.draining)
+    if (shared_.state.draining)
       throw ApiError{.status = 503, .code = "stopping", .message = "the server is stopping", .retry_after_s = 5};
     const auto length = parser_->content_length();
     if (length && *length > found.route->max_body_bytes) throw too_large(*found.route);
@@ -298,6 +307,73 @@ class Connection final : public Exchange {
       throw ApiError{.status = 415, .code = "unsupported_encoding", .message = "bodies are taken uncompressed only"};
     params = std::move(found.params);
     return found.route;
+  }
+
+  static ApiError foreign(std::string message) {
+    return {.status = 403, .code = "origin_foreign", .message = std::move(message)};
+  }
+
+  Witness where_from() const {
+    return shared_.door.where_from(header("Host"), header("Origin"), header("Sec-Fetch-Site"), header("Referer"));
+  }
+
+  // A page whose origin is on the list may read answers; it still needs the token. True when this was its preflight,
+  // which comes without one.
+  bool allow_foreign_page() {
+    const std::string origin = header("Origin");
+    if (origin.empty()) return false;
+    if (!shared_.door.knows_origin(origin)) {
+      if (!shared_.door.needs_token() && where_from() == Witness::elsewhere)
+        throw foreign("requests from other pages are not taken");
+      return false;
+    }
+    extra_head += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", origin);
+    if (method != "OPTIONS") return false;
+    preflight_ = true;
+    extra_head +=
+        "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
+        "Access-Control-Allow-Headers: authorization, content-type, x-api-key, anthropic-version, "
+        "anthropic-beta\r\nAccess-Control-Max-Age: 600\r\n";
+    return true;
+  }
+
+  // May this one ask that? Throws 401 and 403 (HOUSE section 1). Paths are not told to strangers: the token comes
+  // first, but for the open routes and for addresses that people type.
+  void check_caller(const Route* route) {
+    const Access access = route ? route->access : Access::token;
+    if (access == Access::open) return;
+    caller.has_token = shared_.door.knows_token(header("Authorization"), header("x-api-key"));
+    if (access == Access::entrance) {
+      if (where_from() == Witness::elsewhere || header("X-Watra") != "1")
+        throw foreign("coming in is this server's own page's; it sends X-Watra: 1");
+      return;
+    }
+    if (caller.has_token) return;
+    const bool is_house = access == Access::house || dialect == Dialect::watra;
+    if (is_house && shared_.entrance) return check_person();
+    if (!route && (method == "GET" || method == "HEAD") && dialect_of(path) == Dialect::openai &&
+        !path.starts_with("/v1"))
+      return;
+    extra_head += "WWW-Authenticate: Bearer\r\n";
+    throw ApiError{.status = 401,
+                   .code = "invalid_api_key",
+                   .message = "this needs the server's token, as Authorization: Bearer or x-api-key"};
+  }
+
+  // The cookie counts only for requests of this very origin; writes carry X-Watra, which no form and no page from
+  // elsewhere can send.
+  void check_person() {
+    const Witness from = where_from();
+    if (from == Witness::elsewhere) throw foreign("this request comes from another page");
+    caller.session = shared_.entrance->session_of(header("Cookie"));
+    if (caller.session.empty())
+      throw ApiError{.status = 401,
+                     .code = "session.needed",
+                     .message = "come in first: with the password, or by the address `watra open` gives",
+                     .beside = {{"password", shared_.entrance->has_password()}}};
+    if (from != Witness::own_page) throw foreign("neither Origin nor Sec-Fetch-Site says where this comes from");
+    if (method != "GET" && method != "HEAD" && header("X-Watra") != "1")
+      throw foreign("a write needs the header X-Watra: 1");
   }
 
   static ApiError too_large(const Route& route) {
@@ -311,7 +387,7 @@ class Connection final : public Exchange {
     const uint64_t length = parser_->content_length().value_or(route.max_body_bytes);
     set_deadline(shared_.limits.body + std::chrono::seconds(length / shared_.limits.body_bytes_per_s));
     error_code ec;
-    co_await http::async_read(socket_, buffer_, *parser_, redirect_error(use_awaitable, ec));
+    co_await http::async_read(stream_, buffer_, *parser_, redirect_error(use_awaitable, ec));
     if (ec == http::error::body_limit) co_return too_large(route);
     if (ec && ec.category() == http::make_error_code(http::error::bad_method).category() &&
         ec != http::error::partial_message)
@@ -366,18 +442,28 @@ class Connection final : public Exchange {
     for (;;) {
       error_code ec;
       if (buffer_.size() >= shared_.limits.pipelined_bytes) {
-        asio::steady_timer forever(socket_.get_executor(), Clock::time_point::max());
+        asio::steady_timer forever(stream_.get_executor(), Clock::time_point::max());
         co_await forever.async_wait(redirect_error(use_awaitable, ec));
         co_return;
       }
-      const size_t n = co_await socket_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
+      const size_t n = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
       if (ec) co_return;
       buffer_.commit(n);
     }
   }
 
-  tcp::socket socket_;
+  typename Stream::lowest_layer_type& socket() { return stream_.lowest_layer(); }
+
+  // As a Host header would have it: an IPv4 address also where the socket is of IPv6.
+  static std::string plain_address(const asio::ip::address& address) {
+    if (address.is_v6() && address.to_v6().is_v4_mapped())
+      return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
+    return address.to_string();
+  }
+
+  Stream stream_;
   Shared& shared_;
+  std::string local_address_, remote_address_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   asio::steady_timer deadline_timer_;
@@ -390,9 +476,15 @@ class Connection final : public Exchange {
 }  // namespace
 
 Awaitable<void> serve_connection(tcp::socket socket, Shared& shared) {
-  Connection connection(std::move(socket), shared);
   try {
-    co_await connection.run();
+    if (shared.tls) {
+      Connection<asio::ssl::stream<tcp::socket>> connection(
+          asio::ssl::stream<tcp::socket>(std::move(socket), shared.tls->context), shared);
+      co_await connection.run();
+    } else {
+      Connection<tcp::socket> connection(std::move(socket), shared);
+      co_await connection.run();
+    }
   } catch (const boost::system::system_error&) {  // the client is gone
   }
 }

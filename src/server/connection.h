@@ -7,19 +7,29 @@
 
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
+#include <memory>
 
 #include "server/door.h"
+#include "server/entrance.h"
 #include "server/limits.h"
 #include "server/router.h"
+#include "server/tls.h"
 
 namespace watra::server {
 
-struct Shared {  // by all connections
+struct ServerState {  // of all doors of one server
+  std::atomic<bool> draining{false};  // the server is stopping: answers that are being made are the last
+  std::atomic<int> n_busy{0};         // requests being answered
+};
+
+struct Shared {  // by all connections of one door
   const Router& router;
   const Door& door;
   const Limits& limits;
-  std::atomic<bool> draining{false};  // the server is stopping: answers that are being made are the last
-  std::atomic<int> n_busy{0};         // requests being answered
+  ServerState& state;
+  Entrance* entrance = nullptr;      // null: no people, the token alone
+  std::shared_ptr<TlsContext> tls;   // null: as it is
+  bool programs_only = false;        // --ollama-port: no token, and nothing that a browser sends
 };
 
 Awaitable<void> serve_connection(asio::ip::tcp::socket socket, Shared& shared);

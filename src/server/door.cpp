@@ -85,13 +85,16 @@ Result<Door> Door::create(const DoorOptions& options) {
                 fmt::format("--no-auth-for-tests opens the door to everybody, and {} can be reached from outside",
                             options.host),
                 "--host 127.0.0.1");
-  if (options.lan || !is_loopback(options.host))
+  const bool is_lan = options.lan || !is_loopback(options.host);
+  if (is_lan && !options.has_password)
     return fail("server.lan_needs_password",
                 fmt::format("{} can be reached by other machines, which needs a password, and none is set",
                             options.lan ? "--lan" : "--host " + options.host),
-                "--host 127.0.0.1, and for another machine a tunnel: ssh -L 8686:127.0.0.1:8686 THIS-MACHINE");
+                "`watra password` sets one; or without it a tunnel: ssh -L 8686:127.0.0.1:8686 THIS-MACHINE");
   Door door;
   door.needs_token_ = !options.no_auth;
+  door.is_tls_ = options.tls;
+  door.is_lan_ = is_lan;
   door.hosts_ = {"127.0.0.1", "localhost", "::1", lower(options.host)};
   for (const std::string& name : options.allow_hosts) door.hosts_.push_back(name_of(name));
   for (const std::string& origin : options.cors_origins) {
@@ -110,9 +113,21 @@ Result<Door> Door::create(const DoorOptions& options) {
   return door;
 }
 
-bool Door::knows_host(std::string_view host) const {
+bool Door::knows_host(std::string_view host, std::string_view local_address) const {
   const std::string name = name_of(trimmed(host));
-  return !name.empty() && std::ranges::find(hosts_, name) != hosts_.end();
+  return !name.empty() && (name == local_address || std::ranges::find(hosts_, name) != hosts_.end());
+}
+
+Witness Door::where_from(std::string_view host, std::string_view origin, std::string_view fetch_site,
+                         std::string_view referer) const {
+  const std::string own = (is_tls_ ? "https://" : "http://") + lower(trimmed(host));
+  if (!fetch_site.empty() && fetch_site != "same-origin") return Witness::elsewhere;
+  if (!origin.empty()) return lower(origin) == own ? Witness::own_page : Witness::elsewhere;
+  if (!fetch_site.empty()) return Witness::own_page;
+  if (referer.empty()) return Witness::nothing;
+  const std::string from = lower(referer);
+  const bool is_own = from.starts_with(own) && (from.size() == own.size() || from[own.size()] == '/');
+  return is_own ? Witness::own_page : Witness::elsewhere;
 }
 
 bool Door::knows_token(std::string_view authorization, std::string_view x_api_key) const {

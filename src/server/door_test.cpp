@@ -84,5 +84,49 @@ TEST_F(DoorTest, OriginsAreExact) {
   }
 }
 
+TEST_F(DoorTest, TheAddressThatWasReachedIsANameToo) {
+  const auto door = Door::create(options());
+  ASSERT_TRUE(door);
+  EXPECT_TRUE(door->knows_host("192.168.1.7:8686", "192.168.1.7"));
+  EXPECT_TRUE(door->knows_host("[2001:db8::7]:8686", "2001:db8::7"));
+  EXPECT_FALSE(door->knows_host("192.168.1.8:8686", "192.168.1.7"));
+  EXPECT_FALSE(door->knows_host("", ""));
+}
+
+TEST_F(DoorTest, ALanNeedsAPassword) {
+  auto o = options();
+  o.lan = true;
+  EXPECT_EQ(Door::create(o).error().code, "server.lan_needs_password");
+  o.has_password = true;
+  const auto door = Door::create(o);
+  ASSERT_TRUE(door);
+  EXPECT_TRUE(door->is_lan());
+}
+
+TEST_F(DoorTest, WhereARequestComesFrom) {
+  auto o = options();
+  const auto door = Door::create(o);
+  o.tls = true;
+  const auto tls = Door::create(o);
+  ASSERT_TRUE(door && tls);
+  constexpr const char* kHost = "127.0.0.1:8686";
+  EXPECT_EQ(door->where_from(kHost, "http://127.0.0.1:8686", "same-origin", ""), Witness::own_page);
+  EXPECT_EQ(door->where_from(kHost, "http://127.0.0.1:8686", "", ""), Witness::own_page);
+  EXPECT_EQ(door->where_from(kHost, "", "same-origin", ""), Witness::own_page);
+  EXPECT_EQ(door->where_from(kHost, "", "", "http://127.0.0.1:8686/"), Witness::own_page);
+  EXPECT_EQ(door->where_from("IZBA.local", "http://izba.local", "", ""), Witness::own_page);
+  EXPECT_EQ(tls->where_from(kHost, "https://127.0.0.1:8686", "", ""), Witness::own_page);
+  EXPECT_EQ(door->where_from(kHost, "", "", ""), Witness::nothing);
+  for (const char* origin : {"null", "http://127.0.0.1", "http://127.0.0.1:86860", "https://127.0.0.1:8686",
+                             "http://localhost:8686", "http://127.0.0.1:8686/"})
+    EXPECT_EQ(door->where_from(kHost, origin, "", ""), Witness::elsewhere) << origin;
+  for (const char* site : {"none", "same-site", "cross-site"}) {
+    EXPECT_EQ(door->where_from(kHost, "", site, "http://127.0.0.1:8686/"), Witness::elsewhere) << site;
+    EXPECT_EQ(door->where_from(kHost, "http://127.0.0.1:8686", site, ""), Witness::elsewhere) << site;
+  }
+  EXPECT_EQ(door->where_from(kHost, "", "", "http://127.0.0.1:86861/"), Witness::elsewhere);
+  EXPECT_EQ(door->where_from(kHost, "", "", "http://127.0.0.1:8686.evil.example/"), Witness::elsewhere);
+}
+
 }  // namespace
 }  // namespace watra::server

@@ -28,6 +28,15 @@ class Exchange {
   std::string method, path, query, body;
   std::map<std::string, std::string> params;  // of the route's pattern
   Dialect dialect = Dialect::openai;
+
+  // Who asks: a program with the token, or a person by the session of a cookie; neither on open routes.
+  struct Caller {
+    bool has_token = false;
+    std::string session;  // its id; empty = none
+    std::string address;  // of the other machine
+  };
+  Caller caller;
+
   virtual std::string header(std::string_view name) const = 0;  // empty when absent
   virtual asio::any_io_executor executor() const = 0;
 
@@ -47,7 +56,8 @@ class Exchange {
   // Numbers for the log line (never texts).
   void note(std::string_view name, int64_t value) { notes_ += " " + std::string(name) + "=" + std::to_string(value); }
 
-  // Added to the reply's head.
+  // Of the reply's head: what may be kept of it, and further lines, each with its end.
+  std::string cache_control = "no-store";
   std::string extra_head;
 
  protected:

@@ -21,4 +21,20 @@ void add_inference(Router& router, House& house) {
   add_ollama_answers(router, house);
 }
 
+void add_inference_for_programs(Router& router, House& house) {
+  router.add({.method = "GET",
+              .pattern = "/",
+              .handler = [](Exchange& x) -> Awaitable<void> {
+                co_await x.reply(200, "text/plain; charset=utf-8", "Ollama is running (this is Watra)");
+              },
+              .dialect = Dialect::ollama,
+              .access = Access::open});
+  add_ollama_models(router, house);
+  add_ollama_answers(router, house);
+  add_openai_models(router, house);
+  add_openai_chat(router, house);
+  add_openai_completions(router, house);
+  add_openai_embeddings(router, house);
+}
+
 }  // namespace watra::server

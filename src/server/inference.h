@@ -7,5 +7,8 @@
 namespace watra::server {
 
 void add_inference(Router& router, House& house);
+// For --ollama-port: Ollama's and OpenAI's routes that answer with a model, and what Ollama's clients look for first.
+// Nothing that changes the shelf, nothing that tells of the machine.
+void add_inference_for_programs(Router& router, House& house);
 
 }  // namespace watra::server

@@ -5,6 +5,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -43,43 +44,114 @@ struct ModelRoom::Impl {
   std::condition_variable wanted;
   std::shared_ptr<ServedModel> current;
   View view;
-  std::deque<ShelfEntry> queue;  // to be loaded
+  LoadWish as_loaded;  // what the current one was loaded with
+  struct Wanted {
+    ShelfEntry entry;  // without an id: nothing shall be loaded
+    LoadWish wish;
+    uint64_t ticket = 0;
+    bool awaited = false;
+  };
+  std::deque<Wanted> queue;
+  std::string in_hand;  // what the thread is changing to
+  uint64_t next_ticket = 1, done_ticket = 0;  // done in order
+  std::map<uint64_t, Error> failures;         // of tickets somebody waits for
   bool closing = false;
   std::thread thread;
 
-  void failed(const Error& e) {
-    const std::lock_guard lock(mutex);
-    view.state = RoomState::error;
-    view.error = e.message;
+  Wanted* waiting(const std::string& id) {
+    const auto it = std::ranges::find_if(queue, [&](const Wanted& w) { return w.entry.id == id; });
+    return it == queue.end() ? nullptr : &*it;
   }
 };
 
 ModelRoom::ModelRoom(Options options) : options_(std::move(options)), impl_(std::make_unique<Impl>()) {
-  impl_->thread = std::thread([this] {
-    for (;;) {
-      ShelfEntry next;
-      std::weak_ptr<ServedModel> old;
-      {
-        std::unique_lock lock(impl_->mutex);
-        impl_->wanted.wait(lock, [&] { return impl_->closing || !impl_->queue.empty(); });
-        if (impl_->closing) return;
-        next = impl_->queue.front();
-        impl_->queue.pop_front();
-        if (impl_->current && impl_->current->id() == next.id) continue;
-        impl_->view = {.state = RoomState::loading, .id = next.id, .progress = 0, .error = {}};
-        old = impl_->current;
-        impl_->current.reset();
-      }
-      // Two models do not fit as a rule: the answers of the old one finish first.
-      while (!old.expired()) {
-        std::this_thread::sleep_for(kLookEvery);
-        const std::lock_guard lock(impl_->mutex);
-        if (impl_->closing) return;
-      }
-      if (const Status done = load(next.path, next.id); !done)
-        log::error("{} could not be loaded: {}", next.id, done.error().message);
+  impl_->thread = std::thread([this] { serve_wishes(); });
+}
+
+void ModelRoom::serve_wishes() {
+  for (;;) {
+    Impl::Wanted next;
+    {
+      std::unique_lock lock(impl_->mutex);
+      impl_->wanted.wait(lock, [&] { return impl_->closing || !impl_->queue.empty(); });
+      if (impl_->closing) return;
+      next = impl_->queue.front();
+      impl_->queue.pop_front();
+      impl_->in_hand = next.entry.id;
     }
-  });
+    const Status done = change_to(next.entry, next.wish);
+    if (!done) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->in_hand.clear();
+      impl_->done_ticket = next.ticket;
+      if (!done && next.awaited) impl_->failures.insert_or_assign(next.ticket, done.error());
+    }
+    impl_->wanted.notify_all();
+  }
+}
+
+Status ModelRoom::change_to(const ShelfEntry& entry, const LoadWish& wish) {
+  std::weak_ptr<ServedModel> old;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    const bool is_here = impl_->current && impl_->current->id() == entry.id;
+    if (is_here && (wish == LoadWish{} || wish == impl_->as_loaded)) return {};
+    if (entry.id.empty())
+      impl_->view = {};
+    else
+      impl_->view = {.state = RoomState::loading, .id = entry.id, .total_bytes = entry.bytes};
+    old = impl_->current;
+    impl_->current.reset();
+  }
+  tell();
+  // Two models do not fit as a rule: the answers of the old one finish first.
+  while (!old.expired()) {
+    std::this_thread::sleep_for(kLookEvery);
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+  }
+  return entry.id.empty() ? Status() : load(entry.path, entry.id, wish);
+}
+
+void ModelRoom::tell() const {
+  if (options_.changed) options_.changed();
+}
+
+Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
+                               const std::function<bool()>& cancelled) {
+  std::unique_lock lock(impl_->mutex);
+  if (impl_->closing) return fail("server.stopping", "the server is stopping");
+  const uint64_t ticket = impl_->next_ticket++;
+  impl_->queue.push_back({entry, wish, ticket, true});
+  impl_->wanted.notify_all();
+  while (impl_->done_ticket < ticket) {
+    impl_->wanted.wait_for(lock, kLookEvery * 5);
+    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+    if (impl_->done_ticket >= ticket) break;
+    const auto it = std::ranges::find(impl_->queue, ticket, &Impl::Wanted::ticket);
+    if (it != impl_->queue.end() && cancelled && cancelled()) {
+      impl_->queue.erase(it);
+      return fail("load.cancelled", "it was not begun");
+    }
+    if (!progress || impl_->view.state != RoomState::loading || impl_->view.id != entry.id) continue;
+    const uint64_t done = impl_->view.done_bytes, total = impl_->view.total_bytes;
+    lock.unlock();
+    progress(done, total);
+    lock.lock();
+  }
+  const auto failure = impl_->failures.extract(ticket);
+  if (failure.empty()) return {};
+  return fail(failure.mapped());
+}
+
+Status ModelRoom::load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
+                                const std::function<bool()>& cancelled) {
+  return await_change(entry, wish, progress, cancelled);
+}
+
+Status ModelRoom::unload_and_wait(const std::function<bool()>& cancelled) {
+  return await_change({}, {}, nullptr, cancelled);
 }
 
 ModelRoom::~ModelRoom() {
@@ -98,24 +170,44 @@ void ModelRoom::close() {
   impl_->wanted.notify_all();
 }
 
-Status ModelRoom::load(const fs::path& path, const std::string& id) {
+Status ModelRoom::load(const fs::path& path, const std::string& id, const LoadWish& wish) {
+  const auto failed = [&](const Error& e) {
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->view.state = RoomState::error;
+      impl_->view.error = e.message;
+      impl_->view.error_code = e.code;
+    }
+    tell();
+    return fail(e);
+  };
   {
     const std::lock_guard lock(impl_->mutex);
-    impl_->view = {.state = RoomState::loading, .id = id, .progress = 0, .error = {}};
+    impl_->view = {.state = RoomState::loading, .id = id};
   }
+  tell();
   const auto progress = [this](uint64_t done, uint64_t total) {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->view.progress = total ? static_cast<double>(done) / static_cast<double>(total) : 0;
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->view.progress = total ? static_cast<double>(done) / static_cast<double>(total) : 0;
+      impl_->view.done_bytes = done;
+      impl_->view.total_bytes = total;
+    }
+    tell();
   };
-  auto loaded = options_.load(path, progress);
-  if (!loaded) return impl_->failed(loaded.error()), fail(loaded.error());
+  auto loaded = options_.load(path, wish, progress);
+  if (!loaded) return failed(loaded.error());
   auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = other_names(path), .path = path},
                                     options_.n_parallel);
-  if (!served) return impl_->failed(served.error()), fail(served.error());
-  const std::lock_guard lock(impl_->mutex);
-  if (impl_->closing) return fail("server.stopping", "the server is stopping");
-  impl_->current = std::move(*served);
-  impl_->view = {.state = RoomState::ready, .id = id, .progress = 1, .error = {}};
+  if (!served) return failed(served.error());
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+    impl_->current = std::move(*served);
+    impl_->as_loaded = wish;
+    impl_->view = {.state = RoomState::ready, .id = id, .progress = 1};
+  }
+  tell();
   return {};
 }
 
@@ -150,9 +242,9 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
   const std::string id = entry->id;
   {
     const std::lock_guard lock(impl_->mutex);
-    const bool under_way = impl_->view.state == RoomState::loading && impl_->view.id == id;
-    const bool queued = std::ranges::any_of(impl_->queue, [&](const ShelfEntry& e) { return e.id == id; });
-    if (!under_way && !queued) impl_->queue.push_back(*entry);
+    const bool under_way =
+        impl_->in_hand == id || (impl_->view.state == RoomState::loading && impl_->view.id == id);
+    if (!under_way && !impl_->waiting(id)) impl_->queue.push_back({*entry, {}, impl_->next_ticket++});
   }
   impl_->wanted.notify_all();
   for (;;) {
@@ -163,8 +255,7 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
     if (then.state == RoomState::error && then.id == id)
       throw ApiError{.status = 503, .code = "model_not_loaded", .message = then.error};
     const std::lock_guard lock(impl_->mutex);
-    const bool queued = std::ranges::any_of(impl_->queue, [&](const ShelfEntry& e) { return e.id == id; });
-    if (impl_->closing || (!queued && impl_->view.state != RoomState::loading && impl_->view.id != id))
+    if (impl_->closing || (!impl_->waiting(id) && impl_->in_hand != id && impl_->view.state != RoomState::loading && impl_->view.id != id))
       throw ApiError{.status = 503,
                      .code = "model_changed",
                      .message = "another model was asked for meanwhile",

@@ -23,26 +23,43 @@ struct ShelfEntry {
   uint64_t bytes = 0;
 };
 
+// How a model shall be loaded where that differs from the command line's; 0 and "" leave it.
+struct LoadWish {
+  int64_t n_ctx = 0;
+  std::string kv_type;  // "f16", "q8_0", "q4_0"
+  bool operator==(const LoadWish&) const = default;
+};
+
 class ModelRoom {
  public:
   using Progress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
   struct Options {
-    std::function<Result<engine::LoadedModel>(const fs::path&, Progress)> load;
+    std::function<Result<engine::LoadedModel>(const fs::path&, const LoadWish&, Progress)> load;
     std::function<std::vector<ShelfEntry>()> shelf;  // looked at anew each time
     int64_t n_parallel = 1;
     bool load_on_request = true;
+    std::function<void()> changed;  // after each change of view(), by the thread that made it, without a lock
   };
   explicit ModelRoom(Options options);
   ~ModelRoom();
 
   // The first model, on the caller's thread.
-  Status load(const fs::path& path, const std::string& id);
+  Status load(const fs::path& path, const std::string& id, const LoadWish& wish = {});
+
+  // Has a model loaded, or the loaded one put away, and waits for it: for threads that may wait, as those of jobs.
+  // Answers under way finish first. Asked for as it is loaded already: at once. `progress` comes from another thread.
+  // Errors: those of loading; "load.cancelled" when `cancelled` says so before it begins (what has begun goes on);
+  // "server.stopping".
+  Status load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
+                       const std::function<bool()>& cancelled);
+  Status unload_and_wait(const std::function<bool()>& cancelled);
 
   struct View {
     RoomState state = RoomState::empty;
     std::string id;       // loaded or being loaded
     double progress = 0;  // while loading
-    std::string error;
+    uint64_t done_bytes = 0, total_bytes = 0;
+    std::string error, error_code;
   };
   View view() const;
   std::shared_ptr<ServedModel> current() const;  // null unless ready
@@ -57,6 +74,12 @@ class ModelRoom {
 
  private:
   struct Impl;
+  void serve_wishes();  // on the room's own thread
+  Status change_to(const ShelfEntry& entry, const LoadWish& wish);
+  Status await_change(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
+                      const std::function<bool()>& cancelled);
+  void tell() const;
+
   Options options_;
   std::unique_ptr<Impl> impl_;
 };

@@ -10,7 +10,9 @@
 
 namespace watra::server {
 
-enum class Access : uint8_t { open, token };
+// Who may ask: anybody; programs with the token; those and people who have come in (HOUSE section 1), for /watra/v1
+// alone; anybody, but no page from elsewhere: coming in itself.
+enum class Access : uint8_t { open, token, house, entrance };
 
 struct Route {
   std::string method;   // GET answers HEAD too

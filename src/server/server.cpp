@@ -4,6 +4,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -20,43 +21,70 @@ namespace watra::server {
 using asio::ip::tcp;
 using boost::system::error_code;
 
+// One socket that is listened on, and who may come in by it.
+struct Listener {
+  Listener(asio::io_context& io, const Router& router, const Door& door, const Limits& limits, ServerState& state)
+      : acceptor(asio::make_strand(io)), shared{router, door, limits, state, nullptr, nullptr, false} {}
+  tcp::acceptor acceptor;
+  Shared shared;
+
+  Status open(const std::string& host, uint16_t port);
+};
+
+Status Listener::open(const std::string& host, uint16_t port) {
+  error_code ec;
+  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
+  if (ec)
+    return fail("server.no_address", fmt::format("--host needs an address of this machine, found {}", host),
+                "--host 127.0.0.1");
+  const tcp::endpoint endpoint(address, port);
+  acceptor.open(endpoint.protocol(), ec);
+  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec) acceptor.bind(endpoint, ec);
+  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec)
+    return fail("server.port_taken", fmt::format("{} port {} cannot be listened on: {}", host, port, ec.message()),
+                "another port, or 0 for any that is free");
+  return {};
+}
+
 struct Server::Impl {
   ServerOptions options;
-  Door door;
-  Router router;
-  Shared shared{router, door, options.limits};
+  Door door, programs_door;
+  Router router, programs_router;
+  ServerState state;
   std::atomic<size_t> n_connections{0};
   asio::io_context io;
-  tcp::acceptor acceptor{asio::make_strand(io)};
+  Listener main{io, router, door, options.limits, state};
+  Listener programs{io, programs_router, programs_door, options.limits, state};
   asio::signal_set signals{io, SIGTERM, SIGINT};
   std::vector<std::thread> threads;
+  std::vector<std::function<void()>> on_stop;
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
 
-  Impl(const ServerOptions& o, Door d) : options(o), door(std::move(d)) {}
+  Impl(const ServerOptions& o, Door d, Door p) : options(o), door(std::move(d)), programs_door(std::move(p)) {}
 
-  Awaitable<void> accept_all();
+  Awaitable<void> accept_all(Listener& listener);
   Awaitable<void> drain();
 };
 
 Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   WATRA_ASSIGN(Door door, Door::create(options.door));
-  auto impl = std::make_unique<Impl>(options, std::move(door));
-  error_code ec;
-  const std::string host = options.door.host == "localhost" ? "127.0.0.1" : options.door.host;
-  const auto address = asio::ip::make_address(host, ec);
-  if (ec)
-    return fail("server.no_address", fmt::format("--host needs an address of this machine, found {}", host),
-                "--host 127.0.0.1");
-  const tcp::endpoint endpoint(address, options.port);
-  impl->acceptor.open(endpoint.protocol(), ec);
-  if (!ec) impl->acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
-  if (!ec) impl->acceptor.bind(endpoint, ec);
-  if (!ec) impl->acceptor.listen(asio::socket_base::max_listen_connections, ec);
-  if (ec)
-    return fail("server.port_taken",
-                fmt::format("{} port {} cannot be listened on: {}", host, options.port, ec.message()),
-                "another --port, or --port 0 for any that is free");
-  return std::unique_ptr<Server>(new Server(std::move(impl)));
+  // Nobody's token is asked for there, and nothing outside this machine reaches it.
+  WATRA_ASSIGN(Door programs_door, Door::create({.allow_hosts = options.door.allow_hosts, .no_auth = true}));
+  auto impl = std::make_unique<Impl>(options, std::move(door), std::move(programs_door));
+  impl->main.shared.entrance = options.entrance;
+  if (!options.tls_certificate.empty()) {
+    WATRA_ASSIGN(impl->main.shared.tls, tls_context(options.tls_certificate, options.tls_key));
+  }
+  WATRA_TRY(impl->main.open(options.door.host, options.port));
+  if (options.programs_port) {
+    impl->programs.shared.programs_only = true;
+    WATRA_TRY(impl->programs.open("127.0.0.1", *options.programs_port));
+  }
+  auto server = std::unique_ptr<Server>(new Server(std::move(impl)));
+  if (options.entrance) options.entrance->set_port(server->port());
+  return server;
 }
 
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -67,34 +95,41 @@ Server::~Server() {
 }
 
 Router& Server::router() { return impl_->router; }
+Router& Server::programs_router() { return impl_->programs_router; }
+const Door& Server::door() const { return impl_->door; }
+void Server::on_stop(std::function<void()> call) { impl_->on_stop.push_back(std::move(call)); }
+
 uint16_t Server::port() const {
   error_code ec;
-  return impl_->acceptor.local_endpoint(ec).port();
+  return impl_->main.acceptor.local_endpoint(ec).port();
 }
 
 std::string Server::url() const {
   const std::string& host = impl_->options.door.host;
   const bool needs_brackets = host.find(':') != std::string::npos;  // IPv6
-  return needs_brackets ? fmt::format("http://[{}]:{}", host, port()) : fmt::format("http://{}:{}", host, port());
+  return fmt::format("{}://{}{}{}:{}", impl_->main.shared.tls ? "https" : "http", needs_brackets ? "[" : "", host,
+                     needs_brackets ? "]" : "", port());
 }
 
 void Server::start() {
   Impl& s = *impl_;
-  asio::co_spawn(s.acceptor.get_executor(), s.accept_all(), asio::detached);
+  for (Listener* listener : {&s.main, &s.programs})
+    if (listener->acceptor.is_open())
+      asio::co_spawn(listener->acceptor.get_executor(), s.accept_all(*listener), asio::detached);
   s.signals.async_wait([this](error_code ec, int) {
     if (!ec) stop();
   });
   for (int i = 0; i < s.options.threads; ++i) s.threads.emplace_back([&s] { s.io.run(); });
 }
 
-Awaitable<void> Server::Impl::accept_all() {
+Awaitable<void> Server::Impl::accept_all(Listener& listener) {
   static constexpr std::string_view kFull =
       "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   for (;;) {
     error_code ec;
     tcp::socket socket(asio::make_strand(io));
-    co_await acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
-    if (ec == asio::error::operation_aborted || !acceptor.is_open()) co_return;
+    co_await listener.acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, ec));
+    if (ec == asio::error::operation_aborted || !listener.acceptor.is_open()) co_return;
     if (ec) {  // out of descriptors, as a rule: those that are open will end
       log::warn("a connection could not be accepted: {}", ec.message());
       asio::steady_timer pause(io, std::chrono::milliseconds(100));
@@ -108,7 +143,7 @@ Awaitable<void> Server::Impl::accept_all() {
     }
     ++n_connections;
     const auto executor = socket.get_executor();
-    asio::co_spawn(executor, serve_connection(std::move(socket), shared), [this](std::exception_ptr e) {
+    asio::co_spawn(executor, serve_connection(std::move(socket), listener.shared), [this](std::exception_ptr e) {
       --n_connections;
       if (e) log::error("a connection ended with an unexpected exception");
     });
@@ -116,11 +151,15 @@ Awaitable<void> Server::Impl::accept_all() {
 }
 
 Awaitable<void> Server::Impl::drain() {
-  shared.draining = true;
-  error_code ignored;
-  acceptor.close(ignored);
+  state.draining = true;
+  for (Listener* listener : {&main, &programs})
+    asio::post(listener->acceptor.get_executor(), [listener] {
+      error_code ignored;
+      listener->acceptor.close(ignored);
+    });
+  for (const auto& call : on_stop) call();
   const auto end = std::chrono::steady_clock::now() + options.limits.drain;
-  while (shared.n_busy > 0 && std::chrono::steady_clock::now() < end) {
+  while (state.n_busy > 0 && std::chrono::steady_clock::now() < end) {
     asio::steady_timer pause(io, std::chrono::milliseconds(20));
     co_await pause.async_wait(asio::use_awaitable);
   }
@@ -128,8 +167,8 @@ Awaitable<void> Server::Impl::drain() {
 }
 
 void Server::stop() {
-  if (impl_->shared.draining.exchange(true)) return;
-  asio::co_spawn(impl_->acceptor.get_executor(), impl_->drain(), asio::detached);
+  if (impl_->state.draining.exchange(true)) return;
+  asio::co_spawn(impl_->main.acceptor.get_executor(), impl_->drain(), asio::detached);
   if (impl_->threads.empty()) impl_->io.stop();
 }
 

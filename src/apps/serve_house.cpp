@@ -1,0 +1,199 @@
+#include "apps/serve_house.h"
+
+#include <atomic>
+
+#include "base/log.h"
+#include "base/machine_name.h"
+#include "apps/loading.h"
+#include "apps/machine.h"
+#include "base/memory.h"
+#include "base/process.h"
+#include "server/event_stream.h"
+#include "server/house_engine.h"
+#include "server/house_machine.h"
+#include "server/house_models.h"
+#include "server/house_session.h"
+#include "server/page/page.h"
+
+namespace watra::apps {
+
+struct ServedHouse::Impl {
+  Impl(const Globals& g, const ServeOptions& o, std::unique_ptr<home::Home> h)
+      : globals(g),
+        options(o),
+        home(std::move(h)),
+        people(home->db()),
+        entrance(people, {.secure_cookie = !o.tls.empty()}),
+        jobs(std::make_unique<home::Jobs>(home->db(), home->events())),
+        hearth(home->events()),
+        notes(home->db()) {}
+
+  std::optional<engine::Hardware> hardware();  // as it was measured; read anew every few seconds
+  void forget_hardware();
+
+  const Globals& globals;
+  const ServeOptions options;
+  std::unique_ptr<home::Home> home;
+  home::People people;
+  server::Entrance entrance;
+  std::unique_ptr<home::Jobs> jobs;  // ended before the rest
+  server::Hearth hearth;
+  home::ShelfNotes notes;
+  std::optional<server::Household> household;
+  std::optional<server::EngineWatch> engine;
+  std::optional<server::EventStreams> streams;
+  std::optional<server::ModelShelf> shelf;
+  std::unique_ptr<server::SlowWork> slow = std::make_unique<server::SlowWork>();
+  std::optional<server::ShelfWork> shelf_work;
+  std::unique_ptr<server::MachineRoom> machine;
+  std::atomic<bool> is_open{false};  // room_changed() may be told
+
+  std::mutex hardware_mutex;
+  std::optional<engine::Hardware> known_hardware;
+  std::chrono::steady_clock::time_point hardware_at{};
+};
+
+std::optional<engine::Hardware> ServedHouse::Impl::hardware() {
+  constexpr auto kEvery = std::chrono::seconds(5);
+  const std::lock_guard lock(hardware_mutex);
+  const auto now = std::chrono::steady_clock::now();
+  if (hardware_at == std::chrono::steady_clock::time_point{} || now - hardware_at > kEvery) {
+    known_hardware = cached_machine(globals);
+    hardware_at = now;
+  }
+  return known_hardware;
+}
+
+void ServedHouse::Impl::forget_hardware() {
+  const std::lock_guard lock(hardware_mutex);
+  hardware_at = {};
+}
+
+namespace {
+
+// What the command line asks of every plan. Errors: "usage.size", those of KvTypes::parse.
+Result<engine::PlanOptions> plan_options(const Globals& g) {
+  engine::PlanOptions o;
+  o.n_ctx = g.ctx;
+  o.threads = g.threads;
+  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
+  if (!g.ram.empty()) {
+    WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
+  }
+  o.use_gpu = false;  // the card's share comes with a later version
+  return o;
+}
+
+}  // namespace
+
+ServedHouse::ServedHouse(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ServedHouse::~ServedHouse() { close(); }
+
+Result<std::unique_ptr<ServedHouse>> ServedHouse::open(const Globals& g, const ServeOptions& o,
+                                                       const fs::path& folder) {
+  WATRA_ASSIGN(auto home, home::Home::open(folder));
+  return std::unique_ptr<ServedHouse>(new ServedHouse(std::make_unique<Impl>(g, o, std::move(home))));
+}
+
+server::Entrance& ServedHouse::entrance() { return impl_->entrance; }
+
+std::vector<server::ShelfEntry> ServedHouse::shelf() const {
+  return impl_->shelf ? impl_->shelf->loadable() : std::vector<server::ShelfEntry>();
+}
+
+void ServedHouse::room_changed() {
+  if (impl_->is_open) impl_->engine->room_changed();
+}
+
+Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const server::Limits& limits) {
+  Impl& s = *impl_;
+  WATRA_ASSIGN(const engine::PlanOptions plan, plan_options(s.globals));
+  server::Router& router = server.router();
+  s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits});
+  s.engine.emplace(*s.household);
+  s.streams.emplace(s.home->events(), s.hearth, &s.entrance, limits);
+  s.shelf.emplace(*s.household, s.notes,
+                  server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
+  s.shelf_work.emplace(
+      server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
+  s.machine = std::make_unique<server::MachineRoom>(
+      *s.household, s.notes,
+      server::MachineRoom::Options{
+          .hardware = [&s] { return s.hardware(); },
+          .measure = [&s](auto step) { return measured_machine(s.globals, std::move(step)); },
+          .ram_limit_bytes = plan.ram_bytes,
+          .queue = {},
+          .measured =
+              [&s] {
+                s.forget_hardware();
+                for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
+              }});
+  // A change of the room is told from its own thread; what that means for a card is found out on another.
+  s.engine->model_changed = [&s](const std::string& id) {
+    s.slow->post([&s, id] { s.shelf->tell(id); });
+  };
+  s.is_open = true;
+
+  server::add_page(router, server::embedded_page(), [] { return server::PageLook{}; });
+  server::add_house_session(router, s.entrance);
+  s.engine->add(router, server.door(), s.entrance, [] { return server::Json::object(); });
+  s.streams->add(router);
+  server::add_house_models(router, *s.shelf_work);
+  server::add_ollama_shelf(router, *s.shelf_work);
+  s.machine->add(router, *s.slow);
+  server.on_stop([&s] { s.streams->end_all(); });
+  return {};
+}
+
+void ServedHouse::close() {
+  impl_->is_open = false;
+  impl_->machine.reset();
+  impl_->jobs.reset();
+  impl_->slow.reset();
+}
+
+void ServedHouse::show_the_way(const server::Server& server) {
+  Impl& s = *impl_;
+  std::string address = server.url();
+  if (const auto& host = s.options.host; host == "0.0.0.0" || host == "::")
+    address = fmt::format("{}://127.0.0.1:{}", server.door().is_tls() ? "https" : "http", server.port());
+  // A person who has a password comes in by it; without one there is only this way.
+  const bool with_code = s.options.open || !s.entrance.has_password();
+  const std::string entering = with_code ? entering_address(address, s.entrance.make_code()) : address + "/";
+  if (s.options.open && open_in_browser(entering)) {
+    fmt::print(stderr, "the page opens in your browser; `watra open` opens it again\n");
+  } else {
+    fmt::print(stderr, "the page: {}\n", entering);
+    if (with_code) fmt::print(stderr, "          (good once and for a minute; `watra open` gives another)\n");
+  }
+  if (!server.door().is_lan()) return;
+  std::vector<std::string> names = machine_addresses();
+  if (const std::string name = machine_name(); !name.empty()) names.push_back(name + ".local");
+  fmt::print(stderr, "\n  other machines of your network may come in, with the password:\n");
+  for (const std::string& name : names)
+    fmt::print(stderr, "    {}://{}:{}/\n", server.door().is_tls() ? "https" : "http",
+               name.find(':') == std::string::npos ? name : "[" + name + "]", server.port());
+  if (!server.door().is_tls())
+    fmt::print(stderr,
+               "  nothing is encrypted on the way: who listens on this network reads the password and every word;\n"
+               "  --tls CERTIFICATE KEY encrypts it\n");
+  fmt::print(stderr, "\n");
+}
+
+bool home_has_password(const fs::path& folder) {
+  std::error_code ec;
+  if (!fs::exists(folder / "home.db", ec)) return false;
+  const auto home = home::Home::open(folder);
+  return home && home::People((*home)->db()).has_password().value_or(false);
+}
+
+std::string entering_address(const std::string& url, const std::string& code) { return url + "/#enter=" + code; }
+
+bool open_in_browser(const std::string& address) {
+  if (!has_display()) return false;
+  const Status started = start_detached({"xdg-open", address});
+  if (!started) log::warn("the browser could not be opened: {}", started.error().message);
+  return started.has_value();
+}
+
+}  // namespace watra::apps

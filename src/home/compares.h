@@ -1,0 +1,73 @@
+// Compares: one question, an answer from each column, side by side (docs/api.md section 8). The question and its
+// answers are ordinary messages of a hidden thread. While a compare is blind and not revealed, nothing that is told
+// says which column is whose. Any thread may call.
+//
+// Errors: "compare.unknown", "request.invalid", those of the store.
+#pragma once
+
+#include "home/answers.h"
+
+namespace watra::home {
+
+struct Compare {
+  std::string id, thread, question;
+  std::optional<std::string> system;
+  bool blind = false, revealed = false;
+  std::string order = "in_turn", state = "running";
+  int64_t created_ms = 0;
+  Json vote;                     // or null
+  Json columns = Json::array();  // {"id", "label", "model", "persona", "sampling", "state", "message", "pasted"}
+
+  bool hides() const { return blind && !revealed; }
+};
+
+class Compares {
+ public:
+  Compares(Ledger& ledger, Answers& answers) : ledger_(ledger), answers_(answers) {}
+
+  struct Begun {
+    Compare compare;
+    bool fresh = true;  // false: this client_id has been here before
+  };
+  // {"client_id", "question", "system"?, "columns", "blind"}; models are the caller's to check. `order` is how they
+  // will run.
+  Result<Begun> begin(const Json& body, const std::string& order);
+
+  // The answer of a column begins; a run's id is made.
+  Result<Turn> open(const std::string& compare, const std::string& column, const Answerer& by);
+  Status tell_changed(const std::string& compare);  // an answer has ended
+  // The last answer has ended.
+  Status end(const std::string& compare, const std::string& state);
+
+  Result<Compare> find(const std::string& id) const;
+  struct List {
+    std::vector<Json> compares;
+    bool more = false;
+    int64_t as_of = 0;
+  };
+  Result<List> list(int64_t limit, std::optional<int64_t> before) const;
+  // As it is told, with its answers.
+  Result<Json> shown(const std::string& id) const;
+
+  Result<Json> paste(const std::string& id, const Json& body);   // {"name", "text"}
+  Result<Json> vote(const std::string& id, const Json& body);    // {"column", "verdict"}; reveals
+  Result<Thread> keep(const std::string& id, const Json& body);  // {"client_id", "column"}
+  Status remove(const std::string& id);                          // erases its words; "compare.busy" while it runs
+
+  // "csv", "md" or "json"; `ids` empty = all.
+  Result<std::string> table(const std::string& format, const std::vector<std::string>& ids) const;
+
+  // At start: those a crash left running.
+  Status close_left_over();
+
+ private:
+  Compare read(const std::string& id) const;
+  Json json(const Compare& c, bool with_answers) const;
+  void write(const Compare& c);
+  void tell(const Compare& c);
+
+  Ledger& ledger_;
+  Answers& answers_;
+};
+
+}  // namespace watra::home

@@ -1,0 +1,260 @@
+#include "home/conversations.h"
+
+#include "home/check.h"
+#include "home/ids.h"
+#include "home/settings_schema.h"
+
+namespace watra::home {
+namespace {
+
+constexpr size_t kMostTags = 50;
+constexpr size_t kMostSystem = 65536;  // characters; a persona of many pages
+
+std::optional<std::string> text_or_none(const Json& value, std::string_view field, size_t most) {
+  if (value.is_null()) return std::nullopt;
+  return checked_text(value, field, 1, most);
+}
+
+Json checked_tags(const Json& tags) {
+  if (!tags.is_array() || tags.size() > kMostTags)
+    refuse_field("tags", fmt::format("a list of at most {} texts", kMostTags));
+  for (const Json& tag : tags) checked_text(tag, "tags", 1, 60);
+  return tags;
+}
+
+Json checked_draft(const Json& draft) {
+  if (draft.is_null()) return nullptr;
+  if (!draft.is_object() || !member(draft, "text").is_string() || !member(draft, "parts").is_array() ||
+      !member(draft, "at_ms").is_number_integer())
+    refuse_field("draft", "{\"text\", \"parts\", \"at_ms\"} or null");
+  return {{"text", draft.at("text")}, {"parts", draft.at("parts")}, {"at_ms", draft.at("at_ms")}};
+}
+
+}  // namespace
+
+Result<Conversations::Threads> Conversations::list(int64_t limit, std::optional<int64_t> before, bool archived) const {
+  return guarded([&] {
+    const auto held = ledger_.db().lock();
+    Threads out;
+    Statement s = ledger_.db().query(
+        "SELECT id FROM threads WHERE hidden = 0 AND archived = ? AND (? IS NULL OR (pinned = 0 AND updated_ms < ?)) "
+        "ORDER BY pinned DESC, updated_ms DESC, rowid DESC LIMIT ?",
+        archived, before, before, limit + 1);
+    while (s.step()) out.threads.push_back(ledger_.thread(s.text(0)));
+    out.more = static_cast<int64_t>(out.threads.size()) > limit;
+    if (out.more) out.threads.pop_back();
+    out.as_of = ledger_.events().last();
+    return out;
+  });
+}
+
+Result<Thread> Conversations::create(const Json& body) {
+  return guarded([&] {
+    Transaction t(ledger_.db());
+    const Json made = ledger_.once(member(body, "client_id"), [&]() -> Json {
+      Thread thread{.id = make_id("t_"), .created_ms = now_ms()};
+      thread.updated_ms = thread.created_ms;
+      if (const Json& title = member(body, "title"); !title.is_null()) {
+        thread.title = checked_text(title, "title", 1, 200);
+        thread.named = true;
+      }
+      thread.folder = text_or_none(member(body, "folder"), "folder", 200);
+      thread.model = text_or_none(member(body, "model"), "model", 64);
+      thread.persona = text_or_none(member(body, "persona"), "persona", 64);
+      ledger_.insert_thread(thread);
+      ledger_.tell_thread(thread.id);
+      return {{"thread", thread.id}};
+    });
+    Thread thread = ledger_.thread(made.at("thread"));
+    t.commit();
+    return thread;
+  });
+}
+
+Result<Conversations::SeenThread> Conversations::thread(const std::string& id) const {
+  return guarded([&] {
+    const auto held = ledger_.db().lock();
+    return SeenThread{ledger_.thread(id), ledger_.events().last()};
+  });
+}
+
+Result<Thread> Conversations::change(const std::string& id, const Json& body) {
+  return guarded([&] {
+    Database& db = ledger_.db();
+    Transaction t(db);
+    const Thread before = ledger_.thread(id);
+    const auto set = [&](const char* column, const auto& value) {
+      db.run(fmt::format("UPDATE threads SET {} = ? WHERE id = ?", column), value, id);
+    };
+    for (const auto& [name, value] : body.items()) {
+      if (name == "title" && !value.is_null()) {
+        set("title", checked_text(value, name, 1, 200));
+        set("named", true);
+      } else if ((name == "pinned" || name == "archived") && !value.is_null()) {
+        set(name.c_str(), checked_bool(value, name));
+      } else if (name == "folder") {
+        set("folder", text_or_none(value, name, 200));
+      } else if (name == "tags" && !value.is_null()) {
+        set("tags", dump(checked_tags(value)));
+      } else if (name == "head" && !value.is_null()) {
+        const std::string head = checked_text(value, name, 1, 64);
+        if (ledger_.message(head).thread != id) refuse_field("head", "a message of this thread");
+        set("head", head);
+      } else if (name == "model" || name == "persona") {
+        set(name.c_str(), text_or_none(value, name, 64));
+      } else if (name == "system") {
+        set("system", text_or_none(value, name, kMostSystem));
+      } else if (name == "sampling") {
+        set("sampling", dump(checked_sampling(value, name)));
+      } else if (name == "draft") {
+        const Json draft = checked_draft(value);
+        // Of two devices the one that wrote last is right, whichever reaches us first.
+        const bool older =
+            draft.is_object() && before.draft.is_object() && draft.at("at_ms") < before.draft.at("at_ms");
+        if (!older) set("draft", draft);
+      }
+    }
+    ledger_.tell_thread(id);
+    Thread after = ledger_.thread(id);
+    t.commit();
+    return after;
+  });
+}
+
+Result<Conversations::Erased> Conversations::erase_thread(const std::string& id) {
+  auto erased = guarded([&] {
+    Database& db = ledger_.db();
+    Transaction t(db);
+    const Thread thread = ledger_.thread(id);
+    if (thread.run) refuse("thread.busy", "an answer is under way in this thread", *thread.run);
+    Json ids = Json::array();
+    {
+      Statement s = db.query("SELECT id FROM messages WHERE thread_id = ?", id);
+      while (s.step()) ids.push_back(s.text(0));
+    }
+    for (const Json& message : ids) ledger_.erase_words(message);
+    Erased out{.n = static_cast<int64_t>(ids.size()), .receipt = ledger_.receipt("thread", ids)};
+    ledger_.events().forget_thread(id);
+    db.run("DELETE FROM threads WHERE id = ?", id);
+    ledger_.events().publish("thread.removed", id, std::nullopt, Json::object());
+    t.commit();
+    return out;
+  });
+  if (erased) WATRA_TRY(guarded([&] { ledger_.db().forget_log(); }));
+  return erased;
+}
+
+Result<Conversations::Messages> Conversations::messages(const std::string& thread, int64_t limit,
+                                                        std::optional<int64_t> before) const {
+  return guarded([&] {
+    const auto held = ledger_.db().lock();
+    ledger_.thread(thread);
+    Messages out;
+    out.messages = ledger_.messages(thread, before.value_or(std::numeric_limits<int64_t>::max()), limit + 1);
+    out.more = static_cast<int64_t>(out.messages.size()) > limit;
+    if (out.more) out.messages.erase(out.messages.begin());
+    out.as_of = ledger_.events().last();
+    return out;
+  });
+}
+
+std::string copy_path(Ledger& ledger, const std::string& head, const std::string& to_thread) {
+  std::optional<std::string> parent;
+  for (Message m : ledger.path(head)) {
+    m.origin = m.id;
+    m.id.clear();
+    m.thread = to_thread;
+    m.parent = parent;
+    m.pinned = false;
+    if (m.state == "running") m.state = "interrupted";
+    ledger.insert_message(m);
+    parent = m.id;
+  }
+  return *parent;
+}
+
+Result<Thread> Conversations::fork(const std::string& id, const Json& body) {
+  return guarded([&] {
+    Transaction t(ledger_.db());
+    const Thread from = ledger_.thread(id);
+    const std::string at = checked_text(member(body, "at"), "at", 1, 64);
+    if (ledger_.message(at).thread != id) refuse_field("at", "a message of this thread");
+    const Json made = ledger_.once(member(body, "client_id"), [&]() -> Json {
+      Thread thread{.id = make_id("t_"),
+                    .title = from.title,
+                    .named = from.named,
+                    .folder = from.folder,
+                    .tags = from.tags,
+                    .created_ms = now_ms(),
+                    .updated_ms = now_ms(),
+                    .model = from.model,
+                    .persona = from.persona,
+                    .system = from.system,
+                    .sampling = from.sampling,
+                    .origin = {{"thread", id}, {"message", at}}};
+      ledger_.insert_thread(thread);
+      const std::string head = copy_path(ledger_, at, thread.id);
+      ledger_.db().run("UPDATE threads SET head = ?, updated_ms = ? WHERE id = ?", head, now_ms(), thread.id);
+      ledger_.tell_thread(thread.id);
+      return {{"thread", thread.id}};
+    });
+    Thread thread = ledger_.thread(made.at("thread"));
+    t.commit();
+    return thread;
+  });
+}
+
+Result<Message> Conversations::message(const std::string& id) const {
+  return guarded([&] { return ledger_.message(id); });
+}
+
+Result<std::vector<Message>> Conversations::path(const std::string& head) const {
+  return guarded([&] {
+    const auto held = ledger_.db().lock();
+    return ledger_.path(head);
+  });
+}
+
+Result<Message> Conversations::pin(const std::string& id, bool pinned) {
+  return guarded([&] {
+    Transaction t(ledger_.db());
+    ledger_.message(id);
+    ledger_.db().run("UPDATE messages SET pinned = ? WHERE id = ?", pinned, id);
+    Message m = ledger_.message(id);
+    ledger_.tell_message(m);
+    t.commit();
+    return m;
+  });
+}
+
+// A title made of words that were erased goes with them.
+void Conversations::retitle(const std::string& id) {
+  const Thread thread = ledger_.thread(id);
+  if (thread.named) return;
+  std::string title;
+  Statement s = ledger_.db().query(
+      "SELECT parts FROM messages WHERE thread_id = ? AND role = 'user' AND state = 'done' ORDER BY log LIMIT 1", id);
+  if (s.step()) title = title_of(text_of(s.json(0)));
+  ledger_.db().run("UPDATE threads SET title = ? WHERE id = ?", title, id);
+}
+
+Result<Conversations::Erased> Conversations::erase_message(const std::string& id) {
+  auto erased = guarded([&] {
+    Transaction t(ledger_.db());
+    Message m = ledger_.message(id);
+    if (m.state == "running") refuse("message.busy", "this answer is under way", m.run.value_or(""));
+    ledger_.erase_words(id);
+    Erased out{.n = 1, .receipt = ledger_.receipt("message", Json::array({id}))};
+    ledger_.db().run("DELETE FROM events WHERE thread_id = ? AND type = 'thread.changed'", m.thread);
+    retitle(m.thread);
+    m = ledger_.message(id);
+    ledger_.tell_message(m);
+    ledger_.tell_thread(m.thread);
+    t.commit();
+    return out;
+  });
+  if (erased) WATRA_TRY(guarded([&] { ledger_.db().forget_log(); }));
+  return erased;
+}
+
+}  // namespace watra::home

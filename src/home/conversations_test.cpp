@@ -1,0 +1,247 @@
+#include "home/conversations.h"
+
+#include <fstream>
+
+#include "home/search.h"
+#include "home/test_home_test.h"
+
+namespace watra::home {
+namespace {
+
+Json text(const std::string& words) { return Json::array({{{"type", "text"}, {"text", words}}}); }
+
+struct Talk {
+  TestHome home;
+  Conversations& talks = home->conversations();
+  int n = 0;
+
+  std::string client() { return "c" + std::to_string(++n); }
+  Thread thread() { return *talks.create({{"client_id", client()}}); }
+  // Said and answered at once.
+  Turn turn(const std::string& thread, const std::optional<std::string>& parent, const std::string& words,
+            const std::string& answer) {
+    auto t = home->answers().begin({.client_id = client(),
+                                    .thread = thread,
+                                    .parent = parent,
+                                    .parts = text(words),
+                                    .by = {.model = "m", .model_name = "M"}});
+    EXPECT_TRUE(t) << t.error().message;
+    finish(*t, answer);
+    return *t;
+  }
+  void finish(const Turn& t, const std::string& answer, const std::string& state = "done") {
+    const Status done = home->answers().apply({{.kind = AnswerStep::Kind::piece,
+                                                .thread = t.answer.thread,
+                                                .message = t.answer.id,
+                                                .part_kind = "text",
+                                                .text = answer},
+                                               {.kind = AnswerStep::Kind::ended,
+                                                .thread = t.answer.thread,
+                                                .message = t.answer.id,
+                                                .run = new_run(t.run, t.answer.thread, t.answer.id),
+                                                .state = state}});
+    EXPECT_TRUE(done) << done.error().message;
+  }
+};
+
+std::vector<std::string> ids(const std::vector<Message>& messages) {
+  std::vector<std::string> out;
+  for (const auto& m : messages) out.push_back(m.id);
+  return out;
+}
+
+TEST(Conversations, AnEditIsASiblingAndNothingIsOverwritten) {
+  Talk t;
+  const Thread thread = t.thread();
+  const Turn first = t.turn(thread.id, std::nullopt, "Jak rozpalić watrę?", "Suchym drewnem.");
+  const Turn second = t.turn(thread.id, first.answer.id, "A na deszczu?", "Pod okapem.");
+  const Turn edit = t.turn(thread.id, first.answer.id, "A w śniegu?", "Na kamieniach.");
+  EXPECT_EQ(ids(*t.talks.path(edit.answer.id)),
+            (std::vector{first.said->id, first.answer.id, edit.said->id, edit.answer.id}));
+  EXPECT_EQ(ids(*t.talks.path(second.answer.id)),
+            (std::vector{first.said->id, first.answer.id, second.said->id, second.answer.id}));
+  const auto all = t.talks.messages(thread.id, 100, std::nullopt);
+  ASSERT_EQ(all->messages.size(), 6u);
+  for (size_t i = 1; i < 6; ++i) EXPECT_GT(all->messages[i].log, all->messages[i - 1].log);
+  EXPECT_EQ(t.talks.message(second.said->id)->text(), "A na deszczu?");
+  const auto seen = t.talks.thread(thread.id);
+  EXPECT_EQ(seen->thread.head, edit.answer.id);
+  EXPECT_EQ(seen->thread.n_messages, 6);
+  EXPECT_EQ(seen->thread.title, "Jak rozpalić watrę?");
+  EXPECT_FALSE(seen->thread.named);
+}
+
+TEST(Conversations, PagesOfATreeMeet) {
+  Talk t;
+  const Thread thread = t.thread();
+  std::optional<std::string> parent;
+  for (int i = 0; i < 5; ++i) parent = t.turn(thread.id, parent, "q" + std::to_string(i), "a").answer.id;
+  const auto newest = t.talks.messages(thread.id, 4, std::nullopt);
+  EXPECT_TRUE(newest->more);
+  const auto rest = t.talks.messages(thread.id, 10, newest->messages[0].log);
+  EXPECT_FALSE(rest->more);
+  EXPECT_EQ(newest->messages.size() + rest->messages.size(), 10u);
+  EXPECT_LT(rest->messages.back().log, newest->messages[0].log);
+}
+
+TEST(Conversations, TheSameClientIdMakesNothingTwice) {
+  Talk t;
+  const auto a = t.talks.create({{"client_id", "same"}, {"title", "Hala"}});
+  const int64_t after = t.home->events().last();
+  const auto b = t.talks.create({{"client_id", "same"}, {"title", "Inna"}});
+  EXPECT_EQ(a->id, b->id);
+  EXPECT_EQ(b->title, "Hala");
+  EXPECT_EQ(t.home->events().last(), after);
+  t.home->db().run("UPDATE client_ids SET at_ms = at_ms - 90000000");  // more than a day
+  EXPECT_NE(t.talks.create({{"client_id", "same"}})->id, a->id);
+  for (const Json& bad : {Json(nullptr), Json(""), Json("ż"), Json(std::string(65, 'a')), Json(5)})
+    EXPECT_EQ(t.talks.create({{"client_id", bad}}).error().code, "request.invalid");
+}
+
+TEST(Conversations, ChangesNameWhatTheyChange) {
+  Talk t;
+  const Thread thread = t.thread();
+  const Turn turn = t.turn(thread.id, std::nullopt, "x", "y");
+  const auto changed = t.talks.change(thread.id, {{"title", "Zima"},
+                                                  {"pinned", true},
+                                                  {"tags", {"a", "b"}},
+                                                  {"sampling", {{"temperature", 0.3}}},
+                                                  {"head", turn.said->id}});
+  ASSERT_TRUE(changed) << changed.error().message;
+  EXPECT_TRUE(changed->named && changed->pinned);
+  EXPECT_EQ(changed->tags, (Json{"a", "b"}));
+  EXPECT_EQ(changed->sampling, (Json{{"temperature", 0.3}}));
+  EXPECT_EQ(changed->head, turn.said->id);
+  EXPECT_EQ(t.talks.change(thread.id, {{"system", "Mów krótko."}})->title, "Zima");
+  const Thread other = t.thread();
+  for (const Json& bad : {Json{{"title", ""}}, Json{{"pinned", 1}}, Json{{"sampling", {{"temperature", 9}}}},
+                          Json{{"tags", "a"}}, Json{{"draft", "x"}}}) {
+    const auto refused = t.talks.change(thread.id, bad);
+    ASSERT_FALSE(refused) << bad.dump();
+    EXPECT_EQ(refused.error().code, "request.invalid");
+  }
+  EXPECT_EQ(t.talks.change(other.id, {{"head", turn.said->id}}).error().code, "request.invalid");
+  EXPECT_EQ(t.talks.change("t_no", {{"title", "x"}}).error().code, "thread.unknown");
+}
+
+TEST(Conversations, OfTwoDraftsTheLaterStays) {
+  Talk t;
+  const Thread thread = t.thread();
+  const auto draft = [](const char* words, int at) {
+    return Json{{"draft", {{"text", words}, {"parts", Json::array()}, {"at_ms", at}}}};
+  };
+  t.talks.change(thread.id, draft("phone", 20));
+  EXPECT_EQ(t.talks.change(thread.id, draft("desk", 10))->draft["text"], "phone");
+  EXPECT_EQ(t.talks.change(thread.id, draft("desk", 30))->draft["text"], "desk");
+  EXPECT_TRUE(t.talks.change(thread.id, {{"draft", nullptr}})->draft.is_null());
+}
+
+TEST(Conversations, PinnedFirstThenNewest) {
+  Talk t;
+  std::vector<std::string> made;
+  for (int i = 0; i < 4; ++i) {
+    made.push_back(t.thread().id);
+    t.home->db().run("UPDATE threads SET updated_ms = ? WHERE id = ?", 1000 + i, made.back());
+  }
+  t.talks.change(made[0], {{"pinned", true}});
+  t.talks.change(made[1], {{"archived", true}});
+  const auto page = t.talks.list(2, std::nullopt, false);
+  ASSERT_EQ(page->threads.size(), 2u);
+  EXPECT_EQ(page->threads[0].id, made[0]);
+  EXPECT_EQ(page->threads[1].id, made[3]);
+  EXPECT_TRUE(page->more);
+  const auto next = t.talks.list(2, page->threads[1].updated_ms, false);
+  ASSERT_EQ(next->threads.size(), 1u);
+  EXPECT_EQ(next->threads[0].id, made[2]);
+  EXPECT_EQ(t.talks.list(5, std::nullopt, true)->threads[0].id, made[1]);
+}
+
+TEST(Conversations, AForkKeepsWhereItCameFrom) {
+  Talk t;
+  const Thread thread = t.thread();
+  const Turn first = t.turn(thread.id, std::nullopt, "jeden", "dwa");
+  t.turn(thread.id, first.answer.id, "trzy", "cztery");
+  const auto fork = t.talks.fork(thread.id, {{"client_id", "f"}, {"at", first.answer.id}});
+  ASSERT_TRUE(fork) << fork.error().message;
+  const auto path = t.talks.path(*fork->head);
+  ASSERT_EQ(path->size(), 2u);
+  EXPECT_EQ((*path)[1].origin, first.answer.id);
+  EXPECT_EQ((*path)[1].text(), "dwa");
+  EXPECT_EQ(fork->origin, (Json{{"thread", thread.id}, {"message", first.answer.id}}));
+}
+
+// No file of the home holds the word any more: not the database, not its log of changes, not an attachment.
+bool is_in_files(const fs::path& folder, const std::string& word) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    if (bytes.find(word) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST(Conversations, ErasedWordsAreNowhere) {
+  Talk t;
+  const Thread thread = t.thread();
+  const auto file = t.home->attachments().keep("tajemniczyplik", "a.txt", "text/plain");
+  ASSERT_TRUE(file);
+  const std::string word = "krzesiwo";
+  Json parts = text("Moje " + word + " leży pod progiem");
+  parts.push_back({{"type", "attachment"},
+                   {"hash", file->hash},
+                   {"name", "a.txt"},
+                   {"mime", "text/plain"},
+                   {"bytes", 14u},
+                   {"n_tokens", nullptr}});
+  const auto turn = t.home->answers().begin(
+      {.client_id = "e", .thread = thread.id, .parts = parts, .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(turn) << turn.error().message;
+  t.finish(*turn, "Dobre miejsce.");
+  ASSERT_EQ(search(t.home->ledger(), word, 10, std::nullopt)->hits.size(), 1u);
+  ASSERT_TRUE(is_in_files(t.home.folder, word));
+  ASSERT_TRUE(is_in_files(t.home.folder, "tajemniczyplik"));
+
+  const auto erased = t.talks.erase_message(turn->said->id);
+  ASSERT_TRUE(erased) << erased.error().message;
+  EXPECT_EQ(erased->n, 1);
+  EXPECT_TRUE(search(t.home->ledger(), word, 10, std::nullopt)->hits.empty());
+  const auto left = t.talks.message(turn->said->id);
+  EXPECT_EQ(left->state, "erased");
+  EXPECT_TRUE(left->parts.empty());
+  EXPECT_EQ(t.talks.thread(thread.id)->thread.title, "");
+  EXPECT_FALSE(is_in_files(t.home.folder, word));
+  EXPECT_FALSE(is_in_files(t.home.folder, "tajemniczyplik"));
+  Statement s = t.home->db().query("SELECT content, erased_at FROM log WHERE id = ?", turn->said->id);
+  ASSERT_TRUE(s.step());
+  EXPECT_TRUE(s.is_null(0));
+  EXPECT_FALSE(s.is_null(1));
+  Statement receipt = t.home->db().query("SELECT content FROM log WHERE id = ?", erased->receipt);
+  ASSERT_TRUE(receipt.step());
+  EXPECT_EQ(receipt.json(0)["ids"], Json::array({turn->said->id}));
+}
+
+TEST(Conversations, ErasingAThreadErasesItsWords) {
+  Talk t;
+  const Thread thread = t.thread();
+  t.turn(thread.id, std::nullopt, "pierwszesłowo", "drugiesłowo");
+  const auto erased = t.talks.erase_thread(thread.id);
+  ASSERT_TRUE(erased) << erased.error().message;
+  EXPECT_EQ(erased->n, 2);
+  EXPECT_EQ(t.talks.thread(thread.id).error().code, "thread.unknown");
+  EXPECT_FALSE(is_in_files(t.home.folder, "pierwszesłowo"));
+  EXPECT_FALSE(is_in_files(t.home.folder, "drugiesłowo"));
+  EXPECT_EQ(t.home->events().read(0, 100)->events.back().type, "thread.removed");
+}
+
+TEST(Conversations, WhatIsBeingWrittenIsNotErased) {
+  Talk t;
+  const Thread thread = t.thread();
+  const auto turn = t.home->answers().begin(
+      {.client_id = "w", .thread = thread.id, .parts = text("x"), .by = {.model = "m", .model_name = "M"}});
+  EXPECT_EQ(t.talks.erase_thread(thread.id).error().code, "thread.busy");
+  EXPECT_EQ(t.talks.erase_message(turn->answer.id).error().code, "message.busy");
+}
+
+}  // namespace
+}  // namespace watra::home

@@ -1,0 +1,135 @@
+#include "home/export.h"
+
+#include <zip.h>
+
+#include <limits>
+
+#include "home/check.h"
+#include "home/ids.h"
+#include "hub/sha256.h"
+
+namespace watra::home {
+namespace {
+
+Json thread_json(Home& home, const std::string& id) {
+  const auto held = home.db().lock();
+  Json messages = Json::array();
+  constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
+  for (const Message& m : home.ledger().messages(id, kAll, kAll)) messages.push_back(m.json());
+  return {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", std::move(messages)}};
+}
+
+std::string thread_markdown(Home& home, const std::string& id) {
+  const auto held = home.db().lock();
+  const Thread thread = home.ledger().thread(id);
+  std::string out = "# " + (thread.title.empty() ? thread.id : thread.title) + "\n";
+  if (!thread.head) return out;
+  for (const Message& m : home.ledger().path(*thread.head)) {
+    out += fmt::format("\n**{}**\n\n", m.actor_name.value_or(m.role));
+    for (const Json& p : m.parts) {
+      if (p.at("type") == "text") out += p.at("text").get<std::string>() + "\n";
+      if (p.contains("hash"))
+        out += fmt::format("[{}](attachments/{})\n", p.at("name").get<std::string>(), p.at("hash").get<std::string>());
+    }
+    if (m.state == "erased") out += "*—*\n";
+  }
+  return out;
+}
+
+// Entries of a zip with the sum of each.
+class ZipWriter {
+ public:
+  explicit ZipWriter(const fs::path& file) : file_(file) {
+    int error = 0;
+    archive_ = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error);
+    if (!archive_)
+      refuse("export.failed", fmt::format("{} cannot be written", file.string()), "free space on that disk");
+  }
+  ~ZipWriter() {
+    if (archive_) zip_discard(archive_);
+  }
+  ZipWriter(const ZipWriter&) = delete;
+
+  void add(const std::string& name, const std::string& content) {
+    note(name, content);
+    char* copy = static_cast<char*>(std::malloc(content.size() + 1));  // the archive frees it
+    if (!copy) throw std::bad_alloc();
+    std::copy(content.begin(), content.end(), copy);
+    put(name, zip_source_buffer(archive_, copy, content.size(), 1));
+  }
+  void add_file(const std::string& name, const fs::path& path) {
+    const std::string content = value_or_refuse(read_text_file(path));
+    note(name, content);
+    put(name, zip_source_file(archive_, path.c_str(), 0, -1));
+  }
+  void close() {
+    add("SHA256SUMS", std::string(sums_));
+    if (zip_close(archive_) != 0)
+      refuse("export.failed", fmt::format("{}: {}", file_.string(), zip_strerror(archive_)), "free space on that disk");
+    archive_ = nullptr;
+  }
+
+ private:
+  void note(const std::string& name, const std::string& content) {
+    hub::Sha256 sha;
+    sha.add(std::as_bytes(std::span(content.data(), content.size())));
+    sums_ += sha.hex() + "  " + name + "\n";
+  }
+  void put(const std::string& name, zip_source_t* source) {
+    if (source && zip_file_add(archive_, name.c_str(), source, ZIP_FL_ENC_UTF_8) >= 0) return;
+    if (source) zip_source_free(source);
+    refuse("export.failed", fmt::format("{} cannot be put into the zip", name));
+  }
+
+  fs::path file_;
+  zip_t* archive_ = nullptr;
+  std::string sums_;
+};
+
+}  // namespace
+
+Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format) {
+  return guarded([&]() -> std::string {
+    if (format == "md") return thread_markdown(home, thread);
+    if (format == "json") return thread_json(home, thread).dump(1, ' ', false, Json::error_handler_t::replace);
+    refuse_field("format", "md, json");
+  });
+}
+
+Status export_house(Home& home, const fs::path& file) {
+  return guarded([&] {
+    ZipWriter zip(file);
+    zip.add("watra.json", dump({{"watra", 1}, {"what", "house"}, {"at_ms", now_ms()}, {"tz", local_zone()}}));
+    std::vector<std::string> ids;
+    {
+      Statement s = home.db().query("SELECT id FROM threads ORDER BY created_ms, rowid");
+      while (s.step()) ids.push_back(s.text(0));
+    }
+    std::string lines;
+    for (const std::string& id : ids) {
+      lines += dump(thread_json(home, id)) + "\n";
+      zip.add("markdown/" + id + ".md", thread_markdown(home, id));
+    }
+    zip.add("threads.jsonl", lines);
+    lines.clear();
+    std::vector<std::string> hashes;
+    {
+      Statement s = home.db().query("SELECT hash, name, mime, bytes FROM attachments ORDER BY created_ms, rowid");
+      while (s.step()) {
+        hashes.push_back(s.text(0));
+        lines += dump({{"hash", s.text(0)}, {"name", s.text(1)}, {"mime", s.text(2)}, {"bytes", s.integer(3)}}) + "\n";
+      }
+    }
+    zip.add("attachments.jsonl", lines);
+    for (const std::string& hash : hashes) zip.add_file("attachments/" + hash, home.attachments().folder() / hash);
+    Json personas = Json::array();
+    for (const Persona& p : value_or_refuse(home.personas().list())) personas.push_back(p.json());
+    zip.add("personas.json", dump(personas));
+    zip.add("presets.json", dump(value_or_refuse(home.personas().presets())));
+    zip.add("sets.json", dump(value_or_refuse(home.personas().sets())));
+    zip.add("settings.json", dump(value_or_refuse(home.settings().values())));
+    zip.close();
+  });
+}
+
+}  // namespace watra::home

@@ -1,0 +1,63 @@
+#include "home/home.h"
+
+#include "base/log.h"
+#include "home/migrations.h"
+
+namespace watra::home {
+
+Home::Home(fs::path folder, std::unique_ptr<Database> db)
+    : folder_(std::move(folder)),
+      db_(std::move(db)),
+      events_(*db_),
+      settings_(*db_, events_),
+      personas_(*db_),
+      attachments_(*db_, folder_ / "attachments"),
+      ledger_(*db_, events_, folder_ / "attachments"),
+      conversations_(ledger_),
+      answers_(ledger_),
+      compares_(ledger_, answers_) {}
+
+Result<std::unique_ptr<Home>> Home::open(const fs::path& folder) {
+  WATRA_TRY(make_folders(folder));
+  WATRA_ASSIGN(auto db, Database::open(folder / "home.db"));
+  WATRA_TRY(migrate(*db));
+  std::unique_ptr<Home> home(new Home(folder, std::move(db)));
+  WATRA_ASSIGN(const int64_t n, home->answers().close_left_over());
+  if (n > 0) log::info("{} answers were under way when the last server ended; they can go on", n);
+  WATRA_TRY(home->compares().close_left_over());
+  return home;
+}
+
+namespace {
+
+std::string quoted(const std::string& text) {
+  std::string out = "> ";
+  for (const char c : text) {
+    out += c;
+    if (c == '\n') out += "> ";
+  }
+  return out + "\n\n";
+}
+
+}  // namespace
+
+Result<std::string> Home::said(const Message& m) {
+  std::string out;
+  if (m.ref)
+    if (const auto of = conversations_.message(*m.ref); of && !of->text().empty()) out += quoted(of->text());
+  for (const Json& p : m.parts) {
+    if (p.at("type") != "attachment") continue;
+    const std::string name = p.at("name");
+    const auto file = attachments_.find(p.at("hash"));
+    if (!file) continue;  // erased with another message
+    if (!file->is_text()) {
+      out += fmt::format("[{}: {}, {} bytes, not text]\n\n", name, file->mime, file->bytes);
+      continue;
+    }
+    WATRA_ASSIGN(const std::string words, attachments_.content(file->hash));
+    out += fmt::format("[{}]\n{}\n[/{}]\n\n", name, words, name);
+  }
+  return out + m.text();
+}
+
+}  // namespace watra::home

@@ -1,0 +1,169 @@
+#include "home/import.h"
+
+#include <algorithm>
+#include <map>
+
+#include "home/ids.h"
+#include "home/import_formats.h"
+
+namespace watra::home {
+namespace {
+
+constexpr size_t kProblemsTold = 100;
+
+class Importer {
+ public:
+  Importer(Ledger& ledger, bool dry, const std::function<bool()>& go_on) : ledger_(ledger), dry_(dry), go_on_(go_on) {
+    report.id = make_id("i_");
+  }
+
+  ImportReport report;
+
+  void take(const ImportedThread& t) {
+    if (!go_on_()) refuse("import.cancelled", "the import was cancelled");
+    report.skipped += t.n_skipped;
+    if (t.messages.empty()) return;
+    Transaction transaction(ledger_.db());
+    const std::string existing = find("threads", t.external, t.id);
+    const int64_t before = report.messages;
+    const std::string thread = existing.empty() ? make_thread(t) : existing;
+    std::map<std::string, std::string> ids;  // by external
+    std::string last;
+    int64_t newest_ms = t.updated_ms;
+    for (const ImportedMessage& m : t.messages) {
+      last = take_message(m, thread, t, ids);
+      newest_ms = std::max(newest_ms, m.at_ms);
+    }
+    if (!dry_ && report.messages > before) {
+      const auto head = ids.find(t.head);
+      ledger_.db().run(
+          "UPDATE threads SET head = coalesce(?, head), updated_ms = CASE WHEN ? > 0 THEN ? ELSE updated_ms END WHERE "
+          "id = ?",
+          head == ids.end() ? last : head->second, existing.empty() ? newest_ms : 0, newest_ms, thread);
+      ledger_.tell_thread(thread);
+    }
+    if (!dry_) transaction.commit();
+  }
+
+  void problem(const std::string& where, const std::string& what) {
+    if (report.problems.size() < kProblemsTold) report.problems.push_back({{"where", where}, {"what", what}});
+  }
+
+ private:
+  // By the name it has for ever, or by an id of this very house.
+  std::string find(const char* table, const std::string& external, const std::string& id) {
+    Statement s =
+        ledger_.db().query(fmt::format("SELECT id FROM {} WHERE external = ? OR id = ?", table), external, id);
+    return s.step() ? s.text(0) : "";
+  }
+
+  std::string make_thread(const ImportedThread& t) {
+    ++report.threads;
+    const std::string first = text_of(t.messages.front().parts);
+    Thread thread{.id = t.id.empty() ? make_id("t_") : t.id,
+                  .title = t.title.empty() ? title_of(first) : title_of(t.title),
+                  .named = t.named && !t.title.empty(),
+                  .pinned = t.pinned,
+                  .archived = t.archived,
+                  .folder = t.folder,
+                  .tags = t.tags,
+                  .created_ms = t.created_ms > 0 ? t.created_ms : now_ms(),
+                  .updated_ms = t.updated_ms > 0 ? t.updated_ms : t.created_ms,
+                  .system = t.system};
+    if (!dry_) ledger_.insert_thread(thread, report.id, t.external);
+    return thread.id;
+  }
+
+  std::string take_message(const ImportedMessage& m, const std::string& thread, const ImportedThread& t,
+                           std::map<std::string, std::string>& ids) {
+    std::string& id = ids[m.external];
+    id = find("messages", m.external, m.id);
+    if (!id.empty()) {
+      ++report.skipped;
+      return id;
+    }
+    ++report.messages;
+    id = m.id.empty() ? make_id("m_") : m.id;
+    if (dry_) return id;
+    const bool answer = m.role == "assistant";
+    Message message{.id = id,
+                    .thread = thread,
+                    .role = answer || m.role == "system" ? m.role : "user",
+                    .actor_kind = answer               ? "model"
+                                  : m.role == "system" ? "system"
+                                                       : "person",
+                    .actor_id = m.model,
+                    .actor_name = m.name,
+                    .at_ms = m.at_ms > 0 ? m.at_ms : t.created_ms,
+                    .parts = m.parts,
+                    .state = m.state,
+                    .source = "import",
+                    .facts = m.facts};
+    if (const auto parent = ids.find(m.parent); parent != ids.end() && !parent->second.empty())
+      message.parent = parent->second;
+    ledger_.insert_message(message, report.id, m.external);
+    return id;
+  }
+
+  Ledger& ledger_;
+  const bool dry_;
+  const std::function<bool()>& go_on_;
+};
+
+}  // namespace
+
+Json ImportReport::json() const {
+  return {{"import", id},         {"format", format},   {"threads", threads},
+          {"messages", messages}, {"skipped", skipped}, {"problems", problems}};
+}
+
+Result<ImportReport> import_file(Ledger& ledger, std::string_view bytes, bool dry, const std::function<bool()>& go_on) {
+  return guarded([&] {
+    Importer importer(ledger, dry, go_on);
+    const ImportSink sink{
+        .thread = [&](ImportedThread t) { importer.take(t); },
+        .problem = [&](const std::string& where, const std::string& what) { importer.problem(where, what); }};
+    if (!dry) ledger.db().run("INSERT INTO imports VALUES(?, '', ?)", importer.report.id, now_ms());
+    importer.report.format = read_import(bytes, sink);
+    if (!dry) ledger.db().run("UPDATE imports SET format = ? WHERE id = ?", importer.report.format, importer.report.id);
+    return importer.report;
+  });
+}
+
+Result<int64_t> take_back_import(Ledger& ledger, const std::string& import) {
+  auto taken = guarded([&] {
+    Database& db = ledger.db();
+    Transaction t(db);
+    if (db.run("DELETE FROM imports WHERE id = ?", import) == 0)
+      refuse("import.unknown", fmt::format("there is no import {}", import));
+    Json ids = Json::array();
+    std::vector<std::string> threads;
+    {
+      Statement s = db.query("SELECT id FROM messages WHERE import_id = ? AND state <> 'erased'", import);
+      while (s.step()) ids.push_back(s.text(0));
+      Statement made = db.query("SELECT id FROM threads WHERE import_id = ? AND run IS NULL", import);
+      while (made.step()) threads.push_back(made.text(0));
+    }
+    for (const Json& id : ids) ledger.erase_words(id);
+    for (const std::string& id : threads) {
+      // What the person has said there since stays, under what is left of the tree.
+      Statement own = db.query("SELECT 1 FROM messages WHERE thread_id = ? AND import_id IS NOT ?", id, import);
+      if (own.step()) {
+        db.run("UPDATE threads SET external = NULL, title = '' WHERE id = ?", id);
+        ledger.events().forget_thread(id);
+        ledger.tell_thread(id);
+        continue;
+      }
+      ledger.events().forget_thread(id);
+      db.run("DELETE FROM threads WHERE id = ?", id);
+      ledger.events().publish("thread.removed", id, std::nullopt, Json::object());
+    }
+    ledger.receipt("import", ids);
+    t.commit();
+    return static_cast<int64_t>(ids.size());
+  });
+  if (taken) WATRA_TRY(guarded([&] { ledger.db().forget_log(); }));
+  return taken;
+}
+
+}  // namespace watra::home

@@ -1,0 +1,126 @@
+// Jobs: told while they run, cancelled, failed, closed after a crash, and no more of them kept than promised.
+#include "home/jobs.h"
+
+#include <gtest/gtest.h>
+
+#include "home/ids.h"
+#include "home/migrations.h"
+
+namespace watra::home {
+namespace {
+
+class JobsTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / ("watra_jobs_" + make_id("t"));
+    fs::create_directories(folder_);
+    db_ = std::move(*Database::open(folder_ / "home.db"));
+    ASSERT_TRUE(migrate(*db_));
+    events_ = std::make_unique<EventLog>(*db_);
+    jobs_ = std::make_unique<Jobs>(*db_, *events_);
+  }
+  void TearDown() override {
+    jobs_.reset();
+    events_.reset();
+    db_.reset();
+    fs::remove_all(folder_);
+  }
+  Job ended(const std::string& id) {
+    for (int i = 0; i < 500; ++i) {
+      const Job job = *jobs_->find(id);
+      if (job.is_over()) return job;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ADD_FAILURE() << "the job did not end";
+    return {};
+  }
+  std::vector<Json> told(const std::string& id) {
+    std::vector<Json> all;
+    const auto page = events_->read(0, 10'000);
+    for (const Event& e : page->events) {
+      Json data = Json::parse(e.data);
+      if (e.type == "job.changed" && data["id"] == id) all.push_back(std::move(data));
+    }
+    return all;
+  }
+  fs::path folder_;
+  std::unique_ptr<Database> db_;
+  std::unique_ptr<EventLog> events_;
+  std::unique_ptr<Jobs> jobs_;
+};
+
+TEST_F(JobsTest, TellsItsBeginningProgressAndEnd) {
+  const Job begun = *jobs_->start({.kind = "download", .title = "smollm2", .subject = "smollm2", .total_bytes = 100, .work = [](JobControl& c) -> Result<Json> {
+    for (uint64_t i = 0; i <= 100; i += 10) {
+      c.progress(i, 100);
+      std::this_thread::sleep_for(std::chrono::milliseconds(70));
+    }
+    return Json{{"path", "x"}};
+  }});
+  EXPECT_EQ(begun.state, "running");
+  EXPECT_TRUE(jobs_->under_way("download", "smollm2"));
+  const Job job = ended(begun.id);
+  EXPECT_EQ(job.state, "done");
+  EXPECT_EQ(job.progress, 1);
+  EXPECT_EQ(job.result["path"], "x");
+  EXPECT_TRUE(job.ended_ms);
+  const auto all = told(begun.id);
+  ASSERT_GE(all.size(), 4u);  // the beginning, some of the way, the end
+  EXPECT_LE(all.size(), 7u);  // and not each step
+  EXPECT_GT(all[2]["bytes_per_s"], 0);
+  EXPECT_EQ(all.back()["state"], "done");
+  EXPECT_FALSE(jobs_->under_way("download", "smollm2"));
+}
+
+TEST_F(JobsTest, CancelledAndFailedAreTwoThings) {
+  const auto until_told = [](JobControl& c) -> Result<Json> {
+    while (!c.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return fail("hub.cancelled", "stopped");
+  };
+  const Job a = *jobs_->start({.kind = "download", .title = "a", .work = until_told});
+  ASSERT_TRUE(jobs_->cancel(a.id));
+  EXPECT_EQ(ended(a.id).state, "cancelled");
+  EXPECT_TRUE(ended(a.id).error.is_null());
+  const Job b = *jobs_->start({.kind = "load", .title = "b", .work = [](JobControl&) -> Result<Json> {
+    return fail("model.broken", "no model", "another file");
+  }});
+  EXPECT_EQ(ended(b.id).state, "failed");
+  EXPECT_EQ(ended(b.id).error["code"], "model.broken");
+  EXPECT_EQ(ended(b.id).error["hint"], "another file");
+  EXPECT_EQ(jobs_->cancel("j_none").error().code, "job.unknown");
+  EXPECT_EQ((*jobs_->cancel(b.id)).state, "failed");
+}
+
+TEST_F(JobsTest, WhatWasUnderWayAtACrashHasFailed) {
+  db_->run("INSERT INTO jobs(id, kind, title, state, created_ms) VALUES('j_old', 'download', 'x', 'running', 1)");
+  jobs_.reset();
+  jobs_ = std::make_unique<Jobs>(*db_, *events_);
+  const Job job = *jobs_->find("j_old");
+  EXPECT_EQ(job.state, "failed");
+  EXPECT_EQ(job.error["code"], "job.interrupted");
+}
+
+TEST_F(JobsTest, TheNewestFiftyAreKeptNewestFirst) {
+  std::string last;
+  for (int i = 0; i < 60; ++i) {
+    last = jobs_->start({.kind = "unload", .title = std::to_string(i), .work = [](JobControl&) -> Result<Json> { return Json(nullptr); }})->id;
+    ended(last);
+  }
+  const auto all = *jobs_->list();
+  EXPECT_EQ(all.size(), 50u);
+  EXPECT_EQ(all.front().id, last);
+}
+
+TEST_F(JobsTest, TheEndWaitsForWhatRuns) {
+  std::atomic<bool> over{false};
+  ASSERT_TRUE(jobs_->start({.kind = "load", .title = "x", .work = [&](JobControl& c) -> Result<Json> {
+    while (!c.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    over = true;
+    return fail("load.cancelled", "stopped");
+  }}));
+  jobs_.reset();
+  EXPECT_TRUE(over);
+}
+
+}  // namespace
+}  // namespace watra::home

@@ -1,0 +1,36 @@
+// Personas, sampling presets and question sets: small named things the person keeps (docs/api.md sections 6, 7, 8).
+// Any thread may call. Errors: "request.invalid", "persona.unknown", "preset.unknown", "preset.builtin", "set.unknown".
+#pragma once
+
+#include "home/database.h"
+
+namespace watra::home {
+
+struct Persona {
+  std::string id, name, text;
+  int64_t updated_ms = 0;
+  Json json() const { return {{"id", id}, {"name", name}, {"text", text}, {"updated_ms", updated_ms}}; }
+};
+
+class Personas {
+ public:
+  explicit Personas(Database& db) : db_(db) {}
+
+  Result<std::vector<Persona>> list() const;
+  Result<Persona> find(const std::string& id) const;
+  Result<Persona> put(const std::string& id, const Json& body);
+  Status remove(const std::string& id);
+
+  Result<Json> presets() const;  // those that come with Watra first
+  Result<Json> put_preset(const std::string& id, const Json& body);
+  Status remove_preset(const std::string& id);
+
+  Result<Json> sets() const;
+  Result<Json> put_set(const std::string& id, const Json& body);
+  Status remove_set(const std::string& id);
+
+ private:
+  Database& db_;
+};
+
+}  // namespace watra::home

@@ -1,0 +1,31 @@
+// Search over every message: folded (fold.h), by trigrams, so that parts of words are found in any of their forms;
+// words shorter than three characters by a plain look. Any thread may call.
+#pragma once
+
+#include "home/ledger.h"
+
+namespace watra::home {
+
+struct Hit {
+  std::string thread, title, message, role;
+  int64_t at_ms = 0;
+  Json snippet;  // [{"text", "hit"}]
+  Json json() const;
+};
+
+struct SearchResult {
+  std::vector<Hit> hits;
+  bool more = false;
+};
+
+// All words of `query` must occur; what stands in quotes must occur as it is. Newest first; `before` = at_ms of the
+// last hit of the page before. Erased words and threads that are hidden are not found.
+Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t limit, std::optional<int64_t> before);
+
+// What a query asks for, folded: words, and quoted runs of words.
+std::vector<std::string> search_terms(const std::string& query);
+
+// The part of `text` around the first hit, with all hits in it marked.
+Json make_snippet(const std::string& text, const std::vector<std::string>& terms);
+
+}  // namespace watra::home

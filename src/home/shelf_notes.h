@@ -1,0 +1,32 @@
+// ShelfNotes: what is remembered about models: the folders of this machine whose models are used where they lie (their
+// paths, nothing else), and how fast a model was here. Any thread may call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "home/database.h"
+
+namespace watra::home {
+
+struct Folder {
+  std::string id;
+  fs::path path;
+};
+
+class ShelfNotes {
+ public:
+  explicit ShelfNotes(Database& db) : db_(db) {}
+  Result<std::vector<Folder>> folders() const;  // the first one added first
+  Result<Folder> add_folder(const fs::path& path);  // one that is there already keeps its id
+  Status forget_folder(const std::string& id);      // "folder.unknown"
+
+  // What a model did here, tokens a second; the newest measurement counts.
+  Status note_speed(const std::string& model, double decode_tokens_per_s);
+  Result<std::optional<double>> speed_of(const std::string& model) const;
+
+ private:
+  Database& db_;
+};
+
+}  // namespace watra::home

@@ -1,0 +1,117 @@
+#include "server/comparing.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "server/house_fields.h"
+
+namespace watra::server {
+
+Json Comparing::begin(const Json& body) {
+  // Whoever is asked must be there before anything is written down.
+  const Fields fields(body);
+  const Json* columns = fields.array("columns");
+  std::set<std::string> models;
+  if (columns)
+    for (const Json& c : *columns) {
+      const Fields column(c, "columns");
+      models.insert(
+          find_answering(house_, column.required_text("model"), column.text("persona").value_or(""), {}).by.model);
+    }
+  const bool together = models.size() == 1;
+  auto begun = house_value(house_.home.compares().begin(body, together ? "together" : "in_turn"));
+  const std::string id = begun.compare.id;
+  if (begun.fresh) {
+    Live live{.together = together};
+    for (const Json& c : begun.compare.columns) {
+      const Json& persona = c.at("persona");
+      live.waiting.push_back(
+          {c.at("id"), find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(),
+                                      {c.at("sampling")})});
+    }
+    std::ranges::reverse(live.waiting);
+    {
+      const std::lock_guard lock(mutex_);
+      live_.emplace(id, std::move(live));
+    }
+    go_on(id);
+  }
+  return house_value(house_.home.compares().shown(id)).at("compare");
+}
+
+// Starts what may start now; ends the compare when nothing is left.
+void Comparing::go_on(const std::string& id) {
+  std::vector<Column> next;
+  std::string end;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = live_.find(id);
+    if (it == live_.end()) return;
+    Live& live = it->second;
+    while (!live.stopped && !live.waiting.empty() && (live.together || (live.runs.empty() && next.empty()))) {
+      next.push_back(std::move(live.waiting.back()));
+      live.waiting.pop_back();
+    }
+    if (next.empty() && live.runs.empty()) {
+      end = live.stopped ? "stopped" : live.n_done > 0 ? "done" : "failed";
+      live_.erase(it);
+    }
+  }
+  for (const Column& column : next) start(id, column);
+  if (!end.empty())
+    if (const Status done = house_.home.compares().end(id, end); !done)
+      log::error("compare {} could not be ended: {}", id, done.error().message);
+}
+
+void Comparing::start(const std::string& id, const Column& column) {
+  const auto turn = house_.home.compares().open(id, column.id, column.answering.by);
+  if (!turn) {
+    log::error("a column of compare {} could not begin: {}", id, turn.error().message);
+    column_ended(id, "", "failed");
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = live_.find(id);
+    if (it != live_.end()) it->second.runs.insert(turn->run);
+  }
+  runs_.begin({.run = turn->run,
+               .thread = turn->answer.thread,
+               .answer = turn->answer.id,
+               .model = column.answering.by.model,
+               .sampling = column.answering.sampling,
+               .persona = column.answering.by.persona,
+               .priority = engine::Priority::compare,
+               .ended = [this, id, run = turn->run](const std::string& state) { column_ended(id, run, state); }});
+}
+
+void Comparing::column_ended(const std::string& id, const std::string& run, const std::string& state) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = live_.find(id);
+    if (it == live_.end()) return;
+    it->second.runs.erase(run);
+    it->second.n_done += state == "done";
+    if (state == "interrupted") it->second.stopped = true;  // the server ends
+  }
+  if (const Status told = house_.home.compares().tell_changed(id); !told)
+    log::warn("compare {}: {}", id, told.error().message);
+  go_on(id);
+}
+
+Json Comparing::stop(const std::string& id) {
+  house_value(house_.home.compares().find(id));
+  std::vector<std::string> runs;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = live_.find(id); it != live_.end()) {
+      it->second.stopped = true;
+      runs.assign(it->second.runs.begin(), it->second.runs.end());
+    }
+  }
+  for (const std::string& run : runs) runs_.stop(run);
+  if (runs.empty()) go_on(id);
+  return house_value(house_.home.compares().shown(id)).at("compare");
+}
+
+}  // namespace watra::server

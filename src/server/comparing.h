@@ -1,0 +1,46 @@
+// Comparing: carries out compares: a run for each column, all together where they share a model, else one after the
+// other, because each model has to be loaded. Any thread may call.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/answering.h"
+#include "server/runs.h"
+
+namespace watra::server {
+
+class Comparing {
+ public:
+  Comparing(Household& house, Runs& runs) : house_(house), runs_(runs) {}
+
+  // POST /compares: what is told of it. Throws ApiError.
+  Json begin(const Json& body);
+  Json stop(const std::string& id);
+
+ private:
+  struct Column {
+    std::string id;
+    Answering answering;
+  };
+  struct Live {
+    std::vector<Column> waiting;  // the next one last
+    std::set<std::string> runs;
+    bool together = false, stopped = false;
+    int n_done = 0;
+  };
+
+  void go_on(const std::string& id);
+  void start(const std::string& id, const Column& column);
+  void column_ended(const std::string& id, const std::string& run, const std::string& state);
+
+  Household& house_;
+  Runs& runs_;
+  std::mutex mutex_;
+  std::map<std::string, Live> live_;  // by compare
+};
+
+}  // namespace watra::server

@@ -1,0 +1,120 @@
+#include "home/export.h"
+#include "home/ids.h"
+#include "home/import.h"
+#include "server/house_conversations.h"
+#include "server/house_fields.h"
+
+namespace watra::server {
+namespace {
+
+constexpr size_t kAttachmentBytes = size_t{64} << 20;
+constexpr size_t kImportBytes = size_t{4} << 30;
+constexpr size_t kWritePiece = size_t{1} << 20;
+
+Json attachment_json(Household& house, const home::Attachment& a, const std::string& content) {
+  Json out = {{"hash", a.hash}, {"name", a.name}, {"mime", a.mime}, {"bytes", a.bytes}, {"n_tokens", nullptr}};
+  // Counted by the model that is loaded; a megabyte of text takes it a fraction of a second.
+  if (const auto model = house.room.current(); model && a.is_text())
+    out["n_tokens"] = model->encode(content, false, false).size();
+  if (a.width) out["width"] = *a.width;
+  if (a.height) out["height"] = *a.height;
+  return out;
+}
+
+Json keep_attachment(Exchange& x, Household& house) {
+  std::string name;
+  if (!percent_decode(x.header("X-Watra-Name"), name)) throw request_invalid("X-Watra-Name", "a percent-encoded name");
+  if (name.empty()) name = "file";
+  std::string mime = x.header("Content-Type");
+  if (mime.empty()) mime = "application/octet-stream";
+  return attachment_json(house, house_value(house.home.attachments().keep(x.body, name, mime)), x.body);
+}
+
+// Only what cannot run in a page keeps its type; the rest is bytes to be saved.
+std::string harmless_type(const home::Attachment& a) {
+  for (const char* shown : {"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
+    if (a.mime == shown) return a.mime;
+  return a.is_text() ? "text/plain; charset=utf-8" : "application/octet-stream";
+}
+
+Awaitable<void> reply_attachment(Exchange& x, home::Attachments& attachments) {
+  const home::Attachment found = house_value(attachments.find(x.params["hash"]));
+  std::string content = house_value(attachments.content(found.hash));
+  std::string type = harmless_type(found);
+  co_await x.reply(200, std::move(type), std::move(content));
+}
+
+Awaitable<void> reply_thread(Exchange& x, home::Home& home) {
+  const std::string format = query_text(x, "format").value_or("");
+  std::string content = house_value(home::export_thread(home, x.params["id"], format));
+  std::string type = format == "json" ? "application/json" : "text/markdown; charset=utf-8";
+  x.extra_head += fmt::format("Content-Disposition: attachment; filename=\"{}.{}\"\r\n", x.params["id"], format);
+  co_await x.reply(200, std::move(type), std::move(content));
+}
+
+// A file that goes with its holder, however that ends.
+struct Passing {
+  fs::path path;
+  ~Passing() {
+    std::error_code ec;
+    fs::remove(path, ec);
+  }
+};
+
+Awaitable<void> reply_house(Exchange& x, home::Home& home) {
+  const Passing zip{home.folder() / (home::make_id("export-") + ".zip")};
+  house_value(home::export_house(home, zip.path));
+  File file = house_value(File::open(zip.path, File::Mode::read));
+  x.extra_head += "Content-Disposition: attachment; filename=\"watra.zip\"\r\n";
+  std::string type = "application/zip";
+  co_await x.begin_stream(std::move(type));
+  for (uint64_t at = 0;;) {
+    std::string piece(kWritePiece, '\0');
+    const size_t n = house_value(file.read_some_at(at, std::as_writable_bytes(std::span(piece.data(), piece.size()))));
+    if (n == 0) break;
+    at += n;
+    piece.resize(n);
+    co_await x.write(std::move(piece));
+  }
+  co_await x.end_stream();
+}
+
+Json start_import(Exchange& x, Household& house) {
+  const auto dry = query_text(x, "dry");
+  if (dry && *dry != "true" && *dry != "false") throw request_invalid("dry", "true or false");
+  if (x.body.empty()) throw request_invalid("body", "the file to be imported");
+  auto bytes = std::make_shared<const std::string>(std::move(x.body));
+  home::Jobs::Wish wish{.kind = "import", .title = "import", .total_bytes = bytes->size()};
+  wish.work = [&home = house.home, bytes, is_dry = dry == "true"](home::JobControl& job) -> Result<Json> {
+    WATRA_ASSIGN(const auto report,
+                 home::import_file(home.ledger(), *bytes, is_dry, [&job] { return !job.cancelled(); }));
+    return report.json();
+  };
+  return house_value(house.jobs.start(std::move(wish))).json();
+}
+
+}  // namespace
+
+void add_house_files(Router& router, Household& house) {
+  Route attachments = house_route("POST", "/attachments", [&house](Exchange& x) -> Awaitable<void> {
+    Json reply = keep_attachment(x, house);
+    co_await x.reply_json(std::move(reply), 201);
+  });
+  attachments.max_body_bytes = kAttachmentBytes;
+  router.add(std::move(attachments));
+  router.add(house_route("GET", "/attachments/{hash}",
+                         [&house](Exchange& x) { return reply_attachment(x, house.home.attachments()); }));
+  router.add(house_route("GET", "/threads/{id}/export", [&house](Exchange& x) { return reply_thread(x, house.home); }));
+  router.add(house_route("GET", "/export", [&house](Exchange& x) { return reply_house(x, house.home); }));
+  Route import = house_route("POST", "/import", [&house](Exchange& x) -> Awaitable<void> {
+    Json reply = start_import(x, house);
+    co_await x.reply_json(std::move(reply), 202);
+  });
+  import.max_body_bytes = kImportBytes;
+  router.add(std::move(import));
+  add_json(router, "DELETE", "/imports/{id}", 200, [&house](Exchange& x) -> Json {
+    return {{"erased", house_value(home::take_back_import(house.home.ledger(), x.params["id"]))}};
+  });
+}
+
+}  // namespace watra::server

@@ -1,0 +1,265 @@
+#include "server/house_machine.h"
+
+#include <algorithm>
+
+#include "base/cpu.h"
+#include "base/log.h"
+#include "base/machine_name.h"
+#include "base/memory.h"
+#include "engine/plan.h"
+#include "home/ids.h"
+#include "kernels/ops.h"
+#include "server/house_fields.h"
+
+namespace watra::server {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kEvery = std::chrono::seconds(1);
+constexpr size_t kKept = 600;
+constexpr size_t kSteadySeconds = 4;  // of one conversation alone: then its speed is the model's
+constexpr auto kNoteEvery = std::chrono::seconds(30);
+
+uint64_t bytes_of_disk(const fs::path& path) {
+  std::error_code ec;
+  fs::path there = path;
+  while (!there.empty() && !fs::exists(there, ec) && there.has_relative_path()) there = there.parent_path();
+  const auto space = fs::space(there, ec);
+  return ec ? 0 : space.capacity;
+}
+
+}  // namespace
+
+Json MachineRoom::Sample::json() const {
+  return {{"at_ms", at_ms},
+          {"decode_tokens_per_s", decode_tokens_per_s},
+          {"prefill_tokens_per_s", prefill_tokens_per_s},
+          {"read_gb_s", read_gb_s},
+          {"read_limit_gb_s", read_limit_gb_s},
+          {"ram_bytes", ram_bytes},
+          {"vram_bytes", 0},
+          {"cpu", cpu},
+          {"gpu", nullptr},
+          {"celsius", {{"cpu", celsius ? Json(*celsius) : Json(nullptr)}, {"gpu", nullptr}}},
+          {"tau", tau}};
+}
+
+MachineRoom::MachineRoom(Household& house, home::ShelfNotes& notes, Options options)
+    : house_(house), notes_(notes), options_(std::move(options)) {
+  times_ = processor_times();
+  at_ = Clock::now();
+  thread_ = std::thread([this] { take_samples(); });
+}
+
+MachineRoom::~MachineRoom() {
+  {
+    const std::lock_guard lock(mutex_);
+    end_ = true;
+  }
+  ending_.notify_all();
+  thread_.join();
+}
+
+void MachineRoom::take_samples() {
+  auto next = Clock::now();
+  for (;;) {
+    next += kEvery;
+    {
+      std::unique_lock lock(mutex_);
+      if (ending_.wait_until(lock, next, [&] { return end_; })) return;
+    }
+    const Sample s = sample();
+    const std::lock_guard lock(mutex_);
+    samples_.push_back(s);
+    while (samples_.size() > kKept) samples_.pop_front();
+  }
+}
+
+MachineRoom::Sample MachineRoom::sample() {
+  Sample s{.at_ms = home::now_ms()};
+  const auto now = Clock::now();
+  const double seconds = std::max(0.01, std::chrono::duration<double>(now - at_).count());
+  at_ = now;
+  const ProcessorTimes times = processor_times();
+  s.cpu = busy_share(times_, times);
+  times_ = times;
+  s.celsius = processor_celsius();
+  s.ram_bytes = resident_bytes();
+  if (const auto hw = options_.hardware ? options_.hardware() : std::nullopt) s.read_limit_gb_s = hw->ram.gb_s;
+
+  const auto loaded = house_.room.current();
+  const engine::SchedulerStats stats = loaded ? loaded->stats() : engine::SchedulerStats{};
+  const std::string model = loaded ? loaded->id() : "";
+  if (model != model_ || stats.n_passes < before_.n_passes) {  // another one: its counters begin at nothing
+    before_ = {};
+    speeds_.clear();
+    model_ = model;
+  }
+  if (loaded) {
+    const auto per_s = [&](int64_t n) { return static_cast<double>(n) / seconds; };
+    const int64_t decoded = stats.n_decoded - before_.n_decoded, accepted = stats.n_accepted - before_.n_accepted;
+    s.decode_tokens_per_s = per_s(decoded + accepted);
+    s.prefill_tokens_per_s = per_s(stats.n_read - before_.n_read);
+    s.read_gb_s = per_s(stats.n_passes - before_.n_passes) * static_cast<double>(loaded->model().pass_bytes()) / 1e9;
+    if (decoded > 0) s.tau = static_cast<double>(decoded + accepted) / static_cast<double>(decoded);
+    note_speed(s, model, stats.n_running == 1 && stats.n_read == before_.n_read);
+  }
+  before_ = stats;
+  return s;
+}
+
+// What a model really does here stands beside what was predicted: the median of the last steady seconds.
+void MachineRoom::note_speed(const Sample& s, const std::string& model, bool alone) {
+  if (!alone || s.decode_tokens_per_s <= 0) {
+    speeds_.clear();
+    return;
+  }
+  speeds_.push_back(s.decode_tokens_per_s);
+  // The first second may be half of one.
+  if (speeds_.size() <= kSteadySeconds || Clock::now() - noted_at_ < kNoteEvery) return;
+  std::vector<double> steady(speeds_.end() - static_cast<std::ptrdiff_t>(kSteadySeconds), speeds_.end());
+  std::ranges::nth_element(steady, steady.begin() + kSteadySeconds / 2);
+  noted_at_ = Clock::now();
+  if (const Status noted = notes_.note_speed(model, steady[kSteadySeconds / 2]); !noted)
+    log::warn("the speed of {} could not be noted: {}", model, noted.error().message);
+}
+
+Json MachineRoom::memory_json() const {
+  Json rows = Json::array();
+  uint64_t tagged = 0;
+  if (const auto loaded = house_.room.current(); loaded && loaded->scheduler().model().budget)
+    for (const auto& use : loaded->scheduler().model().budget->uses()) {
+      rows.push_back({{"tier", "ram"}, {"tag", use.tag}, {"bytes", use.bytes}});
+      tagged += use.bytes;
+    }
+  const uint64_t all = resident_bytes();
+  if (all > tagged) rows.push_back({{"tier", "ram"}, {"tag", "other"}, {"bytes", all - tagged}});
+  return rows;
+}
+
+Json MachineRoom::machine_json() const {
+  const auto hw = options_.hardware ? options_.hardware() : std::nullopt;
+  const CpuInfo& cpu = cpu_info();
+  Json isa = Json::array(), gpus = Json::array(), disks = Json::array();
+  for (const auto* k : kernels::available())
+    if (k->isa != "ref" && k->isa != "generic") isa.push_back(k->isa);
+  if (hw && hw->has_vram())
+    gpus.push_back({{"name", "GPU"}, {"bytes", hw->vram.bytes}, {"gb_s", hw->vram.gb_s}});
+  if (hw)
+    for (const auto& d : hw->disks)
+      disks.push_back({{"path", d.path},
+                       {"bytes", bytes_of_disk(d.path)},
+                       {"free_bytes", free_space_bytes(d.path).value_or(d.free_bytes)},
+                       {"gb_s", d.gb_s}});
+  if (disks.empty()) {
+    const fs::path here = house_.home.folder();
+    disks.push_back({{"path", here.string()},
+                     {"bytes", bytes_of_disk(here)},
+                     {"free_bytes", free_space_bytes(here).value_or(0)},
+                     {"gb_s", nullptr}});
+  }
+  const uint64_t ram_limit = options_.ram_limit_bytes ? options_.ram_limit_bytes
+                             : hw                     ? hw->ram.bytes
+                                                      : available_memory_bytes();
+  return {{"name", machine_name()},
+          {"cpu", {{"model", cpu.model_name}, {"isa", std::move(isa)}, {"cores", cpu.n_physical}}},
+          {"gpus", std::move(gpus)},
+          {"ram", {{"bytes", total_memory_bytes()}, {"gb_s", hw ? hw->ram.gb_s : 0}}},
+          {"disks", std::move(disks)},
+          {"measured", hw.has_value()},
+          {"verdict", machine_verdict(hw)},
+          {"memory", memory_json()},
+          {"limits", {{"vram_bytes", hw ? hw->vram.bytes : 0}, {"ram_bytes", ram_limit}}}};
+}
+
+Json MachineRoom::now_json(int64_t since_ms) const {
+  Json samples = Json::array();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const Sample& s : samples_)
+      if (s.at_ms > since_ms) samples.push_back(s.json());
+  }
+  Json queue = options_.queue ? options_.queue() : Json::array();
+  // Requests of other programs have no run: the scheduler says how many there are.
+  if (const auto loaded = house_.room.current()) {
+    const engine::SchedulerStats stats = loaded->stats();
+    const auto n_known = static_cast<int64_t>(queue.size());
+    for (int64_t i = n_known; i < stats.n_running + stats.n_waiting; ++i)
+      queue.push_back({{"run", fmt::format("api_{}", i)},
+                       {"class", "api"},
+                       {"state", i < stats.n_running ? "speaking" : "queued"},
+                       {"thread", nullptr},
+                       {"n_prompt", 0},
+                       {"n_generated", 0}});
+  }
+  return {{"samples", std::move(samples)}, {"memory", memory_json()}, {"queue", std::move(queue)}};
+}
+
+void MachineRoom::add(Router& router, SlowWork& slow) {
+  router.add(house_route("GET", "/machine", [this, &slow](Exchange& x) -> Awaitable<void> {
+    const auto look = [this] { return machine_json(); };
+    Json reply = co_await slow.run(look);
+    co_await x.reply_json(std::move(reply));
+  }));
+  router.add(house_route("GET", "/machine/now", [this](Exchange& x) -> Awaitable<void> {
+    const int64_t since = query_integer(x, "since", 0).value_or(0);
+    Json reply = now_json(since);
+    co_await x.reply_json(std::move(reply));
+  }));
+  router.add(house_route("POST", "/machine/measure", [this](Exchange& x) -> Awaitable<void> {
+    std::optional<home::Job> job = house_.jobs.under_way("measure", "machine");
+    if (!job)
+      job = house_value(house_.jobs.start(
+          {.kind = "measure",
+           .title = "machine",
+           .subject = "machine",
+           .total_bytes = 0,
+           .work = [this](home::JobControl& control) -> Result<Json> {
+             WATRA_ASSIGN(const engine::Hardware hw, options_.measure([&](std::string_view, int step, int of) {
+               if (of > 0) control.share(static_cast<double>(step) / of);
+             }));
+             return Json{{"ram_gb_s", hw.ram.gb_s}};
+           },
+           .ended = [this](const home::Job& over) {
+             if (over.state == "done" && options_.measured) options_.measured();
+           }}));
+    Json reply = job->json();
+    co_await x.reply_json(std::move(reply), 202);
+  }));
+}
+
+Json machine_verdict(const std::optional<engine::Hardware>& hw) {
+  if (!hw)
+    return {{"pl", "Ta maszyna nie była jeszcze mierzona. Pomiar trwa do minuty; potem wiadomo, co tu pójdzie i jak szybko."},
+            {"en", "This machine was not measured yet. It takes up to a minute; then it is known what runs here, and how fast."}};
+  struct Size {
+    const char* shape;
+    const char* pl;
+    const char* en;
+  };
+  static constexpr Size kSizes[] = {{"llama-3.1-8b", "8 miliardów", "8 billion"}, {"llama-3.3-70b", "70 miliardów", "70 billion"}};
+  std::string pl, en;
+  for (const Size& size : kSizes) {
+    const auto shape = model::find_shape(size.shape);
+    const auto mix = model::parse_quant_mix("Q4_K_M");
+    if (!shape || !mix) continue;
+    const auto plan = engine::make_plan(model::outline_of(**shape, *mix), *hw, {});
+    if (!plan) {
+      pl += fmt::format("Model {} parametrów się tu nie zmieści. ", size.pl);
+      en += fmt::format("A model of {} parameters does not fit here. ", size.en);
+      continue;
+    }
+    std::string rate = fmt::format("{:.{}f}", plan->decode_tokens_per_s, plan->decode_tokens_per_s < 9.95 ? 1 : 0);
+    en += fmt::format("A model of {} parameters says about {} tokens a second here. ", size.en, rate);
+    if (const size_t point = rate.find('.'); point != std::string::npos) rate[point] = ',';
+    pl += fmt::format("Model {} parametrów mówi tu około {} tok./s. ", size.pl, rate);
+  }
+  const auto trimmed = [](std::string text) {
+    while (text.ends_with(' ')) text.pop_back();
+    return text;
+  };
+  return {{"pl", trimmed(pl)}, {"en", trimmed(en)}};
+}
+
+}  // namespace watra::server

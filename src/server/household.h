@@ -1,0 +1,20 @@
+// Household: what the routes of /watra/v1 share. All of it outlives them.
+#pragma once
+
+#include "home/home.h"
+#include "home/jobs.h"
+#include "server/hearth.h"
+#include "server/limits.h"
+#include "server/model_room.h"
+
+namespace watra::server {
+
+struct Household {
+  home::Home& home;
+  home::Jobs& jobs;
+  Hearth& hearth;
+  ModelRoom& room;
+  const Limits& limits;
+};
+
+}  // namespace watra::server

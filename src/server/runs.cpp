@@ -1,0 +1,263 @@
+#include "server/runs.h"
+
+#include <random>
+
+#include "base/log.h"
+#include "hub/receipt.h"
+#include "hub/sha256.h"
+#include "server/house_fields.h"
+#include "server/live_run.h"
+#include "server/sampling_fields.h"
+#include "server/task.h"
+
+namespace watra::server {
+namespace {
+
+constexpr auto kCommitEvery = std::chrono::milliseconds(50);
+constexpr auto kLookEvery = std::chrono::milliseconds(500);  // at runs that say nothing: progress of loading
+constexpr auto kRetryAfter = std::chrono::seconds(1);        // when the store could not be written
+
+std::string sha256_of_model(const fs::path& home, const fs::path& file) {
+  const auto receipt = hub::read_receipt(hub::Shelf(home), file.lexically_relative(home / "models"));
+  return receipt ? receipt->sha256 : "";
+}
+
+std::string hash_of(const std::vector<TokenId>& ids) {
+  hub::Sha256 sha;
+  sha.add(std::as_bytes(std::span(ids)));
+  return sha.hex().substr(0, 16);
+}
+
+// Of an answer whose sampling says "random": known beforehand, so that it can be kept.
+int64_t random_seed() {
+  std::random_device random;
+  return static_cast<int64_t>(random());
+}
+
+Json facts_before(const home::Home& home, const ServedModel& model, const RunWish& wish, const TurnPrompt& prompt,
+                  int64_t seed) {
+  const auto& metadata = model.model().file().metadata();
+  return {{"model",
+           {{"id", model.id()},
+            {"name", metadata.get_string("general.name").value_or(model.id())},
+            {"sha256", sha256_of_model(home.folder(), model.names().path)},
+            {"quant", model.quant()},
+            {"template", template_name(model)}}},
+          {"persona", wish.persona ? Json(*wish.persona) : Json(nullptr)},
+          {"sampling", wish.sampling},
+          {"seed", seed},
+          {"prompt_hash", hash_of(prompt.ids)},
+          {"n_prompt", prompt.ids.size()},
+          {"n_cached", 0},
+          {"n_generated", 0},
+          {"ttft_ms", 0.0},
+          {"prefill_tokens_per_s", 0.0},
+          {"decode_tokens_per_s", 0.0},
+          {"predicted_tokens_per_s", nullptr},
+          {"seconds", 0.0},
+          {"finish_reason", nullptr},
+          {"tau", 1.0},
+          {"context", prompt.context},
+          {"memory_bytes", 0}};
+}
+
+}  // namespace
+
+std::optional<ShelfEntry> find_on_shelf(const ModelRoom& room, std::string_view name) {
+  if (name.empty()) return std::nullopt;
+  for (const ShelfEntry& e : room.shelf())
+    if (name == e.id || name == e.path.stem().string() || name == e.path.filename().string()) return e;
+  return std::nullopt;
+}
+
+struct Runs::Live : LiveRun {
+  using LiveRun::LiveRun;
+};
+
+Runs::Runs(Household& house) : house_(house), committer_([this] { commit_all(); }) {}
+
+Runs::~Runs() { close(); }
+
+void Runs::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_news_ = true;
+  }
+  news_.notify_all();
+}
+
+void Runs::begin(RunWish wish) {
+  auto live = std::make_shared<Live>(std::move(wish), [this] { wake(); });
+  {
+    const std::lock_guard lock(mutex_);
+    live_.emplace(next_++, live);
+    if (closing_) live->interrupted = true;
+    live->preparing = std::thread([this, live] { prepare(live); });
+  }
+  wake();
+}
+
+std::shared_ptr<ServedModel> Runs::await_model(const std::shared_ptr<Live>& live) {
+  const std::string& name = live->wish.model;
+  const auto gone = [&] { return live->stop_asked || live->interrupted; };
+  while (!gone()) {
+    if (auto model = house_.room.current(); model && (name.empty() || model->answers_to(name))) return model;
+    const auto entry = find_on_shelf(house_.room, name);
+    if (!entry && house_.room.view().state == RoomState::loading) {  // the first one, at start
+      live->loading();
+      std::this_thread::sleep_for(kCommitEvery);
+      continue;
+    }
+    if (!entry) throw ApiError{.status = 404, .code = "model.unknown", .message = "there is no model " + name};
+    live->loading();
+    house_value(house_.room.load_and_wait(*entry, {}, nullptr, gone));
+  }
+  return nullptr;
+}
+
+void Runs::prepare(const std::shared_ptr<Live>& live) {
+  const RunWish& wish = live->wish;
+  try {
+    const auto model = await_model(live);
+    if (!model) return live->give_up();
+    auto path = house_value(house_.home.conversations().path(wish.answer));
+    const Json parts = path.back().parts;
+    if (!wish.go_on) path.pop_back();
+    TurnWords words = turn_words(house_.home, path, wish.go_on);
+    const home::Thread thread = house_value(house_.home.conversations().thread(wish.thread)).thread;
+    words.system = thread.system.value_or("");
+    if (wish.persona) words.persona = house_value(house_.home.personas().find(*wish.persona)).text;
+    const Fields fields(wish.sampling);
+    engine::GenerateOptions generate = read_generate(fields, {"max_tokens"});
+    TurnPrompt prompt = make_turn_prompt(*model, words, generate.max_tokens);
+    generate.stop.insert(generate.stop.end(), prompt.stop.begin(), prompt.stop.end());
+    engine::SamplingParams sampling = read_sampling(fields, *model);
+    if (sampling.seed < 0) sampling.seed = random_seed();
+    prompt.record["sampling"] = wish.sampling;
+    prompt.record["seed"] = sampling.seed;
+    live->prepared(model, prompt, facts_before(house_.home, *model, wish, prompt, sampling.seed), parts);
+    engine::Request request = make_request(std::move(prompt.ids), sampling, generate);
+    request.priority = wish.priority;
+    if (const Status asked = live->submit(std::move(request)); !asked) live->fail(from_error(asked.error(), "parts"));
+  } catch (const ApiError& e) {
+    live->fail(e);
+  } catch (const std::exception& e) {
+    log::error("run {}: {}", wish.run, e.what());
+    live->fail({.status = 500, .code = "run.failed", .message = "an unexpected error ended this answer"});
+  }
+}
+
+std::optional<Json> Runs::stop(const std::string& run) {
+  std::shared_ptr<Live> live;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [order, l] : live_)
+      if (l->wish.run == run) live = l;
+  }
+  if (!live) return std::nullopt;
+  live->stop_asked = true;
+  live->cancel();
+  return live->shown(0);
+}
+
+std::optional<Json> Runs::find(const std::string& run) const {
+  const std::lock_guard lock(mutex_);
+  int64_t ahead = 0;
+  for (const auto& [order, live] : live_) {
+    if (live->wish.run == run) return live->shown(ahead);
+    ahead += live->waits();
+  }
+  return std::nullopt;
+}
+
+std::vector<Json> Runs::list() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Json> out;
+  int64_t ahead = 0;
+  for (const auto& [order, live] : live_) {
+    out.push_back(live->shown(ahead));
+    ahead += live->waits();
+  }
+  return out;
+}
+
+std::vector<Runs::Queued> Runs::queue() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Queued> out;
+  for (const auto& [order, live] : live_) out.push_back(live->queued());
+  return out;
+}
+
+bool Runs::take_inboxes(std::vector<home::AnswerStep>& steps, std::vector<std::shared_ptr<Live>>& over) {
+  std::vector<std::pair<int64_t, std::shared_ptr<Live>>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    has_news_ = false;
+    all.assign(live_.begin(), live_.end());
+  }
+  int64_t ahead = 0;
+  for (const auto& [order, live] : all) {
+    if (live->take(steps, house_.hearth, ahead)) {
+      over.push_back(live);
+      const std::lock_guard lock(mutex_);
+      live_.erase(order);
+    } else {
+      ahead += live->waits();
+    }
+  }
+  return !all.empty();
+}
+
+void Runs::commit_all() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      const auto due = [&] { return has_news_ || (closing_ && live_.empty()); };
+      if (live_.empty())
+        news_.wait(lock, due);
+      else
+        news_.wait_for(lock, kLookEvery, due);
+      if (closing_ && live_.empty()) return;
+    }
+    const auto began = std::chrono::steady_clock::now();
+    std::vector<home::AnswerStep> steps;
+    std::vector<std::shared_ptr<Live>> over;
+    take_inboxes(steps, over);
+    if (!steps.empty()) {
+      // A full disk may be emptied: what was said is held until it is written, and shown only then.
+      Status done = house_.home.answers().apply(steps);
+      while (!done) {
+        log::error("answers cannot be written: {}", done.error().message);
+        std::this_thread::sleep_for(kRetryAfter);
+        {
+          const std::lock_guard lock(mutex_);
+          if (closing_) break;
+        }
+        done = house_.home.answers().apply(steps);
+      }
+    }
+    for (const auto& live : over) {
+      if (live->preparing.joinable()) live->preparing.join();
+      if (live->wish.ended) live->wish.ended(live->shown(0).at("state"));
+    }
+    std::this_thread::sleep_until(began + kCommitEvery);
+  }
+}
+
+void Runs::close() {
+  std::vector<std::shared_ptr<Live>> all;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closing_) return;
+    closing_ = true;
+    for (const auto& [order, live] : live_) all.push_back(live);
+  }
+  for (const auto& live : all) {
+    live->interrupted = true;
+    live->cancel();
+  }
+  news_.notify_all();
+  committer_.join();
+}
+
+}  // namespace watra::server

@@ -1,0 +1,18 @@
+// What a card of the shelf says about a model in plain words, and how well it speaks Polish: for the catalog by name,
+// for others by the family their name tells. What is not known is "unknown", never a guess.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace watra::server {
+
+struct ModelWords {
+  std::string pl, en;                  // about
+  std::string_view polish = "unknown";  // "none" "some" "good" "unknown"
+};
+
+// `name`: what the file or its metadata calls the model, any case.
+ModelWords model_words(std::string_view name);
+
+}  // namespace watra::server
