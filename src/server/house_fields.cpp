@@ -25,7 +25,8 @@ ApiError request_invalid(std::string param, std::string allowed) {
 }
 
 ApiError unknown(std::string_view kind, const std::string& id) {
-  return {.status = 404, .code = fmt::format("{}.unknown", kind), .message = fmt::format("there is no {} {}", kind, id)};
+  return {
+      .status = 404, .code = fmt::format("{}.unknown", kind), .message = fmt::format("there is no {} {}", kind, id)};
 }
 
 ApiError in_the_way(std::string code, std::string message, std::string hint) {
