@@ -8,9 +8,9 @@
 import type { Token } from 'marked';
 
 import { become } from './become';
-import { html, lex, type Links } from './grammar';
+import { lex, type Links } from './grammar';
+import { render } from './render';
 import { repair } from './repair';
-import { clean } from './sanitise';
 
 export class MarkdownStream {
   #text = '';
@@ -52,7 +52,7 @@ export class MarkdownStream {
       if (token.type === 'space' || token.type === 'def') continue;
       // The lexer lets a definition reach back; lexing the block alone lets it reach forward only.
       const block = defines ? lex(token.raw, this.#links) : [token];
-      for (const fresh of clean(html(block))) this.settle(this.#place(fresh, this.#tail.shift()));
+      for (const fresh of render(block)) this.settle(this.#place(fresh, this.#tail.shift()));
     }
     if (done) this.#cut(0);
   }
@@ -60,7 +60,7 @@ export class MarkdownStream {
   #showTail(): void {
     this.#unmark();
     const rest = this.#text.slice(this.#frozen);
-    const fresh = rest.trim() === '' ? [] : clean(html(lex(repair(rest), this.#links)));
+    const fresh = rest.trim() === '' ? [] : render(lex(repair(rest), this.#links));
     this.#cut(fresh.length);
     this.#tail = fresh.map((element, i) => this.#place(element, this.#tail[i]));
     this.#tail.at(-1)?.classList.add('tail');
