@@ -83,7 +83,7 @@ function control(house, body) {
 
 /** A few conversations to live with; `big` adds one of 5,000 messages. */
 function furnish(house) {
-  if (house.options.firstStart) return;
+  if (house.options.firstStart || house.threads.size > 0) return;
   const lines = [['Jak rozpalić watrę', 'Jak rozpalić watrę na deszczu?', 0], ['Skrypt do kopii zdjęć', 'Napisz kod w Pythonie, który dokłada do ognia', 1], ['Opowieść na dobranoc', 'Opowiedz coś spokojnego o wieczorze w Łodzi i na hali', 2]];
   lines.forEach(([title, question, i], age) => {
     const thread = newThread(house, { title, named: true, pinned: age === 0 });
