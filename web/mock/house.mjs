@@ -28,6 +28,9 @@ export class House {
     this.streams = new Set();
     this.settings = { ...defaults(), 'house.first_start_done': !this.options.firstStart };
     this.models = catalog(this.options.firstStart);
+    this.measured = !this.options.unmeasured; // until then no speed is promised
+    this.estimates = new Map(this.models.map((model) => [model.id, model.estimate]));
+    if (!this.measured) for (const model of this.models) model.estimate = null;
     this.folders = this.options.firstStart ? [] : folders();
     this.threads = new Map();
     this.messages = new Map();

@@ -30,7 +30,7 @@ function facts(house, run, message, started, first, nGenerated, reason) {
   const model = house.models.find((m) => m.id === run.model) ?? house.models[0];
   const seconds = (Date.now() - first) / 1000 || 0.001;
   return { model: { id: model.id, name: model.name, sha256: model.sha256, quant: model.quant, template: 'chatml' }, persona: run.persona ?? null, sampling: run.sampling ?? {}, seed: run.seed, prompt_hash: run.id.slice(2),
-    n_prompt: run.read?.total ?? 0, n_cached: 12, n_generated: nGenerated, ttft_ms: first - started, prefill_tokens_per_s: 940, decode_tokens_per_s: nGenerated / seconds, predicted_tokens_per_s: model.estimate.decode_tokens_per_s,
+    n_prompt: run.read?.total ?? 0, n_cached: 12, n_generated: nGenerated, ttft_ms: first - started, prefill_tokens_per_s: 940, decode_tokens_per_s: nGenerated / seconds, predicted_tokens_per_s: model.estimate?.decode_tokens_per_s ?? null,
     seconds: (Date.now() - started) / 1000, finish_reason: reason, tau: 2.4, context: contextOf(house, house.threads.get(message.thread), message.id), memory_bytes: 8.8e9 };
 }
 

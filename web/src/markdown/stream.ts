@@ -44,7 +44,7 @@ export class MarkdownStream {
   #freeze(tokens: Token[], done: boolean): void {
     const last = tokens.findLastIndex((token) => token.type !== 'space');
     const until = done ? tokens.length : Math.max(0, last);
-    this.#unmark();
+    if (until > 0) this.#unmark();
     const defines = tokens.some((token) => token.type === 'def');
     for (const token of tokens.slice(0, until)) {
       this.#frozen += token.raw.length;
@@ -58,12 +58,12 @@ export class MarkdownStream {
   }
 
   #showTail(): void {
-    this.#unmark();
     const rest = this.#text.slice(this.#frozen);
     const fresh = rest.trim() === '' ? [] : render(lex(repair(rest), this.#links));
+    if (fresh.length !== this.#tail.length) this.#unmark();
+    fresh.at(-1)?.classList.add('tail');
     this.#cut(fresh.length);
     this.#tail = fresh.map((element, i) => this.#place(element, this.#tail[i]));
-    this.#tail.at(-1)?.classList.add('tail');
   }
 
   #unmark(): void {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 import { startMock } from '../../mock/server.mjs';
+import { startReal } from './real.mjs';
 
 export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
@@ -38,7 +39,7 @@ export async function launch({ fire = false } = {}) {
 }
 
 export async function open(browser, options = {}, view = {}) {
-  const mock = options.child ? await startChild(options) : await startMock(options);
+  const mock = options.real ? await startReal(options.real, options) : options.child ? await startChild(options) : await startMock(options);
   if (options.far) mock.url = mock.url.replace('127.0.0.1', FAR);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
   const page = await context.newPage();
@@ -50,7 +51,8 @@ export async function open(browser, options = {}, view = {}) {
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
   page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) faults.push(`console: ${message.text()}`); });
   page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
-  const home = mock.url + (options.lang ? `/?lang=${options.lang}` : '/');
+  const query = options.lang ? `/?lang=${options.lang}` : '/';
+  const home = options.real ? mock.way.replace('/#', `${query}#`) : mock.url + query;
   await page.goto(home);
   await page.waitForSelector('.home, .welcome, .door', { timeout: 60_000 }); // keys pressed before that reach nobody
   return {
@@ -58,7 +60,7 @@ export async function open(browser, options = {}, view = {}) {
     async done() {
       const violations = await page.evaluate(() => globalThis.violations).catch(() => []);
       await context.close();
-      mock.close();
+      await mock.close();
       const all = [...faults, ...violations.map((v) => `securitypolicyviolation: ${v}`)];
       if (all.length > 0) throw new Error(all.join('\n'));
     },

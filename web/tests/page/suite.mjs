@@ -150,12 +150,25 @@ export const cases = [
   { name: 'shelf: load and download with progress', options: { lang: 'en' }, async run({ page }) {
     await page.getByRole('link', { name: /Shelf/ }).click();
     const small = page.getByRole('article', { name: 'SmolLM2 135M' });
-    await small.getByRole('button', { name: 'Load' }).click();
+    await small.getByRole('button', { name: 'Load', exact: true }).click();
     await small.getByText('by the fire').waitFor();
     const coder = page.getByRole('article', { name: 'Qwen2.5 Coder 0.5B' });
     await coder.getByRole('button', { name: 'Download' }).click();
     await coder.getByText(/Downloading .* of 491 MB/).waitFor();
-    await coder.getByRole('button', { name: 'Load' }).waitFor();
+    await coder.getByRole('button', { name: 'Load', exact: true }).waitFor();
+  } },
+  { name: 'shelf: nothing is promised before the machine was measured; other wishes are estimated at once', options: { lang: 'en', unmeasured: true }, async run({ page }) {
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    const small = page.getByRole('article', { name: 'SmolLM2 135M' });
+    await small.waitFor();
+    assert.equal(await page.getByText('tokens a second').count(), 0);
+    await page.getByRole('button', { name: 'Measure the machine' }).click();
+    await small.getByText('tokens a second').waitFor();
+    await small.getByRole('button', { name: 'Load otherwise…' }).click();
+    await page.locator('dialog').getByText('tokens a second').waitFor();
+    await page.locator('dialog select').selectOption('q8_0');
+    await page.locator('dialog').getByRole('button', { name: 'Load', exact: true }).click();
+    await small.getByText('by the fire').waitFor();
   } },
   { name: 'machine room: charts and the queue', options: { lang: 'en' }, async run({ page }) {
     await page.getByRole('link', { name: /Machine room/ }).click();
