@@ -32,18 +32,17 @@ const main = events.filter((e) => e.name === 'thread_name' && e.args?.name === '
 const mine = events.filter((e) => e.ph === 'X' && e.pid === main?.pid && e.tid === main?.tid).sort((a, b) => a.ts - b.ts || b.dur - a.dur);
 const tasks = []; // the outermost only: one task is told by two categories
 for (const event of mine) if (/RunTask$/.test(event.name) && event.ts >= (tasks.at(-1)?.ts ?? 0) + (tasks.at(-1)?.dur ?? 0)) tasks.push(event);
-// The frames are the browser's: 1/60 s each, beginning where it began those in which it drew.
-const begun = events.filter((e) => e.name === 'AnimationFrame::Render' && e.ph === 'b' && e.pid === main?.pid).map((e) => ((e.ts % FRAME_US) / FRAME_US) * 2 * Math.PI);
-const phase = (Math.atan2(begun.reduce((sum, a) => sum + Math.sin(a), 0), begun.reduce((sum, a) => sum + Math.cos(a), 0)) / (2 * Math.PI)) * FRAME_US - 300;
-const first = Math.min(...tasks.map((t) => t.ts));
-const start = first - ((((first - phase) % FRAME_US) + FRAME_US) % FRAME_US);
-const total = Math.floor((SECONDS * 1_000_000) / FRAME_US);
+// A frame begins with the task in which the browser draws and lasts 1/60 s or until the next begins; a stretch without drawing is cut into
+// frames of 1/60 s as well. (A fixed grid would count the end of one frame and the beginning of the next as one.)
+const starts = tasks.map((task) => task.ts);
+const drawn = events.filter((e) => e.name === 'AnimationFrame::Render' && e.ph === 'b' && e.pid === main?.pid).map((e) => starts.findLast((ts) => ts <= e.ts)).sort((a, b) => a - b);
+const bounds = [];
+for (const [i, from] of drawn.entries()) for (let at = from; at === from || at + FRAME_US / 2 < (drawn[i + 1] ?? starts.at(-1)); at += FRAME_US) bounds.push(at);
+const total = bounds.length;
+const frameOf = (event) => bounds.findLastIndex((at) => at <= event.ts);
 function perFrame(of) {
   const frames = new Float64Array(total);
-  for (const task of tasks) {
-    const at = Math.floor((task.ts - start) / FRAME_US);
-    if (at < total) frames[at] += of(task) / 1000;
-  }
+  for (const task of tasks) { const at = frameOf(task); if (at >= 0) frames[at] += of(task) / 1000; }
   return frames.sort();
 }
 const cpu = perFrame((task) => task.tdur ?? task.dur);
@@ -51,7 +50,7 @@ const wall = perFrame((task) => task.dur);
 const at = (frames, share) => frames[Math.min(total - 1, Math.floor(total * share))].toFixed(2);
 const longest = Math.max(...tasks.map((t) => (t.tdur ?? t.dur) / 1000));
 const line = (name, frames) => `${name}: median ${at(frames, 0.5)}, p90 ${at(frames, 0.9)}, p95 ${at(frames, 0.95)}, p99 ${at(frames, 0.99)} ms`;
-console.log(`frames ${total}, drawn ${begun.length}, still speaking at the end: ${running}`);
+console.log(`frames ${total}, drawn ${drawn.length}, still speaking at the end: ${running}`);
 console.log(line('main thread a frame, its own time', cpu));
 console.log(line('main thread a frame, wall clock  ', wall));
 console.log(`longest task ${longest.toFixed(1)} ms; tasks over 50 ms: ${tasks.filter((t) => (t.tdur ?? t.dur) > 50_000).length}`);
@@ -60,7 +59,6 @@ console.log(`longest task ${longest.toFixed(1)} ms; tasks over 50 ms: ${tasks.fi
 function tellWhy() {
   const self = new Map();
   const cost = new Map();
-  const frameOf = (event) => Math.floor((event.ts - start) / FRAME_US);
   for (const task of tasks) cost.set(frameOf(task), (cost.get(frameOf(task)) ?? 0) + (task.tdur ?? task.dur) / 1000);
   const dear = new Set([...cost].sort((a, b) => b[1] - a[1]).slice(0, Math.round(total / 10)).map(([frame]) => frame));
   const add = (event, time) => {
