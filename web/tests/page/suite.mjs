@@ -338,7 +338,7 @@ export const cases = [
     assert.equal([...mock.house.messages.values()].at(-1).answer.model.id, 'smollm2');
     await menu('New conversation from here');
     await page.getByText('A new conversation begins here.').first().waitFor();
-    assert.equal(await page.locator('.row-in').count(), 4);
+    await page.waitForFunction(() => document.querySelectorAll('.row-in').length === 4);
   } },
   { name: 'a dropped text file joins the message, an image the model cannot see does not', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     const drop = (name, type) => page.evaluate(([n, m]) => { const data = new DataTransfer(); data.items.add(new File(['Watra pali się od wiosny.'], n, { type: m })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }, [name, type]);
