@@ -1,6 +1,7 @@
 // The house's state in memory, its event log and its streams. Everything that changes goes through emit(), so that what a page sees
 // is exactly what `after` can replay.
 import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 import { catalog, folders } from './models.mjs';
 import { defaults } from './settings.mjs';
@@ -27,6 +28,9 @@ export class House {
     this.streams = new Set();
     this.settings = { ...defaults(), 'house.first_start_done': !this.options.firstStart };
     this.models = catalog(this.options.firstStart);
+    this.measured = !this.options.unmeasured; // until then no speed is promised
+    this.estimates = new Map(this.models.map((model) => [model.id, model.estimate]));
+    if (!this.measured) for (const model of this.models) model.estimate = null;
     this.folders = this.options.firstStart ? [] : folders();
     this.threads = new Map();
     this.messages = new Map();
@@ -41,14 +45,30 @@ export class House {
     this.sessions = new Set();
     this.hearth = { state: 'idle', progress: null, rate: null };
     this.failNext = null;
+    if (this.options.keep && existsSync(this.options.keep)) this.#remember();
     const loaded = this.models.find((m) => m.state === 'loaded');
     this.engine = { state: loaded ? 'ready' : 'empty', model: loaded?.id ?? null, n_ctx: loaded ? 8192 : null, vision: false };
     if (!loaded) this.hearth.state = 'asleep';
   }
 
+  /** What a committed store would still know after `kill -9`: everything up to the last event. Written before an event leaves. */
+  #commit() {
+    const { seq, log, settings, threads, messages } = this;
+    writeFileSync(`${this.options.keep}.part`, JSON.stringify({ seq, log, settings, threads: [...threads], messages: [...messages] }));
+    renameSync(`${this.options.keep}.part`, this.options.keep);
+  }
+  /** The next start: answers that were under way are interrupted. */
+  #remember() {
+    const kept = JSON.parse(readFileSync(this.options.keep, 'utf8'));
+    Object.assign(this, { seq: kept.seq, log: kept.log, settings: kept.settings, threads: new Map(kept.threads), messages: new Map(kept.messages) });
+    for (const thread of this.threads.values()) thread.run = null;
+    for (const message of this.messages.values()) if (message.state === 'running') message.state = 'interrupted';
+  }
+
   emit(type, data, thread = null, node = null) {
     const event = { v: 1, seq: ++this.seq, at: Date.now(), type, thread, node, data };
     this.events.push(event);
+    if (this.options.keep) this.#commit();
     if (this.events.length > KEPT) this.events.shift();
     const frame = this.frame(event);
     for (const stream of this.streams) stream.write(frame);

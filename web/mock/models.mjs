@@ -53,7 +53,7 @@ const samples = [];
 export function sample(now, speaking) {
   const wave = (k) => Math.sin(now / 1000 / k);
   const busy = speaking ? 1 : 0;
-  const one = { at_ms: now, decode_tokens_per_s: busy * (74 + 4 * wave(3)), prefill_tokens_per_s: busy * 40 * Math.max(0, wave(9)), read_gb_s: busy * (61 + 3 * wave(4)) + 0.2, read_limit_gb_s: 75, ram_bytes: 5.7e9 + 2e8 * wave(20),
+  const one = { at_ms: now, decode_tokens_per_s: busy * (74 + 4 * wave(3)), prefill_tokens_per_s: busy * 40 * Math.max(0, wave(9)), read_gb_s: busy * (61 + 3 * wave(4)) + 0.2, read_limit_gb_s: 75, ram_bytes: Math.round(5.7e9 + 2e8 * wave(20)),
     vram_bytes: 8.8e9, cpu: 0.06 + busy * (0.6 + 0.05 * wave(5)), gpu: 0.03 + busy * 0.8, celsius: { cpu: 46 + busy * 21 + wave(7), gpu: 41 + busy * 26 + wave(8) }, tau: speaking ? 2.7 : 1 };
   samples.push(one);
   if (samples.length > 600) samples.shift();

@@ -8,7 +8,7 @@ import { answers, looksPolish } from './words.mjs';
 
 function load(house, key) {
   const model = house.need(house.models, 'model', key);
-  if (model.estimate.verdict === 'no_fit') throw new Refusal(409, 'engine.no_room', 'it does not fit', { hint: '--kv-type q8_0' });
+  if (model.estimate?.verdict === 'no_fit') throw new Refusal(409, 'engine.no_room', 'it does not fit', { hint: '--kv-type q8_0' });
   for (const other of house.models) if (other.state === 'loaded') { other.state = 'ready'; house.changedModel(other); }
   model.state = 'loading';
   house.engine = { state: 'loading', model: null, n_ctx: null, vision: false };
@@ -147,8 +147,8 @@ export const routes = [
   ['GET', '/sets', ({ house }) => ({ sets: [...house.sets.values()] })],
   ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions }; house.sets.set(key, s); return s; }],
   ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); }],
-  ['GET', '/machine', () => machine()],
-  ['POST', '/machine/measure', ({ house }) => ({ status: 202, json: house.startJob('measure', 'machine', null, 1, 2) })],
+  ['GET', '/machine', ({ house }) => (house.measured ? machine() : { ...machine(), measured: false, ram: { ...machine().ram, gb_s: 0 } })],
+  ['POST', '/machine/measure', ({ house }) => ({ status: 202, json: house.startJob('measure', 'machine', null, 1, 2, null, () => { house.measured = true; for (const model of house.models) { model.estimate ??= house.estimates.get(model.id); house.changedModel(model); } }) })],
   ['GET', '/machine/now', ({ house, query }) => {
     const since = Number(query.get('since') ?? 0);
     history(0);

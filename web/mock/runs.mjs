@@ -30,7 +30,7 @@ function facts(house, run, message, started, first, nGenerated, reason) {
   const model = house.models.find((m) => m.id === run.model) ?? house.models[0];
   const seconds = (Date.now() - first) / 1000 || 0.001;
   return { model: { id: model.id, name: model.name, sha256: model.sha256, quant: model.quant, template: 'chatml' }, persona: run.persona ?? null, sampling: run.sampling ?? {}, seed: run.seed, prompt_hash: run.id.slice(2),
-    n_prompt: run.read?.total ?? 0, n_cached: 12, n_generated: nGenerated, ttft_ms: first - started, prefill_tokens_per_s: 940, decode_tokens_per_s: nGenerated / seconds, predicted_tokens_per_s: model.estimate.decode_tokens_per_s,
+    n_prompt: run.read?.total ?? 0, n_cached: 12, n_generated: nGenerated, ttft_ms: first - started, prefill_tokens_per_s: 940, decode_tokens_per_s: nGenerated / seconds, predicted_tokens_per_s: model.estimate?.decode_tokens_per_s ?? null,
     seconds: (Date.now() - started) / 1000, finish_reason: reason, tau: 2.4, context: contextOf(house, house.threads.get(message.thread), message.id), memory_bytes: 8.8e9 };
 }
 
@@ -88,7 +88,7 @@ async function speak(house, thread, answer, live, wish) {
   const picked = /kod|code|python/i.test(asked) ? 1 : /opowie|story|wieczór/i.test(asked) ? 2 : 0;
   let body = wish.text ?? answers[language][picked];
   if (wish.goOn) body = language === 'pl' ? '\n\nA kiedy drwa się dopalą, zostaje żar, i to on grzeje najdłużej.' : '\n\nAnd when the logs are burnt, the embers stay, and they warm the longest.';
-  if (/długo|long/i.test(asked)) body = Array.from({ length: 12 }, () => body).join('\n\n');
+  if (/długo|long/i.test(asked)) body = Array.from({ length: /bardzo|very/i.test(asked) ? 80 : 12 }, () => body).join('\n\n');
   const queue = [...pieces(thoughts).map((text) => ['reasoning', text]), ...pieces(body).map((text) => ['text', text])];
   const goal = queue.length;
   run.write = { done: 0, tokens_per_s: 0, left_s: null };

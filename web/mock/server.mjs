@@ -11,7 +11,7 @@ import { routes as roomRoutes } from './rooms.mjs';
 import { newMessage } from './runs.mjs';
 import { answers } from './words.mjs';
 
-const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
+const DIST = process.env.WATRA_DIST ? join(process.env.WATRA_DIST, '/') : fileURLToPath(new URL('../dist/', import.meta.url));
 export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; worker-src 'self'; img-src 'self' blob:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'";
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2', '.json': 'application/json' };
 
@@ -83,7 +83,7 @@ function control(house, body) {
 
 /** A few conversations to live with; `big` adds one of 5,000 messages. */
 function furnish(house) {
-  if (house.options.firstStart) return;
+  if (house.options.firstStart || house.threads.size > 0) return;
   const lines = [['Jak rozpalić watrę', 'Jak rozpalić watrę na deszczu?', 0], ['Skrypt do kopii zdjęć', 'Napisz kod w Pythonie, który dokłada do ognia', 1], ['Opowieść na dobranoc', 'Opowiedz coś spokojnego o wieczorze w Łodzi i na hali', 2]];
   lines.forEach(([title, question, i], age) => {
     const thread = newThread(house, { title, named: true, pinned: age === 0 });

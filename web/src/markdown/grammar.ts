@@ -1,11 +1,9 @@
-// The Markdown the page reads: GFM by marked, without raw HTML (what the model writes between angle brackets is text), with maths.
+// The Markdown the page reads: GFM as marked's lexer cuts it, without raw HTML (what the model writes between angle brackets is text), with
+// maths. render.ts makes elements of the tokens.
 // Maths is inline ($x$, \(x\)) or a block that opens a line ($$, \[) and holds no blank line.
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from 'marked';
 
 export interface MathsToken { type: 'maths' | 'mathsBlock'; raw: string; tex: string; closed: boolean }
-
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
-const span = (token: MathsToken) => `<span class="maths" data-tex="${escape(token.tex)}">${escape(token.raw)}</span>`;
 
 const mathsBlock: TokenizerAndRendererExtension = {
   name: 'mathsBlock',
@@ -24,10 +22,6 @@ const mathsBlock: TokenizerAndRendererExtension = {
     const raw = closed ? src.slice(0, line < 0 ? src.length : line + 1) : src.slice(0, reach);
     return { type: 'mathsBlock', raw, tex: closed ? src.slice(open[0].length, end).trim() : '', closed };
   },
-  renderer: (token) => {
-    const maths = token as unknown as MathsToken;
-    return maths.closed ? `<p class="maths block" data-tex="${escape(maths.tex)}">${escape(maths.raw)}</p>` : `<p>${escape(maths.raw)}</p>`;
-  },
 };
 
 const maths: TokenizerAndRendererExtension = {
@@ -38,7 +32,6 @@ const maths: TokenizerAndRendererExtension = {
     const found = /^\$(?![\s$])((?:\\.|[^$\\\n])*?)(?<!\s)\$(?!\d)/.exec(src) ?? /^\\\(([^\n]+?)\\\)/.exec(src);
     return found ? { type: 'maths', raw: found[0], tex: found[1] ?? '', closed: true } : undefined;
   },
-  renderer: (token) => span(token as unknown as MathsToken),
 };
 
 const marked = new Marked({ gfm: true, async: false });
@@ -47,19 +40,6 @@ marked.use({
   tokenizer: {
     html: () => undefined,
     tag: () => undefined,
-  },
-  renderer: {
-    code({ text, lang }) {
-      const name = (lang ?? '').match(/^[\w+#.-]+/)?.[0] ?? '';
-      return `<div class="code" data-lang="${escape(name)}"><pre tabindex="0"><code>${escape(text)}</code></pre></div>`;
-    },
-    image({ text, href }) { return `<span class="picture">${escape(text || href)}</span>`; },
-    table(token) {
-      const cell = (c: Tokens.TableCell, tag: string) => `<${tag}${c.align ? ` class="${c.align}"` : ''}>${this.parser.parseInline(c.tokens)}</${tag}>`;
-      const row = (cells: Tokens.TableCell[], tag: string) => `<tr>${cells.map((c) => cell(c, tag)).join('')}</tr>`;
-      return `<div class="table" tabindex="0"><table><thead>${row(token.header, 'th')}</thead><tbody>${token.rows.map((r) => row(r, 'td')).join('')}</tbody></table></div>`;
-    },
-    html({ text }) { return escape(text); },
   },
 });
 
@@ -71,8 +51,4 @@ export function lex(source: string, links: Links): Token[] {
   Object.assign(lexer.tokens.links, links);
   const tokens = lexer.lex(source);
   return tokens;
-}
-
-export function html(tokens: Token[]): string {
-  return new marked.Parser(marked.defaults).parse(tokens);
 }

@@ -1,4 +1,5 @@
 // What happens to a block once it stands: code is highlighted, maths is set, both by modules that are fetched at first need.
+import { copyText } from '../parts/copy';
 import { t } from '../words/index.svelte';
 
 function copyButton(code: Element): HTMLButtonElement {
@@ -7,7 +8,7 @@ function copyButton(code: Element): HTMLButtonElement {
   button.className = 'copy';
   button.textContent = t('code.copy');
   button.onclick = () => {
-    void import('../parts/copy').then(({ copyText }) => copyText(code.textContent ?? ''));
+    copyText(code.textContent ?? '');
     button.textContent = t('code.copied');
     setTimeout(() => { button.textContent = t('code.copy'); }, 1600);
   };

@@ -56,17 +56,21 @@ describe('MarkdownStream', () => {
   });
 
   it('costs the tail, not the text', () => {
-    const box = document.createElement('div');
-    const stream = new MarkdownStream(box);
     const text = Array.from({ length: 200 }, (_, i) => `Akapit ${i} z **grubym** słowem.\n\n`).join('');
-    const half = (from: number, to: number) => {
-      const start = performance.now();
-      for (let at = from; at <= to; at += 120) stream.update(text.slice(0, at), false);
-      return performance.now() - start;
+    const once = () => {
+      const box = document.createElement('div');
+      const stream = new MarkdownStream(box);
+      const half = (from: number, to: number) => {
+        const start = performance.now();
+        for (let at = from; at <= to; at += 120) stream.update(text.slice(0, at), false);
+        return performance.now() - start;
+      };
+      const times = [half(0, text.length / 2), half(text.length / 2, text.length)] as const;
+      stream.update(text, true);
+      expect(box.children.length).toBe(200);
+      return times;
     };
-    const first = half(0, text.length / 2);
-    expect(half(text.length / 2, text.length)).toBeLessThan(first * 2);
-    stream.update(text, true);
-    expect(box.children.length).toBe(200);
+    const runs = Array.from({ length: 5 }, once); // the best of five: the machine may be busy
+    expect(Math.min(...runs.map(([, second]) => second))).toBeLessThan(Math.min(...runs.map(([first]) => first)) * 2);
   });
 });

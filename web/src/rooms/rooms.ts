@@ -5,6 +5,9 @@ import LibraryBig from '@lucide/svelte/icons/library-big';
 import MessageCircle from '@lucide/svelte/icons/message-circle';
 import type { Component } from 'svelte';
 
+import { panels } from '../home/panels.svelte';
+import { machine } from '../state/machine.svelte';
+import { route } from '../state/route.svelte';
 import { shelf } from '../state/shelf.svelte';
 import type { Key } from '../words/index.svelte';
 import Izba from './izba/Izba.svelte';
@@ -17,11 +20,13 @@ export interface Room {
   load: () => Promise<{ default: Component }>;
   /** A number on the room's icon, 0 for none. */
   badge: () => number;
+  /** What can be done there from anywhere, in the palette. */
+  commands: Command[];
 }
 
 export const rooms: Room[] = [
-  { id: 'izba', title: 'room.izba', icon: MessageCircle, load: () => Promise.resolve({ default: Izba }), badge: () => 0 },
-  { id: 'polka', title: 'room.polka', icon: LibraryBig, load: () => import('./polka/Polka.svelte'), badge: () => shelf.jobs.filter((job) => job.state === 'running').length },
-  { id: 'obok', title: 'room.obok', icon: Columns2, load: () => import('./obok/Obok.svelte'), badge: () => 0 },
-  { id: 'maszynownia', title: 'room.maszynownia', icon: Gauge, load: () => import('./maszynownia/Maszynownia.svelte'), badge: () => 0 },
+  { id: 'izba', title: 'room.izba', icon: MessageCircle, load: () => Promise.resolve({ default: Izba }), badge: () => 0, commands: [{ id: 'new', title: 'thread.new', run: () => { route.go('izba'); panels.focusComposer++; } }] },
+  { id: 'polka', title: 'room.polka', icon: LibraryBig, load: () => import('./polka/Polka.svelte'), badge: () => shelf.jobs.filter((job) => job.state === 'running').length, commands: [] },
+  { id: 'obok', title: 'room.obok', icon: Columns2, load: () => import('./obok/Obok.svelte'), badge: () => 0, commands: [{ id: 'ask', title: 'palette.ask', run: () => route.go('obok') }] },
+  { id: 'maszynownia', title: 'room.maszynownia', icon: Gauge, load: () => import('./maszynownia/Maszynownia.svelte'), badge: () => 0, commands: [{ id: 'measure', title: 'palette.measure', run: () => { route.go('maszynownia'); void machine.measure(); } }] },
 ];

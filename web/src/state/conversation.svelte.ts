@@ -1,4 +1,4 @@
-// One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces are gathered and shown once a frame;
+// One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces are gathered and shown at most 30 times a second;
 // only the message they belong to changes.
 import { clientId, get, post, patch, remove } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
@@ -9,13 +9,17 @@ import { threads } from './threads.svelte';
 export class Node {
   message = $state.raw<Message>() as Message;
   children = $state.raw<string[]>([]);
-  constructor(message: Message) { this.message = message; }
+  readonly id: string; // id and parent never change: who asks for them does not wait for the words
+  readonly parent: string | null;
+  constructor(message: Message) { this.message = message; this.id = message.id; this.parent = message.parent; }
 }
 
 export const wordsOf = (message: Message): string => message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 export interface Say { parts: Part[]; ref?: string | null }
 export interface Wish { model?: string; sampling?: Sampling; persona?: string }
+
+const BETWEEN_MS = 33;
 
 export class Conversation {
   readonly id: string;
@@ -29,14 +33,15 @@ export class Conversation {
   #roots: string[] = [];
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
   #pieces = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
-  #frame = 0;
+  #due: ReturnType<typeof setTimeout> | undefined;
+  #flushed = 0;
 
   constructor(id: string) { this.id = id; }
 
   path = $derived.by((): Node[] => {
     void this.version;
     const list: Node[] = [];
-    for (let at = this.head ? this.nodes.get(this.head) : undefined; at; at = at.message.parent ? this.nodes.get(at.message.parent) : undefined) list.push(at);
+    for (let at = this.head ? this.nodes.get(this.head) : undefined; at; at = at.parent ? this.nodes.get(at.parent) : undefined) list.push(at);
     return list.reverse();
   });
 
@@ -112,6 +117,8 @@ export class Conversation {
   stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
   erase(message: Message) { return attempt(() => remove(`/messages/${message.id}`)); }
+  /** The pinned messages of the whole tree, oldest first. */
+  pinned(): Message[] { return [...this.nodes.values()].map((node) => node.message).filter((message) => message.pinned).sort((a, b) => a.log - b.log); }
   async fork(at: Message): Promise<Thread | undefined> {
     const thread = await attempt(() => post<Thread>(`/threads/${this.id}/fork`, { client_id: clientId(), at: at.id }));
     if (thread) threads.take(thread);
@@ -122,10 +129,13 @@ export class Conversation {
     const list = this.#pieces.get(message) ?? [];
     list.push({ seq, part, kind, text });
     this.#pieces.set(message, list);
-    this.#frame ||= requestAnimationFrame(() => this.#flush());
+    // Between two frames, not in one: the frame then has only to lay out and to paint. A page that nobody sees takes its words too.
+    this.#due ??= setTimeout(() => this.#flush(), Math.max(0, this.#flushed + BETWEEN_MS - performance.now()));
   }
   #flush(): void {
-    this.#frame = 0;
+    clearTimeout(this.#due);
+    this.#due = undefined;
+    this.#flushed = performance.now();
     const early = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
     for (const [id, pieces] of this.#pieces) {
       const node = this.nodes.get(id);

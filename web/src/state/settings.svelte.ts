@@ -1,6 +1,6 @@
 // The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
 import { applyLook } from '../look/apply';
-import { get, patch } from '../wire/client';
+import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
 import { words } from '../words/index.svelte';
 import type { Language } from '../words/format';
@@ -39,6 +39,22 @@ class Settings {
     this.schema = schema;
     this.presets = presets.presets;
     this.personas = personas.personas;
+  }
+  async keepPersona(id: string, name: string, text: string): Promise<boolean> {
+    const kept = await attempt(() => put<Persona>(`/personas/${id}`, { name, text }));
+    if (kept) this.personas = [...this.personas.filter((p) => p.id !== id), kept];
+    return kept !== undefined;
+  }
+  async dropPersona(id: string): Promise<void> {
+    if (await attempt(() => remove(`/personas/${id}`).then(() => true))) this.personas = this.personas.filter((p) => p.id !== id);
+  }
+  async keepPreset(name: string, sampling: Sampling): Promise<void> {
+    const id = clientId();
+    const kept = await attempt(() => put<Preset>(`/presets/${id}`, { name: { pl: name, en: name }, sampling }));
+    if (kept) this.presets = [...this.presets, kept];
+  }
+  async dropPreset(id: string): Promise<void> {
+    if (await attempt(() => remove(`/presets/${id}`).then(() => true))) this.presets = this.presets.filter((p) => p.id !== id);
   }
   /** All sampling values as they stand, without what a conversation changes. */
   get sampling(): Sampling {

@@ -24,7 +24,7 @@ class Shelf {
   job(id: string | null): Job | undefined { return this.jobs.find((j) => j.id === id); }
   name(id: string | null): string { return this.models.find((m) => m.id === id)?.name ?? id ?? ''; }
 
-  loadModel(id: string) { return attempt(() => post<Job>(`/models/${encodeURIComponent(id)}/load`)); }
+  loadModel(id: string, wish: { n_ctx?: number; kv_type?: string } = {}) { return attempt(() => post<Job>(`/models/${encodeURIComponent(id)}/load`, wish)); }
   unload(id: string) { return attempt(() => post<Job>(`/models/${encodeURIComponent(id)}/unload`)); }
   download(name: string) { return attempt(() => post<Job>('/downloads', { name })); }
   cancel(job: string) { return attempt(() => post<Job>(`/jobs/${job}/cancel`)); }

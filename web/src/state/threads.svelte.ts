@@ -5,9 +5,11 @@ import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
 
 class Threads {
+  #elsewhere = new Map<string, Thread>(); // archived ones that were opened without looking into the archive
   list = $state.raw<Thread[]>([]);
   known = $state(false);
   more = $state(false);
+  archive = $state.raw<Thread[] | null>(null); // what was put away; null until somebody looks
 
   async load(): Promise<void> {
     const answer = await get<{ threads: Thread[]; more: boolean }>('/threads?limit=200');
@@ -15,10 +17,23 @@ class Threads {
     this.more = answer.more;
     this.known = true;
   }
-  find(id: string | null): Thread | undefined { return this.list.find((thread) => thread.id === id); }
+  async older(): Promise<void> {
+    const last = this.list.reduce((least, thread) => (thread.pinned ? least : Math.min(least, thread.updated_ms)), Infinity);
+    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200&before=${last}`));
+    if (!answer) return;
+    this.more = answer.more;
+    for (const thread of answer.threads) this.take(thread);
+  }
+  async lookIntoArchive(): Promise<void> {
+    this.archive = (await attempt(() => get<{ threads: Thread[] }>('/threads?limit=500&archived=true')))?.threads ?? null;
+  }
+  find(id: string | null): Thread | undefined { return this.list.find((thread) => thread.id === id) ?? this.archive?.find((thread) => thread.id === id) ?? this.#elsewhere.get(id ?? ''); }
+  get folders(): string[] { return [...new Set(this.list.map((thread) => thread.folder).filter((folder) => folder !== null))].sort((a, b) => a.localeCompare(b)); }
 
   take(thread: Thread): void {
     const rest = this.list.filter((other) => other.id !== thread.id);
+    if (this.archive) this.archive = [...(thread.archived ? [thread] : []), ...this.archive.filter((other) => other.id !== thread.id)];
+    else if (thread.archived) this.#elsewhere.set(thread.id, thread);
     this.list = thread.archived ? rest : [...rest, thread].sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms);
   }
   async create(): Promise<Thread | undefined> {
@@ -30,13 +45,17 @@ class Threads {
     const thread = await attempt(() => patch<Thread>(`/threads/${id}`, what));
     if (thread) this.take(thread);
   }
+  gone(id: string | null): void {
+    this.list = this.list.filter((thread) => thread.id !== id);
+    if (this.archive) this.archive = this.archive.filter((thread) => thread.id !== id);
+  }
   async erase(id: string): Promise<boolean> {
     const done = await attempt(async () => { await remove(`/threads/${id}`); return true; });
-    if (done) this.list = this.list.filter((thread) => thread.id !== id);
+    if (done) this.gone(id);
     return done === true;
   }
 }
 export const threads = new Threads();
 on('thread.changed', (event) => { const thread = event.data as unknown as Thread; if (!(thread as { hidden?: boolean }).hidden) threads.take(thread); });
-on('thread.removed', (event) => { threads.list = threads.list.filter((thread) => thread.id !== event.thread); });
+on('thread.removed', (event) => threads.gone(event.thread));
 onRenew(() => { if (threads.known) void attempt(() => threads.load()); });

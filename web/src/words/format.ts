@@ -42,8 +42,20 @@ export function format(message: string, values: Values, language: Language): str
   }
 }
 
+// Making a formatter costs more than using it a thousand times.
+const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
+function formatter<T extends Intl.NumberFormat | Intl.DateTimeFormat>(key: string, make: () => T): T {
+  const known = made.get(key) as T | undefined;
+  if (known) return known;
+  const fresh = make();
+  made.set(key, fresh);
+  return fresh;
+}
+
 export function number(value: number, language: Language, digits = 1): string {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : digits, useGrouping: Math.abs(value) >= 10000 ? 'always' : false }).format(value);
+  const places = Math.abs(value) >= 100 ? 0 : digits;
+  const grouped = Math.abs(value) >= 10000;
+  return formatter(`n${language}${places}${grouped}`, () => new Intl.NumberFormat(language, { maximumFractionDigits: places, useGrouping: grouped ? 'always' : false })).format(value);
 }
 
 /** Bytes as a person reads them: 74,9 GB. */
@@ -57,12 +69,12 @@ export function bytes(value: number, language: Language): string {
 
 /** 11,2 mld / 11.2 B */
 export function count(value: number, language: Language): string {
-  return new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+  return formatter(`c${language}`, () => new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 })).format(value);
 }
 
 export function date(ms: number, language: Language): string {
   const then = new Date(ms);
   const today = new Date();
   const options: Intl.DateTimeFormatOptions = then.toDateString() === today.toDateString() ? { hour: '2-digit', minute: '2-digit' } : then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
-  return new Intl.DateTimeFormat(language, options).format(then);
+  return formatter(`d${language}${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(language, options)).format(then);
 }

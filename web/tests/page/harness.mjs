@@ -1,16 +1,37 @@
 // Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
 // leaves the machine, an error on the console or a broken script fails the suite.
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
 import { startMock } from '../../mock/server.mjs';
+import { startReal } from './real.mjs';
 
 export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 
+export const FAR = 'chata.test'; // a name that is not loopback: over plain HTTP an insecure context, as for a phone on the LAN
+
+/** A server in a process of its own, that can be killed and started again where it stood. */
+async function startChild({ rate = 24 }) {
+  const home = mkdtempSync(join(tmpdir(), 'watra-page-'));
+  let child;
+  let port = 0;
+  const start = () => new Promise((resolve, reject) => {
+    child = spawn(process.execPath, [fileURLToPath(new URL('../../mock/main.mjs', import.meta.url)), '--port', String(port), '--rate', String(rate), '--keep', join(home, 'kept.json')], { stdio: ['ignore', 'pipe', 'inherit'] });
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+    child.stdout.on('data', (said) => { port = Number(/listening on .*:(\d+)/.exec(said)?.[1] ?? port); resolve(); });
+  });
+  await start();
+  return { url: `http://127.0.0.1:${port}`, start, kill: () => new Promise((resolve) => { child.once('exit', resolve); child.kill('SIGKILL'); }), close: () => { child.kill('SIGKILL'); rmSync(home, { recursive: true, force: true }); } };
+}
+
 /** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
 export async function launch({ fire = false } = {}) {
-  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
+  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', `--host-resolver-rules=MAP ${FAR} 127.0.0.1`, '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
   const words = 'page tests: no chromium here (apt-get install chromium, or WATRA_CHROMIUM=path)';
   if (process.env.CI) throw new Error(words);
   console.log(`${words}: skipped`);
@@ -18,7 +39,8 @@ export async function launch({ fire = false } = {}) {
 }
 
 export async function open(browser, options = {}, view = {}) {
-  const mock = await startMock(options);
+  const mock = options.real ? await startReal(options.real, options) : options.child ? await startChild(options) : await startMock(options);
+  if (options.far) mock.url = mock.url.replace('127.0.0.1', FAR);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
   const page = await context.newPage();
   const faults = [];
@@ -29,14 +51,16 @@ export async function open(browser, options = {}, view = {}) {
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
   page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) faults.push(`console: ${message.text()}`); });
   page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
-  const home = mock.url + (options.lang ? `/?lang=${options.lang}` : '/');
+  const query = options.lang ? `/?lang=${options.lang}` : '/';
+  const home = options.real ? mock.way.replace('/#', `${query}#`) : mock.url + query;
   await page.goto(home);
+  await page.waitForSelector('.home, .welcome, .door', { timeout: 60_000 }); // keys pressed before that reach nobody
   return {
     page, mock, home,
     async done() {
       const violations = await page.evaluate(() => globalThis.violations).catch(() => []);
       await context.close();
-      mock.close();
+      await mock.close();
       const all = [...faults, ...violations.map((v) => `securitypolicyviolation: ${v}`)];
       if (all.length > 0) throw new Error(all.join('\n'));
     },

@@ -1,13 +1,17 @@
-// node tests/page/run.mjs [--smoke] [WORD]: the page's suite. Exit 77: skipped, no browser.
+// tools/web page [--smoke] [--real PATH_OF_WATRA] [WORD]: the walk through the page. Exit 77: skipped, no browser.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 import { launch, open } from './harness.mjs';
-import { cases } from './suite.mjs';
+import { cases as realCases } from './real_suite.mjs';
+import { cases as mockCases } from './suite.mjs';
 
 if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url)))) { console.log('page tests: no web/dist (make web): skipped'); process.exit(77); }
-const smoke = process.argv.includes('--smoke');
-const word = process.argv.slice(2).find((a) => !a.startsWith('--')) ?? '';
+const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
+const { smoke, real } = values;
+const word = positionals[0] ?? '';
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', real } })) : mockCases;
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {

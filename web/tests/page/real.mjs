@@ -1,0 +1,36 @@
+// A real `watra serve` with smollm2 on a home of its own, under /tmp; what the walk does with it is in real_suite.mjs. The shelf is filled from
+// WATRA_TEST_HOME (build/test-home). Started again on the same home and port after `kill`.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const SHELF = join(process.env.WATRA_TEST_HOME ?? join(ROOT, 'build/test-home'), 'models');
+
+export async function startReal(watra, { model = 'smollm2', files = /SmolLM2|coder-0\.5b/i } = {}) {
+  const home = mkdtempSync(join(tmpdir(), 'watra-page-'));
+  mkdirSync(join(home, 'models'));
+  for (const file of readdirSync(SHELF)) if (file.endsWith('.gguf') && files.test(file)) symlinkSync(join(SHELF, file), join(home, 'models', file));
+  let child;
+  let port = 0;
+  let way = '';
+  const start = () => new Promise((done, reject) => {
+    let log = '';
+    child = spawn(resolve(ROOT, watra), ['serve', '--home', home, '--port', String(port), ...(model ? ['--model', model] : []), '-v'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child.once('exit', (code) => reject(new Error(`watra serve ended with ${code}\n${log.slice(-2000)}`)));
+    const ready = () => { if (port && way) done(); };
+    child.stdout.on('data', (said) => { port = Number(/listening on http:\/\/[^:]+:(\d+)/.exec(said)?.[1] ?? port); ready(); });
+    child.stderr.on('data', (said) => { log += said; way = /the page: (\S+)/.exec(log)?.[1] ?? way; ready(); });
+  });
+  await start();
+  const end = (signal) => new Promise((gone) => { child.once('exit', gone); child.kill(signal); });
+  return {
+    get url() { return `http://127.0.0.1:${port}`; },
+    get way() { return way; }, // the address that lets one in: it carries the code
+    start: async () => { way = ''; await start(); },
+    kill: () => end('SIGKILL'),
+    async close() { await end('SIGTERM'); rmSync(home, { recursive: true, force: true }); },
+  };
+}
