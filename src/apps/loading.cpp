@@ -59,7 +59,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
   const uint64_t limit = o.ram_bytes;
-  o.ram_bytes -= std::min(later_bytes, limit / 2);
+  if (later_bytes < limit) o.ram_bytes -= later_bytes;
   auto loaded = engine::load_model(path, o);
   if (!loaded && loaded.error().code == "memory.over_budget" && o.ram_bytes < limit) {
     o.ram_bytes = limit;

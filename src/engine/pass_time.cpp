@@ -28,8 +28,8 @@ constexpr int64_t kManyRows = 64;
 constexpr double kGpuProducts = 0.85;
 // A card whose rate of products nobody wrote down: as many FLOP for a byte of bandwidth as cards of recent years have.
 constexpr double kGpuFlopPerByte = 60;
-// Starting a layer's work on the card, about ten kernels of a graph at 2 us; barriers, norms and residual sums of a layer
-// on the processor.
+// Starting a layer's work on the card, about ten kernels of a graph at 2 us; barriers, norms and residual sums of a
+// layer on the processor.
 constexpr double kGpuLayerSeconds = 20e-6, kCpuLayerSeconds = 30e-6;
 // More rows take longer between products, too; one more row costs about so much of the first.
 constexpr double kRowOverhead = 0.08;
