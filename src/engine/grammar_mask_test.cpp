@@ -19,7 +19,7 @@ Held ask(const std::shared_ptr<const text::Grammar>& grammar, int64_t seed, cons
   SchedulerOptions options;
   options.speculation = {.max_nodes = 7, .shape = seed % 2 ? DraftShape::tree : DraftShape::chain, .always = true};
   if (!whole.empty())
-    options.make_proposers = [&] {
+    options.make_proposers = [&](int64_t) {
       std::vector<std::unique_ptr<Proposer>> p;
       p.push_back(std::make_unique<NoisyOracle>(whole, static_cast<uint32_t>(seed)));
       return p;
