@@ -75,7 +75,8 @@ constexpr std::string_view kLlama =
 constexpr std::string_view kDeepSeek =
     "{%- if tools %}{{ tools | tojson }}{% endif -%}"
     "{%- for m in messages %}{%- if m.tool_calls %}<A><calls>{% for c in m.tool_calls %}<call>function<sep>"
-    "{{ c.function.name }}\n```json\n{{ '' + c.function.arguments }}\n```</call>{% if not loop.last %}{{ '\\n' }}{% endif %}{% "
+    "{{ c.function.name }}\n```json\n{{ '' + c.function.arguments }}\n```</call>{% if not loop.last %}{{ '\\n' }}{% "
+    "endif %}{% "
     "endfor %}"
     "</calls></s>{%- elif m.role == 'assistant' %}<A>{{ m.content }}</s>{% else %}<U>{{ m.content }}{% endif %}{% "
     "endfor -%}"
@@ -189,8 +190,31 @@ TEST(ToolReader, TellsTextFromCallsWhereverTheTextIsCut) {
   }
 }
 
+TEST(ToolReader, ACallWithoutItsMarkerIsOne) {
+  for (const char* text : {"{\"name\": \"f\", \"arguments\": {\"a\": \"}\"}}",
+                           "{\n  \"name\": \"f\",\n  \"arguments\": {\"a\": \"}\"}\n}"}) {
+    for (size_t step = 1; step < 60; ++step) {
+      ToolReader reader(own_tool_format());
+      std::vector<ToolReader::Event> events;
+      const std::string_view all = text;
+      for (size_t at = 0; at < all.size(); at += step) reader.feed(all.substr(at, step), events);
+      reader.finish(events);
+      ASSERT_TRUE(reader.whole());
+      ASSERT_EQ(events.at(0).kind, ToolReader::Event::Kind::call);
+      EXPECT_EQ(events[0].value, "f");
+      std::string arguments;
+      for (size_t i = 1; i < events.size(); ++i) {
+        EXPECT_EQ(events[i].kind, ToolReader::Event::Kind::arguments);
+        arguments += events[i].value;
+      }
+      EXPECT_EQ(arguments, "{\"a\": \"}\"}");
+    }
+  }
+}
+
 TEST(ToolReader, WhatIsNoCallIsText) {
-  for (const char* text : {"a <tool_cal and more  ", "x <tool_call> y", "", " \n", "<tool_call>\n{\"na"}) {
+  for (const char* text : {"{\"name\": \"Bob\", \"age\": 3}", "if (x) { return; }", "{\"name", "a <tool_cal and more  ",
+                           "x <tool_call> y", "", " \n", "<tool_call>\n{\"na"}) {
     for (const size_t step : {1, 2, 5, 100}) {
       ToolReader reader(own_tool_format());
       std::vector<ToolReader::Event> events;

@@ -18,6 +18,62 @@ size_t half_marker(std::string_view text, std::string_view marker) {
   return 0;
 }
 
+// Whether `text` begins with `json`, white space aside; `used` becomes the bytes it takes.
+enum class Match : uint8_t { no, yet, yes };
+Match begins_with(std::string_view text, std::string_view json, size_t& used) {
+  size_t at = 0;
+  for (const char c : json) {
+    if (kSpace.find(c) != std::string_view::npos) continue;
+    while (at < text.size() && kSpace.find(text[at]) != std::string_view::npos) ++at;
+    if (at == text.size()) return Match::yet;
+    if (text[at++] != c) return Match::no;
+  }
+  used = at;
+  return Match::yes;
+}
+
+// Small models leave the marker out and write the JSON of a call alone. The format of such a call; no parts = there is
+// none.
+ToolFormat bare_format(const ToolFormat& f) {
+  ToolFormat bare = f;
+  bare.open.clear(), bare.separator.clear(), bare.close.clear();
+  bare.parallel = false;
+  bare.call.clear();
+  const std::string before = f.before_name();
+  const size_t brace = before.find('{');
+  const bool json = f.trigger.front() != '{' && brace != std::string::npos && f.call.size() == 5 &&
+                    f.call[1].kind == Kind::name && f.call[2].kind == Kind::literal && f.call[4].text.starts_with('}');
+  if (!json) return bare;
+  bare.call = {
+      {Kind::literal, before.substr(brace)}, {Kind::name, {}}, f.call[2], {Kind::arguments, {}}, {Kind::literal, "}"}};
+  bare.trigger = bare.call[0].text;
+  return bare;
+}
+
+struct BareCall {
+  size_t at = std::string_view::npos;  // where it begins, or may begin
+  bool whole = false;                  // up to its arguments
+  size_t arguments = 0;
+  std::string name;
+};
+BareCall find_bare(const ToolFormat& bare, std::string_view text) {
+  if (bare.call.empty()) return {};
+  for (size_t at = text.find('{'); at != std::string_view::npos; at = text.find('{', at + 1)) {
+    size_t used = 0;
+    const Match opens = begins_with(text.substr(at), bare.call[0].text, used);
+    if (opens == Match::yet) return {.at = at};
+    if (opens == Match::no) continue;
+    const size_t name = at + used, quote = text.find_first_of("\"\n", name);
+    if (quote == std::string_view::npos) return {.at = at};
+    const Match goes_on = begins_with(text.substr(quote), bare.call[2].text + "{", used);
+    if (goes_on == Match::yet) return {.at = at};
+    if (goes_on == Match::yes)
+      return {
+          .at = at, .whole = true, .arguments = quote + used - 1, .name = std::string(text.substr(name, quote - name))};
+  }
+  return {};
+}
+
 }  // namespace
 
 void ToolReader::feed(std::string_view text, std::vector<Event>& out) {
@@ -51,8 +107,19 @@ void ToolReader::say(std::string_view text, std::vector<Event>& out) {
 
 bool ToolReader::step_text(std::vector<Event>& out) {
   const size_t at = held_.find(format_.trigger);
+  const ToolFormat bare = bare_format(format_);
+  const BareCall call = find_bare(bare, held_);
+  if (call.at < at && call.whole) {
+    say(std::string_view(held_).substr(0, call.at), out);
+    held_.erase(0, call.arguments);
+    format_ = bare;
+    state_ = State::part;
+    part_ = 3;  // the arguments
+    name_ = call.name;
+    return true;
+  }
   if (at == std::string::npos) {
-    const size_t sure = held_.size() - half_marker(held_, format_.trigger);
+    const size_t sure = std::min(held_.size() - half_marker(held_, format_.trigger), call.at);
     say(std::string_view(held_).substr(0, sure), out);
     held_.erase(0, sure);
     return false;
@@ -82,6 +149,7 @@ void ToolReader::next_part() {
 bool ToolReader::step_part(std::vector<Event>& out) {
   const auto& part = format_.call[part_];
   if (!expect_.empty()) {
+    if (expect_ == "}") held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
     if (held_.size() < expect_.size() && expect_.starts_with(held_)) return false;
     if (!held_.starts_with(expect_)) {  // not what the format has: it is text after all
       out.push_back({Event::Kind::text, space_ + std::exchange(held_, {}), {}});
