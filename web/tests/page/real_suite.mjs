@@ -93,7 +93,7 @@ export const cases = [
   { name: 'real: the shelf loads another model', async run({ page }) {
     await settle(page);
     await page.getByRole('link', { name: /Shelf/ }).click();
-    const coder = page.getByRole('article', { name: /coder.*0\.5b/i });
+    const coder = page.getByRole('article', { name: /0\.5B/ });
     await coder.getByRole('button', { name: 'Load', exact: true }).click();
     await coder.getByText('by the fire').waitFor();
   } },
