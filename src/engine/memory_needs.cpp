@@ -14,8 +14,8 @@ constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kProgramBytes = 5 * kMiB;
 constexpr uint64_t kBytesPerPiece = 420;
 
-// Reads in flight while a draft is loaded, and rounding.
-constexpr uint64_t kDraftSlack = 4 * kMiB;
+// Reads in flight while a draft is loaded, what its file's directory leaves behind, and rounding.
+constexpr uint64_t kDraftSlack = 12 * kMiB;
 
 // Of the limit: what a ring may take, and the activations of a pass.
 constexpr uint64_t kRingShare = 24, kActivationsShare = 64;
