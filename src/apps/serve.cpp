@@ -88,19 +88,19 @@ Status serve(const Globals& g, const ServeOptions& o) {
   }
   options.port = static_cast<uint16_t>(o.port);
   WATRA_ASSIGN(auto server, server::Server::create(options));
-  server::ModelRoom room({.load =
-                              [&, n = o.n_parallel](const fs::path& file, server::LoadWish wish,
-                                                    server::ModelRoom::Progress progress) {
-                                if (house_of_page && wish.n_ctx == 0 && g.ctx == 0)
-                                  wish.n_ctx = house_of_page->wished_context();
-                                return load_model(g, n, file, wish, progress);
-                              },
-                          .shelf = shelf,
-                          .n_parallel = o.n_parallel,
-                          .load_on_request = true,
-                          .changed = [&] {
-                            if (house_of_page) house_of_page->room_changed();
-                          }});
+  server::ModelRoom room(
+      {.load =
+           [&, n = o.n_parallel](const fs::path& file, server::LoadWish wish, server::ModelRoom::Progress progress) {
+             if (house_of_page && wish.n_ctx == 0 && g.ctx == 0) wish.n_ctx = house_of_page->wished_context();
+             return load_model(g, n, file, wish, progress);
+           },
+       .shelf = shelf,
+       .n_parallel = o.n_parallel,
+       .load_on_request = true,
+       .changed =
+           [&] {
+             if (house_of_page) house_of_page->room_changed();
+           }});
   server::House house{room, options.limits};
   server::add_inference(server->router(), house);
   if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);

@@ -15,9 +15,9 @@ struct ServeOptions {
   bool lan = false, no_auth = false;
   std::vector<std::string> allow_hosts, cors_origins;
   std::string token_file, token;
-  bool list_shelf = true;  // models on the shelf may be named in requests
-  bool page = false;       // the page, and all of /watra/v1
-  bool open = false;       // in the browser
+  bool list_shelf = true;        // models on the shelf may be named in requests
+  bool page = false;             // the page, and all of /watra/v1
+  bool open = false;             // in the browser
   std::vector<std::string> tls;  // certificate, key; empty = none
   int ollama_port = -1;          // a second socket for programs that speak Ollama's API; -1 = none
 };

@@ -2,10 +2,10 @@
 
 #include <atomic>
 
-#include "base/log.h"
-#include "base/machine_name.h"
 #include "apps/loading.h"
 #include "apps/machine.h"
+#include "base/log.h"
+#include "base/machine_name.h"
 #include "base/memory.h"
 #include "base/process.h"
 #include "server/event_stream.h"
@@ -118,24 +118,20 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.streams.emplace(s.home->events(), s.hearth, &s.entrance, limits);
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
-  s.shelf_work.emplace(
-      server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
+  s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,
-      server::MachineRoom::Options{
-          .hardware = [&s] { return s.hardware(); },
-          .measure = [&s](auto step) { return measured_machine(s.globals, std::move(step)); },
-          .ram_limit_bytes = plan.ram_bytes,
-          .queue = [&s] { return s.runs->queue_json(); },
-          .measured =
-              [&s] {
-                s.forget_hardware();
-                for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
-              }});
+      server::MachineRoom::Options{.hardware = [&s] { return s.hardware(); },
+                                   .measure = [&s](auto step) { return measured_machine(s.globals, std::move(step)); },
+                                   .ram_limit_bytes = plan.ram_bytes,
+                                   .queue = [&s] { return s.runs->queue_json(); },
+                                   .measured =
+                                       [&s] {
+                                         s.forget_hardware();
+                                         for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
+                                       }});
   // A change of the room is told from its own thread; what that means for a card is found out on another.
-  s.engine->model_changed = [&s](const std::string& id) {
-    s.slow->post([&s, id] { s.shelf->tell(id); });
-  };
+  s.engine->model_changed = [&s](const std::string& id) { s.slow->post([&s, id] { s.shelf->tell(id); }); };
   s.runs = std::make_unique<server::Runs>(*s.household);
   s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.is_open = true;

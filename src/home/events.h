@@ -44,8 +44,8 @@ class EventLog {
   Status tell(std::string_view type, const std::optional<std::string>& thread, const std::optional<std::string>& node,
               const Json& data);
 
-  int64_t last() const;  // the newest event's number; 0 before the first. Throws Failure
-  Result<int64_t> newest() const;               // the same, for other modules
+  int64_t last() const;                            // the newest event's number; 0 before the first. Throws Failure
+  Result<int64_t> newest() const;                  // the same, for other modules
   Result<int64_t> bytes_after(int64_t seq) const;  // of what was told since, about as it goes over a wire
   bool has_listeners() const;
 

@@ -164,10 +164,11 @@ Result<Job> Jobs::start(Wish wish) {
   }
   const auto begun = guarded([&] {
     Transaction t(db_);
-    db_.run("INSERT INTO jobs(id, kind, title, subject, state, progress, done_bytes, total_bytes, created_ms) "
-            "VALUES(?,?,?,?,?,?,?,?,?)",
-            job.id, job.kind, job.title, job.subject, job.state, job.progress, job.done_bytes, job.total_bytes,
-            job.created_ms);
+    db_.run(
+        "INSERT INTO jobs(id, kind, title, subject, state, progress, done_bytes, total_bytes, created_ms) "
+        "VALUES(?,?,?,?,?,?,?,?,?)",
+        job.id, job.kind, job.title, job.subject, job.state, job.progress, job.done_bytes, job.total_bytes,
+        job.created_ms);
     events_.publish("job.changed", std::nullopt, std::nullopt, job.json());
     t.commit();
   });
@@ -207,13 +208,15 @@ void Jobs::tell(const Job& job) {
   const auto told = guarded([&] {
     Transaction t(db_);
     // What is under way lives in memory; the row follows, for the time after a crash.
-    db_.run("UPDATE jobs SET state = ?, progress = ?, done_bytes = ?, total_bytes = ?, ended_ms = ?, error = ?, "
-            "result = ? WHERE id = ?",
-            job.state, job.progress, job.done_bytes, job.total_bytes, job.ended_ms, job.error, job.result, job.id);
+    db_.run(
+        "UPDATE jobs SET state = ?, progress = ?, done_bytes = ?, total_bytes = ?, ended_ms = ?, error = ?, "
+        "result = ? WHERE id = ?",
+        job.state, job.progress, job.done_bytes, job.total_bytes, job.ended_ms, job.error, job.result, job.id);
     if (job.is_over())
-      db_.run("DELETE FROM jobs WHERE ended_ms IS NOT NULL AND id NOT IN "
-              "(SELECT id FROM jobs WHERE ended_ms IS NOT NULL ORDER BY ended_ms DESC, id LIMIT ?)",
-              kEndedKept);
+      db_.run(
+          "DELETE FROM jobs WHERE ended_ms IS NOT NULL AND id NOT IN "
+          "(SELECT id FROM jobs WHERE ended_ms IS NOT NULL ORDER BY ended_ms DESC, id LIMIT ?)",
+          kEndedKept);
     events_.publish("job.changed", std::nullopt, std::nullopt, job.json());
     t.commit();
   });

@@ -50,13 +50,17 @@ class JobsTest : public testing::Test {
 };
 
 TEST_F(JobsTest, TellsItsBeginningProgressAndEnd) {
-  const Job begun = *jobs_->start({.kind = "download", .title = "smollm2", .subject = "smollm2", .total_bytes = 100, .work = [](JobControl& c) -> Result<Json> {
-    for (uint64_t i = 0; i <= 100; i += 10) {
-      c.progress(i, 100);
-      std::this_thread::sleep_for(std::chrono::milliseconds(70));
-    }
-    return Json{{"path", "x"}};
-  }});
+  const Job begun = *jobs_->start({.kind = "download",
+                                   .title = "smollm2",
+                                   .subject = "smollm2",
+                                   .total_bytes = 100,
+                                   .work = [](JobControl& c) -> Result<Json> {
+                                     for (uint64_t i = 0; i <= 100; i += 10) {
+                                       c.progress(i, 100);
+                                       std::this_thread::sleep_for(std::chrono::milliseconds(70));
+                                     }
+                                     return Json{{"path", "x"}};
+                                   }});
   EXPECT_EQ(begun.state, "running");
   EXPECT_TRUE(jobs_->under_way("download", "smollm2"));
   const Job job = ended(begun.id);
@@ -82,8 +86,8 @@ TEST_F(JobsTest, CancelledAndFailedAreTwoThings) {
   EXPECT_EQ(ended(a.id).state, "cancelled");
   EXPECT_TRUE(ended(a.id).error.is_null());
   const Job b = *jobs_->start({.kind = "load", .title = "b", .work = [](JobControl&) -> Result<Json> {
-    return fail("model.broken", "no model", "another file");
-  }});
+                                 return fail("model.broken", "no model", "another file");
+                               }});
   EXPECT_EQ(ended(b.id).state, "failed");
   EXPECT_EQ(ended(b.id).error["code"], "model.broken");
   EXPECT_EQ(ended(b.id).error["hint"], "another file");
@@ -103,7 +107,11 @@ TEST_F(JobsTest, WhatWasUnderWayAtACrashHasFailed) {
 TEST_F(JobsTest, TheNewestFiftyAreKeptNewestFirst) {
   std::string last;
   for (int i = 0; i < 60; ++i) {
-    last = jobs_->start({.kind = "unload", .title = std::to_string(i), .work = [](JobControl&) -> Result<Json> { return Json(nullptr); }})->id;
+    last = jobs_
+               ->start({.kind = "unload",
+                        .title = std::to_string(i),
+                        .work = [](JobControl&) -> Result<Json> { return Json(nullptr); }})
+               ->id;
     ended(last);
   }
   const auto all = *jobs_->list();
@@ -114,10 +122,10 @@ TEST_F(JobsTest, TheNewestFiftyAreKeptNewestFirst) {
 TEST_F(JobsTest, TheEndWaitsForWhatRuns) {
   std::atomic<bool> over{false};
   ASSERT_TRUE(jobs_->start({.kind = "load", .title = "x", .work = [&](JobControl& c) -> Result<Json> {
-    while (!c.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    over = true;
-    return fail("load.cancelled", "stopped");
-  }}));
+                              while (!c.cancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                              over = true;
+                              return fail("load.cancelled", "stopped");
+                            }}));
   jobs_.reset();
   EXPECT_TRUE(over);
 }

@@ -46,8 +46,8 @@ std::string sha256(std::string_view text) {
 std::string scrypt(std::string_view password, std::string_view salt, uint64_t n, uint64_t r, uint64_t p) {
   std::array<unsigned char, kHashBytes> hash;
   constexpr uint64_t kMostMemory = 256 << 20;
-  if (EVP_PBE_scrypt(password.data(), password.size(), reinterpret_cast<const unsigned char*>(salt.data()),
-                     salt.size(), n, r, p, kMostMemory, hash.data(), hash.size()) != 1)
+  if (EVP_PBE_scrypt(password.data(), password.size(), reinterpret_cast<const unsigned char*>(salt.data()), salt.size(),
+                     n, r, p, kMostMemory, hash.data(), hash.size()) != 1)
     refuse("home.no_scrypt", "the password cannot be hashed", "free some memory: it takes 32 MiB");
   return hex(hash.data(), hash.size());
 }
@@ -78,9 +78,9 @@ bool is_hash_of(std::string_view kept, std::string_view password) {
 // The same letters typed on another keyboard are the same password (NFC).
 std::string composed(std::string_view text) {
   utf8proc_uint8_t* out = nullptr;
-  const auto n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                              static_cast<utf8proc_ssize_t>(text.size()), &out,
-                              static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const auto n =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &out, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   if (n < 0) return std::string(text);
   std::string composed(reinterpret_cast<const char*>(out), static_cast<size_t>(n));
   free(out);
@@ -154,8 +154,9 @@ Result<std::optional<Session>> People::find_session(std::string_view secret) con
     std::optional<Session> found;
     int64_t used_ms = now;
     {
-      Statement s = db_.query("SELECT id, since_ms, device, used_ms FROM sessions WHERE secret_hash = ? AND used_ms >= ?",
-                              hash, now - kUnusedMs);
+      Statement s =
+          db_.query("SELECT id, since_ms, device, used_ms FROM sessions WHERE secret_hash = ? AND used_ms >= ?", hash,
+                    now - kUnusedMs);
       found = row_of(s);
       if (found) used_ms = s.integer(3);
     }

@@ -37,9 +37,10 @@ Status ShelfNotes::forget_folder(const std::string& id) {
 
 Status ShelfNotes::note_speed(const std::string& model, double decode_tokens_per_s) {
   return guarded([&] {
-    db_.run("INSERT INTO model_speeds(model, decode_tokens_per_s, at_ms) VALUES(?,?,?) "
-            "ON CONFLICT(model) DO UPDATE SET decode_tokens_per_s = excluded.decode_tokens_per_s, at_ms = excluded.at_ms",
-            model, decode_tokens_per_s, now_ms());
+    db_.run(
+        "INSERT INTO model_speeds(model, decode_tokens_per_s, at_ms) VALUES(?,?,?) "
+        "ON CONFLICT(model) DO UPDATE SET decode_tokens_per_s = excluded.decode_tokens_per_s, at_ms = excluded.at_ms",
+        model, decode_tokens_per_s, now_ms());
   });
 }
 

@@ -17,7 +17,7 @@ struct Folder {
 class ShelfNotes {
  public:
   explicit ShelfNotes(Database& db) : db_(db) {}
-  Result<std::vector<Folder>> folders() const;  // the first one added first
+  Result<std::vector<Folder>> folders() const;      // the first one added first
   Result<Folder> add_folder(const fs::path& path);  // one that is there already keeps its id
   Status forget_folder(const std::string& id);      // "folder.unknown"
 

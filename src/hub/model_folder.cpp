@@ -62,7 +62,8 @@ void add_ollama_models(const fs::path& folder, std::map<std::string, ShelfModel>
     const auto layers = manifest.is_object() ? manifest.find("layers") : manifest.end();
     if (!manifest.is_object() || layers == manifest.end() || !layers->is_array()) continue;
     for (const auto& layer : *layers) {
-      if (!layer.is_object() || layer.value("mediaType", nlohmann::json()) != "application/vnd.ollama.image.model") continue;
+      if (!layer.is_object() || layer.value("mediaType", nlohmann::json()) != "application/vnd.ollama.image.model")
+        continue;
       const auto digest = layer.value("digest", nlohmann::json());
       if (!digest.is_string()) continue;
       std::string file_name = digest.get<std::string>();
@@ -118,19 +119,19 @@ std::vector<OtherProgram> folders_of_other_programs() {
   const fs::path cache = or_in_home(environment("XDG_CACHE_HOME"), ".cache");
   const fs::path data = or_in_home(environment("XDG_DATA_HOME"), ".local/share");
   const fs::path config = or_in_home(environment("XDG_CONFIG_HOME"), ".config");
-  std::vector<OtherProgram> all = {{"LM Studio", home / ".lmstudio/models"},
-                                   {"LM Studio", cache / "lm-studio/models"},
-                                   {"Ollama", or_in_home(environment("OLLAMA_MODELS"), ".ollama/models")},
-                                   {"Ollama", "/usr/share/ollama/.ollama/models"},
-                                   {"llama.cpp", environment("LLAMA_CACHE").empty() ? cache / "llama.cpp"
-                                                                                    : fs::path(environment("LLAMA_CACHE"))},
-                                   {"GPT4All", data / "nomic.ai/GPT4All"},
-                                   {"Jan", data / "Jan/data/llamacpp/models"},
-                                   {"Jan", home / "jan/models"},
-                                   {"Msty", config / "Msty/models"},
-                                   {"text-generation-webui", home / "text-generation-webui/user_data/models"},
-                                   {"text-generation-webui", home / "text-generation-webui/models"},
-                                   {"KoboldCpp", home / "koboldcpp/models"}};
+  std::vector<OtherProgram> all = {
+      {"LM Studio", home / ".lmstudio/models"},
+      {"LM Studio", cache / "lm-studio/models"},
+      {"Ollama", or_in_home(environment("OLLAMA_MODELS"), ".ollama/models")},
+      {"Ollama", "/usr/share/ollama/.ollama/models"},
+      {"llama.cpp", environment("LLAMA_CACHE").empty() ? cache / "llama.cpp" : fs::path(environment("LLAMA_CACHE"))},
+      {"GPT4All", data / "nomic.ai/GPT4All"},
+      {"Jan", data / "Jan/data/llamacpp/models"},
+      {"Jan", home / "jan/models"},
+      {"Msty", config / "Msty/models"},
+      {"text-generation-webui", home / "text-generation-webui/user_data/models"},
+      {"text-generation-webui", home / "text-generation-webui/models"},
+      {"KoboldCpp", home / "koboldcpp/models"}};
   if (!environment("HF_HUB_CACHE").empty())
     all.push_back({"Hugging Face", environment("HF_HUB_CACHE")});
   else

@@ -13,7 +13,8 @@ namespace {
 class ModelFolder : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = fs::temp_directory_path() / ("watra_folder_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    folder_ = fs::temp_directory_path() /
+              ("watra_folder_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
@@ -90,7 +91,8 @@ TEST_F(ModelFolder, PlacesOfOtherProgramsThatAreHere) {
   put("elsewhere/ollama/blobs/x");
   const auto set = [](const char* name, const fs::path& value) { ::setenv(name, value.c_str(), 1); };
   std::map<std::string, std::string> before;
-  for (const char* name : {"HOME", "OLLAMA_MODELS", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE"}) {
+  for (const char* name : {"HOME", "OLLAMA_MODELS", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "HF_HOME",
+                           "HF_HUB_CACHE", "LLAMA_CACHE"}) {
     if (const char* value = std::getenv(name)) before[name] = value;
     ::unsetenv(name);
   }

@@ -17,7 +17,7 @@
 
 namespace watra::server {
 
-struct ServerState {  // of all doors of one server
+struct ServerState {                  // of all doors of one server
   std::atomic<bool> draining{false};  // the server is stopping: answers that are being made are the last
   std::atomic<int> n_busy{0};         // requests being answered
 };
@@ -27,9 +27,9 @@ struct Shared {  // by all connections of one door
   const Door& door;
   const Limits& limits;
   ServerState& state;
-  Entrance* entrance = nullptr;      // null: no people, the token alone
-  std::shared_ptr<TlsContext> tls;   // null: as it is
-  bool programs_only = false;        // --ollama-port: no token, and nothing that a browser sends
+  Entrance* entrance = nullptr;     // null: no people, the token alone
+  std::shared_ptr<TlsContext> tls;  // null: as it is
+  bool programs_only = false;       // --ollama-port: no token, and nothing that a browser sends
 };
 
 Awaitable<void> serve_connection(asio::ip::tcp::socket socket, Shared& shared);

@@ -18,8 +18,8 @@ struct DoorOptions {
   std::vector<std::string> cors_origins;  // exactly as browsers send them
   fs::path token_file;                    // made at first start
   std::string token;                      // given on the command line; replaces the file
-  bool lan = false;           // other machines are let in; `host` is then what they reach
-  bool has_password = false;  // which that needs
+  bool lan = false;                       // other machines are let in; `host` is then what they reach
+  bool has_password = false;              // which that needs
   bool tls = false;
   bool no_auth = false;  // for tests, on loopback only
 };

@@ -18,7 +18,8 @@ std::string Entrance::make_code() {
   const std::lock_guard lock(mutex_);
   const auto now = options_.now();
   std::erase_if(codes_, [&](const auto& code) { return code.second <= now; });
-  while (codes_.size() >= kOpenCodes) codes_.erase(std::ranges::min_element(codes_, {}, [](const auto& c) { return c.second; }));
+  while (codes_.size() >= kOpenCodes)
+    codes_.erase(std::ranges::min_element(codes_, {}, [](const auto& c) { return c.second; }));
   std::string code = home::random_secret();
   codes_.emplace(code, now + options_.code_life);
   return code;
@@ -75,8 +76,8 @@ std::string Entrance::session_of(std::string_view cookies) const {
 }
 
 std::string Entrance::set_cookie(const std::string& secret) const {
-  return fmt::format("Set-Cookie: {}={}; HttpOnly; SameSite=Strict; Path=/watra/v1; Max-Age={}{}\r\n", cookie_name_, secret,
-                     secret.empty() ? 0 : kCookieLife_s, options_.secure_cookie ? "; Secure" : "");
+  return fmt::format("Set-Cookie: {}={}; HttpOnly; SameSite=Strict; Path=/watra/v1; Max-Age={}{}\r\n", cookie_name_,
+                     secret, secret.empty() ? 0 : kCookieLife_s, options_.secure_cookie ? "; Secure" : "");
 }
 
 bool Entrance::has_password() const { return people_.has_password().value_or(false); }

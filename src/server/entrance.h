@@ -1,9 +1,9 @@
 // Entrance: how people come in: codes of addresses that open the page, tries of the password, and the cookie that
 // carries a session. What is kept of it: home/people.h.
 //
-// A code is good once and for a minute; it is what `watra serve --open` and `watra open` put behind the # of an address.
-// The cookie is named after the port, because cookies ignore ports and another program of this machine has its own.
-// Thread-safe.
+// A code is good once and for a minute; it is what `watra serve --open` and `watra open` put behind the # of an
+// address. The cookie is named after the port, because cookies ignore ports and another program of this machine has its
+// own. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ class Entrance {
     bool secure_cookie = false;  // behind TLS
     std::chrono::seconds code_life{60};
     std::chrono::seconds tries_per{60};
-    size_t tries_of_one = 5;    // of an address, and of all together
+    size_t tries_of_one = 5;  // of an address, and of all together
     size_t tries_of_all = 30;
     std::function<Clock::time_point()> now = [] { return Clock::now(); };
   };

@@ -110,7 +110,8 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
     page.events.clear();
   }
   co_await x.begin_stream("text/event-stream");
-  std::string out = own_frame(newest, "engine.hello", {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
+  std::string out =
+      own_frame(newest, "engine.hello", {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
   out += own_frame(newest, "hearth.state", hearth_.now());
   for (;;) {
     for (const home::Event& e : page.events) out += frame(e.seq, e.json());
@@ -130,9 +131,7 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
     if (waker.ended) break;
     page = house_value(events_.read(cursor, kEventsAtOnce));
     if (!page.events.empty() || Clock::now() < ping_at) continue;
-    if (!x.caller.session.empty() && entrance_ &&
-        !house_value(entrance_->people().session(x.caller.session)))
-      break;
+    if (!x.caller.session.empty() && entrance_ && !house_value(entrance_->people().session(x.caller.session))) break;
     out = ": ping\n\n";
   }
   co_await x.end_stream();

@@ -1,7 +1,7 @@
 // The one event stream (docs/api.md, section 4): GET /watra/v1/events.
 //
-// A page is told by reading the event log from where it is: whoever reads slowly costs a cursor, no memory. Waking comes
-// from the log after each commit. Streams end when the server stops, and when the session they came by ends.
+// A page is told by reading the event log from where it is: whoever reads slowly costs a cursor, no memory. Waking
+// comes from the log after each commit. Streams end when the server stops, and when the session they came by ends.
 #pragma once
 
 #include <memory>

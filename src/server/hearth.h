@@ -1,5 +1,5 @@
-// Hearth: what the fire of the page shows (HOUSE section 5), put together from what the engine does and from the answers
-// under way, and told by events, at most four a second. The server's word, never a guess. Any thread may call.
+// Hearth: what the fire of the page shows (HOUSE section 5), put together from what the engine does and from the
+// answers under way, and told by events, at most four a second. The server's word, never a guess. Any thread may call.
 #pragma once
 
 #include <chrono>

@@ -13,8 +13,7 @@ Json engine_json(const ModelRoom::View& view, const ServedModel* model) {
                  {"model", is_ready ? Json(view.id) : Json(nullptr)},
                  {"n_ctx", is_ready ? Json(model->n_ctx()) : Json(nullptr)},
                  {"vision", false}};
-  if (view.state == RoomState::error)
-    engine["error"] = {{"code", view.error_code}, {"message", view.error}};
+  if (view.state == RoomState::error) engine["error"] = {{"code", view.error_code}, {"message", view.error}};
   return engine;
 }
 

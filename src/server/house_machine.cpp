@@ -105,6 +105,14 @@ MachineRoom::Sample MachineRoom::sample() {
     if (decoded > 0) s.tau = static_cast<double>(decoded + accepted) / static_cast<double>(decoded);
     note_speed(s, model, stats.n_running == 1 && stats.n_read == before_.n_read);
   }
+  // Other programs' requests light the fire too; the page's own runs tell it themselves.
+  const bool is_others = stats.n_running > 0 && (!options_.queue || options_.queue().empty());
+  if (is_others && s.decode_tokens_per_s > 0)
+    house_.hearth.work("api", {.state = "speaking", .progress = std::nullopt, .rate = s.decode_tokens_per_s});
+  else if (is_others)
+    house_.hearth.work("api", {.state = "reading", .progress = std::nullopt, .rate = std::nullopt});
+  else
+    house_.hearth.done("api");
   before_ = stats;
   return s;
 }
@@ -144,8 +152,7 @@ Json MachineRoom::machine_json() const {
   Json isa = Json::array(), gpus = Json::array(), disks = Json::array();
   for (const auto* k : kernels::available())
     if (k->isa != "ref" && k->isa != "generic") isa.push_back(k->isa);
-  if (hw && hw->has_vram())
-    gpus.push_back({{"name", "GPU"}, {"bytes", hw->vram.bytes}, {"gb_s", hw->vram.gb_s}});
+  if (hw && hw->has_vram()) gpus.push_back({{"name", "GPU"}, {"bytes", hw->vram.bytes}, {"gb_s", hw->vram.gb_s}});
   if (hw)
     for (const auto& d : hw->disks)
       disks.push_back({{"path", d.path},
@@ -210,20 +217,21 @@ void MachineRoom::add(Router& router, SlowWork& slow) {
   router.add(house_route("POST", "/machine/measure", [this](Exchange& x) -> Awaitable<void> {
     std::optional<home::Job> job = house_.jobs.under_way("measure", "machine");
     if (!job)
-      job = house_value(house_.jobs.start(
-          {.kind = "measure",
-           .title = "machine",
-           .subject = "machine",
-           .total_bytes = 0,
-           .work = [this](home::JobControl& control) -> Result<Json> {
-             WATRA_ASSIGN(const engine::Hardware hw, options_.measure([&](std::string_view, int step, int of) {
-               if (of > 0) control.share(static_cast<double>(step) / of);
-             }));
-             return Json{{"ram_gb_s", hw.ram.gb_s}};
-           },
-           .ended = [this](const home::Job& over) {
-             if (over.state == "done" && options_.measured) options_.measured();
-           }}));
+      job = house_value(house_.jobs.start({.kind = "measure",
+                                           .title = "machine",
+                                           .subject = "machine",
+                                           .total_bytes = 0,
+                                           .work = [this](home::JobControl& control) -> Result<Json> {
+                                             WATRA_ASSIGN(const engine::Hardware hw,
+                                                          options_.measure([&](std::string_view, int step, int of) {
+                                                            if (of > 0) control.share(static_cast<double>(step) / of);
+                                                          }));
+                                             return Json{{"ram_gb_s", hw.ram.gb_s}};
+                                           },
+                                           .ended =
+                                               [this](const home::Job& over) {
+                                                 if (over.state == "done" && options_.measured) options_.measured();
+                                               }}));
     Json reply = job->json();
     co_await x.reply_json(std::move(reply), 202);
   }));
@@ -231,14 +239,18 @@ void MachineRoom::add(Router& router, SlowWork& slow) {
 
 Json machine_verdict(const std::optional<engine::Hardware>& hw) {
   if (!hw)
-    return {{"pl", "Ta maszyna nie była jeszcze mierzona. Pomiar trwa do minuty; potem wiadomo, co tu pójdzie i jak szybko."},
-            {"en", "This machine was not measured yet. It takes up to a minute; then it is known what runs here, and how fast."}};
+    return {
+        {"pl",
+         "Ta maszyna nie była jeszcze mierzona. Pomiar trwa do minuty; potem wiadomo, co tu pójdzie i jak szybko."},
+        {"en",
+         "This machine was not measured yet. It takes up to a minute; then it is known what runs here, and how fast."}};
   struct Size {
     const char* shape;
     const char* pl;
     const char* en;
   };
-  static constexpr Size kSizes[] = {{"llama-3.1-8b", "8 miliardów", "8 billion"}, {"llama-3.3-70b", "70 miliardów", "70 billion"}};
+  static constexpr Size kSizes[] = {{"llama-3.1-8b", "8 miliardów", "8 billion"},
+                                    {"llama-3.3-70b", "70 miliardów", "70 billion"}};
   std::string pl, en;
   for (const Size& size : kSizes) {
     const auto shape = model::find_shape(size.shape);

@@ -27,9 +27,9 @@ class MachineRoom {
   struct Options {
     std::function<std::optional<engine::Hardware>()> hardware;  // as it was measured; never measures
     std::function<Result<engine::Hardware>(MeasureStep)> measure;
-    uint64_t ram_limit_bytes = 0;                    // of --ram; 0 = none
-    std::function<Json()> queue;                     // runs of the page under way; empty = none
-    std::function<void()> measured;                  // after a measurement: estimates are others
+    uint64_t ram_limit_bytes = 0;    // of --ram; 0 = none
+    std::function<Json()> queue;     // runs of the page under way; empty = none
+    std::function<void()> measured;  // after a measurement: estimates are others
   };
   MachineRoom(Household& house, home::ShelfNotes& notes, Options options);
   ~MachineRoom();

@@ -163,33 +163,33 @@ home::Job start_download(ShelfWork& work, const std::string& name) {
   if (total > 0 && !fs::exists(own.folder() / entry->file_name, ec)) {
     const uint64_t free_bytes = free_space_bytes(work.house.home.folder()).value_or(UINT64_MAX);
     if (free_bytes < left)
-      throw in_the_way("disk.full",
-                       fmt::format("{} needs {} more on this disk, {} are free", id, format_bytes(left),
-                                   format_bytes(free_bytes)),
-                       fmt::format("needs {} bytes, has {}", left, free_bytes));
+      throw in_the_way(
+          "disk.full",
+          fmt::format("{} needs {} more on this disk, {} are free", id, format_bytes(left), format_bytes(free_bytes)),
+          fmt::format("needs {} bytes, has {}", left, free_bytes));
   }
   ModelShelf& shelf = work.shelf;
-  const home::Job job = house_value(work.house.jobs.start(
-      {.kind = "download",
-       .title = entry ? entry->name : fs::path(id).string(),
-       .subject = id,
-       .total_bytes = total,
-       .work = [name = entry ? entry->name : name, folder = work.house.home.folder(),
-                settings = work.pull](home::JobControl& control) mutable -> Result<Json> {
-         settings.watch.progress = [&](std::string_view, uint64_t done, uint64_t whole) {
-           control.progress(done, whole);
-         };
-         settings.watch.cancelled = [&] { return control.cancelled(); };
-         auto pulled = hub::pull(hub::Shelf(folder), name, settings);
-         if (!pulled) {
-           Error e = pulled.error();
-           if (e.code == "hub.no_space") e.code = "disk.full";
-           return fail(std::move(e));
-         }
-         return Json{{"path", pulled->files.empty() ? "" : pulled->files.front().path.string()},
-                     {"bytes", pulled->bytes()}};
-       },
-       .ended = [&shelf, id](const home::Job&) { shelf.tell(id); }}));
+  const home::Job job = house_value(
+      work.house.jobs.start({.kind = "download",
+                             .title = entry ? entry->name : fs::path(id).string(),
+                             .subject = id,
+                             .total_bytes = total,
+                             .work = [name = entry ? entry->name : name, folder = work.house.home.folder(),
+                                      settings = work.pull](home::JobControl& control) mutable -> Result<Json> {
+                               settings.watch.progress = [&](std::string_view, uint64_t done, uint64_t whole) {
+                                 control.progress(done, whole);
+                               };
+                               settings.watch.cancelled = [&] { return control.cancelled(); };
+                               auto pulled = hub::pull(hub::Shelf(folder), name, settings);
+                               if (!pulled) {
+                                 Error e = pulled.error();
+                                 if (e.code == "hub.no_space") e.code = "disk.full";
+                                 return fail(std::move(e));
+                               }
+                               return Json{{"path", pulled->files.empty() ? "" : pulled->files.front().path.string()},
+                                           {"bytes", pulled->bytes()}};
+                             },
+                             .ended = [&shelf, id](const home::Job&) { shelf.tell(id); }}));
   work.slow.post([&shelf, id] { shelf.tell(id); });  // "downloading"
   return job;
 }
@@ -267,9 +267,7 @@ void add_house_models(Router& router, ShelfWork& work) {
     co_await work.slow.run(forget);
     co_await x.reply(204, "", "");
   });
-  add("GET", "/jobs", [&work](Exchange& x) -> Awaitable<void> {
-    co_await x.reply_json(jobs_json(work));
-  });
+  add("GET", "/jobs", [&work](Exchange& x) -> Awaitable<void> { co_await x.reply_json(jobs_json(work)); });
   add("POST", "/jobs/{id}/cancel", [&work](Exchange& x) -> Awaitable<void> {
     Json reply = house_value(work.house.jobs.cancel(x.params["id"])).json();
     co_await x.reply_json(std::move(reply), 202);

@@ -73,10 +73,11 @@ Awaitable<void> choose_password(Exchange& x, Entrance& entrance) {
 
 std::string device_name(std::string_view user_agent) {
   static constexpr std::pair<std::string_view, std::string_view> kBrowsers[] = {
-      {"Edg", "Edge"},        {"OPR/", "Opera"},     {"Vivaldi", "Vivaldi"}, {"Firefox", "Firefox"}, {"FxiOS", "Firefox"},
-      {"CriOS", "Chrome"},    {"Chromium", "Chromium"}, {"Chrome", "Chrome"},   {"Safari", "Safari"}};
+      {"Edg", "Edge"},          {"OPR/", "Opera"},    {"Vivaldi", "Vivaldi"},
+      {"Firefox", "Firefox"},   {"FxiOS", "Firefox"}, {"CriOS", "Chrome"},
+      {"Chromium", "Chromium"}, {"Chrome", "Chrome"}, {"Safari", "Safari"}};
   static constexpr std::pair<std::string_view, std::string_view> kSystems[] = {
-      {"iPhone", "iPhone"},   {"iPad", "iPad"},  {"Android", "Android"}, {"Windows", "Windows"},
+      {"iPhone", "iPhone"},   {"iPad", "iPad"},     {"Android", "Android"}, {"Windows", "Windows"},
       {"Macintosh", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}};
   const auto named = [&](const auto& list) {
     for (const auto& [part, name] : list)
@@ -98,7 +99,8 @@ void add_house_session(Router& router, Entrance& entrance) {
                 .access = access,
                 .max_body_bytes = 16 << 10});
   };
-  add("POST", "/session", [&entrance](Exchange& x) { return come_in(x, entrance); }, Access::entrance);
+  add(
+      "POST", "/session", [&entrance](Exchange& x) { return come_in(x, entrance); }, Access::entrance);
   add("GET", "/session", [&entrance](Exchange& x) { return tell_session(x, entrance); });
   add("DELETE", "/session", [&entrance](Exchange& x) -> Awaitable<void> {
     house_value(entrance.people().end_session(x.caller.session));

@@ -52,7 +52,7 @@ struct ModelRoom::Impl {
     bool awaited = false;
   };
   std::deque<Wanted> queue;
-  std::string in_hand;  // what the thread is changing to
+  std::string in_hand;                        // what the thread is changing to
   uint64_t next_ticket = 1, done_ticket = 0;  // done in order
   std::map<uint64_t, Error> failures;         // of tickets somebody waits for
   bool closing = false;
@@ -242,8 +242,7 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
   const std::string id = entry->id;
   {
     const std::lock_guard lock(impl_->mutex);
-    const bool under_way =
-        impl_->in_hand == id || (impl_->view.state == RoomState::loading && impl_->view.id == id);
+    const bool under_way = impl_->in_hand == id || (impl_->view.state == RoomState::loading && impl_->view.id == id);
     if (!under_way && !impl_->waiting(id)) impl_->queue.push_back({*entry, {}, impl_->next_ticket++});
   }
   impl_->wanted.notify_all();
@@ -255,7 +254,8 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
     if (then.state == RoomState::error && then.id == id)
       throw ApiError{.status = 503, .code = "model_not_loaded", .message = then.error};
     const std::lock_guard lock(impl_->mutex);
-    if (impl_->closing || (!impl_->waiting(id) && impl_->in_hand != id && impl_->view.state != RoomState::loading && impl_->view.id != id))
+    if (impl_->closing || (!impl_->waiting(id) && impl_->in_hand != id && impl_->view.state != RoomState::loading &&
+                           impl_->view.id != id))
       throw ApiError{.status = 503,
                      .code = "model_changed",
                      .message = "another model was asked for meanwhile",

@@ -69,8 +69,7 @@ Awaitable<void> pull(Exchange& x, ShelfWork& work) {
                    .code = "pull_failed",
                    .message = job.error.is_object() ? job.error.value("message", "") : "the download was cancelled"};
   if (streams) {
-    for (const char* step : {"verifying sha256 digest", "writing manifest", "success"})
-      co_await x.write(line_of(step));
+    for (const char* step : {"verifying sha256 digest", "writing manifest", "success"}) co_await x.write(line_of(step));
     co_await x.end_stream();
   } else {
     Json reply = {{"status", "success"}};

@@ -23,8 +23,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Opens the sockets; connections wait until start(). Errors: those of Door::create and tls_context; "server.no_address",
-  // "server.port_taken".
+  // Opens the sockets; connections wait until start(). Errors: those of Door::create and tls_context;
+  // "server.no_address", "server.port_taken".
   static Result<std::unique_ptr<Server>> create(const ServerOptions& options);
   ~Server();
 

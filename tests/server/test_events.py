@@ -45,7 +45,7 @@ class Events(unittest.TestCase):
         self.assertEqual(states, ["loading", "ready"])
         for event in stream.of("engine.state"):
             contract.check_schema("Engine", event["data"])
-        self.assertEqual([e["data"]["state"] for e in stream.of("hearth.state")][-1], "idle")
+        wait_until(lambda: stream.of("hearth.state")[-1]["data"]["state"] == "idle")
         numbers = [e["seq"] for e in stream.all[2:]]
         self.assertEqual(numbers, sorted(set(numbers)))
         stream.close()

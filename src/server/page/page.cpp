@@ -87,8 +87,7 @@ std::string language_of(std::string_view accept_language) {
     double quality = 1;
     if (semicolon != std::string_view::npos) {
       const std::string_view q = trimmed(part.substr(semicolon + 1));
-      if (!q.starts_with("q=") || std::from_chars(q.data() + 2, q.data() + q.size(), quality).ec != std::errc())
-        return;
+      if (!q.starts_with("q=") || std::from_chars(q.data() + 2, q.data() + q.size(), quality).ec != std::errc()) return;
     }
     const std::string language(tag.substr(0, 2));
     const bool is_whole = tag.size() == 2 || (tag.size() > 2 && tag[2] == '-');

@@ -39,7 +39,8 @@ Json layers_json(const model::ModelOutline& outline, const engine::Placement& pl
         layer[static_cast<size_t>(r.tier)] += static_cast<uint64_t>(n) * t.row_bytes();
         placed += n;
       }
-    if (placed < t.rows) layer[static_cast<size_t>(Tier::ram)] += static_cast<uint64_t>(t.rows - placed) * t.row_bytes();
+    if (placed < t.rows)
+      layer[static_cast<size_t>(Tier::ram)] += static_cast<uint64_t>(t.rows - placed) * t.row_bytes();
   }
   Json layers = Json::array();
   for (const auto& layer : bytes) {

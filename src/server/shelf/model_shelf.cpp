@@ -31,7 +31,8 @@ std::string_view origin_name(ShelfModel::Origin o) {
 }
 
 ShelfModel from_hub(const hub::ShelfModel& m, ShelfModel::Origin origin) {
-  ShelfModel out{.path = m.path, .files = m.files, .bytes = m.bytes, .parts_missing = m.parts_missing, .origin = origin};
+  ShelfModel out{
+      .path = m.path, .files = m.files, .bytes = m.bytes, .parts_missing = m.parts_missing, .origin = origin};
   out.shelf_name = m.name;
   out.catalog = origin == ShelfModel::Origin::shelf ? hub::find_in_catalog(m.name) : nullptr;
   out.id = out.catalog ? out.catalog->name : id_of(m.name);
@@ -181,9 +182,8 @@ Json ModelShelf::estimate(const ShelfModel& m, int64_t n_ctx, const std::string&
   if (!hw || !facts->outline) return nullptr;
   const auto measured = notes_.speed_of(m.id).value_or(std::nullopt);
   // Free memory changes all the time; a plan changes by the quarter of a gigabyte.
-  const std::string key =
-      fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", m.path.string(), m.id, facts->stamp.modified_ns, n_ctx, kv_type,
-                  hw->measured_at, hw->ram.bytes >> 28, advice);
+  const std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", m.path.string(), m.id, facts->stamp.modified_ns, n_ctx,
+                                      kv_type, hw->measured_at, hw->ram.bytes >> 28, advice);
   Json made;
   {
     const std::lock_guard lock(mutex_);
@@ -244,10 +244,12 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
               {"languages", {{"pl", words.polish}}},
               {"vision", false},
               {"chat", facts->has_template},
-              {"sha256", receipt                          ? Json(receipt->sha256)
+              {"sha256", receipt                       ? Json(receipt->sha256)
                          : m.catalog && m.path.empty() ? Json(m.catalog->sha256)
-                                                         : Json(nullptr)},
-              {"job", downloading ? Json(downloading->id) : loading ? Json(loading->id) : Json(nullptr)},
+                                                       : Json(nullptr)},
+              {"job", downloading ? Json(downloading->id)
+                      : loading   ? Json(loading->id)
+                                  : Json(nullptr)},
               {"estimate", estimate(m, 0, "", true)}};
   if (error) {
     out["error"] = {{"code", error->code}, {"message", error->message}};

@@ -1,5 +1,5 @@
-// ModelShelf: every model a person can have here: on Watra's own shelf, in folders of other programs, in the catalog and
-// not downloaded yet; what each is, and what it would do on this machine (docs/api.md, section 5).
+// ModelShelf: every model a person can have here: on Watra's own shelf, in folders of other programs, in the catalog
+// and not downloaded yet; what each is, and what it would do on this machine (docs/api.md, section 5).
 //
 // Folders are looked through anew at most every ten seconds, files that did not change are opened once. Any thread may
 // call; list() and model() open files and plan, which takes a while at first: not for the threads that serve.
@@ -40,12 +40,12 @@ class ModelShelf {
   };
   ModelShelf(Household& house, home::ShelfNotes& notes, Options options);
 
-  std::vector<ShelfModel> models() const;           // what is here, then what the catalog has besides
+  std::vector<ShelfModel> models() const;  // what is here, then what the catalog has besides
   std::optional<ShelfModel> find(const std::string& id) const;
   std::vector<ShelfEntry> loadable() const;
 
-  Json list() const;                            // [Model], the loaded one first
-  Json model_json(const ShelfModel& m) const;   // Model
+  Json list() const;                           // [Model], the loaded one first
+  Json model_json(const ShelfModel& m) const;  // Model
   // Estimate; null where the machine was not measured, or the model is not known from inside.
   Json estimate(const ShelfModel& m, int64_t n_ctx, const std::string& kv_type, bool advice) const;
   // The planner's refusal and its offers; nothing when it fits or nobody can tell.

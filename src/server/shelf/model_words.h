@@ -8,7 +8,7 @@
 namespace watra::server {
 
 struct ModelWords {
-  std::string pl, en;                  // about
+  std::string pl, en;                   // about
   std::string_view polish = "unknown";  // "none" "some" "good" "unknown"
 };
 

@@ -1,0 +1,61 @@
+"""The machine room: what the machine is, a sample a second, the queue."""
+import json
+import threading
+import time
+import unittest
+
+from browser import Browser
+from support import Server, main, wait_until
+
+
+class Machine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.page = Browser(cls.server).enter()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def now(self, since=0):
+        return self.page.ok("GET", f"/machine/now?since={since}")
+
+    def test_what_it_is(self):
+        machine = self.page.ok("GET", "/machine")
+        self.assertGreater(machine["cpu"]["cores"], 0)
+        self.assertGreater(machine["ram"]["bytes"], 1 << 30)
+        self.assertTrue(machine["disks"] and machine["disks"][0]["bytes"] > machine["disks"][0]["free_bytes"] > 0)
+        self.assertIn("weights", {row["tag"] for row in machine["memory"]})
+        self.assertIs(machine["measured"], False)
+        self.assertTrue(machine["verdict"]["pl"] and machine["verdict"]["en"])
+
+    def test_one_sample_a_second_and_only_the_new_ones(self):
+        wait_until(lambda: len(self.now()["samples"]) >= 3)
+        samples = self.now()["samples"]
+        for a, b in zip(samples, samples[1:]):
+            self.assertTrue(700 < b["at_ms"] - a["at_ms"] < 3000, (a["at_ms"], b["at_ms"]))
+        newest = samples[-1]["at_ms"]
+        self.assertEqual([s for s in self.now(newest)["samples"] if s["at_ms"] <= newest], [])
+        self.assertEqual(self.page.get("/machine/now?since=x")[0], 400)
+
+    def test_work_is_seen(self):
+        body = json.dumps({"prompt": "Once upon a time", "max_tokens": 3000, "ignore_eos": True, "stream": True, "temperature": 0.8}).encode()
+        with self.server.connect() as s:
+            s.sendall(self.server.head("POST", "/v1/completions", body) + body)
+            reading = threading.Thread(target=lambda: [None for _ in iter(lambda: s.recv(1 << 16), b"")], daemon=True)
+            reading.start()
+            began = int(time.time() * 1000)
+            busy = lambda: [x for x in self.now(began)["samples"] if x["decode_tokens_per_s"] > 0]
+            wait_until(lambda: len(busy()) >= 2, 30, "samples of an answer")
+            queue = self.now()["queue"]
+            self.assertEqual([q["class"] for q in queue], ["api"])
+        sample = busy()[1]
+        self.assertGreater(sample["read_gb_s"], 0)
+        self.assertGreaterEqual(sample["tau"], 1)
+        self.assertGreater(sample["ram_bytes"], 100e6)
+        wait_until(lambda: self.now()["queue"] == [], 20, "an empty queue")
+
+
+if __name__ == "__main__":
+    main()
