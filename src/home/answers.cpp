@@ -27,7 +27,7 @@ void Answers::check_parts(const Json& parts) const {
   const std::string allowed = fmt::format("a list of 1 to {} parts", kMostParts);
   if (!parts.is_array() || parts.empty() || parts.size() > kMostParts) refuse_field("parts", allowed);
   for (const Json& p : parts) {
-    const Json& type = member(p.is_object() ? p : Json::object(), "type");
+    const Json& type = member(p, "type");
     if (type == "text") {
       checked_text(member(p, "text"), "parts", 1, kMostText);
     } else if (type == "attachment") {

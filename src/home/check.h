@@ -10,7 +10,8 @@
 namespace watra::home {
 
 [[noreturn]] inline void refuse_field(std::string_view field, std::string allowed) {
-  refuse("request.invalid", fmt::format("{}: needs {}", field, allowed), std::move(allowed));
+  std::string message = fmt::format("{}: needs {}", field, allowed);
+  refuse("request.invalid", std::move(message), std::move(allowed));
 }
 
 // Characters, not bytes.
@@ -34,9 +35,10 @@ inline bool checked_bool(const Json& value, std::string_view field) {
   return value.get<bool>();
 }
 
-// The member, or null.
+// The member, or null; of what is no object, null. The object must outlive what is given.
 inline const Json& member(const Json& object, std::string_view name) {
   static const Json kNull;
+  if (!object.is_object()) return kNull;
   const auto it = object.find(name);
   return it == object.end() ? kNull : *it;
 }

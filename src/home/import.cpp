@@ -150,7 +150,9 @@ Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, c
     Ledger& ledger = home.ledger();
     const ImportSink sink{
         .thread = [&](ImportedThread t) { importer.take(t); },
-        .problem = [&](const std::string& where, const std::string& what) { importer.problem(where, what); }};
+        .problem = [&](const std::string& where, const std::string& what) { importer.problem(where, what); },
+        .file = [&](const ImportedFile& f) { importer.keep_file(f); },
+        .kept = [&](std::string_view kind, const Json& list) { importer.keep(kind, list); }};
     if (!dry) ledger.db().run("INSERT INTO imports VALUES(?, '', ?)", importer.report.id, now_ms());
     importer.report.format = read_import(bytes, sink);
     if (!dry) ledger.db().run("UPDATE imports SET format = ? WHERE id = ?", importer.report.format, importer.report.id);

@@ -60,8 +60,9 @@ Result<Json> Settings::change(const Json& changes) {
 Result<Json> Settings::sampling() const {
   constexpr std::string_view kPrefix = "sampling.";
   return guarded([&] {
+    const Json all = read();
     Json out = Json::object();
-    for (const auto& [key, value] : read().items())
+    for (const auto& [key, value] : all.items())
       if (key.starts_with(kPrefix)) out[key.substr(kPrefix.size())] = value;
     return out;
   });
