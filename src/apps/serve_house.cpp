@@ -119,6 +119,8 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
+  s.runs = std::make_unique<server::Runs>(*s.household);
+  s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,
       server::MachineRoom::Options{.hardware = [&s] { return s.hardware(); },
@@ -132,8 +134,6 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                                        }});
   // A change of the room is told from its own thread; what that means for a card is found out on another.
   s.engine->model_changed = [&s](const std::string& id) { s.slow->post([&s, id] { s.shelf->tell(id); }); };
-  s.runs = std::make_unique<server::Runs>(*s.household);
-  s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.is_open = true;
 
   server::add_page(router, server::embedded_page(), [&s] {

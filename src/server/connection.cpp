@@ -349,7 +349,7 @@ class Connection final : public Exchange {
       return;
     }
     if (caller.has_token) return;
-    const bool is_house = access == Access::house || dialect == Dialect::watra;
+    const bool is_house = route ? access == Access::house : dialect == Dialect::watra;
     if (is_house && shared_.entrance) return check_person();
     if (!route && (method == "GET" || method == "HEAD") && dialect_of(path) == Dialect::openai &&
         !path.starts_with("/v1"))

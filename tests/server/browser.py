@@ -125,6 +125,8 @@ class Events:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self.thread.join(5)
+        self.file.close()
         self.socket.close()
 
 

@@ -43,12 +43,24 @@ class Machine(unittest.TestCase):
         body = json.dumps({"prompt": "Once upon a time", "max_tokens": 3000, "ignore_eos": True, "stream": True, "temperature": 0.8}).encode()
         with self.server.connect() as s:
             s.sendall(self.server.head("POST", "/v1/completions", body) + body)
-            reading = threading.Thread(target=lambda: [None for _ in iter(lambda: s.recv(1 << 16), b"")], daemon=True)
+            stop = threading.Event()
+            s.settimeout(0.5)
+
+            def read():
+                while not stop.is_set():
+                    try:
+                        if s.recv(1 << 16) == b"":
+                            return
+                    except TimeoutError:
+                        pass
+            reading = threading.Thread(target=read)
             reading.start()
             began = int(time.time() * 1000)
             busy = lambda: [x for x in self.now(began)["samples"] if x["decode_tokens_per_s"] > 0]
             wait_until(lambda: len(busy()) >= 2, 30, "samples of an answer")
             queue = self.now()["queue"]
+            stop.set()
+            reading.join()
             self.assertEqual([q["class"] for q in queue], ["api"])
         sample = busy()[1]
         self.assertGreater(sample["read_gb_s"], 0)

