@@ -68,7 +68,8 @@ TEST(Answers, PiecesAreToldAsTheyAreCommitted) {
   EXPECT_FALSE(home->conversations().thread(t.answer.thread)->thread.run);
   EXPECT_EQ(search(home->ledger(), "baca", 5, std::nullopt)->hits.size(), 1u);
   std::vector<std::string> types;
-  for (const Event& e : home->events().read(before, 100)->events) types.push_back(e.type);
+  const auto told = home->events().read(before, 100);
+  for (const Event& e : told->events) types.push_back(e.type);
   EXPECT_EQ(types, (std::vector<std::string>{"answer.piece", "answer.piece", "answer.piece", "answer.piece",
                                              "answer.ended", "thread.changed"}));
 }

@@ -42,7 +42,8 @@ TEST(Compares, BlindTellsNobodyUntilTheVote) {
   answer_all(*home, begun->compare);
   const std::string shown = dump((*home->compares().shown(begun->compare.id)));
   std::string told;
-  for (const Event& e : home->events().read(0, 1000)->events) told += e.json();
+  const auto events = home->events().read(0, 1000);
+  for (const Event& e : events->events) told += e.json();
   for (const std::string& all :
        {shown, told, dump((*home->compares().list(5, std::nullopt)).compares[0]), *home->compares().table("csv", {})}) {
     EXPECT_EQ(all.find("bielik"), std::string::npos) << all;
@@ -76,7 +77,7 @@ TEST(Compares, PastedAnswersVotesAndGoingOn) {
   EXPECT_EQ(home->conversations().path(*kept->head)->size(), 2u);
   // Its own words are not among the conversations, those that were kept are.
   EXPECT_EQ(home->conversations().list(10, std::nullopt, false)->threads.size(), 1u);
-  EXPECT_EQ(search(home->ledger(), "nweq", 10, std::nullopt)->hits.size(), 1u);
+  EXPECT_EQ(search(home->ledger(), "newq", 10, std::nullopt)->hits.size(), 1u);
 }
 
 TEST(Compares, ACrashStopsThem) {

@@ -147,9 +147,9 @@ TEST(Import, SillyTavernsSwipesAreSiblings) {
 
 TEST(Import, TextGeneration) {
   TestHome home;
-  const Json history = {{"internal", {{"<|BEGIN-VISIBLE-CHAT|>", "Hej"}, {"Pytanie", "Odpowiedź"}}},
-                        {"visible", {{"", "Hej"}, {"Pytanie", "Odpowiedź"}}}};
-  EXPECT_EQ(import(*home, history.dump()).messages, 3);
+  const std::string history =
+      R"({"internal": [["<|BEGIN-VISIBLE-CHAT|>", "Hej"], ["Pytanie", "Odpowiedź"]], "visible": [["", "Hej"], ["Pytanie", "Odpowiedź"]]})";
+  EXPECT_EQ(import(*home, history).messages, 3);
 }
 
 TEST(Import, WhatIsNoneIsRefusedAndWhatIsBrokenIsTold) {
