@@ -84,7 +84,8 @@ std::optional<Shape> read_format(const Json& format, const std::string& field) {
     const char* name = f.has("regex") ? "regex" : "pattern";
     return regex_shape(f.required_text(name), f.name(name));
   }
-  throw bad_field(field, fmt::format("{} needs type text, json_object, json_schema, grammar or regex, found {}", field, type));
+  throw bad_field(field,
+                  fmt::format("{} needs type text, json_object, json_schema, grammar or regex, found {}", field, type));
 }
 
 AskedShape read_asked_shape(const Fields& f) {
