@@ -121,11 +121,11 @@ Shape Shape::repeat(Shape part, int64_t least, int64_t most) {
 }
 
 Shape Shape::triggered(std::string_view trigger, Shape rest) {
-  Shape s({{"type", "triggered_tags"},
-           {"triggers", Json::array({trigger})},
-           {"tags",
-            Json::array({{{"type", "tag"}, {"begin", trigger}, {"content", std::move(rest.json_)}, {"end", ""}}})},
-           {"stop_after_first", true}});
+  Shape s(
+      {{"type", "triggered_tags"},
+       {"triggers", Json::array({trigger})},
+       {"tags", Json::array({{{"type", "tag"}, {"begin", trigger}, {"content", std::move(rest.json_)}, {"end", ""}}})},
+       {"stop_after_first", true}});
   s.strict_ = rest.strict_;
   return s;
 }

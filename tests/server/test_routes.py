@@ -99,7 +99,7 @@ class Ollama(unittest.TestCase):
 
     def test_errors_are_texts(self):
         for body in ({"model": "none", "messages": [{"role": "user", "content": "x"}]}, {"messages": [{"role": "x", "content": ""}]},
-                     {"messages": [{"role": "user", "content": "x"}], "format": "json"},
+                     {"messages": [{"role": "user", "content": "x"}], "format": "yaml"},
                      {"messages": [{"role": "user", "content": "x"}], "options": {"temperature": -1}}):
             status, _, reply = self.server.post("/api/chat", body)
             self.assertIn(status, (400, 404))
