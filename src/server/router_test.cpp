@@ -44,7 +44,7 @@ TEST(Router, ErrorsHaveTheShapeOfTheirApi) {
   EXPECT_EQ(error_body(e, Dialect::openai)["error"]["type"], "invalid_request_error");
   EXPECT_EQ(error_body(e, Dialect::anthropic)["type"], "error");
   EXPECT_TRUE(error_body(e, Dialect::ollama)["error"].is_string());
-  EXPECT_EQ(error_body(e, Dialect::watra)["error"]["code"], "invalid_value");
+  EXPECT_EQ(error_body(e, Dialect::watra)["error"]["code"], "request.invalid");
 }
 
 TEST(ApiErrors, EngineErrorsNameTheirField) {
