@@ -2,6 +2,7 @@
 #include "server/answering.h"
 #include "server/house_conversations.h"
 #include "server/house_fields.h"
+#include "server/shelf/model_words.h"
 #include "server/turn_prompt.h"
 
 namespace watra::server {
@@ -24,13 +25,15 @@ Answering find_answering(Household& house, std::string model, const std::string&
   if (loaded && (model.empty() || loaded->answers_to(model))) {
     out.model = loaded;
     out.by.model = loaded->id();
-    out.by.model_name = loaded->model().file().metadata().get_string("general.name").value_or(loaded->id());
+    out.by.model_name =
+        shown_name(loaded->id(), loaded->model().file().metadata().get_string("general.name").value_or(""));
     return out;
   }
   if (model.empty() || (view.state == RoomState::loading && view.id == model)) {
     if (view.state != RoomState::loading)
       throw in_the_way("engine.empty", "no model is loaded", "load one on the shelf, or name one in the turn");
-    out.by.model = out.by.model_name = view.id;
+    out.by.model = view.id;
+    out.by.model_name = shown_name(view.id, "");
     return out;
   }
   const auto entry = find_on_shelf(house.room, model);
@@ -42,7 +45,8 @@ Answering find_answering(Household& house, std::string model, const std::string&
   if (!house_value(house.home.settings().value("engine.load_on_demand")).get<bool>())
     throw in_the_way("engine.empty", entry->id + " is not loaded, and loading on demand is switched off",
                      "load it on the shelf");
-  out.by.model = out.by.model_name = entry->id;
+  out.by.model = entry->id;
+  out.by.model_name = shown_name(entry->id, "");
   return out;
 }
 

@@ -150,10 +150,7 @@ std::shared_ptr<const ModelShelf::Facts> ModelShelf::facts_of(const ShelfModel& 
   } else {
     facts->error = opened.error();
   }
-  if (m.catalog) {
-    if (const auto shape = model::find_shape(m.id)) facts->name = (*shape)->label;
-    facts->licence = m.catalog->licence;
-  }
+  if (m.catalog) facts->licence = m.catalog->licence;
   const std::lock_guard lock(mutex_);
   facts_[key] = facts;
   return facts;
@@ -220,7 +217,7 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
   if (downloading) state = "downloading";
   if (is_shown && view.state == RoomState::ready) state = "loaded";
   if (is_shown && view.state == RoomState::loading) state = "loading";
-  std::string name = facts->name.empty() ? m.id : facts->name;
+  std::string name = shown_name(m.catalog ? m.catalog->name : m.id, facts->name);
   const ModelWords by_id = model_words(m.id), by_name = model_words(facts->name);
   const ModelWords& words = by_id.polish != "unknown" ? by_id : by_name;
   const auto& o = facts->outline;

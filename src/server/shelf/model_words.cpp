@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cctype>
 
+#include "hub/catalog.h"
+#include "model/outline.h"
+
 namespace watra::server {
 namespace {
 
@@ -55,6 +58,12 @@ ModelWords model_words(std::string_view name) {
   for (const Known& k : kKnown)
     if (plain.find(k.part) != std::string::npos) return {std::string(k.pl), std::string(k.en), k.polish};
   return {};
+}
+
+std::string shown_name(const std::string& id, const std::string& own) {
+  if (hub::find_in_catalog(id))
+    if (const auto shape = model::find_shape(id)) return std::string((*shape)->label);
+  return own.empty() ? id : own;
 }
 
 }  // namespace watra::server

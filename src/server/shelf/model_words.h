@@ -15,4 +15,7 @@ struct ModelWords {
 // `name`: what the file or its metadata calls the model, any case.
 ModelWords model_words(std::string_view name);
 
+// What people read for a model: the catalog's word for what it knows, else what the file calls itself, else the id.
+std::string shown_name(const std::string& id, const std::string& own);
+
 }  // namespace watra::server
