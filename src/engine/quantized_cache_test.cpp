@@ -155,8 +155,8 @@ TEST_P(QuantizedCache, ATreeOverMoreThanTwoPagesIsRefused) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, QuantizedCache, testing::Values("q4_0", "q8_0", "q8_0,q4_0", "f16,q4_0", "q4_0/1:f16"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& type) {
+                           std::string name = type.param;
                            std::ranges::replace_if(
                                name, [](char c) { return !std::isalnum(c); }, '_');
                            return name;

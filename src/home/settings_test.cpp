@@ -17,8 +17,12 @@ TEST(Settings, TheSchemaIsWhole) {
     for (const char* words : {"name", "what"})
       for (const char* language : {"pl", "en"}) EXPECT_FALSE(s[words][language].get<std::string>().empty()) << key;
     check_setting(s, s["default"], key);  // throws where a default would be refused
-    if (s["type"] == "int" || s["type"] == "float") EXPECT_LT(s["min"], s["max"]) << key;
-    if (s["type"] == "choice") EXPECT_GE(s["choices"].size(), 2u) << key;
+    if (s["type"] == "int" || s["type"] == "float") {
+      EXPECT_LT(s["min"], s["max"]) << key;
+    }
+    if (s["type"] == "choice") {
+      EXPECT_GE(s["choices"].size(), 2u) << key;
+    }
   }
   for (const char* key : {"look.language", "look.sound", "look.custom_theme", "house.first_start_done", "engine.n_ctx",
                           "sampling.typical_p", "sampling.dry_base", "sampling.stop"})

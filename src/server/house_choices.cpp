@@ -6,7 +6,7 @@ void add_house_choices(Router& router, Household& house) {
   home::Settings& settings = house.home.settings();
   home::Personas& personas = house.home.personas();
   add_json(router, "GET", "/settings/schema", 200, [](Exchange&) -> Json { return home::settings_schema(); });
-  add_json(router, "GET", "/settings", 200, [&settings](Exchange& x) -> Json {
+  add_json(router, "GET", "/settings", 200, [&settings](Exchange&) -> Json {
     const auto seen = house_value(settings.seen());
     return {{"values", seen.values}, {"as_of", seen.as_of}};
   });
@@ -14,7 +14,7 @@ void add_house_choices(Router& router, Household& house) {
     return {{"values", house_value(settings.change(x.json()))}};
   });
 
-  add_json(router, "GET", "/personas", 200, [&personas](Exchange& x) -> Json {
+  add_json(router, "GET", "/personas", 200, [&personas](Exchange&) -> Json {
     Json list = Json::array();
     for (const auto& p : house_value(personas.list())) list.push_back(p.json());
     return {{"personas", std::move(list)}};
@@ -26,7 +26,7 @@ void add_house_choices(Router& router, Household& house) {
     return nullptr;
   });
 
-  add_json(router, "GET", "/presets", 200, [&personas](Exchange& x) -> Json {
+  add_json(router, "GET", "/presets", 200, [&personas](Exchange&) -> Json {
     return {{"presets", house_value(personas.presets())}};
   });
   add_json(router, "PUT", "/presets/{id}", 200,
@@ -36,7 +36,7 @@ void add_house_choices(Router& router, Household& house) {
     return nullptr;
   });
 
-  add_json(router, "GET", "/sets", 200, [&personas](Exchange& x) -> Json {
+  add_json(router, "GET", "/sets", 200, [&personas](Exchange&) -> Json {
     return {{"sets", house_value(personas.sets())}};
   });
   add_json(router, "PUT", "/sets/{id}", 200,

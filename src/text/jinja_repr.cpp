@@ -195,7 +195,7 @@ std::string repr_text(Runtime& rt, const Value& v) {
   constexpr size_t kShown = 80;
   Buffer b(&rt.meter);
   append_repr(rt, b, v);
-  return b.size() <= kShown ? b.bytes() : b.bytes().substr(0, kShown) + "...";
+  return b.size() <= kShown ? b.bytes() : fmt::format("{}...", std::string_view(b.bytes()).substr(0, kShown));
 }
 
 }  // namespace watra::text::jinja

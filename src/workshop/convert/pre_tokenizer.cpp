@@ -1,5 +1,7 @@
 #include "workshop/convert/pre_tokenizer.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -125,7 +127,7 @@ Result<std::string> recognize_pre_tokenizer(const json& tokenizer) {
   auto unknown = [&] {
     auto it = tokenizer.find("pre_tokenizer");
     std::string found = it == tokenizer.end() ? "none" : it->dump(-1, ' ', true, json::error_handler_t::replace);
-    if (found.size() > 300) found = found.substr(0, 297) + "...";
+    if (found.size() > 300) found = fmt::format("{}...", std::string_view(found).substr(0, 297));
     return fail("convert.unknown_pre_tokenizer",
                 fmt::format("tokenizer.json: no GGUF name is known for this pre_tokenizer: {}", found),
                 "--pre NAME sets the name (tokenizer.ggml.pre) of one that splits the same way");
