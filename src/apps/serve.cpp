@@ -120,9 +120,12 @@ Status serve(const Globals& g, const ServeOptions& o) {
   server->start();  // /health tells how far loading is
   if (!path.empty()) {
     const std::string id = !o.alias.empty() ? o.alias : id_of(path, shelf());
-    if (Status loaded = room.load(path, id); !loaded) {
+    // In the line of what requests wish for meanwhile: two models are never loaded side by side.
+    if (Status loaded = room.load_and_wait({id, path, 0}, {}, nullptr, {}); !loaded) {
       server->stop();
       server->wait();
+      if (house_of_page) house_of_page->close();
+      room.close();
       return loaded;
     }
   }

@@ -185,10 +185,10 @@ void ServedHouse::load_default_model() {
 
 void ServedHouse::close() {
   impl_->is_open = false;
-  impl_->machine.reset();
   if (impl_->runs) impl_->runs->close();  // answers under way end as interrupted, and that is written down
-  impl_->jobs.reset();
+  impl_->jobs->close();                   // before what their work and their ends refer to
   impl_->slow.reset();
+  impl_->machine.reset();
 }
 
 void ServedHouse::show_the_way(const server::Server& server) {

@@ -74,7 +74,8 @@ std::string_view Generation::end(FinishReason reason) {
   const size_t n_shown = text_.size();
   finish_ = reason;
   if (!stops_.stopped()) {
-    text_ += stops_.feed(detokenizer_.finish()).text;
+    // What the limit cut off in the middle of a character is no character.
+    if (reason != FinishReason::length) text_ += stops_.feed(detokenizer_.finish()).text;
     text_ += stops_.finish();
   }
   return std::string_view(text_).substr(n_shown);

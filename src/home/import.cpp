@@ -59,9 +59,13 @@ class Importer {
     for (const Json& one : list) {
       if (!one.is_object() || !member(one, "id").is_string()) continue;
       const std::string id = one.at("id");
-      if (kind == "personas" && !personas.find(id)) personas.put(id, one);
-      if (kind == "presets" && member(one, "builtin") == false && is_free("presets", id)) personas.put_preset(id, one);
-      if (kind == "sets" && is_free("question_sets", id)) personas.put_set(id, one);
+      const auto tell = [&](const auto& kept) {
+        if (!kept) problem(fmt::format("{} {}", kind, id), kept.error().message);
+      };
+      if (kind == "personas" && !personas.find(id)) tell(personas.put(id, one));
+      if (kind == "presets" && member(one, "builtin") == false && is_free("presets", id))
+        tell(personas.put_preset(id, one));
+      if (kind == "sets" && is_free("question_sets", id)) tell(personas.put_set(id, one));
     }
   }
 

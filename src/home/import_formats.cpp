@@ -256,6 +256,24 @@ void read_textgen(const Json& history, const ImportSink& sink) {
 
 // ---- our own
 
+// Ids name files and stand in headers later: those of another house are kept where they look like ours, else made anew.
+std::string kept_id(std::string id) {
+  const bool fits = !id.empty() && id.size() <= 64 && std::ranges::all_of(id, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  return fits ? std::move(id) : std::string();
+}
+
+bool is_part(const Json& part) {
+  const std::string type = text_or(member(part, "type"));
+  if (type == "text" || type == "reasoning") return member(part, "text").is_string();
+  return !type.empty();
+}
+
+bool is_state(const std::string& state) {
+  return state == "done" || state == "stopped" || state == "interrupted" || state == "failed";
+}
+
 void read_watra(const Json& exported, const ImportSink& sink) {
   const Json& t = member(exported, "thread");
   const Json& messages = member(exported, "messages");
@@ -264,8 +282,8 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     return;
   }
   ImportedThread thread;
-  thread.id = t.at("id");
-  thread.external = "watra:" + thread.id;
+  thread.external = "watra:" + t.at("id").get<std::string>();
+  thread.id = kept_id(t.at("id"));
   thread.title = text_or(member(t, "title"));
   thread.named = member(t, "named") == true;
   thread.pinned = member(t, "pinned") == true;
@@ -286,8 +304,8 @@ void read_watra(const Json& exported, const ImportSink& sink) {
       continue;
     }
     ImportedMessage m;
-    m.id = j.at("id");
-    m.external = "watra:" + m.id;
+    m.external = "watra:" + j.at("id").get<std::string>();
+    m.id = kept_id(j.at("id"));
     if (member(j, "parent").is_string()) m.parent = "watra:" + j.at("parent").get<std::string>();
     m.role = text_or(member(j, "role"), "user");
     if (const Json& actor = member(j, "actor"); actor.is_object()) {
@@ -295,10 +313,16 @@ void read_watra(const Json& exported, const ImportSink& sink) {
       if (member(actor, "id").is_string()) m.model = actor.at("id").get<std::string>();
     }
     m.at_ms = parse_date(member(j, "at_ms"));
-    m.parts = j.at("parts");
-    m.facts = member(j, "answer");
+    for (const Json& part : j.at("parts"))
+      if (part.is_object() && is_part(part))
+        m.parts.push_back(part);
+      else
+        sink.problem(thread.title, "a part of a message that has no type or no text");
+    const Json& facts = member(j, "answer");
+    if (facts.is_object() && member(facts, "context").is_object() && facts.at("context").contains("sees_from"))
+      m.facts = facts;
     const std::string state = text_or(member(j, "state"), "done");
-    m.state = state == "running" ? "interrupted" : state;
+    m.state = state == "running" ? "interrupted" : is_state(state) ? state : "done";
     thread.messages.push_back(std::move(m));
   }
   sink.thread(std::move(thread));

@@ -144,7 +144,9 @@ Jobs::Jobs(Database& db, EventLog& events) : db_(db), events_(events) {
   if (!closed) log::error("jobs of before could not be closed: {}", closed.error().message);
 }
 
-Jobs::~Jobs() {
+Jobs::~Jobs() { close(); }
+
+void Jobs::close() {
   std::unique_lock lock(mutex_);
   ending_ = true;
   for (const auto& [id, running] : running_) running->cancel();

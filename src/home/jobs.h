@@ -53,6 +53,8 @@ class Jobs {
   Jobs(Database& db, EventLog& events);
   ~Jobs();
   Jobs(const Jobs&) = delete;
+  // Cancels what runs and waits for its end; nothing begins afterwards, and what is asked of it later finds it closed.
+  void close();
 
   // What comes back is the job's `result`; an error fails it, one whose code ends with ".cancelled" after cancel()
   // cancels it.

@@ -87,6 +87,7 @@ Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mod
   a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
   a.generate = read_generate(f, {"max_tokens"});
+  f.array("stop_sequences");  // one text alone is refused
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());

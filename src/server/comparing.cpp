@@ -49,11 +49,12 @@ void Comparing::go_on(const std::string& id) {
     const auto it = live_.find(id);
     if (it == live_.end()) return;
     Live& live = it->second;
-    while (!live.stopped && !live.waiting.empty() && (live.together || (live.runs.empty() && next.empty()))) {
+    while (!live.stopped && !live.waiting.empty() && (live.together || (live.runs.empty() && live.n_starting == 0))) {
       next.push_back(std::move(live.waiting.back()));
       live.waiting.pop_back();
+      ++live.n_starting;
     }
-    if (next.empty() && live.runs.empty()) {
+    if (live.n_starting == 0 && live.runs.empty()) {
       end = live.stopped ? "stopped" : live.n_done > 0 ? "done" : "failed";
       live_.erase(it);
     }
@@ -68,13 +69,21 @@ void Comparing::start(const std::string& id, const Column& column) {
   const auto turn = house_.home.compares().open(id, column.id, column.answering.by);
   if (!turn) {
     log::error("a column of compare {} could not begin: {}", id, turn.error().message);
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = live_.find(id); it != live_.end()) --it->second.n_starting;
+    }
     column_ended(id, "", "failed");
     return;
   }
+  bool stopped = false;  // meanwhile, when this run was not known yet
   {
     const std::lock_guard lock(mutex_);
-    const auto it = live_.find(id);
-    if (it != live_.end()) it->second.runs.insert(turn->run);
+    if (const auto it = live_.find(id); it != live_.end()) {
+      --it->second.n_starting;
+      it->second.runs.insert(turn->run);
+      stopped = it->second.stopped;
+    }
   }
   runs_.begin({.run = turn->run,
                .thread = turn->answer.thread,
@@ -84,6 +93,7 @@ void Comparing::start(const std::string& id, const Column& column) {
                .persona = column.answering.by.persona,
                .priority = engine::Priority::compare,
                .ended = [this, id, run = turn->run](const std::string& state) { column_ended(id, run, state); }});
+  if (stopped) runs_.stop(turn->run);
 }
 
 void Comparing::column_ended(const std::string& id, const std::string& run, const std::string& state) {

@@ -30,7 +30,7 @@ class Comparing {
     std::vector<Column> waiting;  // the next one last
     std::set<std::string> runs;
     bool together = false, stopped = false;
-    int n_done = 0;
+    int n_done = 0, n_starting = 0;  // starting: taken from waiting, not yet among runs
   };
 
   void go_on(const std::string& id);

@@ -21,10 +21,11 @@ constexpr auto kSlowWrite = std::chrono::milliseconds(500);
 
 std::string frame(int64_t seq, const std::string& json) { return fmt::format("id: {}\ndata: {}\n\n", seq, json); }
 
-// Events of this connection alone: they carry the number of the newest one before them.
-std::string own_frame(int64_t seq, std::string_view type, const Json& data) {
-  home::Event e{.seq = seq, .at_ms = home::now_ms(), .type = std::string(type), .data = dump(data)};
-  return frame(seq, e.json());
+// Events of this connection alone: they carry the number of the newest one before them; to come back after, the one
+// that this client has.
+std::string own_frame(int64_t cursor, int64_t newest, std::string_view type, const Json& data) {
+  home::Event e{.seq = newest, .at_ms = home::now_ms(), .type = std::string(type), .data = dump(data)};
+  return frame(cursor, e.json());
 }
 
 }  // namespace
@@ -110,9 +111,9 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
     page.events.clear();
   }
   co_await x.begin_stream("text/event-stream");
-  std::string out =
-      own_frame(newest, "engine.hello", {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
-  out += own_frame(newest, "hearth.state", hearth_.now());
+  std::string out = own_frame(cursor, newest, "engine.hello",
+                              {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
+  out += own_frame(cursor, newest, "hearth.state", hearth_.now());
   for (;;) {
     for (const home::Event& e : page.events) out += frame(e.seq, e.json());
     if (!page.events.empty()) cursor = page.events.back().seq;

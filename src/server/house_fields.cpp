@@ -14,7 +14,11 @@ ApiError house_error(const Error& e) {
   }
   if (!e.hint.empty()) error.more = {{"hint", e.hint}};
   const auto ends = [&](std::string_view end) { return std::string_view(e.code).ends_with(end); };
-  if (ends(".unknown"))
+  if (e.code == "store.busy" || e.code == "job.stopping")
+    error.status = 503;
+  else if (e.code == "store.disk_full")
+    error.status = 507;
+  else if (ends(".unknown"))
     error.status = 404;
   else if (e.code == "request.too_large")
     error.status = 413;

@@ -62,7 +62,7 @@ Awaitable<void> choose_password(Exchange& x, Entrance& entrance) {
   const Json body = x.json();
   const Fields f(body);
   const std::string current = text_field(f, "current", kLongestPassword), password = f.required_text("password");
-  if (entrance.has_password()) check_password(entrance, current, x.caller.address);
+  if (house_value(entrance.people().has_password())) check_password(entrance, current, x.caller.address);
   const Status done = entrance.people().set_password(password, x.caller.session);
   if (!done && done.error().code == "home.bad_password") throw request_invalid("password", "8..256 characters");
   house_value(done);

@@ -80,7 +80,7 @@ void ModelRoom::serve_wishes() {
       impl_->in_hand = next.entry.id;
     }
     const Status done = change_to(next.entry, next.wish);
-    if (!done) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
+    if (!done && !next.awaited) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
     {
       const std::lock_guard lock(impl_->mutex);
       impl_->in_hand.clear();

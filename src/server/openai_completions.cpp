@@ -92,20 +92,24 @@ std::vector<engine::Request> requests_of(const TextAsk& a) {
   return out;
 }
 
-// OpenAI's old shape: four lists side by side.
+size_t count_characters(std::string_view bytes) {
+  return static_cast<size_t>(std::ranges::count_if(bytes, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// OpenAI's old shape: four lists side by side; offsets count characters.
 class OldLogprobs {
  public:
   OldLogprobs(const ServedModel& model, size_t offset) : model_(model), offset_(offset) {}
   // Where the model begins, a token that is not in the text.
   void begin(std::string_view shown) {
     add(shown, std::nullopt, {}, 0);
-    offset_ -= shown.size();
+    offset_ -= count_characters(shown);
   }
   void add(std::string_view bytes, std::optional<double> logprob, const std::vector<Probable>& top, int32_t n_top) {
     tokens_.push_back(bytes);
     logprobs_.push_back(logprob ? Json(finite_logprob(*logprob)) : Json(nullptr));
     offsets_.push_back(offset_);
-    offset_ += bytes.size();
+    offset_ += count_characters(bytes);
     if (!logprob) {
       top_.push_back(nullptr);
       return;

@@ -151,9 +151,12 @@ class Reader {
   }
 
   std::string repeated(std::string part, int depth) {
-    for (;;) {
+    constexpr int kMostRepetitions = 8;  // of one part: each wraps what is before it
+    for (int n = 0;; ++n) {
       skip_blank(depth > 0);
       const char c = peek();
+      if (n == kMostRepetitions && (c == '*' || c == '+' || c == '?' || c == '{'))
+        wrong(fmt::format("at most {} repetitions of one part", kMostRepetitions));
       if (c == '*' || c == '+' || c == '?') {
         ++at_;
         part = fmt::format("({}{})", part, c);
@@ -255,7 +258,8 @@ class Reader {
 
   std::string character_class() {
     std::string out = "[";
-    if (text_[++at_] == '^') {
+    ++at_;
+    if (peek() == '^') {
       out += '^';
       ++at_;
     }

@@ -180,11 +180,11 @@ struct GrammarCompiler::Impl {
 
   void keep(std::string key, std::shared_ptr<const Grammar> grammar) {
     const std::lock_guard lock(cache_mutex);
-    cached_bytes += grammar->bytes;
+    cached_bytes += grammar->bytes + key.size();
     cache.push_front({std::move(key), std::move(grammar)});
     by_key[cache.front().key] = cache.begin();
     while (cached_bytes > limits.cache_bytes && cache.size() > 1) {
-      cached_bytes -= cache.back().grammar->bytes;
+      cached_bytes -= cache.back().grammar->bytes + cache.back().key.size();
       by_key.erase(cache.back().key);
       cache.pop_back();
     }
