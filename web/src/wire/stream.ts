@@ -50,8 +50,11 @@ export class Stream {
       this.listener.hello(!again);
       return;
     }
-    if (event.type !== 'hearth.state' && event.seq <= this.#after) return;
-    this.#after = Math.max(this.#after, event.seq);
+    // The first one of a connection carries the newest number while older events are still to come: it moves nothing.
+    if (event.type !== 'hearth.state') {
+      if (event.seq <= this.#after) return;
+      this.#after = event.seq;
+    }
     this.listener.event(event);
   }
 }
