@@ -61,12 +61,12 @@ int64_t kv_row_bytes(KvType, int64_t d_head);
 
 // What one query row sees. Position p < n_shared lies at slot p. Position n_shared + i lies at slot tail[i]: the row's
 // own ancestors in this pass (a chain, or a branch of a draft tree) and, last, the row itself. Slot s lies in page s /
-// kKvPage.
+// kKvPage. A row of an encoder sees its whole sequence: for it the last one is the sequence's last row.
 struct AttentionRow {
   const std::byte* const* pages;  // page table of the row's sequence
   int64_t n_shared;
   const int32_t* tail;
-  int32_t n_tail;  // >= 1; the row's position is n_shared + n_tail - 1
+  int32_t n_tail;  // >= 1; the last position the row sees is n_shared + n_tail - 1, its own unless it is an encoder's
   // Positions of the row's own page (those with its position / kKvPage) are seen as they were computed where they are
   // stored quantized (docs/decisions/0013): slot s in a.recent[recent[s / kKvPage]]. Null = as they are stored.
   const int32_t* recent = nullptr;
@@ -151,10 +151,13 @@ struct Kernels {
 
   // -- small ops, one row each --
   void (*rms_norm)(const float* x, const float* weight, float* y, int64_t d, float eps);  // weight null = 1; y may be x
+  // (x - mean) / sqrt(variance + eps) * weight + bias; y may be x
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float* y, int64_t d, float eps);
   // n_heads heads of d_head floats, rotated in place in their first n_rot dimensions. cos, sin: [n_rot / 2].
   void (*rope)(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle, const float* cos, const float* sin);
-  void (*glu)(GluKind, const float* gate, const float* up, float* y, int64_t n);  // y = act(gate) * up; y may be gate
-  void (*add)(float* x, const float* y, int64_t n);                               // x += y
+  // y = act(gate) * up; up null = 1; y may be gate
+  void (*glu)(GluKind, const float* gate, const float* up, float* y, int64_t n);
+  void (*add)(float* x, const float* y, int64_t n);  // x += y
   void (*scale)(float* x, float s, int64_t n);
   void (*softcap)(float* x, float cap, int64_t n);  // x = cap * tanh(x / cap)
 

@@ -237,6 +237,29 @@ TEST_P(EveryTable, NormsMeetTheTruth) {
   }
 }
 
+TEST_P(EveryTable, LayerNormsMeetTheTruthFarFromZeroToo) {
+  Rng rng(8);
+  for (int64_t d : {1, 3, 8, 15, 16, 17, 64, 384, 2051}) {
+    for (const float offset : {0.0f, 50.0f}) {
+      auto x = normal_floats(rng, d, 3.0f);
+      for (float& v : x) v += offset;
+      const auto weight = normal_floats(rng, d), bias = normal_floats(rng, d);
+      double sum = 0, squares = 0;
+      for (float v : x) sum += v;
+      for (float v : x) squares += (v - sum / d) * (v - sum / d);
+      std::vector<double> truth(d);
+      for (int64_t i = 0; i < d; ++i)
+        truth[i] = (x[i] - sum / d) / std::sqrt(squares / d + 1e-12) * weight[i] + bias[i];
+      if (d == 1) truth[0] = bias[0];
+      std::vector<float> y(d);
+      k.layer_norm(x.data(), weight.data(), bias.data(), y.data(), d, 1e-12f);
+      EXPECT_LE(nmse(y.data(), truth.data(), d), 1e-10) << d << " around " << offset;
+      k.layer_norm(x.data(), weight.data(), bias.data(), x.data(), d, 1e-12f);
+      EXPECT_TRUE(same_bits(x.data(), y.data(), d)) << d << ", in place";
+    }
+  }
+}
+
 TEST_P(EveryTable, RopeTurnsPairs) {
   Rng rng(6);
   for (const auto& [d_head, n_rot] : {std::pair<int64_t, int64_t>{64, 64}, {80, 32}, {10, 6}, {128, 128}}) {
@@ -278,6 +301,9 @@ TEST_P(EveryTable, GatesMeetTheTruthInBodyAndTail) {
   for (GluKind kind : {GluKind::silu, GluKind::gelu_tanh, GluKind::gelu_erf}) {
     std::vector<float> y(x.size());
     k.glu(kind, x.data(), ones.data(), y.data(), static_cast<int64_t>(x.size()));
+    std::vector<float> alone(x.size());
+    k.glu(kind, x.data(), nullptr, alone.data(), static_cast<int64_t>(x.size()));
+    EXPECT_TRUE(same_bits(alone.data(), y.data(), static_cast<int64_t>(x.size()))) << "without a second factor";
     double worst = 0, worst_relative_to_x = 0;
     for (size_t i = 0; i < x.size(); ++i) {
       const double want = ref::activation(kind, x[i]);

@@ -43,6 +43,7 @@ const Kernels& generic_table() {
       .store_kv = generic::store_kv,
       .store_recent = generic::store_recent,
       .rms_norm = generic::rms_norm,
+      .layer_norm = generic::layer_norm,
       .rope = generic::rope,
       .glu = generic::glu,
       .add = generic::add,

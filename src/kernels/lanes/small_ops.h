@@ -23,8 +23,8 @@ void in_lanes(int64_t n, Fn&& fn) {
   if (i < n) fn(i, TailLanes{n - i});
 }
 
-// Order: lane i mod 16 sums its squares left to right; the two halves, then fold_sum.
-inline void rms_norm(const float* x, const float* weight, float* y, int64_t d, float eps) {
+// 1 / sqrt(mean of squares + eps). Order: lane i mod 16 sums its squares left to right; the two halves, then fold_sum.
+inline float inverse_rms(const float* x, int64_t d, float eps) {
   F8 a = zero(), b = zero();
   int64_t i = 0;
   for (; i + 16 <= d; i += 16) {
@@ -37,11 +37,27 @@ inline void rms_norm(const float* x, const float* weight, float* y, int64_t d, f
     a = fma(u, u, a);
     b = fma(v, v, b);
   }
-  const F8 inverse = set(1.0f / __builtin_sqrtf(fold_sum(a + b) / static_cast<float>(d) + eps));
+  return 1.0f / __builtin_sqrtf(fold_sum(a + b) / static_cast<float>(d) + eps);
+}
+
+inline void rms_norm(const float* x, const float* weight, float* y, int64_t d, float eps) {
+  const F8 inverse = set(inverse_rms(x, d, eps));
   if (weight)
     in_lanes(d, [&](int64_t j, auto io) { io.store(y + j, io.load(x + j) * inverse * io.load(weight + j)); });
   else
     in_lanes(d, [&](int64_t j, auto io) { io.store(y + j, io.load(x + j) * inverse); });
+}
+
+// The mean is taken off first, so that the variance is a sum of squares without cancellation.
+inline void layer_norm(const float* x, const float* weight, const float* bias, float* y, int64_t d, float eps) {
+  F8 sum = zero();
+  in_lanes(d, [&](int64_t j, auto io) { sum = sum + io.load(x + j); });
+  const F8 mean = set(fold_sum(sum) / static_cast<float>(d));
+  in_lanes(d, [&](int64_t j, auto io) { io.store(y + j, io.load(x + j) - mean); });
+  const F8 inverse = set(inverse_rms(y, d, eps));
+  in_lanes(d, [&](int64_t j, auto io) {
+    io.store(y + j, fma(io.load(y + j) * inverse, io.load(weight + j), io.load(bias + j)));
+  });
 }
 
 inline void rope(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle style, const float* cos,
@@ -79,7 +95,10 @@ inline F8 gelu_erf(F8 x) {
 
 template <class Fn>
 void glu_with(const float* gate, const float* up, float* y, int64_t n, Fn activation) {
-  in_lanes(n, [&](int64_t i, auto io) { io.store(y + i, activation(io.load(gate + i)) * io.load(up + i)); });
+  if (up)
+    in_lanes(n, [&](int64_t i, auto io) { io.store(y + i, activation(io.load(gate + i)) * io.load(up + i)); });
+  else
+    in_lanes(n, [&](int64_t i, auto io) { io.store(y + i, activation(io.load(gate + i))); });
 }
 inline void glu(GluKind kind, const float* gate, const float* up, float* y, int64_t n) {
   switch (kind) {

@@ -58,6 +58,7 @@ inline Kernels make_table(std::string_view isa) {
       .store_kv = store_kv,
       .store_recent = store_recent,
       .rms_norm = rms_norm,
+      .layer_norm = layer_norm,
       .rope = rope,
       .glu = glu,
       .add = add,

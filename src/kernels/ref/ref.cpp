@@ -38,6 +38,15 @@ void rms_norm(const float* x, const float* weight, float* y, int64_t d, float ep
   for (int64_t i = 0; i < d; ++i) y[i] = static_cast<float>(x[i] * inverse * (weight ? weight[i] : 1.0f));
 }
 
+void layer_norm(const float* x, const float* weight, const float* bias, float* y, int64_t d, float eps) {
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < d; ++i) sum += x[i];
+  const double mean = sum / static_cast<double>(d);
+  for (int64_t i = 0; i < d; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const double inverse = 1.0 / std::sqrt(squares / static_cast<double>(d) + eps);
+  for (int64_t i = 0; i < d; ++i) y[i] = static_cast<float>((x[i] - mean) * inverse * weight[i] + bias[i]);
+}
+
 void rope(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle style, const float* cos,
           const float* sin) {
   const int64_t half = n_rot / 2;
@@ -53,7 +62,7 @@ void rope(float* x, int64_t n_heads, int64_t d_head, int64_t n_rot, RopeStyle st
 }
 
 void glu(GluKind kind, const float* gate, const float* up, float* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(activation(kind, gate[i]) * up[i]);
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(activation(kind, gate[i]) * (up ? up[i] : 1.0f));
 }
 void add(float* x, const float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] += y[i];
@@ -130,6 +139,7 @@ const Kernels& ref_table() {
       .store_kv = ref::store_kv,
       .store_recent = ref::store_recent,
       .rms_norm = ref::rms_norm,
+      .layer_norm = ref::layer_norm,
       .rope = ref::rope,
       .glu = ref::glu,
       .add = ref::add,
