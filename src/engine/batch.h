@@ -31,7 +31,7 @@ struct Row {
   // cached length, in path order. Only with parent = kFromCache; must live as long as the batch.
   std::span<const int32_t> above = {};
   bool wants_logits = false;
-  bool wants_hidden = false;  // the final normed hidden state
+  bool wants_hidden = false;  // the final hidden state, as the output matrix takes it; of an encoder the last layer's
 };
 
 struct Batch {

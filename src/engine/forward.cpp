@@ -55,7 +55,10 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->team = std::move(team);
   impl->k = &kernels;
   impl->options = options;
-  impl->options.max_rows = std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
+  // An encoder's pass holds a whole text, or several; of a decoder's nobody needs more than a context.
+  impl->options.max_rows = impl->model->hparams().is_encoder
+                               ? std::max(options.max_rows, options.n_ctx)
+                               : std::max<int64_t>(1, std::min(options.max_rows, options.n_ctx));
   impl->options.max_logit_rows = std::max<int64_t>(1, std::min(options.max_logit_rows, impl->options.max_rows));
   if (options.shared_kv) {
     if (!options.shared_kv->fits(impl->model->hparams(), options.kv_types))
@@ -84,8 +87,9 @@ Status Forward::Impl::allocate() {
     kv_width = std::max<int64_t>(kv_width, int64_t{l.n_kv_heads} * l.d_head);
     max_cols = std::max({max_cols, l.d_ff, int64_t{l.n_heads} * l.d_head});
   }
-  const int64_t widths[model::kActs] = {hp.d_model,           hp.d_model,    hp.max_heads_width(), kv_width,  kv_width,
-                                        hp.max_heads_width(), hp.max_d_ff(), hp.max_d_ff(),        hp.n_vocab};
+  const int64_t widths[model::kActs] = {hp.d_model,    hp.d_model,    hp.max_heads_width(),
+                                        kv_width,      kv_width,      hp.max_heads_width(),
+                                        hp.max_d_ff(), hp.max_d_ff(), hp.is_encoder ? 0 : hp.n_vocab};
   int64_t floats = 0;
   for (int a = 0; a < model::kActs; ++a) {
     act_stride[a] = round_up(widths[a], 16);
@@ -165,8 +169,8 @@ Status Forward::Impl::allocate() {
   const auto rows = static_cast<size_t>(m);
   attention_rows.resize(rows);
   attention_blocks.reserve(rows);
-  slot_offset.resize(rows);
-  rope_position.resize(rows);
+  slots.resize(rows);
+  positions.resize(rows);
   tail_begin.resize(rows);
   tails.reserve(rows * 32);
   out_rows.reserve(rows);
@@ -177,6 +181,9 @@ Status Forward::Impl::allocate() {
 // Checks the batch and finds each row's slot, position and ancestors.
 Status Forward::Impl::prepare(const Batch& b) {
   const auto n = static_cast<int64_t>(b.rows.size());
+  const bool is_encoder = model->hparams().is_encoder;
+  const bool learned = weights->global(Role::position_embd).vector != nullptr;
+  const int64_t n_positions = learned ? model->hparams().n_ctx_train : 0;  // 0 = any
   const auto bad = [](std::string message) { return fail("forward.bad_batch", std::move(message)); };
   if (n == 0 || n > options.max_rows) return bad(fmt::format("a pass takes 1..{} rows, {} given", options.max_rows, n));
   sequences.clear();
@@ -193,7 +200,9 @@ Status Forward::Impl::prepare(const Batch& b) {
         std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
     if (s == sequences.end())
       s = sequences.insert(s, {r.sequence, kv.length(r.sequence), b.first_slot, b.first_slot == 0});
-    slot_offset[static_cast<size_t>(i)] = s->n_rows++;
+    slots[static_cast<size_t>(i)] = static_cast<int32_t>(s->base) + s->n_rows++;
+    if (is_encoder && (s->base > 0 || b.first_slot > 0 || r.parent != kChain || r.wants_logits))
+      return bad(fmt::format("row {}: an encoder reads a sequence as one chain in one pass, and has no logits", i));
     if (r.parent != kChain) {
       s->is_chain = false;
       if (r.parent >= i || (r.parent >= 0 && b.rows[static_cast<size_t>(r.parent)].sequence != r.sequence) ||
@@ -213,18 +222,19 @@ Status Forward::Impl::prepare(const Batch& b) {
   kv.begin_pass();
   for (const auto& s : sequences) kv.open_recent(s.id, s.n_rows);
 
-  // Chains: all earlier rows lie at slot = position. Trees: the path is listed.
+  // Chains: all earlier rows lie at slot = position. Trees: the path is listed. An encoder's rows see all of their
+  // sequence: what its last row sees.
   for (int64_t i = 0; i < n; ++i) {
     const Row& r = b.rows[static_cast<size_t>(i)];
     const auto s =
         std::find_if(sequences.begin(), sequences.end(), [&](const SequenceRows& x) { return x.id == r.sequence; });
     kernels::AttentionRow& a = attention_rows[static_cast<size_t>(i)];
-    const int32_t slot = static_cast<int32_t>(s->base) + slot_offset[static_cast<size_t>(i)];
+    const int32_t slot = slots[static_cast<size_t>(i)], last = is_encoder ? s->n_rows - 1 : slot;
     a.pages = kv.page_table(r.sequence);
     a.recent = kv.recent_places(r.sequence);
     tail_begin[static_cast<size_t>(i)] = static_cast<int32_t>(tails.size());
     if (s->is_chain) {
-      a.n_shared = slot;
+      a.n_shared = last;
       a.n_tail = 1;
     } else {
       int64_t parent = r.parent;
@@ -244,8 +254,11 @@ Status Forward::Impl::prepare(const Batch& b) {
         for (const int32_t offset : r.above) tails.push_back(static_cast<int32_t>(s->base) + offset);
       }
     }
-    tails.push_back(slot);
-    rope_position[static_cast<size_t>(i)] = r.position[0] >= 0 ? r.position[0] : a.position();
+    tails.push_back(last);
+    int64_t& position = positions[static_cast<size_t>(i)];
+    position = r.position[0] >= 0 ? r.position[0] : is_encoder ? slot : a.position();
+    if (n_positions > 0 && position >= n_positions)
+      return bad(fmt::format("row {} has position {}, the model knows 0..{}", i, position, n_positions - 1));
     if (r.wants_logits) out_rows.push_back(static_cast<int32_t>(i)), ++n_logits;
   }
   for (int64_t i = 0; i < n; ++i) {
@@ -295,12 +308,14 @@ void Forward::Impl::embed_row(int64_t i, std::byte* my_scratch) {
       tensor::copy_row(table, r.token - rows->begin, my_scratch);
     embed_token(packed, x);
   }
+  if (pass.first_layer == 0)
+    for (const RowOp& op : steps.embed) run_row_op(op, i, 0, 0);
   for (size_t t = 0; t < rope_tables.size(); ++t) {
     const auto& table = rope_tables[t];
     const auto half = static_cast<int64_t>(table.inv_freq.size());
     for (int64_t j = 0; j < half; ++j) {
       const double angle =
-          static_cast<double>(rope_position[static_cast<size_t>(i)]) * table.inv_freq[static_cast<size_t>(j)];
+          static_cast<double>(positions[static_cast<size_t>(i)]) * table.inv_freq[static_cast<size_t>(j)];
       rope_cos[t][i * half + j] = static_cast<float>(std::cos(angle) * table.magnitude);
       rope_sin[t][i * half + j] = static_cast<float>(std::sin(angle) * table.magnitude);
     }
@@ -314,11 +329,23 @@ void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64
     case RowOp::Kind::rms_norm:
       k->rms_norm(in, op.weight, row(op.out, i), op.width, model->hparams().norm_eps);
       break;
+    case RowOp::Kind::layer_norm:
+      k->layer_norm(in, op.weight, op.bias, row(op.out, i), op.width, model->hparams().norm_eps);
+      break;
     case RowOp::Kind::add:
       k->add(row(op.out, i), in, op.width);
       break;
+    case RowOp::Kind::add_position:
+      k->add(row(op.out, i), op.weight + positions[static_cast<size_t>(i)] * op.width, op.width);
+      break;
+    case RowOp::Kind::add_type:
+      k->add(row(op.out, i), op.weight, op.width);
+      break;
+    case RowOp::Kind::copy:
+      std::memcpy(row(op.out, i), in, static_cast<size_t>(op.width) * sizeof(float));
+      break;
     case RowOp::Kind::glu:
-      k->glu(op.glu, in, row(op.in2, i), row(op.out, i), op.width);
+      k->glu(op.glu, in, op.has_up ? row(op.in2, i) : nullptr, row(op.out, i), op.width);
       break;
     case RowOp::Kind::softcap:
       k->softcap(row(op.out, i), model->hparams().final_softcap, op.width);
@@ -542,7 +569,7 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     if (!read) return read;
     return fail("forward.cancelled", "the pass was cancelled");
   }
-  if (whole)
+  if (whole && !s.model->hparams().is_encoder)  // of a text that was encoded nothing is kept
     for (const auto& q : s.sequences)
       if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);
   return {};

@@ -69,11 +69,12 @@ class Forward {
   // not touched yet is free for reading weights).
   void warm();
 
-  // Runs the batch and stores its keys and values. Rows of a chain are cached afterwards; for a sequence with tree rows
-  // the caller follows with kv().keep_path() (slot offset of row r of that sequence = its rank among the sequence's
-  // rows). Errors: "forward.bad_batch" (also for a tree over more than two pages of a quantized cache), "kv.full",
-  // "forward.cancelled" (then nothing was cached). A tree may grow over several passes before keep_path(): Row::above,
-  // Batch::first_slot.
+  // Runs the batch and stores its keys and values. An encoder's rows see all rows of their sequence, which is one chain
+  // in this pass; they may want hidden states only, and nothing is cached afterwards. Otherwise rows of a chain are
+  // cached afterwards; for a sequence with tree rows the caller follows with kv().keep_path() (slot offset of row r of
+  // that sequence = its rank among the sequence's rows). Errors: "forward.bad_batch" (also for a tree over more than
+  // two pages of a quantized cache), "kv.full", "forward.cancelled" (then nothing was cached). A tree may grow over
+  // several passes before keep_path(): Row::above, Batch::first_slot.
   Status run(const Batch& batch, const PassOptions& options = {});
 
   // After run(): of the i-th row of the batch that wanted logits. Valid until the next run().

@@ -38,7 +38,7 @@ void Forward::Impl::store_rows(const Step& s, int64_t i, int first_head, int n_h
   const float* shift = key_shift.of(s.layer);
   for (int h = first_head; h < first_head + n_heads; ++h) run_head(s.query_ops, i, h, row(s.q, i));
   const auto& r = attention_rows[static_cast<size_t>(i)];
-  const int64_t slot = r.tail[r.n_tail - 1];
+  const int64_t slot = slots[static_cast<size_t>(i)];
   std::byte* page = const_cast<std::byte*>(r.pages[slot / kernels::kKvPage]);
   const int32_t place = r.recent ? r.recent[slot / kernels::kKvPage] : 0;
   const RecentRows& recent = kv.recent();

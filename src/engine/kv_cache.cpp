@@ -13,8 +13,9 @@ Result<KvCache> KvCache::create(const model::HParams& hp, const KvTypes& types, 
                                 MemoryBudget* budget, int64_t n_sequences, int64_t max_rows) {
   WATRA_TRY(types.check(static_cast<int>(hp.layers.size())));
   KvCache c;
-  int64_t offset = 0;
+  int64_t offset = 0, page_bytes = 0;
   for (const auto& l : hp.layers) {
+    if (hp.is_encoder) offset = 0;
     Layer layer{};
     layer.types = types.of(static_cast<int>(c.layers_.size()));
     layer.n_kv_heads = l.n_kv_heads;
@@ -25,8 +26,9 @@ Result<KvCache> KvCache::create(const model::HParams& hp, const KvTypes& types, 
     layer.v_offset = offset;
     offset += l.n_kv_heads * kKvPage * layer.v_row_bytes;
     c.layers_.push_back(layer);
+    page_bytes = std::max(page_bytes, offset);
   }
-  c.page_bytes_ = static_cast<uint64_t>(offset);
+  c.page_bytes_ = static_cast<uint64_t>(page_bytes);
   const auto n_pages = static_cast<uint64_t>(ceil_div<int64_t>(std::max<int64_t>(n_positions, 1), kKvPage));
   const auto bytes = checked_mul<uint64_t>(n_pages, c.page_bytes_);
   if (!bytes)

@@ -9,6 +9,9 @@
 // and its owner runs those rows again: truncate(), fork() and add_on() may leave fewer positions than asked for, then a
 // whole number of pages. Rows of the last pass can always be taken back one by one.
 //
+// Of an encoder, which reads a text in one pass and keeps nothing of it, all layers use the same place one after the
+// other: a page then holds one layer.
+//
 // The pool is allocated once. Not thread-safe: one owner (the scheduler or a session) calls it between passes.
 #pragma once
 

@@ -18,6 +18,7 @@ Result<PageKey> root_key(const LoadedModel& m) {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
+constexpr int64_t kDefaultContext = 4096;
 
 // How the parts of a model are put into memory: reserved with everything on disk, which tells what all the rest takes;
 // given back, and reserved as the plan made with these figures says. Nothing is read (pages are the system's until they
@@ -212,6 +213,16 @@ class Fitting {
   std::shared_ptr<Residency> weights_;
 };
 
+// A text is read in one pass, and nothing of it is kept.
+void suit_encoder(const model::HParams& hp, LoadOptions& o) {
+  o.n_ctx = std::min(o.n_ctx > 0 ? o.n_ctx : kDefaultContext, hp.n_ctx_train);
+  o.max_rows = encoder_rows(o.n_ctx);
+  o.kv_positions = encoder_kv_positions(o.max_rows);
+  o.kv_bytes = 0;
+  o.kv_types = encoder_kv_types();
+  o.kv_store.reset();
+}
+
 // Nothing is cached yet, so one sequence may have all pages for a moment.
 Status touch_cache(KvCache& kv, ThreadTeam& team) {
   constexpr int64_t kSystemPage = 4096;
@@ -230,8 +241,9 @@ Status touch_cache(KvCache& kv, ThreadTeam& team) {
 
 }  // namespace
 
-Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options) {
+Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& wanted) {
   LoadedModel m;
+  LoadOptions options = wanted;
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(options.isa));
   constexpr std::string_view kSynthetic = "synthetic:";
   if (const std::string name = path.string(); name.starts_with(kSynthetic)) {
@@ -240,7 +252,8 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options)
   } else {
     WATRA_ASSIGN(m.model, model::Model::open(path, options.disks));
   }
-  const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(m.model->hparams().n_ctx_train, 4096);
+  if (m.model->hparams().is_encoder) suit_encoder(m.model->hparams(), options);
+  const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min(m.model->hparams().n_ctx_train, kDefaultContext);
   WATRA_ASSIGN(text::VocabSpec vocab, model::load_vocab(m.model->file()));
   if (vocab.kind != text::VocabKind::none) {
     WATRA_ASSIGN(auto tokenizer, text::Tokenizer::create(std::move(vocab)));

@@ -5,6 +5,9 @@
 // Where weights lie is the planner's decision (plan.h): load_model() counts what everything else takes, asks for the
 // plan, and carries it out. A model that does not fit the limit keeps as much of itself in RAM as the limit leaves room
 // for; the rest stays in its files and is streamed in every pass (weight_stream.h, docs/decisions/0009, 0021).
+//
+// An encoder (docs/decisions/0022) is loaded for passes that hold a whole text, with no more cache than one pass needs:
+// options about contexts beyond its own, caches and their types do not count.
 #pragma once
 
 #include <memory>

@@ -24,6 +24,8 @@ constexpr uint64_t kLeastRing = 24 * kMiB, kMostRing = 256 * kMiB, kSmallestRing
 // Below 128 rows reading a prompt is bound by the disk, above 2048 nothing is gained.
 constexpr int64_t kLeastRows = 128, kMostRows = 2048, kSmallestRows = 32;
 
+constexpr int64_t kEncoderRows = 512;
+
 constexpr uint64_t kKvStoreShare = 32, kMostKvStoreRoom = 32 * kMiB;
 
 // Widths of what a row keeps.
@@ -61,18 +63,23 @@ uint64_t kv_cache_bytes(const model::ModelOutline& o, const KvTypes& types, int6
   uint64_t bytes = 0;
   for (int i = first_layer; i < o.n_layers; ++i) {
     const KvPair t = types.of(i);
-    bytes += o.kv_bytes_per_position(i, t.k, t.v);
+    const uint64_t of_layer = o.kv_bytes_per_position(i, t.k, t.v);
+    bytes = o.is_encoder ? std::max(bytes, of_layer) : bytes + of_layer;
   }
   return bytes * static_cast<uint64_t>(ceil_div<int64_t>(std::max<int64_t>(n, 1), kernels::kKvPage) * kernels::kKvPage);
 }
+
+int64_t encoder_rows(int64_t n_ctx) { return std::max(n_ctx, kEncoderRows); }
+int64_t encoder_kv_positions(int64_t rows) { return rows + kEncoderTexts * kernels::kKvPage; }
+KvTypes encoder_kv_types() { return {kernels::KvType::f32, kernels::KvType::f32}; }
 
 uint64_t activation_bytes(const model::ModelOutline& o, int64_t rows, int64_t logit_rows, int64_t n_ctx) {
   const Widths w = widths_of(o, ceil_div<int64_t>(n_ctx, kernels::kAttentionChunk));
   const int64_t floats = 2 * o.d_model + 2 * w.heads + 2 * w.kv + 2 * w.ff + w.rotated;
   const int64_t converted = std::max({o.d_model, w.heads, w.ff}) * 5 / 4;
   const int64_t block_rows = std::clamp<int64_t>(w.block_rows, 1, std::max<int64_t>(rows, 1));
-  return static_cast<uint64_t>(rows * (floats * 4 + converted) + logit_rows * o.n_vocab * 4 +
-                               block_rows * w.partial * 4);
+  const int64_t logits = o.is_encoder ? 0 : logit_rows * o.n_vocab;
+  return static_cast<uint64_t>(rows * (floats * 4 + converted) + logits * 4 + block_rows * w.partial * 4);
 }
 
 uint64_t draft_model_bytes(const model::ModelOutline& d, int64_t n_ctx, bool shares_cache) {

@@ -18,6 +18,15 @@ uint64_t program_bytes(int64_t n_vocab, int n_threads);
 // Of `n` positions, whole pages, in all layers or in those from `first_layer` on.
 uint64_t kv_cache_bytes(const model::ModelOutline& outline, const KvTypes& types, int64_t n, int first_layer = 0);
 
+// Encoders. Rows of a pass: a whole context, or many short texts together; kEncoderTexts is the most, where the time a
+// text costs for itself has vanished beside that of its tokens. And the cached positions that such a pass needs, whose
+// texts begin a page each.
+inline constexpr int64_t kEncoderTexts = 64;
+int64_t encoder_rows(int64_t n_ctx);
+int64_t encoder_kv_positions(int64_t rows);
+// The types of their keys and values: as they were computed, for they live no longer than a layer.
+KvTypes encoder_kv_types();
+
 // What Forward keeps for passes of so many rows: the residual stream, its normed copy, q, k, v, attention, gate, up,
 // their converted forms, logits, partial results of attention at n_ctx positions, rotations.
 uint64_t activation_bytes(const model::ModelOutline& outline, int64_t rows, int64_t logit_rows, int64_t n_ctx);

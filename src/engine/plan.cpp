@@ -90,6 +90,8 @@ class Attempt {
     plan_.threads = options.threads > 0 ? options.threads : hw.compute_threads();
     plan_.disks = disks.paths;
     plan_.micro_batch = std::min(micro_batch, plan_.n_ctx);
+    kv_positions_ = plan_.n_ctx;
+    if (o.is_encoder) suit_encoder();
     plan_.ram_limit_bytes = options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes;
     const uint64_t vram = options.use_gpu ? hw.vram.bytes : 0;
     plan_.vram_limit_bytes = options.vram_bytes > 0 ? std::min(options.vram_bytes, vram) : vram;
@@ -105,6 +107,17 @@ class Attempt {
   }
 
  private:
+  // What load_model() does with it (loaded_model.h).
+  void suit_encoder() {
+    if (o_.n_ctx_train > 0) plan_.n_ctx = std::min(plan_.n_ctx, o_.n_ctx_train);
+    plan_.n_prompt = std::min(plan_.n_prompt, plan_.n_ctx);
+    plan_.depth = 0;
+    plan_.micro_batch = encoder_rows(plan_.n_ctx);
+    plan_.kv_types = encoder_kv_types();
+    plan_.shares_prefixes = false;
+    kv_positions_ = encoder_kv_positions(plan_.micro_batch);
+  }
+
   void add(std::string tag, Tier tier, uint64_t bytes) {
     if (bytes > 0) plan_.memory.push_back({std::move(tag), tier, bytes});
   }
@@ -116,7 +129,7 @@ class Attempt {
   }
 
   void place(const Candidate& candidate) {
-    const uint64_t kv_bytes = kv_cache_bytes(o_, plan_.kv_types, plan_.n_ctx);
+    const uint64_t kv_bytes = kv_cache_bytes(o_, plan_.kv_types, kv_positions_);
     const bool card = plan_.vram_limit_bytes > 0;
     // Keys, values and buffers on the card lie in its work space as far as that goes.
     uint64_t vram_left = plan_.vram_limit_bytes, work_left = card && options_.vram_bytes == 0 ? hw_.vram.work_bytes : 0;
@@ -160,7 +173,7 @@ class Attempt {
         limits.ram_bytes = plan_.ram_limit_bytes > fixed ? plan_.ram_limit_bytes - fixed : 0;
         limits.disk_rates = disks_.rates;
         placed = place_outline(o_, limits);
-        const uint64_t on = known ? 0 : kv_cache_bytes(o_, plan_.kv_types, plan_.n_ctx, placed.n_gpu_layers);
+        const uint64_t on = known ? 0 : kv_cache_bytes(o_, plan_.kv_types, kv_positions_, placed.n_gpu_layers);
         if (on == kv_ram) break;
         kv_ram = on;
       }
@@ -180,14 +193,14 @@ class Attempt {
     if (plan_.placed.vram_bytes > 0) add("activations", Tier::vram, activations);
     add("disk ring", Tier::ram, plan_.ring_bytes);
     const uint64_t used = ram_used();
-    if (used < plan_.ram_limit_bytes)  // as much again as one conversation, from what is left
+    if (used < plan_.ram_limit_bytes && plan_.shares_prefixes)  // as much again as one conversation, from what is left
       plan_.prefix_cache_bytes = std::min(plan_.ram_limit_bytes - used, kv_bytes);
     std::stable_sort(plan_.memory.begin(), plan_.memory.end(),
                      [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   }
   uint64_t kv_cache_bytes_of(uint64_t bytes_per_position) const {
     constexpr int64_t kPage = kernels::kKvPage;
-    return bytes_per_position * static_cast<uint64_t>((plan_.n_ctx + kPage - 1) / kPage * kPage);
+    return bytes_per_position * static_cast<uint64_t>((kv_positions_ + kPage - 1) / kPage * kPage);
   }
 
   void build_load() {
@@ -332,11 +345,13 @@ class Attempt {
   const PlanOptions& options_;
   const Disks& disks_;
   Plan plan_;
+  int64_t kv_positions_ = 0;
   PassLoad load_;
 };
 
 Result<std::vector<Candidate>> candidates(const ModelOutline& o, const PlanOptions& options) {
   std::vector<Candidate> out;
+  if (o.is_encoder) return out.emplace_back(Candidate{.method = "none"}), out;  // it writes nothing
   const auto params = static_cast<double>(o.n_params());
   const bool all = options.draft == "auto";
   if (options.draft != "ngram" && options.draft != "self" && options.draft != "model")

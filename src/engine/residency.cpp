@@ -23,7 +23,6 @@ constexpr uint64_t kSyntheticReadBytes = 8u << 20;
 constexpr uint64_t kStagingBytes = 32u << 20;
 constexpr uint64_t kAlign = 64;
 
-bool is_matrix(const TensorInfo& t) { return t.shape.rank() >= 2; }
 uint64_t align_up(uint64_t n, uint64_t step) { return (n + step - 1) / step * step; }
 
 // Whether a slice's rows are whole groups of its tensor: then the groups of the slice are those of the tensor.
@@ -111,7 +110,7 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
   };
   const TensorInfo* gathered = r->model_->gathered_table();
   r->for_all([&](const BoundWeight& b, LoadedWeight&) {
-    Place& p = place(b.tensor, is_matrix(*b.tensor));
+    Place& p = place(b.tensor, !b.is_vector());
     p.interleaved = p.interleaved && b.tensor != gathered && tensor::can_interleave(b.tensor->dtype) &&
                     b.tensor->shape.rows() >= tensor::kInterleavedRows && is_whole_groups(b);
     if (b.bias) place(b.bias, false);
@@ -135,7 +134,7 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
   };
   r->for_all([&](const BoundWeight& b, LoadedWeight& w) {
     if (b.bias) w.bias = vector(b.bias) + b.bias_begin;
-    if (!is_matrix(*b.tensor)) {
+    if (b.is_vector()) {
       w.vector = vector(b.tensor);
       return;
     }

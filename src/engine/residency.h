@@ -38,8 +38,8 @@ struct LoadedWeight {
   tensor::TensorView matrix;           // role's rows; data is null unless all of them lie in RAM side by side
   std::vector<ResidentRows> resident;  // both ascend; together they are all rows
   std::vector<StreamedRows> streamed;
-  const float* vector = nullptr;  // norms: [cols]
-  const float* bias = nullptr;    // [rows] or null
+  const float* vector = nullptr;  // norms: [cols]; tables whose rows are added: [rows, cols]
+  const float* bias = nullptr;    // [rows], of a norm [cols], or null
 };
 using LoadedWeights = std::array<LoadedWeight, model::kRoles>;
 

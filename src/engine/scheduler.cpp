@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/internal/scheduler_core.h"
+#include "engine/memory_needs.h"
 
 namespace watra::engine {
 
@@ -30,6 +31,8 @@ bool RequestHandle::finished() const {
 
 namespace {
 
+constexpr int64_t kTextsWaiting = 64 * kEncoderTexts;
+
 Error stopped() { return {"scheduler.stopped", "the model was put away before the answer was finished", "ask again"}; }
 
 }  // namespace
@@ -53,6 +56,12 @@ Result<std::unique_ptr<Scheduler>> Scheduler::create(LoadedModel model, Schedule
     return fail("model.no_vocabulary", "this file has no vocabulary, so its answers cannot be turned into text",
                 "use a complete model file");
   const ForwardOptions& f = model.forward->options();
+  if (model.model->hparams().is_encoder) {
+    options.max_batch = kEncoderTexts;
+    options.max_waiting = std::max(options.max_waiting, kTextsWaiting);  // each holds its tokens and nothing else
+    options.reuse_prefixes = false;
+    return std::unique_ptr<Scheduler>(new Scheduler(std::make_unique<Impl>(std::move(model), options, std::nullopt)));
+  }
   options.max_batch = options.max_batch > 0 ? std::min(options.max_batch, f.max_logit_rows) : f.max_logit_rows;
   std::optional<PageKey> root;
   if (options.reuse_prefixes) {
@@ -77,10 +86,14 @@ Scheduler::~Scheduler() {
 Status Scheduler::Impl::check(const Request& request) const {
   const auto n_prompt = static_cast<int64_t>(request.prompt.size()), n_ctx = model.forward->options().n_ctx;
   const int64_t n_vocab = model.model->hparams().n_vocab;
+  const bool is_encoder = model.model->hparams().is_encoder;
+  if (is_encoder && (request.generate.max_tokens != 0 || request.events.prompt_token))
+    return fail("model.is_encoder", "this model is an encoder: it turns texts into vectors and writes nothing",
+                "ask it for embeddings, or load a model that writes");
   if (n_prompt == 0) return fail("context.empty_prompt", "the prompt has no tokens", "write something");
   if (n_prompt > n_ctx)
     return fail("context.overflow", fmt::format("the prompt has {} tokens, the context holds {}", n_prompt, n_ctx),
-                fmt::format("--ctx {}, or a shorter prompt", n_prompt + 256));
+                is_encoder ? "a shorter text" : fmt::format("--ctx {}, or a shorter prompt", n_prompt + 256));
   for (const TokenId t : request.prompt)
     if (t < 0 || t >= n_vocab)
       return fail("engine.bad_token", fmt::format("prompt: needs token ids 0 to {}, found {}", n_vocab - 1, t));

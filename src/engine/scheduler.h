@@ -13,6 +13,9 @@
 // Nothing of this changes an answer: a request's tokens are those that Session::generate gives it alone, greedy or with
 // a seed, whatever runs beside it (DESIGN, Exactness; scheduler_test.cpp).
 //
+// An encoder's requests want no tokens, only RequestEvents::prompt_hidden: a pass reads whole prompts, as many as suit,
+// and they are finished with it. max_batch is then kEncoderTexts (memory_needs.h).
+//
 // The scheduler is the only user of the model's Forward and thread team while it lives. submit(), stats() and handles
 // may be used from any thread. Either start() runs passes on a thread of its own, or the owner calls step(). After a
 // request has been admitted, decoding it allocates nothing.
@@ -50,9 +53,9 @@ class Scheduler {
   // Gives up the pass under way; requests that are left finish with error "scheduler.stopped".
   ~Scheduler();
 
-  // Errors: "context.empty_prompt"; "context.overflow" (both numbers) for what can never fit; "engine.bad_parameter",
-  // "engine.bad_stop", "engine.bad_token"; "scheduler.full" when too many wait; "scheduler.stopped" from an event of
-  // the destructor's.
+  // Errors: "model.is_encoder" for tokens asked of one; "context.empty_prompt"; "context.overflow" (both numbers) for
+  // what can never fit; "engine.bad_parameter", "engine.bad_stop", "engine.bad_token"; "scheduler.full" when too many
+  // wait; "scheduler.stopped" from an event of the destructor's.
   Result<RequestHandle> submit(Request request);
 
   void start();

@@ -2,6 +2,7 @@
 // how the standard decoder is to be varied for it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -20,20 +21,29 @@ struct DecoderStyle {
   bool fused_gate_up = false;  // "ffn_up" holds the rows of gate, then of up
 };
 
+// How a family varies the standard post-norm encoder (encoder.cpp).
+struct EncoderStyle {
+  kernels::GluKind activation = kernels::GluKind::gelu_erf;
+  bool is_gated = false;          // MLP of three matrices
+  bool learned_positions = true;  // a table of them; else RoPE
+};
+
 struct Architecture {
   std::string_view name;      // general.architecture
   std::string_view families;  // for people
-  DecoderStyle style;
+  DecoderStyle style;         // of an encoder only how its matrices are fused counts
   // Completes what read_hparams() has read from the keys all architectures share.
   Status (*complete)(const checkpoint::Checkpoint&, HParams&);
+  std::optional<EncoderStyle> encoder = {};  // none: a decoder
 };
 
 std::span<const Architecture* const> architectures();
 const Architecture* find_architecture(std::string_view name);
 
 Graph build_decoder(const HParams& hp, const DecoderStyle& style);
+Graph build_encoder(const HParams& hp, const EncoderStyle& style, bool has_types);  // has_types: a table of token types
 
 // The registered ones; each is defined in arch/NAME.cpp.
-extern const Architecture kLlama, kQwen2, kQwen3, kGemma, kGemma2, kGemma3, kPhi3;
+extern const Architecture kLlama, kQwen2, kQwen3, kGemma, kGemma2, kGemma3, kPhi3, kBert, kNomicBert;
 
 }  // namespace watra::model

@@ -122,6 +122,16 @@ Status read_rope(const Checkpoint& file, const std::string& prefix, HParams& hp)
   return {};
 }
 
+// GGUF's pooling_type: 1 mean, 2 cls, 3 last; a file that says nothing, or none (0), is averaged.
+Status read_pooling(const Metadata& meta, const std::string& key, HParams& hp) {
+  const uint64_t type = meta.get_u64(key).value_or(1);
+  if (type == 4 && hp.is_encoder)
+    return fail("model.unsupported", fmt::format("{} is 4: this encoder ranks documents, it gives no vectors", key),
+                "use an embedding model: all-minilm, bge, e5, nomic-embed-text");
+  hp.pooling = type == 2 ? Pooling::first : type == 3 ? Pooling::last : Pooling::mean;
+  return {};
+}
+
 }  // namespace
 
 Result<HParams> read_hparams(const Checkpoint& file) {
@@ -144,7 +154,12 @@ Result<HParams> read_hparams(const Checkpoint& file) {
   hp.n_layers = static_cast<int32_t>(n_layers);
   WATRA_ASSIGN(hp.d_model, read_int(meta, p + "embedding_length", {}, 1, kMaxWidth));
   WATRA_ASSIGN(hp.n_ctx_train, read_int(meta, p + "context_length", {}, 1, kMaxContext));
-  WATRA_ASSIGN(hp.norm_eps, read_positive(meta, p + "attention.layer_norm_rms_epsilon", 1e-5));
+  hp.is_encoder = arch->encoder.has_value();
+  WATRA_ASSIGN(hp.norm_eps, hp.is_encoder ? read_positive(meta, p + "attention.layer_norm_epsilon", 1e-12)
+                                          : read_positive(meta, p + "attention.layer_norm_rms_epsilon", 1e-5));
+  WATRA_TRY(read_pooling(meta, p + "pooling_type", hp));
+  if (hp.is_encoder && meta.get_bool(p + "attention.causal").value_or(false))
+    return bad(p + "attention.causal", "false, as encoders have it", "true");
 
   std::vector<int64_t> heads, kv_heads, d_ff;
   WATRA_TRY(read_per_layer(meta, p + "attention.head_count", {}, 1, kMaxHeads, hp.n_layers, heads));
@@ -179,7 +194,7 @@ Result<HParams> read_hparams(const Checkpoint& file) {
                 "the file has no token_embd.weight: it holds a vocabulary or a part of a model, not a whole one",
                 "`watra tokenize` works on it; to run a model, use the complete file (all its splits in one folder)");
   hp.n_vocab = embedding->shape.rows();
-  hp.tied_embeddings = file.find("output.weight") == nullptr;
+  hp.tied_embeddings = !hp.is_encoder && file.find("output.weight") == nullptr;
 
   // A window most files of the family state plainly; families with a pattern of windows replace it in complete().
   if (const auto window = meta.get_i64(p + "attention.sliding_window");
@@ -188,7 +203,7 @@ Result<HParams> read_hparams(const Checkpoint& file) {
                             meta.get_bool(p + "use_sliding_window").value_or(false)))
       for (LayerHParams& l : hp.layers) l.window = *window;
 
-  WATRA_TRY(read_rope(file, p, hp));
+  if (!hp.is_encoder || !arch->encoder->learned_positions) WATRA_TRY(read_rope(file, p, hp));
   WATRA_TRY(arch->complete(file, hp));
   return hp;
 }
@@ -238,8 +253,11 @@ RopeParams::Table RopeParams::table(int64_t n_ctx) const {
 
 int64_t HParams::kv_bytes_per_position(kernels::KvType k, kernels::KvType v) const {
   int64_t bytes = 0;
-  for (const LayerHParams& l : layers)
-    bytes += int64_t{l.n_kv_heads} * (kernels::kv_row_bytes(k, l.d_head) + kernels::kv_row_bytes(v, l.d_head));
+  for (const LayerHParams& l : layers) {
+    const int64_t of_layer =
+        int64_t{l.n_kv_heads} * (kernels::kv_row_bytes(k, l.d_head) + kernels::kv_row_bytes(v, l.d_head));
+    bytes = is_encoder ? std::max(bytes, of_layer) : bytes + of_layer;
+  }
   return bytes;
 }
 int64_t HParams::max_heads_width() const {

@@ -14,6 +14,9 @@
 
 namespace watra::model {
 
+// How an encoder's hidden states become one vector of a text: GGUF's pooling_type.
+enum class Pooling : uint8_t { mean, first, last };
+
 enum class RopeScaling : uint8_t { none, linear, yarn, longrope };
 
 // One way of rotating queries and keys. A model has one or two (Gemma 3: local and global layers).
@@ -54,16 +57,21 @@ struct HParams {
   int64_t d_model = 0;
   int64_t n_vocab = 0;
   int64_t n_ctx_train = 0;
+  // Every token sees its whole sequence, nothing predicts a next one: the network turns texts into vectors. There is no
+  // output matrix; a sequence is read in one pass and nothing of it is kept.
+  bool is_encoder = false;
+  Pooling pooling = Pooling::mean;  // decoders may state one, too
   float norm_eps = 1e-5f;
-  float attention_scale = 0;     // on q.k
-  float attention_softcap = 0;   // 0 = none
-  float final_softcap = 0;       // on the logits; 0 = none
-  float embedding_scale = 1;     // on the embedded tokens
-  bool tied_embeddings = false;  // the output matrix is the embedding table
-  std::vector<RopeParams> ropes;
+  float attention_scale = 0;      // on q.k
+  float attention_softcap = 0;    // 0 = none
+  float final_softcap = 0;        // on the logits; 0 = none
+  float embedding_scale = 1;      // on the embedded tokens
+  bool tied_embeddings = false;   // the output matrix is the embedding table
+  std::vector<RopeParams> ropes;  // none where positions are learned
   std::vector<LayerHParams> layers;
 
-  // Bytes of cached keys and values for one position, all layers.
+  // Bytes of cached keys and values for one position, all layers; of an encoder, whose layers use one place in turn,
+  // the largest layer.
   int64_t kv_bytes_per_position(kernels::KvType k, kernels::KvType v) const;
   int64_t max_heads_width() const;  // largest n_heads * d_head
   int64_t max_d_ff() const;

@@ -14,6 +14,9 @@ struct RoleNames {
 };
 constexpr RoleNames kRoleNames[] = {
     {Role::token_embd, "token_embd"},
+    {Role::position_embd, "position_embd"},
+    {Role::token_types, "token_types"},
+    {Role::token_embd_norm, "token_embd_norm"},
     {Role::output_norm, "output_norm"},
     {Role::output, "output"},
     {Role::attn_norm, "attn_norm"},
@@ -29,6 +32,8 @@ constexpr RoleNames kRoleNames[] = {
     {Role::ffn_up, "ffn_up"},
     {Role::ffn_down, "ffn_down"},
     {Role::ffn_post_norm, "post_ffw_norm"},
+    {Role::attn_output_norm, "attn_output_norm"},
+    {Role::layer_output_norm, "layer_output_norm"},
 };
 static_assert(std::size(kRoleNames) == kRoles);
 
@@ -42,7 +47,8 @@ std::string_view act_name(Act act) {
 }
 
 std::span<const Architecture* const> architectures() {
-  static const Architecture* const all[] = {&kLlama, &kQwen2, &kQwen3, &kGemma, &kGemma2, &kGemma3, &kPhi3};
+  static const Architecture* const all[] = {&kLlama,  &kQwen2, &kQwen3, &kGemma,    &kGemma2,
+                                            &kGemma3, &kPhi3,  &kBert,  &kNomicBert};
   return all;
 }
 
@@ -60,11 +66,18 @@ using checkpoint::TensorInfo;
 // Finds the tensors of one layer (or of the whole model, layer < 0) and checks their shapes.
 class Binder {
  public:
-  Binder(const Checkpoint& file, const HParams& hp, const DecoderStyle& style) : file_(file), hp_(hp), style_(style) {}
+  Binder(const Checkpoint& file, const HParams& hp, const Architecture& arch)
+      : file_(file), hp_(hp), style_(arch.style), encoder_(arch.encoder) {}
 
   Result<RoleWeights> globals() {
     RoleWeights w{};
     WATRA_TRY(bind(w, Role::token_embd, -1, hp_.n_vocab, hp_.d_model));
+    if (encoder_) {
+      if (encoder_->learned_positions) WATRA_TRY(bind_table(w, Role::position_embd));
+      if (file_.find("token_types.weight")) WATRA_TRY(bind_table(w, Role::token_types));
+      WATRA_TRY(bind_layer_norm(w, Role::token_embd_norm, -1));
+      return w;
+    }
     WATRA_TRY(bind(w, Role::output_norm, -1, 0, hp_.d_model));
     if (hp_.tied_embeddings)
       w[index(Role::output)] = w[index(Role::token_embd)];
@@ -77,7 +90,7 @@ class Binder {
     RoleWeights w{};
     const LayerHParams& l = hp_.layers[i];
     const int64_t d = hp_.d_model, q_rows = int64_t{l.n_heads} * l.d_head, kv_rows = int64_t{l.n_kv_heads} * l.d_head;
-    WATRA_TRY(bind(w, Role::attn_norm, i, 0, d));
+    if (!encoder_) WATRA_TRY(bind(w, Role::attn_norm, i, 0, d));
     if (style_.fused_qkv && !file_.find(tensor_name("attn_q", i))) {
       WATRA_TRY(bind_slice(w, Role::attn_q, "attn_qkv", i, 0, q_rows, q_rows + 2 * kv_rows, d));
       WATRA_TRY(bind_slice(w, Role::attn_k, "attn_qkv", i, q_rows, kv_rows, q_rows + 2 * kv_rows, d));
@@ -92,6 +105,14 @@ class Binder {
       WATRA_TRY(bind(w, Role::attn_k_norm, i, 0, l.d_head));
     }
     WATRA_TRY(bind(w, Role::attn_output, i, d, q_rows));
+    if (encoder_) {
+      if (encoder_->is_gated) WATRA_TRY(bind(w, Role::ffn_gate, i, l.d_ff, d));
+      WATRA_TRY(bind(w, Role::ffn_up, i, l.d_ff, d));
+      WATRA_TRY(bind(w, Role::ffn_down, i, d, l.d_ff));
+      WATRA_TRY(bind_layer_norm(w, Role::attn_output_norm, i));
+      WATRA_TRY(bind_layer_norm(w, Role::layer_output_norm, i));
+      return w;
+    }
     WATRA_TRY(bind(w, Role::ffn_norm, i, 0, d));
     if (style_.fused_gate_up && !file_.find(tensor_name("ffn_gate", i))) {
       WATRA_TRY(bind_slice(w, Role::ffn_gate, "ffn_up", i, 0, l.d_ff, 2 * l.d_ff, d));
@@ -117,6 +138,20 @@ class Binder {
   // rows 0: a vector of `cols`.
   Status bind(RoleWeights& w, Role role, int layer, int64_t rows, int64_t cols) {
     return bind_slice(w, role, role_name(role), layer, 0, rows, rows, cols);
+  }
+
+  Status bind_layer_norm(RoleWeights& w, Role role, int layer) {
+    WATRA_TRY(bind(w, role, layer, 0, hp_.d_model));
+    WATRA_ASSIGN(w[index(role)].bias, expect(tensor_name(role_name(role), layer, "bias"), 0, hp_.d_model));
+    return {};
+  }
+
+  // As many rows as the file has.
+  Status bind_table(RoleWeights& w, Role role) {
+    const TensorInfo* info = file_.find(tensor_name(role_name(role), -1));
+    WATRA_TRY(bind(w, role, -1, info ? info->shape.rows() : hp_.n_ctx_train, hp_.d_model));
+    w[index(role)].is_table = true;
+    return {};
   }
 
   Status bind_slice(RoleWeights& w, Role role, std::string_view name, int layer, int64_t begin, int64_t n, int64_t rows,
@@ -159,6 +194,7 @@ class Binder {
   const Checkpoint& file_;
   const HParams& hp_;
   const DecoderStyle& style_;
+  const std::optional<EncoderStyle>& encoder_;
 };
 
 }  // namespace
@@ -173,13 +209,15 @@ Result<std::shared_ptr<const Model>> Model::from(Checkpoint file) {
   m->file_ = std::move(file);
   WATRA_ASSIGN(m->hparams_, read_hparams(m->file_));
   const Architecture* arch = find_architecture(m->hparams_.architecture);
-  Binder binder(m->file_, m->hparams_, arch->style);
+  Binder binder(m->file_, m->hparams_, *arch);
   WATRA_ASSIGN(m->globals_, binder.globals());
   for (int i = 0; i < m->hparams_.n_layers; ++i) {
     WATRA_ASSIGN(auto weights, binder.layer(i));
     m->layers_.push_back(weights);
   }
-  m->graph_ = build_decoder(m->hparams_, arch->style);
+  const bool has_types = static_cast<bool>(m->globals_[static_cast<size_t>(Role::token_types)]);
+  m->graph_ =
+      arch->encoder ? build_encoder(m->hparams_, *arch->encoder, has_types) : build_decoder(m->hparams_, arch->style);
   return std::shared_ptr<const Model>(std::move(m));
 }
 

@@ -17,10 +17,13 @@ namespace watra::model {
 
 // A role's weight: rows [row_begin, row_end) of a tensor, and its bias if it has one.
 struct BoundWeight {
+  // A norm, or a table whose rows are added as they are: no product reads it, it is kept as floats.
+  bool is_vector() const { return is_table || tensor->shape.rank() < 2; }
   const checkpoint::TensorInfo* tensor = nullptr;
   int64_t row_begin = 0, row_end = 0;
   const checkpoint::TensorInfo* bias = nullptr;
   int64_t bias_begin = 0;
+  bool is_table = false;
   explicit operator bool() const { return tensor != nullptr; }
   int64_t rows() const { return row_end - row_begin; }
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <set>
 
 namespace watra::model {
 
@@ -79,7 +80,10 @@ uint64_t ModelOutline::kv_bytes_per_position(int layer, kernels::KvType k, kerne
 
 uint64_t ModelOutline::kv_bytes_per_position(kernels::KvType k, kernels::KvType v) const {
   uint64_t n = 0;
-  for (int i = 0; i < n_layers; ++i) n += kv_bytes_per_position(i, k, v);
+  for (int i = 0; i < n_layers; ++i) {
+    const uint64_t of_layer = kv_bytes_per_position(i, k, v);
+    n = is_encoder ? std::max(n, of_layer) : n + of_layer;
+  }
   return n;
 }
 
@@ -108,6 +112,7 @@ class Roles {
   }
 
   bool has(const checkpoint::TensorInfo& t) const { return slices_.contains(&t); }
+  bool is_table(const checkpoint::TensorInfo& t) const { return tables_.contains(&t); }
   // Slices of a matrix by their rows; none where one role has all of them and they lie like no others.
   std::vector<OutlineTensor::Slice> slices_of(const checkpoint::TensorInfo& t) const {
     std::vector<OutlineTensor::Slice> s = slices_.at(&t);
@@ -126,10 +131,12 @@ class Roles {
     for (const BoundWeight& w : roles) {
       if (w) slices_[w.tensor].push_back({w.row_begin, w.row_end, paired && (&w == &gate || &w == &up) ? layer : -1});
       if (w.bias) slices_[w.bias];
+      if (w.is_table) tables_.insert(w.tensor);
     }
   }
 
   std::map<const checkpoint::TensorInfo*, std::vector<OutlineTensor::Slice>> slices_;
+  std::set<const checkpoint::TensorInfo*> tables_;
 };
 
 }  // namespace
@@ -144,10 +151,11 @@ ModelOutline outline_of(const Model& model) {
                  .n_vocab = hp.n_vocab,
                  .n_ctx_train = hp.n_ctx_train,
                  .tied_embeddings = hp.tied_embeddings,
+                 .is_encoder = hp.is_encoder,
                  .layers = hp.layers};
   for (const auto& info : model.file().tensors()) {
     OutlineTensor t{.name = info.name, .dtype = info.dtype, .rows = info.shape.rows(), .cols = info.shape.cols()};
-    t.rank = info.shape.rank();
+    t.rank = roles.is_table(info) ? 1 : info.shape.rank();
     int layer = -1;
     if (info.name.starts_with("blk.")) layer = std::atoi(info.name.c_str() + 4);
     t.layer = layer < hp.n_layers ? layer : -1;

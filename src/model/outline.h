@@ -22,7 +22,7 @@ struct OutlineTensor {
   tensor::DType dtype = tensor::DType::f32;
   int64_t rows = 0, cols = 0;  // experts: the rows of all of them
   int32_t layer = -1;          // -1: not of a layer
-  int32_t rank = 2;            // 1: a norm or bias
+  int32_t rank = 2;            // 1: a norm, a bias, or a table of which rows are added: kept as floats
   enum class Read : uint8_t {
     whole,     // every weight in every pass
     gathered,  // one row for each token: an embedding table that does not predict
@@ -49,6 +49,7 @@ struct ModelOutline {
   int32_t n_layers = 0, n_experts = 0, n_experts_used = 0;
   int64_t d_model = 0, n_vocab = 0, n_ctx_train = 0;
   bool tied_embeddings = false;
+  bool is_encoder = false;             // it reads each text in one pass and keeps nothing (HParams)
   std::vector<LayerHParams> layers;    // heads, widths, windows
   std::vector<OutlineTensor> tensors;  // in file order
 

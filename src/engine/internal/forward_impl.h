@@ -54,13 +54,13 @@ struct Forward::Impl {
   std::vector<SequenceRows> sequences;
   std::vector<kernels::AttentionRow> attention_rows;
   std::vector<kernels::AttentionBlock> attention_blocks;
-  int64_t block_rows = 1;                  // rows of a block, at most
-  int64_t last_position = 0;               // the largest of all rows
-  int64_t block_work = 0, total_work = 0;  // query-key pairs of the largest block and of all, for one head
-  bool blocks_are_sequences = false;       // every sequence's rows lie in one block
-  std::vector<int32_t> tails, tail_begin, slot_offset;
-  std::vector<int64_t> rope_position;
-  std::vector<int32_t> out_rows;  // rows that want logits, then those that want hidden only
+  int64_t block_rows = 1;                         // rows of a block, at most
+  int64_t last_position = 0;                      // the largest of all rows
+  int64_t block_work = 0, total_work = 0;         // query-key pairs of the largest block and of all, for one head
+  bool blocks_are_sequences = false;              // every sequence's rows lie in one block
+  std::vector<int32_t> tails, tail_begin, slots;  // slots: where a row's own key and value go
+  std::vector<int64_t> positions;                 // for RoPE and tables of positions
+  std::vector<int32_t> out_rows;                  // rows that want logits, then those that want hidden only
   int64_t n_logits = 0;
   const Batch* batch = nullptr;
   PassOptions pass;

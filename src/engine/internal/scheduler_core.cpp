@@ -22,6 +22,7 @@ SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options,
                              std::shared_ptr<SchedulerDoor> door)
     : model_(std::move(model)),
       forward_(*model_.forward),
+      is_encoder_(model_.model->hparams().is_encoder),
       options_(options),
       door_(std::move(door)),
       workspace_(std::make_shared<SamplerWorkspace>(static_cast<size_t>(model_.model->hparams().n_vocab))),
@@ -43,7 +44,7 @@ bool SchedulerCore::step() {
   sweep();
   pass_turns();
   choose();
-  fill_batch();
+  is_encoder_ ? fill_with_texts() : fill_batch();
   if (batch_.rows.empty()) {
     publish();
     // The first request always finds room, for the cache holds one whole context; it may have failed to start.
@@ -58,7 +59,7 @@ bool SchedulerCore::step() {
     // A draft's rows lengthen a step as readers' do not: they are not there when somebody reads.
     if (n_draft_ == 0) slices_.measured(n_decode_, n_slice_, seconds);
     if (n_slice_ == 0) times_->measured(n_decode_ + n_draft_, seconds);
-    after_pass();
+    is_encoder_ ? after_texts() : after_pass();
   } else if (ran.error().code != "forward.cancelled") {
     for (const Member& m : members_) finish(*m.request, FinishReason::error, ran.error());
   }
@@ -135,6 +136,10 @@ bool SchedulerCore::start(LiveRequest& r) {
   r.started = Clock::now();
   RequestStats& stats = r.outcome.stats;
   stats.queue_s = seconds_between(r.accepted, r.started);
+  if (is_encoder_) {
+    if (r.request.events.started) r.request.events.started({r.n_prompt, 0, 0});
+    return true;
+  }
   const int64_t n_ctx = forward_.options().n_ctx;
   const int64_t n_most = n_ctx - r.n_prompt + 1, n_asked = r.request.generate.max_tokens;
   const auto n_tokens = static_cast<size_t>(r.n_prompt + (n_asked < 0 ? n_most : std::min(n_asked, n_most)));
@@ -191,6 +196,40 @@ void SchedulerCore::fill_batch() {
     add_reading(*r, n);
     n_slice_ += n;
     left -= n;
+  }
+}
+
+// The first in line, however long, and those behind it that fit into what a pass of reading may take.
+void SchedulerCore::fill_with_texts() {
+  batch_.clear();
+  members_.clear();
+  n_decode_ = n_draft_ = n_slice_ = 0;
+  const int64_t n_most = slices_.slice_rows(0);
+  for (LiveRequest* r : selected_) {
+    const int64_t n = r->n_tokens();
+    if (r->has_finished || !r->has_sequence || (n_slice_ > 0 && n_slice_ + n > n_most)) continue;
+    const size_t first = batch_.rows.size();
+    batch_.add_chain(r->sequence, r->tokens.data(), n, false);
+    for (size_t i = first; i < batch_.rows.size(); ++i)
+      batch_.rows[i].wants_hidden = static_cast<bool>(r->request.events.prompt_hidden);
+    members_.push_back({r, n, 0});
+    n_slice_ += n;
+  }
+}
+
+void SchedulerCore::after_texts() {
+  int64_t hidden = 0;
+  for (const Member& m : members_) {
+    LiveRequest& r = *m.request;
+    if (r.cancelled.load(std::memory_order_relaxed)) {
+      if (r.request.events.prompt_hidden) hidden += m.n_rows;
+      cancel(r);
+      continue;
+    }
+    if (r.request.events.prompt_hidden)
+      for (int64_t p = 0; p < m.n_rows; ++p) r.request.events.prompt_hidden(p, forward_.hidden(hidden++));
+    r.outcome.stats.prefill_s = seconds_between(r.started, Clock::now());
+    finish(r, FinishReason::length);
   }
 }
 

@@ -3,7 +3,8 @@
 // One step is one pass: a row for every decoding sequence, then a slice of the prompts that are being read. When
 // nothing is being read, rows cost little and sequences add those of their drafts, in their order, as far as it pays.
 // Classes come in strict order; inside one, places in the batch go to the head of the line, and turns of reading go
-// round at page ends. One thread; only the door is shared.
+// round at page ends. An encoder's pass holds whole prompts instead, and all of them end with it. One thread; only the
+// door is shared.
 #pragma once
 
 #include <array>
@@ -41,11 +42,13 @@ class SchedulerCore {
   void let_wait(const LiveRequest& r);
   bool start(LiveRequest& r);
   void fill_batch();
+  void fill_with_texts();  // of an encoder
   void add_decoding(LiveRequest& r);
   void add_reading(LiveRequest& r, int64_t n_rows);
   void begin_pass();
   void end_pass(bool ran, double seconds);
   void after_pass();
+  void after_texts();
   Status tell_prompts();
   Status tell_prompt(LiveRequest& r, int64_t first_hidden, int64_t n);
   void write(LiveRequest& r, int64_t first_logits);
@@ -57,6 +60,7 @@ class SchedulerCore {
 
   LoadedModel model_;
   Forward& forward_;
+  const bool is_encoder_;
   SchedulerOptions options_;
   std::shared_ptr<SchedulerDoor> door_;
   std::shared_ptr<SamplerWorkspace> workspace_;

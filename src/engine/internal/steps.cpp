@@ -21,6 +21,8 @@ class Compiler {
 
   CompiledGraph run() {
     CompiledGraph out;
+    for (const Op& op : model_.graph().embed)
+      if (op.kind != OpKind::embed) out.embed.push_back(embed_op(op));
     for (int layer = 0; layer < hp_.n_layers; ++layer) {
       out.first_step.push_back(out.layers.size());
       steps_ = &out.layers;
@@ -34,10 +36,11 @@ class Compiler {
     rest_ = model_.graph().head;
     for (const Op& op : model_.graph().head) {
       rest_ = rest_.subspan(1);
-      steps_ = op.kind == OpKind::rms_norm ? &out.final_norm : &out.logits;
-      if (op.kind == OpKind::rms_norm) break_step();
+      const bool takes_rows = op.kind == OpKind::rms_norm || op.kind == OpKind::copy;  // those that want results
+      steps_ = takes_rows ? &out.final_norm : &out.logits;
+      if (takes_rows) break_step();
       add(op);
-      if (op.kind == OpKind::rms_norm) {
+      if (takes_rows) {
         out.final_norm.back().program.back().gathered = true;
         break_step();
       }
@@ -97,6 +100,12 @@ class Compiler {
                 .weight = weight(op).vector},
                op);
         break;
+      case OpKind::layer_norm:
+        row_op(layer_norm(op), op);
+        break;
+      case OpKind::add_position:
+      case OpKind::add_type:
+        break;  // of the embedding
       case OpKind::head_norm:
         head_op({.kind = RowOp::Kind::head_norm,
                  .in = op.in,
@@ -118,8 +127,15 @@ class Compiler {
       case OpKind::add:
         row_op({.kind = RowOp::Kind::add, .in = op.in, .out = op.out, .width = hp_.d_model}, op);
         break;
+      case OpKind::copy:
+        row_op({.kind = RowOp::Kind::copy, .in = op.in, .out = op.out, .width = hp_.d_model}, op);
+        break;
       case OpKind::glu:
         glu(op, l.d_ff);
+        break;
+      case OpKind::activation:
+        row_op({.kind = RowOp::Kind::glu, .in = op.in, .out = op.out, .width = l.d_ff, .glu = op.glu, .has_up = false},
+               op);
         break;
       case OpKind::softcap:
         row_op({.kind = RowOp::Kind::softcap, .in = op.in, .out = op.out, .width = hp_.n_vocab}, op);
@@ -138,6 +154,25 @@ class Compiler {
         break;
       }
     }
+  }
+
+  RowOp layer_norm(const Op& op) const {
+    const LoadedWeight& w = weight(op);
+    return {.kind = RowOp::Kind::layer_norm,
+            .in = op.in,
+            .out = op.out,
+            .width = hp_.d_model,
+            .weight = w.vector,
+            .bias = w.bias};
+  }
+
+  RowOp embed_op(const Op& op) const {
+    if (op.kind == OpKind::layer_norm) return layer_norm(op);
+    return {.kind = op.kind == OpKind::add_position ? RowOp::Kind::add_position : RowOp::Kind::add_type,
+            .in = op.out,
+            .out = op.out,
+            .width = hp_.d_model,
+            .weight = weight(op).vector};
   }
 
   int32_t n_heads(const Op& op) const {
@@ -191,7 +226,7 @@ class Compiler {
     // The formats that the next products want of the same input, in the same step.
     for (const Op& next : rest_) {
       if (next.kind != OpKind::linear || next.in != op.in || !fuse_) break;
-      if (steps_->back().kind == Step::Kind::rows) convert(next);
+      if (!steps_->empty() && steps_->back().kind == Step::Kind::rows) convert(next);
     }
     if (!steps_->empty() && open_ && steps_->back().kind == Step::Kind::linears)
       for (const Linear& other : steps_->back().linears)

@@ -17,13 +17,27 @@ using kernels::ActFormat;
 using model::Act;
 
 struct RowOp {
-  enum class Kind : uint8_t { rms_norm, head_norm, rope, add, glu, softcap, convert } kind;
+  enum class Kind : uint8_t {
+    rms_norm,
+    layer_norm,
+    head_norm,
+    rope,
+    add,
+    add_position,
+    add_type,
+    copy,
+    glu,
+    softcap,
+    convert
+  } kind;
   Act in = Act::x, in2 = Act::x, out = Act::x;
   int64_t width = 0;  // floats of the row (of one head for head_norm and rope)
   int32_t n_heads = 0;
-  const float* weight = nullptr;  // norms
+  const float* weight = nullptr;  // norms, tables
+  const float* bias = nullptr;    // layer_norm
   int32_t rope = 0;
   kernels::GluKind glu = kernels::GluKind::silu;
+  bool has_up = true;                 // glu: in2 is a factor
   ActFormat format = ActFormat::f32;  // convert
   bool gathered = false;              // reads the rows that want results instead of all
 };
@@ -56,10 +70,11 @@ struct Step {
 };
 
 struct CompiledGraph {
+  std::vector<RowOp> embed;         // on each row, once its token is there
   std::vector<Step> layers;         // of all layers, in order
   std::vector<size_t> first_step;   // by layer, and one past the end
   std::vector<Step> final_norm;     // rows that want results: x -> h
-  std::vector<Step> logits;         // h -> logits
+  std::vector<Step> logits;         // h -> logits; none of an encoder
   StreamOrder stream_order;         // of the layers' steps, then those of the logits
   std::vector<int64_t> first_unit;  // by layer, one past the end, and one past those of the logits
   UnitRange logit_units() const {
