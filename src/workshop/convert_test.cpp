@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -52,7 +53,7 @@ class ConvertTest : public ::testing::Test {
   fs::path copy_of(const std::string& name) {
     fs::path to = folder_ / (name + "-copy");
     fs::remove_all(to);
-    fs::copy(kGolden / name, to);
+    fs::copy(kGolden / name, to, fs::copy_options::recursive);
     return to;
   }
   static json read_json(const fs::path& path) { return json::parse(std::ifstream(path)); }
@@ -341,6 +342,62 @@ TEST_F(ConvertTest, RefusesWhatAGgufCannotSay) {
   EXPECT_EQ(refusal("gemma2", "final_logit_softcapping", nullptr), "convert.unsupported_config");
   EXPECT_EQ(refusal("gemma3", "sliding_window_pattern", 4), "converted");
   EXPECT_EQ(refusal("phi3-longrope", "original_max_position_embeddings", 1), "convert.unsupported_config");
+}
+
+TEST_F(ConvertTest, EncodersInEveryType) {
+  for (const std::string name : {"bert", "nomic-bert"})
+    for (OutType type : {OutType::automatic, OutType::f32, OutType::bf16, OutType::q8_0}) {
+      auto report = convert_to(kGolden / name, type);
+      ASSERT_TRUE(report) << name << ": " << report.error().to_string();
+      EXPECT_TRUE(report->warnings.empty()) << name;
+      const auto file = Checkpoint::open(target());
+      ASSERT_TRUE(file) << file.error().to_string();
+      const auto& meta = file->metadata();
+      EXPECT_EQ(meta.get_string("general.architecture"), name);
+      EXPECT_EQ(meta.get_u64(name + ".pooling_type"), name == "bert" ? 2u : 1u);
+      EXPECT_EQ(meta.get_bool(name + ".attention.causal"), false);
+      EXPECT_EQ(meta.get_string("tokenizer.ggml.model"), "bert");
+      EXPECT_EQ(meta.get_bool("tokenizer.ggml.normalizer.lowercase"), name == "bert");
+      EXPECT_EQ(meta.get_u64("tokenizer.ggml.token_type_count"), 2u);
+      EXPECT_EQ(meta.get_u64("tokenizer.ggml.cls_token_id"), 2u);
+      EXPECT_EQ(meta.get_u64("tokenizer.ggml.seperator_token_id"), 3u);
+      EXPECT_EQ(file->find("token_types.weight")->dtype, DType::f32) << "rows that are added as they are";
+      EXPECT_FALSE(file->find("output.weight"));
+    }
+  const Checkpoint bert = converted("bert");
+  EXPECT_EQ(bert.find("position_embd.weight")->dtype, DType::f32);
+  const auto& tokens = bert.metadata().get_array("tokenizer.ggml.tokens")->strings;
+  EXPECT_EQ(tokens[2], "[CLS]");
+  EXPECT_TRUE(std::ranges::find(tokens, "▁the") != tokens.end()) << "begins a word";
+  EXPECT_TRUE(std::ranges::none_of(tokens, [](const std::string& t) { return t.starts_with("##"); }));
+}
+
+TEST_F(ConvertTest, EncodersThatGgufCannotSayAreRefused) {
+  EXPECT_EQ(refusal("bert", "position_embedding_type", "relative_key"), "convert.unsupported_config");
+  EXPECT_EQ(refusal("bert", "hidden_act", "relu"), "convert.unsupported_config");
+  EXPECT_EQ(refusal("bert", "type_vocab_size", 3), "convert.bad_shape");
+  EXPECT_EQ(refusal("bert", "max_position_embeddings", 128), "convert.bad_shape");
+  fs::path folder = copy_of("bert");
+  json pooling = read_json(folder / "1_Pooling/config.json");
+  pooling["pooling_mode_max_tokens"] = true;
+  pooling["pooling_mode_cls_token"] = false;
+  write_json(folder / "1_Pooling/config.json", pooling);
+  EXPECT_EQ(convert_to(folder).error().code, "convert.unsupported_config") << "the largest of each component";
+  folder = copy_of("bert");
+  json modules = read_json(folder / "modules.json");
+  modules[1]["path"] = "../bert";
+  write_json(folder / "modules.json", modules);
+  EXPECT_EQ(convert_to(folder).error().code, "convert.bad_json") << "a path that leads outside";
+  folder = copy_of("bert");
+  fs::remove(folder / "modules.json");
+  ASSERT_TRUE(convert_to(folder));
+  EXPECT_FALSE(Checkpoint::open(target())->metadata().has("bert.pooling_type")) << "nothing is known";
+  fs::remove(target());
+  folder = copy_of("bert");
+  json tokenizer = read_json(folder / "tokenizer.json");
+  tokenizer["normalizer"]["handle_chinese_chars"] = false;
+  write_json(folder / "tokenizer.json", tokenizer);
+  EXPECT_EQ(convert_to(folder).error().code, "convert.unsupported_tokenizer");
 }
 
 TEST_F(ConvertTest, RefusesWeightsThatDoNotFitTheConfig) {

@@ -28,6 +28,10 @@ Result<FamilyPlan> plan_family(const HfConfig& config) {
       return plan_gemma(config);
     case HfFamily::phi3:
       return plan_phi3(config);
+    case HfFamily::bert:
+      return plan_bert(config);
+    case HfFamily::nomic_bert:
+      return plan_nomic_bert(config);
   }
   return fail("convert.unknown_architecture", config.architecture);
 }
@@ -47,7 +51,9 @@ void PlanBuilder::set_shape() {
   set("feed_forward_length", meta_u32(config_.d_ff));
   set("attention.head_count", meta_u32(config_.n_heads));
   set("attention.head_count_kv", meta_u32(config_.n_kv_heads));
-  set("attention.layer_norm_rms_epsilon", meta_f32(config_.norm_eps));
+  set(is_encoder(config_.family) ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon",
+      meta_f32(config_.norm_eps));
+  if (config_.pooling_type) set("pooling_type", meta_u32(*config_.pooling_type));
 }
 
 void PlanBuilder::set_head_lengths() {
@@ -197,12 +203,16 @@ void PlanBuilder::gated_ffn(int64_t n) {
 std::string canonical_tensor_name(std::string name) {
   constexpr std::string_view wrapper = "language_model.";
   if (auto at = name.find(wrapper); at != std::string::npos) name.erase(at, wrapper.size());
+  for (std::string_view encoder : {"bert.", "nomic_bert."})
+    if (name.starts_with(encoder)) name.erase(0, encoder.size());
   return name;
 }
 
 bool is_left_out(const std::string& name, const HfConfig& config) {
   auto ends = [&](std::string_view tail) { return name.ends_with(tail); };
   if (ends(".rotary_emb.inv_freq") || ends(".attention.masked_bias") || ends(".attention.bias")) return true;
+  if (is_encoder(config.family) && (ends("position_ids") || ends("token_type_ids") || name.starts_with("pooler.")))
+    return true;
   if (config.tied_embeddings && name == "lm_head.weight") return true;
   if (!config.is_multimodal) return false;
   for (std::string_view head :

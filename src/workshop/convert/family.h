@@ -28,6 +28,7 @@ struct PlannedTensor {
   Change change = Change::none;
   int64_t head_rows = 0;      // rows per head, for rope_pairs
   bool optional = false;      // left out when the source lacks it
+  bool as_f32 = false;        // whatever the rest becomes
   std::vector<float> values;  // for tensors that come from the configuration
 };
 
@@ -45,6 +46,8 @@ Result<FamilyPlan> plan_llama(const HfConfig& config);  // and Mistral
 Result<FamilyPlan> plan_qwen(const HfConfig& config);   // 2 and 3
 Result<FamilyPlan> plan_gemma(const HfConfig& config);  // 2 and 3
 Result<FamilyPlan> plan_phi3(const HfConfig& config);
+Result<FamilyPlan> plan_bert(const HfConfig& config);        // BertModel: all-MiniLM, BGE, E5, GTE
+Result<FamilyPlan> plan_nomic_bert(const HfConfig& config);  // NomicBertModel, as transformers names its tensors
 
 // ---- parts that the families share ----
 
@@ -60,7 +63,7 @@ class PlanBuilder {
 
   const HfConfig& config() const { return config_; }
   void set(const char* key, checkpoint::MetaValue value);  // key without the architecture
-  void set_shape();                                        // context, widths, layers, heads, norm_eps
+  void set_shape();                                        // context, widths, layers, heads, norm_eps, pooling
   void set_head_lengths();                                 // attention.key_length, attention.value_length
   Status set_rope(bool with_llama3);                       // base and scaling; longrope is phi3's own
 
@@ -80,9 +83,10 @@ class PlanBuilder {
 };
 
 // Tensor names differ by how the model was wrapped: "language_model.model.layers.0.x" and
-// "model.language_model.layers.0.x" are both "model.layers.0.x".
+// "model.language_model.layers.0.x" are both "model.layers.0.x", "bert.encoder.x" is "encoder.x".
 std::string canonical_tensor_name(std::string name);
-// Tensors that no plan needs: buffers, vision towers of multimodal folders, an output matrix that is the embedding.
+// Tensors that no plan needs: buffers, vision towers of multimodal folders, an output matrix that is the embedding, the
+// pooler of an encoder.
 bool is_left_out(const std::string& canonical_name, const HfConfig& config);
 
 }  // namespace watra::workshop

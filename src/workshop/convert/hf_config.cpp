@@ -31,8 +31,8 @@ struct Defaults {
   std::optional<int64_t> sliding_window;
 };
 
-const std::array<Defaults, 8>& all_defaults() {
-  static const std::array<Defaults, 8> table = {{
+const std::array<Defaults, 10>& all_defaults() {
+  static const std::array<Defaults, 10> table = {{
       {HfFamily::llama, "LlamaForCausalLM", "silu", {}, {}, {}, {}, {}, {}, {}, 2048, 1e-6, 10000, false, {}},
       {HfFamily::mistral, "MistralForCausalLM", "silu", {}, 8, {}, {}, {}, {}, {}, 131072, 1e-6, 10000, false, 4096},
       {HfFamily::qwen2, "Qwen2ForCausalLM", "silu", {}, 32, {}, {}, {}, {}, {}, 32768, 1e-6, 10000, false, {}},
@@ -44,6 +44,8 @@ const std::array<Defaults, 8>& all_defaults() {
       {HfFamily::gemma3, "Gemma3ForConditionalGeneration", "gelu_pytorch_tanh", 8, 4, 256, 262208, 2304, 9216, 26,
        131072, 1e-6, 1e6, true, 4096},
       {HfFamily::phi3, "Phi3ForCausalLM", "silu", {}, {}, {}, {}, {}, {}, {}, 4096, 1e-5, 10000, false, {}},
+      {HfFamily::bert, "BertModel", "gelu", 12, {}, {}, 30522, 768, 3072, 12, 512, 1e-12, 10000, false, {}},
+      {HfFamily::nomic_bert, "NomicBertModel", "silu", 12, {}, {}, 30528, 768, 3072, 12, 2048, 1e-12, 1000, false, {}},
   }};
   return table;
 }
@@ -204,11 +206,50 @@ Status read_window(const json& text, const Defaults& defaults, HfConfig& c) {
       c.sliding_window_period = c.family == HfFamily::gemma2 ? 2 : pattern;
       if (c.family == HfFamily::gemma3 && pattern == 1) c.sliding_window.reset();
       break;
+    case HfFamily::bert:
+    case HfFamily::nomic_bert:
     case HfFamily::mistral:
     case HfFamily::phi3:
       break;
   }
   return check_layer_types(text, c);
+}
+
+// sentence-transformers: modules.json names a folder whose config.json says how a text's vector is made. Nothing there
+// is no error: then nothing is known.
+Status read_pooling(const fs::path& folder, HfConfig& c) {
+  std::error_code ec;
+  if (!fs::exists(folder / "modules.json", ec)) return {};
+  WATRA_ASSIGN(const std::string text, read_text_file(folder / "modules.json", kMaxConfigBytes));
+  const json modules = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!modules.is_array()) return fail("convert.bad_json", "modules.json is not a list", "is the download complete?");
+  for (const json& m : modules) {
+    if (!m.is_object() || !m.contains("type") || !m["type"].is_string() || !m.contains("path") ||
+        !m["path"].is_string() || !m["type"].get_ref<const std::string&>().ends_with(".Pooling"))
+      continue;
+    const fs::path path = m["path"].get<std::string>();
+    if (path.is_absolute() || path.lexically_normal().string().starts_with(".."))
+      return fail("convert.bad_json", "modules.json: the pooling lies outside of the model's folder");
+    WATRA_ASSIGN(const json pooling, read_json_object(folder / path / "config.json", kMaxConfigBytes));
+    JsonFields f(pooling, (path / "config.json").string());
+    const std::string mode = f.text("pooling_mode").value_or("");
+    const auto is = [&](const char* name, const char* flag) { return mode == name || f.flag(flag).value_or(false); };
+    int n_modes = 0;
+    const auto take = [&](bool chosen, uint32_t type) {
+      n_modes += chosen;
+      if (chosen) c.pooling_type = type;
+    };
+    take(is("mean", "pooling_mode_mean_tokens"), 1);
+    take(is("cls", "pooling_mode_cls_token"), 2);
+    take(is("lasttoken", "pooling_mode_lasttoken"), 3);
+    WATRA_TRY(f.status());
+    if (n_modes != 1)
+      return fail("convert.unsupported_config",
+                  fmt::format("{}: {} poolings that GGUF can name, wanted one of mean, cls and lasttoken",
+                              (path / "config.json").string(), n_modes),
+                  "without modules.json the model is converted with mean pooling");
+  }
+  return {};
 }
 
 void read_token_ids(const json& config, const json& text, HfConfig& c) {
@@ -255,7 +296,7 @@ Result<HfConfig> load_hf_config(const fs::path& folder) {
       f.require_integer("num_key_value_heads", 1, kMaxWidth, defaults->n_kv_heads ? defaults->n_kv_heads : c.n_heads);
   c.n_vocab = f.require_integer("vocab_size", 1, kMaxVocab, defaults->n_vocab);
   c.n_ctx = f.require_integer("max_position_embeddings", 1, kMaxContext, defaults->n_ctx);
-  c.norm_eps = f.require_number("rms_norm_eps", defaults->norm_eps);
+  c.norm_eps = f.require_number(is_encoder(c.family) ? "layer_norm_eps" : "rms_norm_eps", defaults->norm_eps);
   c.tied_embeddings = f.flag("tie_word_embeddings").value_or(defaults->tied);
   c.d_head_given = f.has("head_dim");
   c.d_head = f.require_integer("head_dim", 1, kMaxWidth,
@@ -269,13 +310,26 @@ Result<HfConfig> load_hf_config(const fs::path& folder) {
   if (!c.d_head_given && !defaults->d_head && c.d_model % c.n_heads != 0)
     return unsupported(
         fmt::format("hidden_size {} does not divide by {} heads and head_dim is missing", c.d_model, c.n_heads));
-  if (c.d_head % 2 != 0) return unsupported(fmt::format("rotary embedding needs an even head_dim, found {}", c.d_head));
+  if (c.d_head % 2 != 0 && c.family != HfFamily::bert)
+    return unsupported(fmt::format("rotary embedding needs an even head_dim, found {}", c.d_head));
   if (c.n_heads * c.d_head > kMaxWidth)
     return unsupported(fmt::format("{} heads of {} are too wide", c.n_heads, c.d_head));
   if (activation != defaults->activation)
     return unsupported(
         fmt::format("activation {}: {} in GGUF always means {}", activation, c.architecture, defaults->activation));
 
+  WATRA_TRY(read_pooling(folder, c));
+  if (is_encoder(c.family)) {
+    c.n_token_types = f.require_integer("type_vocab_size", 1, kMaxVocab, 2);
+    const std::string positions = f.text("position_embedding_type").value_or("absolute");
+    WATRA_TRY(f.status());
+    if (c.family == HfFamily::bert) {
+      if (positions != "absolute")
+        return unsupported(fmt::format("position_embedding_type {}: bert in GGUF has absolute positions", positions));
+      read_token_ids(config, *text, c);
+      return c;
+    }
+  }
   WATRA_TRY(read_rope(*text, *defaults, c));
   WATRA_TRY(read_window(*text, *defaults, c));
   if (c.family == HfFamily::gemma2 || c.family == HfFamily::gemma3) {

@@ -16,7 +16,8 @@
 
 namespace watra::workshop {
 
-enum class HfFamily : uint8_t { llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3 };
+enum class HfFamily : uint8_t { llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3, bert, nomic_bert };
+constexpr bool is_encoder(HfFamily f) { return f == HfFamily::bert || f == HfFamily::nomic_bert; }
 
 struct RopeScaling {
   enum class Kind : uint8_t { none, linear, llama3, yarn, longrope };
@@ -49,6 +50,9 @@ struct HfConfig {
 
   std::optional<double> attention_softcap, final_softcap;
   int64_t query_pre_attention_scalar = 0;  // Gemma; 0 elsewhere
+
+  int64_t n_token_types = 0;             // encoders
+  std::optional<uint32_t> pooling_type;  // GGUF's number, where modules.json (sentence-transformers) has a pooling
 
   std::map<std::string, int64_t>
       token_ids;  // "bos" -> id, of the *_token_id keys that hold one id or a list (its first)

@@ -19,7 +19,7 @@ constexpr float kMaxF16 = 65504.0f;
 bool is_float(DType d) { return d == DType::f32 || d == DType::f16 || d == DType::bf16; }
 
 DType target_dtype(const PlannedTensor& plan, OutType type) {
-  if (plan.shape.rank() < 2) return DType::f32;
+  if (plan.shape.rank() < 2 || plan.as_f32) return DType::f32;
   switch (type) {
     case OutType::f32:
       return DType::f32;

@@ -175,6 +175,11 @@ Result<Vocabulary> load_vocabulary(const fs::path& folder, const HfConfig& confi
                 "both are part of the model's download; a folder of weights alone is not enough");
 
   Vocabulary v;
+  if (is_encoder(config.family)) {
+    WATRA_TRY(load_from_wordpiece(config, tokenizer, v));
+    find_special_ids(tokenizer_config, {}, config, v);
+    return v;
+  }
   if (has_model && !uses_byte_level(tokenizer)) {
     WATRA_TRY(load_from_sentencepiece(folder, config, tokenizer_config, tokenizer.is_null() ? nullptr : &tokenizer, v));
   } else {
@@ -231,6 +236,9 @@ void add_to_metadata(const Vocabulary& v, Metadata& m) {
   if (v.add_bos) m.set("tokenizer.ggml.add_bos_token", meta_bool(*v.add_bos));
   if (v.add_eos) m.set("tokenizer.ggml.add_eos_token", meta_bool(*v.add_eos));
   if (v.add_space_prefix) m.set("tokenizer.ggml.add_space_prefix", meta_bool(*v.add_space_prefix));
+  if (v.lowercase) m.set("tokenizer.ggml.normalizer.lowercase", meta_bool(*v.lowercase));
+  if (v.strip_accents) m.set("tokenizer.ggml.normalizer.strip_accents", meta_bool(*v.strip_accents));
+  if (v.n_token_types > 0) m.set("tokenizer.ggml.token_type_count", meta_u32(static_cast<uint64_t>(v.n_token_types)));
   std::vector<std::string> names;
   for (const auto& [name, text] : v.named_templates) {
     m.set("tokenizer.chat_template." + name, meta_string(text));

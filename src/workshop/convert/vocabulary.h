@@ -1,8 +1,8 @@
 // Vocabulary: the tokenizer of a Hugging Face folder in GGUF's terms.
 //
-// From tokenizer.model (SentencePiece BPE) or tokenizer.json (byte-level BPE; or SentencePiece BPE turned into BPE with
-// byte fallback, whose merges become scores), completed by tokenizer_config.json, added_tokens.json and the chat
-// template files. Padding ids up to the embedding's rows become unused tokens [PADi].
+// From tokenizer.model (SentencePiece BPE) or tokenizer.json (byte-level BPE; SentencePiece BPE turned into BPE with
+// byte fallback, whose merges become scores; or, of encoders, WordPiece), completed by tokenizer_config.json,
+// added_tokens.json and the chat template files. Padding ids up to the embedding's rows become unused tokens [PADi].
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -18,7 +18,7 @@
 namespace watra::workshop {
 
 struct Vocabulary {
-  std::string model;  // "gpt2" (byte-level BPE) or "llama" (SentencePiece)
+  std::string model;  // "gpt2" (byte-level BPE), "llama" (SentencePiece) or "bert" (WordPiece)
   std::string pre;
   std::vector<std::string> tokens;
   std::vector<float> scores;  // "llama" only
@@ -26,6 +26,8 @@ struct Vocabulary {
   std::vector<std::string> merges;                       // "gpt2" only, "left right"
   std::vector<std::pair<std::string, int64_t>> special;  // "bos" -> id ...
   std::optional<bool> add_bos, add_eos, add_space_prefix;
+  std::optional<bool> lowercase, strip_accents;  // "bert" only
+  int64_t n_token_types = 0;                     // "bert" only
   std::optional<std::string> chat_template;
   std::vector<std::pair<std::string, std::string>> named_templates;
   std::vector<std::string> warnings;
@@ -41,6 +43,7 @@ void add_to_metadata(const Vocabulary& vocabulary, checkpoint::Metadata& metadat
 
 Status load_from_sentencepiece(const fs::path& folder, const HfConfig& config, const nlohmann::json& tokenizer_config,
                                const nlohmann::json* tokenizer_json, Vocabulary& out);
+Status load_from_wordpiece(const HfConfig& config, const nlohmann::json& tokenizer, Vocabulary& out);
 Status load_from_tokenizer_json(const HfConfig& config, const nlohmann::json& tokenizer, const std::string& pre,
                                 Vocabulary& out);
 

@@ -203,6 +203,46 @@ Status load_from_sentencepiece(const fs::path& folder, const HfConfig& config, c
   return {};
 }
 
+// Pieces that begin a word get a space in front, those that continue one lose their "##".
+Status load_from_wordpiece(const HfConfig& config, const json& tokenizer, Vocabulary& out) {
+  const auto unsupported = [](std::string what) {
+    return fail("convert.unsupported_tokenizer", "tokenizer.json: " + std::move(what),
+                "bert in GGUF has BERT's own normalizer and WordPiece");
+  };
+  const auto part = [&](const char* name) {
+    const auto it = tokenizer.is_object() ? tokenizer.find(name) : tokenizer.end();
+    return tokenizer.is_object() && it != tokenizer.end() && it->is_object() ? *it : json::object();
+  };
+  const json model = part("model"), normalizer = part("normalizer");
+  JsonFields m(model, "tokenizer.json model"), n(normalizer, "tokenizer.json normalizer");
+  const std::string prefix = m.text("continuing_subword_prefix").value_or("##");
+  const bool is_wordpiece = m.text("type").value_or("WordPiece") == "WordPiece" && m.has("vocab");
+  const bool is_bert = n.text("type") == "BertNormalizer" && n.flag("clean_text").value_or(true) &&
+                       n.flag("handle_chinese_chars").value_or(true);
+  out.lowercase = n.flag("lowercase").value_or(true);
+  out.strip_accents = n.flag("strip_accents");
+  WATRA_TRY(m.status());
+  WATRA_TRY(n.status());
+  if (!is_wordpiece) return unsupported("not a WordPiece model");
+  if (prefix != "##") return unsupported(fmt::format("continuing_subword_prefix {}", prefix));
+  if (!is_bert) return unsupported("the normalizer is not BertNormalizer with clean_text and handle_chinese_chars");
+  out.model = "bert";
+  out.pre = "default";
+  out.n_token_types = config.n_token_types;
+  start_table(config.n_vocab, /*with_scores=*/false, out);
+  WATRA_TRY(read_base_vocabulary(model, config.n_vocab, out));
+  WATRA_ASSIGN(const auto added, added_tokens_of(tokenizer));
+  for (const AddedToken& t : added) set_added_token(t.id, t.text, t.special, out);
+  for (size_t i = 0; i < out.tokens.size(); ++i) {
+    if (out.types[i] != TokenType::normal) continue;
+    if (out.tokens[i].starts_with(prefix))
+      out.tokens[i].erase(0, prefix.size());
+    else
+      out.tokens[i].insert(0, "▁");
+  }
+  return {};
+}
+
 Status load_from_tokenizer_json(const HfConfig& config, const json& tokenizer, const std::string& pre,
                                 Vocabulary& out) {
   auto model = tokenizer.find("model");
