@@ -68,7 +68,7 @@ Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOp
   constexpr uint64_t kAnswersBytes = 8 << 20;
   engine::SchedulerOptions out;
   out.turn_tokens = 64;  // some seconds of a full house: a newcomer waits no longer for its first word
-  if (o.method == "none") return out;
+  if (o.method == "none" || target.model->hparams().is_encoder) return out;
   out.speculation = speculation_options(o);
   const auto n_ctx = static_cast<size_t>(target.forward->options().n_ctx);
   const uint64_t index_bytes = static_cast<uint64_t>(n_parallel) * engine::NgramProposer::memory_bytes(n_ctx);

@@ -66,6 +66,10 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
     loaded = engine::load_model(path, o);
   }
   bar.clear();
+  if (loaded && loaded->model->hparams().is_encoder)
+    return fail(
+        "model.is_encoder", fmt::format("{} is an encoder: it turns texts into vectors and writes nothing", model),
+        fmt::format("`watra serve --model {}` gives them at /v1/embeddings; to write, name another model", model));
   if (loaded && limit > 0) WATRA_TRY(loaded->budget->set_limit(limit));
   if (loaded)
     log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model,

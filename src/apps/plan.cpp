@@ -151,6 +151,7 @@ Json plan_json(const PlanReport& r) {
   for (const auto& d : p.disks) disks.push_back(d);
   return {{"model", r.outline.name},
           {"quant", r.outline.quant},
+          {"is_encoder", r.outline.is_encoder},
           {"hardware", r.hardware.name},
           {"verdict", verdict(r)},
           {"target_tokens_per_s", r.target_tps > 0 ? Json(r.target_tps) : Json(nullptr)},
@@ -302,7 +303,8 @@ Status plan(const Globals& g, const PlanCommand& c) {
     options.measured_drafts = engine::measured_drafts(engine::load_runs(home), c.model);
   }
   WATRA_ASSIGN(const engine::Plan made, engine::make_plan(outline, hardware, options));
-  const auto advice = engine::advise(outline, hardware, options, made, c.target_tps);
+  std::vector<engine::Advice> advice;  // of an encoder's speed there is nothing to tell
+  if (!outline.is_encoder) advice = engine::advise(outline, hardware, options, made, c.target_tps);
   const PlanReport report{outline, hardware, options, made, advice, c.target_tps};
   if (g.json)
     print_json(plan_json(report));

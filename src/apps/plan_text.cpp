@@ -152,6 +152,10 @@ std::string seconds_text(double s) {
 
 std::string verdict(const PlanReport& r) {
   const engine::Plan& p = r.plan;
+  if (r.outline.is_encoder)
+    return fmt::format("an encoder: {} tokens a second become vectors, a text of {} tokens in {}; it writes nothing.",
+                       rate_text(p.ttft_s > 0 ? static_cast<double>(p.n_prompt) / p.ttft_s : 0), p.n_prompt,
+                       seconds_text(p.ttft_s));
   const std::string speed =
       fmt::format("{} {} a second", rate_text(p.decode_tokens_per_s),
                   p.decode_tokens_per_s > 0.995 && p.decode_tokens_per_s < 1.05 ? "token" : "tokens");
@@ -174,7 +178,37 @@ std::string verdict(const PlanReport& r) {
   return out + ".";
 }
 
+namespace {
+
+void print_rates(const engine::Hardware& hw, int threads) {
+  if (!hw.measured_at.empty())
+    fmt::print("\n{}\n", dim(fmt::format("rates of this machine as measured {}: memory {:.1f} GB/s{}", hw.measured_at,
+                                         hw.ram_gb_s(threads),
+                                         hw.disks.empty() ? "" : fmt::format(", disk {:.2f}", hw.disks[0].gb_s))));
+  else
+    fmt::print("\n{}\n",
+               dim(fmt::format("rates as published, not measured: {}memory {:g} GB/s{}",
+                               hw.has_vram() ? fmt::format("card {:g} GB/s, ", hw.vram.gb_s) : "", hw.ram.gb_s,
+                               hw.disks.empty() ? "" : fmt::format(", disk {:g}", hw.disks[0].gb_s))));
+}
+
+void print_encoder_plan(const PlanReport& r) {
+  const engine::Plan& p = r.plan;
+  fmt::print("{} on {}\n\n", bold(title(r.outline)), r.hardware.name);
+  fmt::print("  {}\n", bold(wrapped(verdict(r), 2, 98)));
+  fmt::print("  {}\n", dim(fmt::format("{} parameters, {}; texts of at most {} tokens, {} of them a pass; {} threads",
+                                       params(r.outline.n_params()), gb(static_cast<double>(r.outline.weight_bytes())),
+                                       p.n_ctx, p.micro_batch, p.threads)));
+  if (p.load_s > 0) fmt::print("  {}\n", dim(fmt::format("loading takes {}", seconds_text(p.load_s))));
+  fmt::print("\n");
+  print_memory(p);
+  print_rates(r.hardware, p.threads);
+}
+
+}  // namespace
+
 void print_plan(const PlanReport& r) {
+  if (r.outline.is_encoder) return print_encoder_plan(r);
   const engine::Plan& p = r.plan;
   const auto& hw = r.hardware;
   fmt::print("{} on {}\n\n", bold(title(r.outline)), hw.name);
@@ -208,15 +242,7 @@ void print_plan(const PlanReport& r) {
     fmt::print("  {:>6} t/s {} {}  {}\n", rate_text(a.decode_tokens_per_s),
                r.target_tps > 0 ? (a.reaches_target ? "✓" : " ") : " ", wrapped(a.change, 15, 70),
                dim("[" + a.option + "]"));
-  if (!hw.measured_at.empty())
-    fmt::print("\n{}\n", dim(fmt::format("rates of this machine as measured {}: memory {:.1f} GB/s{}", hw.measured_at,
-                                         hw.ram_gb_s(p.threads),
-                                         hw.disks.empty() ? "" : fmt::format(", disk {:.2f}", hw.disks[0].gb_s))));
-  else
-    fmt::print("\n{}\n",
-               dim(fmt::format("rates as published, not measured: {}memory {:g} GB/s{}",
-                               hw.has_vram() ? fmt::format("card {:g} GB/s, ", hw.vram.gb_s) : "", hw.ram.gb_s,
-                               hw.disks.empty() ? "" : fmt::format(", disk {:g}", hw.disks[0].gb_s))));
+  print_rates(hw, p.threads);
 }
 
 void print_table(std::span<const engine::PlanRow> rows, std::span<const engine::Hardware> machines, double target_tps) {

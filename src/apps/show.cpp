@@ -57,6 +57,8 @@ Json per_layer(const model::HParams& hp, Get get) {
   return same && !all.empty() ? all.front() : all;
 }
 
+constexpr const char* kPoolings[] = {"mean", "first", "last"};
+
 Json hparams_json(const model::HParams& hp) {
   return {{"n_layers", hp.n_layers},
           {"d_model", hp.d_model},
@@ -69,7 +71,9 @@ Json hparams_json(const model::HParams& hp) {
           {"rope_theta", hp.ropes.empty() ? 0.0f : hp.ropes[0].theta},
           {"norm_eps", hp.norm_eps},
           {"window", per_layer(hp, [](const auto& l) { return l.window; })},
-          {"tied_embeddings", hp.tied_embeddings}};
+          {"tied_embeddings", hp.tied_embeddings},
+          {"is_encoder", hp.is_encoder},
+          {"pooling", kPoolings[static_cast<int>(hp.pooling)]}};
 }
 
 Json tokenizer_json(const text::VocabSpec& v) {
@@ -155,7 +159,9 @@ Status show(const Globals& g, const std::string& name) {
   if (vocab)
     fmt::print("  vocabulary  {} pieces{}{}\n", vocab->pieces.size(), vocab->pre.empty() ? "" : ", split as ",
                vocab->pre);
-  fmt::print("  template    {}\n", chat_template ? "yes" : "none: the model continues text, it does not chat");
+  fmt::print("  template    {}\n", chat_template          ? "yes"
+                                   : hp && hp->is_encoder ? "none: an encoder, it turns texts into vectors"
+                                                          : "none: the model continues text, it does not chat");
   return {};
 }
 

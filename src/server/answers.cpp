@@ -6,6 +6,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <mutex>
 
+#include "engine/memory_needs.h"
+
 namespace watra::server {
 
 struct Answers::Queue : std::enable_shared_from_this<Queue> {
@@ -31,7 +33,9 @@ struct Answers::Queue : std::enable_shared_from_this<Queue> {
 
 namespace {
 
-constexpr size_t kTogether = 32;  // requests of one client at the scheduler at a time
+// Requests of one client at the scheduler at a time. Of texts for an encoder two passes' worth, so that the next pass
+// is full when one ends.
+constexpr size_t kTogether = 32, kTextsTogether = 2 * engine::kEncoderTexts;
 
 std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
   std::vector<Probable> out;
@@ -54,7 +58,8 @@ Answers::Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, s
 }
 
 void Answers::hand_in() {
-  while (handles_.size() < size() && handles_.size() - n_finished_ < kTogether) {
+  const size_t n_together = model_->is_encoder() ? kTextsTogether : kTogether;
+  while (handles_.size() < size() && handles_.size() - n_finished_ < n_together) {
     const size_t i = handles_.size();
     engine::Request& r = requests_[i];
     const auto queue = queue_;

@@ -230,7 +230,7 @@ void add_anthropic(Router& router, House& house) {
   const auto messages = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     const MessageAsk ask = co_await read_ask(f, std::move(model));
     if (f.boolean("stream").value_or(false))
       co_await reply_stream(x, house, ask);

@@ -38,6 +38,8 @@ ApiError from_error(const Error& e, const std::string& prompt_field) {
   if (code == "engine.bad_stop") return bad_field("stop", with_hint(e));
   if (code == "engine.bad_token" || code.starts_with("template.")) return bad_field(prompt_field, with_hint(e));
   if (code.starts_with("grammar.")) return bad_field(prompt_field, with_hint(e));
+  if (code == "model.is_encoder")
+    return {.status = 400, .code = "model_is_encoder", .message = with_hint(e), .param = "model"};
   if (code == "engine.no_token") return bad_field("grammar", with_hint(e));  // that nothing can satisfy
   if (code == "scheduler.full")
     return {.status = 503, .code = "engine_full", .message = with_hint(e), .retry_after_s = 5};

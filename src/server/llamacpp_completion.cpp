@@ -241,7 +241,7 @@ void add_llamacpp_completion(Router& router, House& house) {
     return [&house, infill](Exchange& x) -> Awaitable<void> {
       const Json body = x.json();
       const Fields f(body);
-      auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+      auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
       PlainAsk ask = read_ask(f, std::move(model), infill);
       ask.held = co_await hold_text(ask.model, read_asked_shape(f));
       if (ask.stream)

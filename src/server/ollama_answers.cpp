@@ -193,7 +193,7 @@ void add_ollama_answers(Router& router, House& house) {
   post("/api/chat", [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     const Json* messages = f.array("messages");
     if (messages && messages->empty()) {
       co_await x.reply_json(loaded_reply(*model, true));
@@ -208,7 +208,7 @@ void add_ollama_answers(Router& router, House& house) {
   post("/api/generate", [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     if (f.text("prompt").value_or("").empty()) {
       co_await x.reply_json(loaded_reply(*model, false));
       co_return;
@@ -223,8 +223,10 @@ void add_ollama_answers(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const EmbedWish wish{
+        .field = "input", .n_dimensions = read_dimensions(f, *model), .truncate = f.boolean("truncate").value_or(true)};
     auto prompts = read_prompts(f, "input", *model);
-    const Embedded found = co_await embed(x, model, std::move(prompts), "input");
+    const Embedded found = co_await embed(x, model, std::move(prompts), wish);
     Json reply = {{"model", model->id()}, {"embeddings", found.vectors}, {"prompt_eval_count", found.n_tokens}};
     co_await x.reply_json(std::move(reply));
   });
@@ -232,8 +234,9 @@ void add_ollama_answers(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const EmbedWish wish{.field = "prompt", .truncate = f.boolean("truncate").value_or(true)};
     auto prompts = read_prompts(f, "prompt", *model);
-    const Embedded found = co_await embed(x, model, std::move(prompts), "prompt");
+    const Embedded found = co_await embed(x, model, std::move(prompts), wish);
     Json reply = {{"embedding", found.vectors.at(0)}};
     co_await x.reply_json(std::move(reply));
   });

@@ -78,7 +78,7 @@ void add_ollama_models(Router& router, House& house) {
     const std::string name = f.text("model").value_or(f.text("name").value_or(""));
     if (name.empty()) f.refuse("model", "the name of a model");
     const auto m = co_await house.room.acquire(x, name);
-    Json capabilities = Json::array({"completion"});
+    Json capabilities = Json::array({m->is_encoder() ? "embedding" : "completion"});
     if (m->tokenizer().spec().fim_prefix >= 0) capabilities.push_back("insert");
     if (m->template_source().find("tools") != std::string::npos) capabilities.push_back("tools");
     Json reply = {{"modelfile", ""},

@@ -20,8 +20,15 @@ struct Embedded {
   std::vector<std::vector<float>> vectors;
   int64_t n_tokens = 0;
 };
+struct EmbedWish {
+  std::string field;         // what the route calls its texts
+  int64_t n_dimensions = 0;  // the first so many components, made a vector of length 1 again; 0 = all
+  bool truncate = false;     // a text longer than the context loses its end; else it is refused
+};
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
-                          const std::string& field);
+                          const EmbedWish& wish);
+// `dimensions`: fewer than the model has are had of an encoder alone. 0 = not asked for.
+int64_t read_dimensions(const Fields& fields, const ServedModel& model);
 
 // A prompt field: a text, token ids, or a list of either.
 std::vector<std::vector<TokenId>> read_prompts(const Fields& fields, std::string_view name, const ServedModel& model);

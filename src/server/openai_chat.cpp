@@ -223,7 +223,7 @@ void add_openai_chat(Router& router, House& house) {
     const Fields fields(body);
     if (!fields.array("messages") || fields.array("messages")->empty())
       throw bad_field("messages", "messages needs at least one message");
-    auto model = co_await house.room.acquire(x, fields.text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, fields.text("model").value_or(""));
     const ChatAsk ask = co_await read_chat(body, std::move(model));
     if (ask.stream)
       co_await reply_stream(x, house, ask);

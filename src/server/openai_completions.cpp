@@ -341,7 +341,7 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view
 void add_openai_completions(Router& router, House& house) {
   const auto complete = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
-    auto model = co_await house.room.acquire(x, Fields(body).text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, Fields(body).text("model").value_or(""));
     TextAsk ask = read_ask(body, std::move(model));
     ask.held = co_await hold_text(ask.model, read_asked_shape(Fields(body)));
     if (ask.stream)

@@ -1,38 +1,14 @@
-// POST /v1/embeddings: what a model makes of a text as one vector, by pooling the hidden states of its tokens.
+// POST /v1/embeddings, /embedding: what a model, an encoder or one that writes, makes of a text as one vector, by
+// pooling the hidden states of its tokens.
 #include <openssl/evp.h>
 
 #include <bit>
-#include <cmath>
 
+#include "engine/pooled_vector.h"
 #include "server/openai.h"
 
 namespace watra::server {
 namespace {
-
-// GGUF's pooling_type; a model that says nothing is averaged.
-enum class Pooling : uint8_t { mean, first, last };
-
-Pooling pooling_of(const ServedModel& model) {
-  const auto& hp = model.model().hparams();
-  const auto type = model.model().file().metadata().get_u64(hp.architecture + ".pooling_type").value_or(1);
-  return type == 2 ? Pooling::first : type == 3 ? Pooling::last : Pooling::mean;
-}
-
-// Filled by the scheduler's thread, read after the request has finished.
-struct Pool {
-  std::vector<double> sum;
-  int64_t n = 0;
-};
-
-std::vector<float> pooled(const Pool& pool) {
-  double norm = 0;
-  for (const double v : pool.sum) norm += v * v;
-  norm = norm > 0 ? std::sqrt(norm) : 1;
-  std::vector<float> out;
-  out.reserve(pool.sum.size());
-  for (const double v : pool.sum) out.push_back(static_cast<float>(v / norm));
-  return out;
-}
 
 std::string base64(const std::vector<float>& vector) {
   static_assert(std::endian::native == std::endian::little, "clients expect little-endian floats");
@@ -53,25 +29,39 @@ void refuse_empty(const Fields& f, const std::string& field) {
   if (is_empty) throw bad_field(f.name(field), fmt::format("{} must not be empty", f.name(field)));
 }
 
+// The end goes, but for the token that closes a text.
+void cut(std::vector<TokenId>& prompt, size_t n_most, const text::VocabSpec& spec) {
+  if (prompt.size() <= n_most) return;
+  const TokenId last = prompt.back();
+  prompt.resize(n_most);
+  if (last == spec.sep || last == spec.eos) prompt.back() = last;
+}
+
 }  // namespace
 
+int64_t read_dimensions(const Fields& f, const ServedModel& model) {
+  const int64_t d_model = model.model().hparams().d_model;
+  const auto n = f.integer("dimensions");
+  if (!n) return 0;
+  if (!model.is_encoder() && *n != d_model) f.refuse("dimensions", fmt::format("{}, which this model has", d_model));
+  if (*n < 1 || *n > d_model) f.refuse("dimensions", fmt::format("a number from 1 to {}", d_model));
+  return *n;
+}
+
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
-                          const std::string& field) {
-  const Pooling pooling = pooling_of(*model);
-  std::vector<std::shared_ptr<Pool>> pools;
+                          const EmbedWish& wish) {
+  const std::string field = wish.field;
+  const int64_t n_dimensions = wish.n_dimensions;
+  std::vector<std::shared_ptr<engine::PooledVector>> vectors;  // the scheduler's until its request has finished
   std::vector<engine::Request> requests;
   for (auto& prompt : prompts) {
+    if (wish.truncate) cut(prompt, static_cast<size_t>(model->n_ctx()), model->tokenizer().spec());
     check_context(*model, prompt.size(), field);
-    auto pool = std::make_shared<Pool>();
-    pools.push_back(pool);
-    const auto last = static_cast<int64_t>(prompt.size()) - 1;
+    vectors.push_back(
+        std::make_shared<engine::PooledVector>(model->model().hparams().pooling, static_cast<int64_t>(prompt.size())));
     auto r = make_request(std::move(prompt), {}, {.max_tokens = 0});
-    r.events.prompt_hidden = [pool, pooling, last](int64_t position, std::span<const float> hidden) {
-      if (pooling == Pooling::first && position != 0) return;
-      if (pooling == Pooling::last && position != last) return;
-      pool->sum.resize(hidden.size());
-      for (size_t i = 0; i < hidden.size(); ++i) pool->sum[i] += static_cast<double>(hidden[i]);
-      ++pool->n;
+    r.events.prompt_hidden = [vector = vectors.back()](int64_t position, std::span<const float> hidden) {
+      vector->add(position, hidden);
     };
     requests.push_back(std::move(r));
   }
@@ -80,7 +70,7 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
   Embedded out;
   for (size_t i = 0; i < whole.size(); ++i) {
     out.n_tokens += whole[i].finished.stats.n_prompt;
-    out.vectors.push_back(pooled(*pools[i]));
+    out.vectors.push_back(vectors[i]->normalized(n_dimensions));
   }
   co_return out;
 }
@@ -93,11 +83,10 @@ void add_openai_embeddings(Router& router, House& house) {
     const std::string field = f.has("content") && !f.has("input") ? "content" : "input";
     const std::string format = f.text("encoding_format").value_or("float");
     if (format != "float" && format != "base64") f.refuse("encoding_format", "float or base64");
-    if (const auto d = f.integer("dimensions"); d && *d != model->model().hparams().d_model)
-      f.refuse("dimensions", fmt::format("{}, which this model has", model->model().hparams().d_model));
+    const EmbedWish wish{.field = field, .n_dimensions = read_dimensions(f, *model)};
     refuse_empty(f, field);
     auto prompts = read_prompts(f, field, *model);
-    const Embedded found = co_await embed(x, model, std::move(prompts), field);
+    const Embedded found = co_await embed(x, model, std::move(prompts), wish);
     Json data = Json::array();
     for (size_t i = 0; i < found.vectors.size(); ++i)
       data.push_back({{"object", "embedding"},
@@ -118,8 +107,9 @@ void add_openai_embeddings(Router& router, House& house) {
     const Fields f(body);
     auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const std::string field = f.has("input") && !f.has("content") ? "input" : "content";
+    const EmbedWish wish{.field = field};
     auto prompts = read_prompts(f, field, *model);
-    const Embedded found = co_await embed(x, std::move(model), std::move(prompts), field);
+    const Embedded found = co_await embed(x, std::move(model), std::move(prompts), wish);
     Json list = Json::array();
     for (size_t i = 0; i < found.vectors.size(); ++i)
       list.push_back({{"index", i}, {"embedding", Json::array({found.vectors[i]})}});

@@ -10,6 +10,10 @@ Json entry(const std::string& id, int64_t created, Json meta) {
   return {{"id", id}, {"object", "model"}, {"created", created}, {"owned_by", "watra"}, {"meta", std::move(meta)}};
 }
 
+Json capabilities_json(const ServedModel& m) {
+  return m.is_encoder() ? Json::array({"embeddings"}) : Json::array({"completion", "embeddings"});
+}
+
 Json loaded_entry(const ServedModel& m) {
   const auto& hp = m.model().hparams();
   Json meta = {{"n_vocab", m.n_vocab()},
@@ -20,6 +24,7 @@ Json loaded_entry(const ServedModel& m) {
                {"size", m.model().weight_bytes()},
                {"quant", m.quant()},
                {"architecture", hp.architecture},
+               {"capabilities", capabilities_json(m)},
                {"loaded", true}};
   return entry(m.id(), m.created_s(), std::move(meta));
 }

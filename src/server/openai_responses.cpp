@@ -288,7 +288,7 @@ void add_openai_responses(Router& router, House& house) {
   const auto handler = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     const ResponseAsk ask = co_await read_ask(f, std::move(model));
     if (f.boolean("stream").value_or(false))
       co_await reply_stream(x, house, ask);

@@ -111,7 +111,7 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   served->names_ = std::move(names);
   served->n_parallel_ = schedule.max_batch;
-  if (!served->has_template_)
+  if (!served->has_template_ && !model.model->hparams().is_encoder)
     log::warn("{} has no chat template: conversations are written as \"User: ... Assistant: ...\"", served->id());
   const auto tokenizer = model.tokenizer;
   WATRA_ASSIGN(served->scheduler_, engine::Scheduler::create(std::move(model), std::move(schedule)));

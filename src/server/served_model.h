@@ -37,6 +37,7 @@ class ServedModel {
   engine::SchedulerStats stats() const { return scheduler_->stats(); }
   const text::Tokenizer& tokenizer() const { return *scheduler_->model().tokenizer; }
   const model::Model& model() const { return *scheduler_->model().model; }
+  bool is_encoder() const { return model().hparams().is_encoder; }  // gives embeddings and nothing else
   int64_t n_ctx() const { return scheduler_->model().forward->options().n_ctx; }
   int64_t n_parallel() const { return n_parallel_; }
   int64_t n_vocab() const { return tokenizer().n_vocab(); }

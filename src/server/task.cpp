@@ -7,6 +7,18 @@
 
 namespace watra::server {
 
+Awaitable<std::shared_ptr<ServedModel>> acquire_writer(House& house, const Exchange& exchange, std::string name) {
+  auto model = co_await house.room.acquire(exchange, std::move(name));
+  if (model->is_encoder())
+    throw ApiError{.status = 400,
+                   .code = "model_is_encoder",
+                   .message = fmt::format("{} is an encoder: it turns texts into vectors (/v1/embeddings) and writes "
+                                          "nothing; name a model that writes, /v1/models lists what is here",
+                                          model->id()),
+                   .param = "model"};
+  co_return model;
+}
+
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
   Json variables = Json::object();
   if (const Json* given = fields.object("chat_template_kwargs"))
@@ -46,9 +58,11 @@ void check_context(const ServedModel& model, size_t n_prompt, const std::string&
   ApiError error{.status = 400,
                  .code = "context_length_exceeded",
                  // The beginning is OpenAI's: clients look for it.
-                 .message = fmt::format("this model's maximum context length is {} tokens, and the prompt has {}; "
-                                        "shorten it, or start the server with a larger --ctx",
-                                        model.n_ctx(), n_prompt),
+                 .message = fmt::format("this model's maximum context length is {} tokens, and the {} has {}; {}",
+                                        model.n_ctx(), model.is_encoder() ? "text" : "prompt", n_prompt,
+                                        model.n_ctx() < model.model().hparams().n_ctx_train || !model.is_encoder()
+                                            ? "shorten it, or start the server with a larger --ctx"
+                                            : "shorten it: this encoder knows no more"),
                  .param = prompt_field};
   error.more = {{"n_prompt_tokens", n_prompt}, {"n_ctx", model.n_ctx()}};
   throw error;

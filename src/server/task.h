@@ -19,6 +19,9 @@ struct House {
   const Limits& limits;
 };
 
+// The model a request names, for routes that have it write. Throws ApiError: as ModelRoom::acquire; 400 for an encoder.
+Awaitable<std::shared_ptr<ServedModel>> acquire_writer(House& house, const Exchange& exchange, std::string name);
+
 // What an answer is held to while it is written.
 struct Held {
   std::shared_ptr<const text::Grammar> grammar;  // null = nothing

@@ -91,14 +91,16 @@ Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& h
   }
   Json memory = Json::array(), changes = Json::array();
   for (const auto& use : plan->memory) memory.push_back({{"tag", use.tag}, {"bytes", use.bytes}});
-  if (advice)
+  if (advice && !outline.is_encoder)
     for (const auto& a : engine::advise(outline, hw, options, *plan, 0)) {
       if (changes.size() == kMostAdvice) break;
       changes.push_back({{"change", a.change}, {"option", a.option}, {"decode_tokens_per_s", a.decode_tokens_per_s}});
     }
   const double prefill = plan->ttft_s > 0 ? static_cast<double>(plan->n_prompt) / plan->ttft_s : 0;
-  return {{"verdict", verdict_of(plan->decode_tokens_per_s)},
-          {"decode_tokens_per_s", plan->decode_tokens_per_s},
+  // An encoder writes nothing: its speed is that of reading.
+  const double speed = outline.is_encoder ? prefill : plan->decode_tokens_per_s;
+  return {{"verdict", verdict_of(speed)},
+          {"decode_tokens_per_s", speed},
           {"prefill_tokens_per_s", prefill},
           {"load_s", plan->load_s},
           {"n_ctx", plan->n_ctx},

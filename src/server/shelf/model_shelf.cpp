@@ -241,6 +241,7 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
               {"languages", {{"pl", words.polish}}},
               {"vision", false},
               {"chat", facts->has_template},
+              {"encoder", o && o->is_encoder},
               {"sha256", receipt                       ? Json(receipt->sha256)
                          : m.catalog && m.path.empty() ? Json(m.catalog->sha256)
                                                        : Json(nullptr)},
