@@ -20,24 +20,28 @@ const api = async (method, path, body) => {
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 await api('PATCH', '/settings', { 'house.first_start_done': true, 'sampling.seed': 7, 'sampling.max_tokens': Number(values.tokens) });
 
-/** Processor seconds of the processes under a pid, itself included. */
-function spent(root) {
+/** Processor seconds of the processes under a pid, itself included; `kind`: only those of a kind (chromium's --type). */
+function spent(root, kind = '') {
   const of = new Map();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      of.set(Number(pid), { parent: Number(field[1]), ticks: Number(field[11]) + Number(field[12]) });
+      const counts = kind === '' || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`--type=${kind}`);
+      of.set(Number(pid), { parent: Number(field[1]), ticks: counts ? Number(field[11]) + Number(field[12]) : 0 });
     } catch { /* it ended meanwhile */ }
   }
   const under = (pid) => pid === root || (of.has(pid) && of.get(pid).parent > 1 && under(of.get(pid).parent));
   return [...of].reduce((sum, [pid, { ticks }]) => sum + (under(pid) ? ticks / 100 : 0), 0);
 }
 
-const stream = { events: 0, bytes: 0 };
+const stream = { events: 0, bytes: 0, kinds: new Map() };
 async function listen(signal) {
   const answer = await fetch(`${server.url}/watra/v1/events`, { headers: auth, signal });
-  try { for await (const piece of answer.body) { stream.bytes += piece.length; stream.events += Buffer.from(piece).toString().split('\ndata:').length - 1 || 1; } } catch { /* hung up on purpose */ }
+  try { for await (const piece of answer.body) { 
+    stream.bytes += piece.length;
+    for (const [, kind] of Buffer.from(piece).toString().matchAll(/"type":"([\w.]+)"/g)) { stream.events++; stream.kinds.set(kind, (stream.kinds.get(kind) ?? 0) + 1); }
+  } } catch { /* hung up on purpose */ }
 }
 /** Its pid: the browser is the only child of ours that was not there before. */
 const children = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => { try { const s = readFileSync(`/proc/${pid}/stat`, 'utf8'); return Number(s.slice(s.lastIndexOf(')') + 2).split(' ')[1]) === process.pid; } catch { return false; } });
@@ -64,7 +68,7 @@ async function one(name, who) {
   if (who === 'program') heard = listen(hangUp.signal);
   else if (who) { await who.page.goto(`${server.url}/?lang=en#/izba/${thread.id}`); await who.page.waitForSelector('.composer'); }
   await pause(900);
-  const [browserBefore, serverBefore, events, bytes] = [who?.pid ? spent(who.pid) : 0, spent(server.pid), stream.events, stream.bytes];
+  const [browserBefore, pageBefore, serverBefore, events, bytes] = [who?.pid ? spent(who.pid) : 0, who?.pid ? spent(who.pid, 'renderer') : 0, spent(server.pid), stream.events, stream.bytes];
   const turn = await api('POST', `/threads/${thread.id}/turns`, { client_id: `c${Math.random().toString(36).slice(2)}`, parts: [{ type: 'text', text: 'Tell me a very long story about a shepherd, a dog and a fire that never goes out.' }] });
   let answer;
   for (;;) {
@@ -73,7 +77,7 @@ async function one(name, who) {
     if (answer.state !== 'running') break;
   }
   const seconds = answer.answer.n_generated / answer.answer.decode_tokens_per_s;
-  rows.get(name).push({ rate: answer.answer.decode_tokens_per_s, tokens: answer.answer.n_generated, page: who?.pid ? (spent(who.pid) - browserBefore) / seconds : 0, server: (spent(server.pid) - serverBefore) / seconds, events: (stream.events - events) / seconds, bytes: (stream.bytes - bytes) / Math.max(1, answer.answer.n_generated) });
+  rows.get(name).push({ rate: answer.answer.decode_tokens_per_s, tokens: answer.answer.n_generated, browser: who?.pid ? (spent(who.pid) - browserBefore) / seconds : 0, page: who?.pid ? (spent(who.pid, 'renderer') - pageBefore) / seconds : 0, server: (spent(server.pid) - serverBefore) / seconds, events: (stream.events - events) / seconds, bytes: (stream.bytes - bytes) / Math.max(1, answer.answer.n_generated) });
   hangUp.abort();
   await heard;
   if (who?.page) await who.page.goto('about:blank');
@@ -90,5 +94,6 @@ const closed = rows.get('closed');
 console.log(`${values.model}, ${rounds} rounds in turn, ${values.tokens} tokens at most; ratios are medians of pairs of a round`);
 for (const [name, list] of rows) {
   const ratio = median(list.map((row, i) => row.rate / closed[i].rate));
-  console.log(`${name.padEnd(34)} ${median(list.map((r) => r.rate)).toFixed(1).padStart(7)} tok/s  ${ratio.toFixed(3)}  browser ${median(list.map((r) => r.page)).toFixed(2)} s/s, server ${median(list.map((r) => r.server)).toFixed(2)} s/s${name === 'listened to' ? `, ${median(list.map((r) => r.events)).toFixed(0)} events/s, ${median(list.map((r) => r.bytes)).toFixed(0)} bytes a token` : ''}`);
+  console.log(`${name.padEnd(34)} ${median(list.map((r) => r.rate)).toFixed(1).padStart(7)} tok/s  ${ratio.toFixed(3)}  browser ${median(list.map((r) => r.browser)).toFixed(2)} s/s (the page's own process ${median(list.map((r) => r.page)).toFixed(2)}), server ${median(list.map((r) => r.server)).toFixed(2)} s/s${name === 'listened to' ? `, ${median(list.map((r) => r.events)).toFixed(0)} events/s, ${median(list.map((r) => r.bytes)).toFixed(0)} bytes a token` : ''}`);
 }
+console.log(`events heard: ${[...stream.kinds].map(([kind, n]) => `${kind} ${n}`).join(', ')}`);
