@@ -87,6 +87,14 @@ Result<engine::PlanOptions> plan_options(const Globals& g) {
   return o;
 }
 
+// The number on the model's card; nothing where the machine was not measured.
+std::optional<double> predicted_speed(const server::ModelShelf& shelf, const std::string& id) {
+  const auto model = shelf.find(id);
+  const server::Json estimate = model ? shelf.estimate(*model, 0, "", true) : server::Json(nullptr);
+  if (estimate.is_null()) return std::nullopt;
+  return estimate.at("decode_tokens_per_s").get<double>();
+}
+
 }  // namespace
 
 ServedHouse::ServedHouse(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -119,7 +127,8 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
-  s.runs = std::make_unique<server::Runs>(*s.household);
+  s.runs = std::make_unique<server::Runs>(*s.household,
+                                          [&s](const std::string& id) { return predicted_speed(*s.shelf, id); });
   s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,

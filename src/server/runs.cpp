@@ -35,7 +35,7 @@ int64_t random_seed() {
 }
 
 Json facts_before(const home::Home& home, const ServedModel& model, const RunWish& wish, const TurnPrompt& prompt,
-                  int64_t seed) {
+                  int64_t seed, std::optional<double> predicted) {
   const auto& metadata = model.model().file().metadata();
   return {{"model",
            {{"id", model.id()},
@@ -53,7 +53,7 @@ Json facts_before(const home::Home& home, const ServedModel& model, const RunWis
           {"ttft_ms", 0.0},
           {"prefill_tokens_per_s", 0.0},
           {"decode_tokens_per_s", 0.0},
-          {"predicted_tokens_per_s", nullptr},
+          {"predicted_tokens_per_s", predicted ? Json(*predicted) : Json(nullptr)},
           {"seconds", 0.0},
           {"finish_reason", nullptr},
           {"tau", 1.0},
@@ -74,7 +74,8 @@ struct Runs::Live : LiveRun {
   using LiveRun::LiveRun;
 };
 
-Runs::Runs(Household& house) : house_(house), committer_([this] { commit_all(); }) {}
+Runs::Runs(Household& house, Predicted predicted)
+    : house_(house), predicted_(std::move(predicted)), committer_([this] { commit_all(); }) {}
 
 Runs::~Runs() { close(); }
 
@@ -136,7 +137,8 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     if (sampling.seed < 0) sampling.seed = random_seed();
     prompt.record["sampling"] = wish.sampling;
     prompt.record["seed"] = sampling.seed;
-    live->prepared(model, prompt, facts_before(house_.home, *model, wish, prompt, sampling.seed), parts);
+    const auto predicted = predicted_ ? predicted_(model->id()) : std::nullopt;
+    live->prepared(model, prompt, facts_before(house_.home, *model, wish, prompt, sampling.seed, predicted), parts);
     engine::Request request = make_request(std::move(prompt.ids), sampling, generate);
     request.priority = wish.priority;
     if (const Status asked = live->submit(std::move(request)); !asked) live->fail(from_error(asked.error(), "parts"));

@@ -37,7 +37,9 @@ std::optional<ShelfEntry> find_on_shelf(const ModelRoom& room, std::string_view 
 
 class Runs {
  public:
-  explicit Runs(Household& house);
+  // What the plan says a model will write here, tokens a second: the shelf's number, kept beside what it really wrote.
+  using Predicted = std::function<std::optional<double>(const std::string& model)>;
+  explicit Runs(Household& house, Predicted predicted = {});
   ~Runs();  // close()
 
   void begin(RunWish wish);
@@ -60,6 +62,7 @@ class Runs {
   void wake();
 
   Household& house_;
+  const Predicted predicted_;
   mutable std::mutex mutex_;
   std::condition_variable news_;
   std::map<int64_t, std::shared_ptr<Live>> live_;  // by order of coming

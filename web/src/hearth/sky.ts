@@ -2,19 +2,21 @@
 // from the date and the season alone; it claims nothing about the world outside.
 export type Sky = 'night' | 'dawn' | 'day' | 'dusk';
 export type Weather = 'clear' | 'clouds' | 'fog' | 'snow' | 'rain';
-export interface Light { from: Sky; to: Sky; mix: number; sun: number | null; moon: number | null; stars: number; weather: Weather }
+export interface Light { from: Sky; to: Sky; mix: number; sun: number | null; moon: number | null; stars: number; weather: Weather; winter: boolean }
 
 const SKIES: [number, Sky][] = [[0, 'night'], [4.5, 'night'], [6.5, 'dawn'], [8.5, 'day'], [16, 'day'], [18.5, 'dusk'], [20.5, 'night'], [24, 'night']];
+
+/** Snow lies on the meadow from November to April. */
+export const isWinter = (day: Date): boolean => day.getMonth() >= 10 || day.getMonth() <= 3;
 
 export function weatherOf(day: Date): Weather {
   let hash = day.getFullYear() * 372 + day.getMonth() * 31 + day.getDate();
   hash = Math.imul(hash ^ (hash >>> 7), 0x9e3779b1) >>> 0;
   const cast = (hash >>> 8) % 100;
-  const winter = day.getMonth() >= 10 || day.getMonth() <= 3;
   if (cast < 40) return 'clear';
   if (cast < 65) return 'clouds';
   if (cast < 80) return 'fog';
-  return winter ? 'snow' : 'rain';
+  return isWinter(day) ? 'snow' : 'rain';
 }
 
 export function lightAt(now: Date): Light {
@@ -24,5 +26,5 @@ export function lightAt(now: Date): Light {
   const [h1, to] = SKIES[at + 1] ?? [24, 'night'];
   const arc = (start: number, end: number) => { const h = hour < start ? hour + 24 : hour; return h >= start && h <= end ? (h - start) / (end - start) : null; };
   const stars = from === 'night' && to === 'night' ? 1 : from === 'night' ? 1 - (hour - h0) / (h1 - h0) : to === 'night' ? (hour - h0) / (h1 - h0) : 0;
-  return { from, to, mix: (hour - h0) / (h1 - h0), sun: arc(6, 19), moon: arc(19.5, 29.5), stars, weather: weatherOf(now) };
+  return { from, to, mix: (hour - h0) / (h1 - h0), sun: arc(6, 19), moon: arc(19.5, 29.5), stars, weather: weatherOf(now), winter: isWinter(now) };
 }

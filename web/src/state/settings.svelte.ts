@@ -12,6 +12,8 @@ class Settings {
   schema = $state.raw<Schema | null>(null);
   presets = $state.raw<Preset[]>([]);
   personas = $state.raw<Persona[]>([]);
+  /** The newest change of each key that has no answer yet. */
+  #wished = new Map<string, object>();
   #hour: ReturnType<typeof setInterval> | undefined;
 
   take(values: Record<string, unknown>): void {
@@ -29,10 +31,17 @@ class Settings {
 
   async set(key: string, value: unknown): Promise<void> {
     const before = this.values[key];
+    const mine = {};
+    this.#wished.set(key, mine);
     this.take({ [key]: value });
     const answer = await attempt(() => patch<{ values: Record<string, unknown> }>('/settings', { [key]: value }));
-    this.take(answer ? answer.values : { [key]: before });
+    // An answer holds all values as they stood then: it speaks for this key alone, and only while nothing newer was wished.
+    if (this.#wished.get(key) !== mine) return;
+    this.#wished.delete(key);
+    this.take({ [key]: answer ? answer.values[key] : before });
   }
+  /** What another page or device changed; what is being changed here waits for its own answer. */
+  hear(values: Record<string, unknown>): void { this.take(Object.fromEntries(Object.entries(values).filter(([key]) => !this.#wished.has(key)))); }
   async need(): Promise<void> {
     if (this.schema) return;
     const [schema, presets, personas] = await Promise.all([get<Schema>('/settings/schema'), get<{ presets: Preset[] }>('/presets'), get<{ personas: Persona[] }>('/personas')]);
@@ -62,4 +71,4 @@ class Settings {
   }
 }
 export const settings = new Settings();
-on('engine.settings', (event) => settings.take(event.data['values'] as Record<string, unknown>));
+on('engine.settings', (event) => settings.hear(event.data['values'] as Record<string, unknown>));

@@ -26,6 +26,8 @@ async function request(method: string, path: string, body?: unknown, headers: Re
   if (method !== 'GET') (init.headers as Record<string, string>)['X-Watra'] = '1';
   if (body !== undefined) {
     init.body = raw ? body : JSON.stringify(body);
+    // A change outlives the page that made it: closing or reloading at once loses nothing.
+    if (method === 'PATCH' && !raw && (init.body as string).length < 30_000) init.keepalive = true;
     if (!raw) (init.headers as Record<string, string>)['Content-Type'] = 'application/json';
   }
   let response: Response;

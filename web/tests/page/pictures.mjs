@@ -1,53 +1,72 @@
-// tools/web pictures [FOLDER] [WORD]: a picture of every room in each theme, desktop and phone (build/pictures); with WORD those whose name
-// holds it. `tools/web pictures --chosen` makes the few that README shows, under docs/pictures.
+// tools/web pictures [FOLDER] [WORD]: a picture of every room in each theme, desktop and phone, named ROOM-THEME-DEVICE.png (build/pictures); with
+// WORD those whose name holds it. `tools/web pictures --chosen` makes the few that README shows, under docs/pictures.
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { launch, open } from './harness.mjs';
 
-const CHOSEN = ['izba-watra', 'izba-poranek', 'obok-watra', 'polka-poranek', 'maszynownia-papier', 'ustawienia-kontrast', 'start-model', 'telefon-izba-watra', 'telefon-witaj-poranek', 'telefon-polka-papier'];
+const CHOSEN = { 'izba-watra-desktop': 'izba-watra', 'izba-poranek-desktop': 'izba-poranek', 'obok-watra-desktop': 'obok-watra', 'polka-poranek-desktop': 'polka-poranek', 'maszynownia-papier-desktop': 'maszynownia-papier', 'ustawienia-kontrast-desktop': 'ustawienia-kontrast', 'start3-watra-desktop': 'start-model', 'izba-watra-phone': 'telefon-izba-watra', 'witaj-poranek-phone': 'telefon-witaj-poranek', 'polka-papier-phone': 'telefon-polka-papier' };
 const chosen = process.argv.includes('--chosen');
 const [folder = chosen ? 'docs/pictures' : 'build/pictures', word = ''] = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const into = resolve(fileURLToPath(new URL('../../..', import.meta.url)), folder);
 mkdirSync(into, { recursive: true });
 const themes = { watra: 22, poranek: 7, papier: 13, kontrast: 18 }; // and the hour at which each is looked at
-const phone = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 1, isMobile: true, hasTouch: true };
+const devices = { desktop: {}, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } };
 const browser = await launch({ fire: true });
 let failed = 0;
 
 async function shoot(name, options, view, act) {
-  if (chosen ? !CHOSEN.includes(name) : !name.includes(word)) return;
+  if (chosen ? !CHOSEN[name] : !name.includes(word)) return;
   const { page, mock, done } = await open(browser, options, view);
+  page.setDefaultTimeout(12_000);
+  const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}.png`;
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';
     await page.goto('about:blank');
     await page.clock.install({ time: new Date(2026, 10, 28, options.hour ?? 20, 20) });
     await page.goto(mock.url + '/');
-    await page.waitForSelector('.home, .welcome');
+    await page.waitForSelector('.home, .welcome, .door');
     await act(page, mock);
     await page.clock.runFor(700);
     await page.waitForTimeout(600);
-    await page.screenshot({ path: `${into}/${name}.jpg`, type: 'jpeg', quality: 80 });
-    console.log(`${folder}/${name}.jpg`);
+    await page.screenshot({ path: `${into}/${file}`, ...(chosen ? { type: 'jpeg', quality: 84 } : {}) });
+    console.log(`${folder}/${file}`);
   } catch (error) { failed++; console.error(name, String(error).slice(0, 300)); }
   await done().catch((error) => console.error(name, error.message));
 }
+const go = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash);
+const thread = (page, at) => page.evaluate((n) => fetch('/watra/v1/threads').then((r) => r.json()).then((a) => { location.hash = `#/izba/${a.threads[n].id}`; }), at);
+const answer = (page) => page.locator('.row-in:not(.mine)').last();
+async function izba(page) { await thread(page, 0); await page.waitForSelector('.md p'); }
 const rooms = {
-  izba: async (page) => { await page.getByRole('link', { name: /Jak rozpalić/ }).first().click({ timeout: 5000 }).catch(async () => { await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((a) => { location.hash = '#/izba/' + a.threads[0].id; })); }); await page.waitForSelector('.md p'); },
-  kod: async (page) => { await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((a) => { location.hash = '#/izba/' + a.threads[1].id; })); await page.waitForSelector('.md .code'); },
+  izba,
+  kod: async (page) => { await thread(page, 1); await page.waitForSelector('.md .code'); },
   witaj: async (page) => { await page.waitForSelector('.empty'); },
-  polka: async (page) => { await page.evaluate(() => { location.hash = '#/polka'; }); await page.waitForSelector('.model'); },
+  fakty: async (page) => { await izba(page); await page.locator('button.facts').last().click(); await page.waitForSelector('.row-in dl'); },
+  widzial: async (page) => { await izba(page); await answer(page).getByRole('button', { name: 'Więcej', exact: true }).click(); await page.getByRole('menuitem', { name: 'Co widział model' }).click(); await page.waitForSelector('.span.content'); },
+  suwaki: async (page) => { await izba(page); await page.getByRole('button', { name: 'Jak mówi' }).click(); await page.waitForSelector('dialog input[type=range]'); },
+  polka: async (page) => { await go(page, '#/polka'); await page.waitForSelector('.model'); },
+  pytanie: async (page) => { await go(page, '#/obok'); await page.waitForSelector('.obok form'); },
   obok: async (page, mock) => { mock.house.options.rate = 900; await page.evaluate(() => fetch('/watra/v1/compares', { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ client_id: 'x', question: 'Jak rozpalić ogień na deszczu?', blind: true, columns: [{ model: 'bielik-11b-v3' }, { model: 'hermes-4-70b' }, { model: 'llama-3.3-70b-q8' }] }) }).then((r) => r.json()).then((c) => { location.hash = '#/obok/' + c.id; })); await page.waitForTimeout(2500); },
-  maszynownia: async (page) => { await page.evaluate(() => { location.hash = '#/maszynownia'; }); await page.waitForSelector('.plot canvas'); },
+  maszynownia: async (page) => { await go(page, '#/maszynownia'); await page.waitForSelector('.plot canvas'); },
   ustawienia: async (page) => { await page.keyboard.press('Control+,'); await page.waitForSelector('.theme'); },
+  edytor: async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('button', { name: 'Własny motyw' }).click(); await page.waitForSelector('.editor'); await page.locator('.editor').scrollIntoViewIfNeeded(); },
+  paleta: async (page) => { await page.keyboard.press('Control+k'); await page.waitForSelector('[role=option]'); },
   szukaj: async (page) => { await page.keyboard.press('Control+k'); await page.getByRole('combobox', { name: /Szukaj/ }).fill('lodz'); await page.waitForTimeout(500); },
 };
+const begin = (page) => page.getByRole('button', { name: /Rozpalmy/ }).click();
+const start = {
+  start1: async () => undefined,
+  start2: async (page) => { await begin(page); await page.waitForSelector('dl'); },
+  start3: async (page) => { await begin(page); await page.getByRole('button', { name: /Wybierzmy/ }).click(); await page.waitForSelector('.model'); },
+};
 for (const [theme, hour] of Object.entries(themes)) {
-  for (const [room, act] of Object.entries(rooms)) await shoot(`${room}-${theme}`, { theme, hour }, {}, act);
-  for (const room of ['izba', 'witaj', 'polka', 'maszynownia', 'obok']) await shoot(`telefon-${room}-${theme}`, { theme, hour }, phone, rooms[room]);
+  for (const [device, view] of Object.entries(devices)) {
+    for (const [room, act] of Object.entries(rooms)) await shoot(`${room}-${theme}-${device}`, { theme, hour }, view, act);
+    for (const [room, act] of Object.entries(start)) await shoot(`${room}-${theme}-${device}`, { theme, hour, firstStart: true }, view, act);
+    await shoot(`drzwi-${theme}-${device}`, { theme, hour, password: 'owca' }, view, async () => undefined);
+  }
 }
-await shoot('start', { firstStart: true }, {}, async () => undefined);
-await shoot('start-model', { firstStart: true }, {}, async (page) => { await page.getByRole('button', { name: /Rozpalmy/ }).click(); await page.getByRole('button', { name: /Wybierzmy/ }).click(); await page.waitForSelector('.model'); });
 await browser.close();
 process.exit(failed > 0 ? 1 : 0);

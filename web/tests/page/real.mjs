@@ -1,7 +1,7 @@
 // A real `watra serve` with smollm2 on a home of its own, under /tmp; what the walk does with it is in real_suite.mjs. The shelf is filled from
 // WATRA_TEST_HOME (build/test-home). Started again on the same home and port after `kill`.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -29,6 +29,8 @@ export async function startReal(watra, { model = 'smollm2', files = /SmolLM2|cod
   return {
     get url() { return `http://127.0.0.1:${port}`; },
     get way() { return way; }, // the address that lets one in: it carries the code
+    get pid() { return child.pid; },
+    token: () => readFileSync(join(home, 'token'), 'utf8').trim(),
     start: async () => { way = ''; await start(); },
     kill: () => end('SIGKILL'),
     async close() { await end('SIGTERM'); rmSync(home, { recursive: true, force: true }); },

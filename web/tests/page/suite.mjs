@@ -134,10 +134,25 @@ export const cases = [
     await page.getByLabel('Język', { exact: true }).selectOption('en');
     await page.getByRole('button', { name: 'Close' }).click();
     await composer(page).waitFor();
-    await page.waitForTimeout(300);
-    assert.equal(mock.house.settings['look.language'], 'en');
-    await page.reload();
-    assert.equal(await page.evaluate(() => document.documentElement.lang + document.documentElement.dataset.theme), 'enpapier');
+    await page.reload(); // at once: a change outlives the page
+    await page.waitForFunction(() => document.documentElement.lang + document.documentElement.dataset.theme === 'enpapier');
+    assert.deepEqual([mock.house.settings['look.language'], mock.house.settings['look.theme']], ['en', 'papier']);
+  } },
+  { name: 'settings: a late answer undoes nothing newer', options: { lang: 'en' }, async run({ page, mock }) {
+    let first = true;
+    await page.route('**/watra/v1/settings', async (route) => {
+      if (route.request().method() !== 'PATCH') return route.continue();
+      const answer = await route.fetch();
+      if (first) { first = false; await new Promise((resolve) => { setTimeout(resolve, 1500); }); } // the answer to the first change comes last
+      return route.fulfill({ response: answer });
+    });
+    await page.keyboard.press('Control+,');
+    await page.getByLabel('Text size', { exact: true }).selectOption('large');
+    await page.getByRole('radio', { name: 'Paper' }).click();
+    await page.getByLabel('Text size', { exact: true }).selectOption('huge');
+    await page.waitForTimeout(2200);
+    assert.deepEqual(await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.dataset.text]), ['papier', 'huge']);
+    assert.deepEqual([mock.house.settings['look.theme'], mock.house.settings['look.text_size']], ['papier', 'huge']);
   } },
   { name: 'own theme: a colour is seen at once, poor contrast is told', options: { lang: 'en' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
@@ -322,6 +337,44 @@ export const cases = [
     await page.getByRole('menuitem', { name: 'Take out of the archive' }).click();
     await page.getByRole('button', { name: 'Back to conversations' }).click();
     await page.locator('.list a', { hasText: thread.title }).waitFor();
+  } },
+  { name: 'deleting a persona asks first; presets say what they are for', options: { lang: 'en' }, async run({ page, mock }) {
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Personas' }).click();
+    const name = [...mock.house.personas.values()][0].name;
+    await page.getByRole('button', { name: `Remove the persona ${name}` }).click();
+    await page.getByText('Conversations it took part in stay.').waitFor();
+    await page.getByRole('button', { name: 'Keep', exact: true }).click();
+    assert.equal([...mock.house.personas.values()][0].name, name);
+    await page.getByRole('button', { name: `Remove the persona ${name}` }).click();
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Remove', exact: true }).click();
+    await page.waitForFunction((n) => ![...document.querySelectorAll('dialog li b')].some((b) => b.textContent === n), name);
+    assert.ok(![...mock.house.personas.values()].some((p) => p.name === name));
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'How it speaks' }).click();
+    await page.getByText('The same question gives the same answer, word for word.').waitFor();
+    assert.match(await page.getByRole('button', { name: 'Story', exact: true }).evaluate((b) => document.getElementById(b.getAttribute('aria-describedby')).textContent), /stories and letters/);
+  } },
+  { name: 'a set of questions is asked whole, every table is kept and saved', options: { lang: 'en', rate: 2000 }, async run({ page, mock }) {
+    await page.getByRole('link', { name: /Side by side/ }).click();
+    await page.getByLabel('Question', { exact: true }).fill('What is a hala?');
+    await page.getByRole('button', { name: 'Keep the question' }).click();
+    await page.getByText('My questions').first().waitFor();
+    await page.getByLabel('Question', { exact: true }).fill('What is a bacówka?');
+    await page.getByRole('button', { name: 'Keep the question' }).click();
+    const set = page.locator('.sets details', { hasText: 'My questions' });
+    await set.getByText('2 questions').waitFor();
+    await set.getByRole('button', { name: 'Ask the whole set' }).click();
+    await page.getByText('Question 2 of 2').waitFor();
+    await page.locator('ul li.card', { hasText: 'What is a bacówka?' }).waitFor();
+    await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
+    assert.deepEqual([...mock.house.compares.values()].map((c) => c.state), ['done', 'done']);
+    await page.getByRole('button', { name: 'Save the table' }).click();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Table, CSV' }).click()]);
+    const { readFile } = await import('node:fs/promises');
+    const table = await readFile(await file.path(), 'utf8');
+    assert.match(table, /What is a hala\?/);
+    assert.match(table, /What is a bacówka\?/);
   } },
   { name: 'quote, fork, once more with another model', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     await firstThread(page);

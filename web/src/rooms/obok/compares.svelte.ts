@@ -10,6 +10,7 @@ class Compares {
   list = $state.raw<Compare[]>([]);
   open = $state.raw<Compare | null>(null);
   answers = $state<Record<string, Message>>({});
+  series = $state.raw<{ done: number; all: number } | null>(null);
 
   async load(): Promise<void> { const answer = await attempt(() => get<{ compares: Compare[] }>('/compares')); if (answer) this.list = answer.compares; }
   async show(id: string | null): Promise<void> {
@@ -28,6 +29,22 @@ class Compares {
     if (compare) this.take(compare, true);
     return compare;
   }
+  /** A whole set, one question after the other; each becomes a comparison of its own, kept like any. Leaving the room stops nothing. */
+  async askAll(questions: string[], what: Omit<Ask, 'question'>): Promise<void> {
+    if (this.series) return;
+    this.series = { done: 0, all: questions.length };
+    for (const question of questions) {
+      const compare = await attempt(() => post<Compare>('/compares', { client_id: clientId(), ...what, question }));
+      if (!compare) break;
+      this.take(compare);
+      const answered = () => this.list.find((c) => c.id === compare.id)?.state !== 'running';
+      while (this.series && !answered()) await new Promise((resolve) => { setTimeout(resolve, 250); });
+      if (!this.series) return;
+      this.series = { ...this.series, done: this.series.done + 1 };
+    }
+    this.series = null;
+  }
+  endSeries(): void { this.series = null; }
   async act(path: string, body: unknown = {}): Promise<void> {
     if (!this.open) return;
     const compare = await attempt(() => post<Compare>(`/compares/${this.open!.id}/${path}`, body));

@@ -1,0 +1,99 @@
+// tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N]: decode speed with the page open beside the page closed, in turn, in one run.
+// Four states: nobody listens; a program reads the event stream and draws nothing (what the server pays); the page is open with a still fire; the
+// page is open with the fire drawn by the processor (no graphics card here: the dearest case, not the person's). Beside each speed: the processor
+// time of the browser and of the server, a second of decoding, and what went over the stream.
+import { readdirSync, readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+import { launch } from './harness.mjs';
+import { startReal } from './real.mjs';
+
+const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' } }, allowPositionals: true });
+const rounds = Number(values.rounds);
+const server = await startReal(positionals[0] ?? 'build/release/bin/watra', { model: values.model });
+const auth = { Authorization: `Bearer ${server.token()}` };
+const api = async (method, path, body) => {
+  const answer = await fetch(`${server.url}/watra/v1${path}`, { method, headers: { ...auth, 'X-Watra': '1', 'Content-Type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}) });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.status === 204 ? null : answer.json();
+};
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+await api('PATCH', '/settings', { 'house.first_start_done': true, 'sampling.seed': 7, 'sampling.max_tokens': Number(values.tokens) });
+
+/** Processor seconds of the processes under a pid, itself included; `kind`: only those of a kind (chromium's --type). */
+function spent(root, kind = '') {
+  const of = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const counts = kind === '' || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`--type=${kind}`);
+      of.set(Number(pid), { parent: Number(field[1]), ticks: counts ? Number(field[11]) + Number(field[12]) : 0 });
+    } catch { /* it ended meanwhile */ }
+  }
+  const under = (pid) => pid === root || (of.has(pid) && of.get(pid).parent > 1 && under(of.get(pid).parent));
+  return [...of].reduce((sum, [pid, { ticks }]) => sum + (under(pid) ? ticks / 100 : 0), 0);
+}
+
+const stream = { events: 0, bytes: 0, kinds: new Map() };
+async function listen(signal) {
+  const answer = await fetch(`${server.url}/watra/v1/events`, { headers: auth, signal });
+  try { for await (const piece of answer.body) { 
+    stream.bytes += piece.length;
+    for (const [, kind] of Buffer.from(piece).toString().matchAll(/"type":"([\w.]+)"/g)) { stream.events++; stream.kinds.set(kind, (stream.kinds.get(kind) ?? 0) + 1); }
+  } } catch { /* hung up on purpose */ }
+}
+/** Its pid: the browser is the only child of ours that was not there before. */
+const children = () => readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => { try { const s = readFileSync(`/proc/${pid}/stat`, 'utf8'); return Number(s.slice(s.lastIndexOf(')') + 2).split(' ')[1]) === process.pid; } catch { return false; } });
+async function browse(fire) {
+  const before = children();
+  const browser = await launch({ fire });
+  const pid = children().find((one) => !before.includes(one));
+  const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' })).newPage();
+  return { browser, page, pid };
+}
+const still = await browse(false);
+const burning = await browse(true);
+await still.page.goto(server.way.replace('/#', '/?lang=en#'));
+await still.page.waitForSelector('.home');
+await burning.page.context().addCookies(await still.page.context().cookies()); // one way in, two browsers
+await still.page.goto('about:blank');
+const STATES = [['closed', null], ['listened to', 'program'], ['open, still fire', still], ['open, fire drawn by the processor', burning]];
+const rows = new Map(STATES.map(([name]) => [name, []]));
+
+async function one(name, who) {
+  const thread = await api('POST', '/threads', { client_id: `t${Math.random().toString(36).slice(2)}` });
+  const hangUp = new AbortController();
+  let heard;
+  if (who === 'program') heard = listen(hangUp.signal);
+  else if (who) { await who.page.goto(`${server.url}/?lang=en#/izba/${thread.id}`); await who.page.waitForSelector('.composer'); }
+  await pause(900);
+  const [browserBefore, pageBefore, serverBefore, events, bytes] = [who?.pid ? spent(who.pid) : 0, who?.pid ? spent(who.pid, 'renderer') : 0, spent(server.pid), stream.events, stream.bytes];
+  const turn = await api('POST', `/threads/${thread.id}/turns`, { client_id: `c${Math.random().toString(36).slice(2)}`, parts: [{ type: 'text', text: 'Tell me a very long story about a shepherd, a dog and a fire that never goes out.' }] });
+  let answer;
+  for (;;) {
+    await pause(200);
+    answer = (await api('GET', `/threads/${thread.id}/messages`)).messages.find((m) => m.id === turn.answer.id);
+    if (answer.state !== 'running') break;
+  }
+  const seconds = answer.answer.n_generated / answer.answer.decode_tokens_per_s;
+  rows.get(name).push({ rate: answer.answer.decode_tokens_per_s, tokens: answer.answer.n_generated, browser: who?.pid ? (spent(who.pid) - browserBefore) / seconds : 0, page: who?.pid ? (spent(who.pid, 'renderer') - pageBefore) / seconds : 0, server: (spent(server.pid) - serverBefore) / seconds, events: (stream.events - events) / seconds, bytes: (stream.bytes - bytes) / Math.max(1, answer.answer.n_generated) });
+  hangUp.abort();
+  await heard;
+  if (who?.page) await who.page.goto('about:blank');
+}
+async function end() { await still.browser.close(); await burning.browser.close(); await server.close(); }
+try {
+  for (const [name, who] of STATES) await one(name, who); // warm
+  for (const list of rows.values()) list.length = 0;
+  for (let round = 0; round < rounds; round++) for (let k = 0; k < STATES.length; k++) await one(...STATES[(k + round) % STATES.length]);
+} finally { await end(); }
+
+const median = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
+const closed = rows.get('closed');
+console.log(`${values.model}, ${rounds} rounds in turn, ${values.tokens} tokens at most; ratios are medians of pairs of a round`);
+for (const [name, list] of rows) {
+  const ratio = median(list.map((row, i) => row.rate / closed[i].rate));
+  console.log(`${name.padEnd(34)} ${median(list.map((r) => r.rate)).toFixed(1).padStart(7)} tok/s  ${ratio.toFixed(3)}  browser ${median(list.map((r) => r.browser)).toFixed(2)} s/s (the page's own process ${median(list.map((r) => r.page)).toFixed(2)}), server ${median(list.map((r) => r.server)).toFixed(2)} s/s${name === 'listened to' ? `, ${median(list.map((r) => r.events)).toFixed(0)} events/s, ${median(list.map((r) => r.bytes)).toFixed(0)} bytes a token` : ''}`);
+}
+console.log(`events heard: ${[...stream.kinds].map(([kind, n]) => `${kind} ${n}`).join(', ')}`);
