@@ -43,6 +43,7 @@ Status bench_answers(const Globals& g, const AnswersOptions& o) {
     draft_room += bytes;
   }
   WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, {}, draft_room));
+  const uint64_t streamed_bytes = model.streamed_bytes;
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), false));
   engine::Session& session = talk->session();
   std::vector<std::shared_ptr<engine::Speculation>> speculations;
@@ -59,6 +60,7 @@ Status bench_answers(const Globals& g, const AnswersOptions& o) {
               {"methods", o.methods},
               {"answers", Json::array()},
               {"pass_seconds", Json::array()}};
+  out["streamed_bytes"] = streamed_bytes;
   std::vector<std::vector<double>> rates(o.methods.size()), ratios(o.methods.size()), taus(o.methods.size());
   int64_t n_different = 0;
   uint64_t n_done = 0;

@@ -102,6 +102,7 @@ void add_measured(const engine::Hardware& hw, Json& report) {
   report["cpu"]["small_op_ns"] = hw.cpu.small_op_ns;
   report["cpu"]["pass_share"] = hw.cpu.pass_share;
   report["cpu"]["kv_gb_s"] = hw.cpu.kv_gb_s;
+  report["cpu"]["streamed_gb_s"] = hw.cpu.streamed_gb_s;
   for (const auto& k : hw.kernels)
     report["kernels"].push_back(
         {{"dtype", tensor::dtype_name(k.dtype)}, {"isa", hw.cpu.isa}, {"m", k.m}, {"gb_s", k.gb_s}});

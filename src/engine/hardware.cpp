@@ -128,7 +128,7 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   WATRA_ASSIGN(const Buffer scratch,
                Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
   WATRA_TRY(model::fill_synthetic(dtype, w.span(), 1));
-  const tensor::Layout layout = kernels.layout(dtype);
+  const tensor::Layout layout = options.as_in_file ? tensor::Layout::rows : kernels.layout(dtype);
   if (layout == tensor::Layout::interleaved_16) interleave_all(dtype, w.span(), kCols);
   std::vector<float> row(kCols);
   for (int64_t i = 0; i < kCols; ++i) row[static_cast<size_t>(i)] = static_cast<float>(i % 17 - 8) / 8;

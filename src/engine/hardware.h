@@ -21,6 +21,7 @@ struct MeasureOptions {
   // What counts of them: the best, a peak; or the median, what is usual here and now.
   bool usual = false;
   uint64_t buffer_bytes = beyond_caches(512u << 20, 4);
+  bool as_in_file = false;  // of products: rows as a file has them, which kernels may want to put in order on the way
 };
 
 // Bytes per second (in 1e9) that the team reads from memory, in one pass over a buffer after the other.
@@ -31,7 +32,7 @@ Result<double> measure_read_gb_s(ThreadTeam& team, const MeasureOptions& options
 double measure_int8_gop_s(ThreadTeam& team, const kernels::Kernels& kernels, double seconds = 0.2);
 
 // Bytes of weights per second (in 1e9) that the team multiplies with m rows of activations: one large random matrix in
-// the layout that these kernels like best. Errors: "memory.refused", "kernels.unsupported_dtype".
+// the layout that these kernels like best, or as_in_file. Errors: "memory.refused", "kernels.unsupported_dtype".
 Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& kernels, tensor::DType dtype, int64_t m,
                                    const MeasureOptions& options = {.seconds = 0.1,
                                                                     .buffer_bytes = beyond_caches(128u << 20, 2)});

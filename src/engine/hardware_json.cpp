@@ -148,6 +148,7 @@ Result<Hardware> parse_hardware(std::string_view text) {
     read.number(*c, "cpu.", "small_op_ns", false, 0, 1e6, hw.cpu.small_op_ns);
     read.number(*c, "cpu.", "pass_share", false, 0, 10, hw.cpu.pass_share);
     read.number(*c, "cpu.", "kv_gb_s", false, 0, kMostRate, hw.cpu.kv_gb_s);
+    read.number(*c, "cpu.", "streamed_gb_s", false, 0, kMostRate, hw.cpu.streamed_gb_s);
     read.text(*c, "cpu.", "source", false, hw.cpu.source);
   }
   if (const Json* list = read.list(json, "", "kernels"))
@@ -208,6 +209,7 @@ std::string hardware_json(const Hardware& hw) {
   if (hw.cpu.small_op_ns > 0) cpu["small_op_ns"] = hw.cpu.small_op_ns;
   if (hw.cpu.pass_share > 0) cpu["pass_share"] = hw.cpu.pass_share;
   if (hw.cpu.kv_gb_s > 0) cpu["kv_gb_s"] = hw.cpu.kv_gb_s;
+  if (hw.cpu.streamed_gb_s > 0) cpu["streamed_gb_s"] = hw.cpu.streamed_gb_s;
   json["cpu"] = with_source(std::move(cpu), hw.cpu.source);
   if (!hw.kernels.empty()) {
     json["kernels"] = Json::array();

@@ -235,6 +235,11 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
       hw.kernels.push_back({type, m, gb_s});
     }
   }
+  {
+    const MeasureOptions options{
+        .seconds = 0.2, .usual = true, .buffer_bytes = beyond_caches(128u << 20, 2), .as_in_file = true};
+    WATRA_ASSIGN(hw.cpu.streamed_gb_s, measure_kernel_gb_s(team, kernels, DType::q8_0, 1, options));
+  }
   now("whole passes");
   WATRA_TRY(measure_passes(o, kernels, team, hw));
   for (const fs::path& folder : o.disks) {

@@ -65,6 +65,7 @@ struct Hardware {
     double small_op_ns = 0;        // an element of a row in what one thread does between products: norms, conversions
     double pass_share = 0;         // what products reach within a pass, of the rates in `kernels`
     double kv_gb_s = 0;            // cached keys and values, as attention reads them; all threads
+    double streamed_gb_s = 0;      // products with q8_0 as files have it, put in order on the way; one row, all threads
     std::string source;
   };
   struct KernelRate {

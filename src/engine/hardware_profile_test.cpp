@@ -39,6 +39,7 @@ TEST(HardwareProfile, WrittenAndReadAgainItIsTheSame) {
             .small_op_ns = 0.75,
             .pass_share = 0.875,
             .kv_gb_s = 24.5,
+            .streamed_gb_s = 15.5,
             .source = "c"};
   hw.kernels = {{tensor::DType::q4_k, 4, 17.5}};
   hw.measured_at = "2026-11-26 00:40 UTC";

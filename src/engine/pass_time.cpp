@@ -94,6 +94,15 @@ DType nearest_measured(const Hardware& hw, DType dtype) {
   return best;
 }
 
+// Seconds a byte (1e-9) that weights from the disk take of the processor beyond those in RAM: rows lie there as in the
+// file and are put in order on the way.
+double streaming_seconds_per_gb(const Hardware& hw, int threads, const Efficiency& e) {
+  const double one = measured_seconds_per_gb(hw, DType::q8_0, 1);
+  if (!e.overheads || hw.cpu.streamed_gb_s <= 0 || one <= 0) return 1 / (hw.ram_gb_s(threads) * e.cpu_read);
+  const int measured_threads = hw.compute_threads(), n = threads > 0 ? threads : measured_threads;
+  return std::max(0.0, 1 / hw.cpu.streamed_gb_s - one) / std::min(1.0, static_cast<double>(n) / measured_threads);
+}
+
 double gpu_flop_s(const Hardware& hw) {
   return hw.vram.fp16_tflop_s > 0 ? hw.vram.fp16_tflop_s * 1e12 : hw.vram.gb_s * 1e9 * kGpuFlopPerByte;
 }
@@ -206,7 +215,7 @@ PassTime pass_time(const PassLoad& load, const Hardware& hw, int64_t m, int thre
     t[Part::disk].bytes += bytes;
     t[Part::disk].seconds = std::max(t[Part::disk].seconds, bytes / (load.disk_rates[i] * 1e9 * e.disk_read));
   }
-  t[Part::ram].seconds += t[Part::disk].bytes / (hw.ram_gb_s(threads) * 1e9 * e.cpu_read);
+  t[Part::ram].seconds += t[Part::disk].bytes / 1e9 * streaming_seconds_per_gb(hw, threads, e);
 
   t[Part::kv].bytes = load.kv_ram_bytes + load.kv_vram_bytes;
   if (load.kv_ram_bytes > 0) {

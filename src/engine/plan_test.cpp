@@ -80,6 +80,22 @@ TEST(Plan, PredictionsLieBelowTheBoundAndEveryLossHasAReason) {
     }
 }
 
+// 96 heads, none shared: 3.4 MB a position. They displace weights of files of few bits and are read themselves.
+TEST(Plan, WhereAPredictionIsFarBelowTheBoundKeysAndValuesAreTheReason) {
+  const Hardware pc = machine("reference-pc");
+  for (const model::QuantMix mix : table_quants()) {
+    const std::string quant(model::quant_mix_info(mix).name);
+    const model::ModelOutline o = shape("glm-130b", quant);
+    const Plan p = plan_of(o, pc);
+    double room_and_reading = 0, others = 0;
+    for (const Loss& l : p.losses) (l.reason.find("keys") != l.reason.npos ? room_and_reading : others) += l.seconds;
+    EXPECT_GE(p.bound_seconds, 0.8 * (p.bound_seconds + others)) << quant;
+    if (p.no_speculation_tps < 0.8 * p.bound_tps) EXPECT_GT(room_and_reading, others) << quant;
+    const Plan in_8_bits = plan_of(o, pc, {.kv_types = KvTypes(KvType::q8_0, KvType::q8_0)});
+    EXPECT_GE(in_8_bits.no_speculation_tps, 0.8 * in_8_bits.bound_tps) << quant;
+  }
+}
+
 TEST(Plan, APassIsBytesOverRates) {
   const Hardware hw = simple();
   PassLoad load;
@@ -97,6 +113,21 @@ TEST(Plan, APassIsBytesOverRates) {
   // Keys and values are read, too.
   load.kv_ram_bytes = 1e9;
   EXPECT_DOUBLE_EQ(pass_time(load, hw, 1, 0, Efficiency::ideal()).seconds, 0.7);
+}
+
+TEST(Plan, WhatStreamedRowsCostTheProcessorIsMeasured) {
+  Hardware hw = simple();
+  hw.kernels = {{tensor::DType::q8_0, 1, 8}, {tensor::DType::q4_k, 1, 6}};
+  hw.cpu.streamed_gb_s = 4;  // half: putting rows in order takes as long as the product
+  PassLoad load;
+  load.disk.entries = {{tensor::DType::q4_k, model::OutlineTensor::Read::whole, 1e9, 1e9 / 0.5625}};
+  load.disk_bytes = {1e9};
+  load.disk_rates = {1};
+  const PassTime t = pass_time(load, hw, 1, 0, Efficiency::expected());
+  EXPECT_NEAR(t[Part::ram].seconds, 1.0 / 6 + (1.0 / 4 - 1.0 / 8), 1e-9);
+  EXPECT_DOUBLE_EQ(t.seconds, t[Part::disk].seconds);
+  hw.cpu.streamed_gb_s = 9;  // kernels that take rows as they are
+  EXPECT_NEAR(pass_time(load, hw, 1, 0, Efficiency::expected())[Part::ram].seconds, 1.0 / 6, 1e-9);
 }
 
 TEST(Plan, MoreTokensAreFreeUntilArithmeticIsTheWall) {

@@ -64,7 +64,9 @@ std::string metrics_text(const ServedModel* m) {
   Metrics out;
   out.add("counter", "prompt_tokens_total", "Prompt tokens read.", count(s.n_read));
   out.add("counter", "prompt_tokens_cached_total", "Prompt tokens found in the cache.", count(s.n_from_cache));
-  out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded));
+  out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded + s.n_accepted));
+  out.add("counter", "draft_tokens_total", "Tokens drafted.", count(s.n_drafted));
+  out.add("counter", "draft_tokens_accepted_total", "Drafted tokens that came true.", count(s.n_accepted));
   out.add("counter", "n_decode_total", "Passes of the model.", count(s.n_passes));
   out.add("counter", "pass_seconds_total", "Seconds inside passes.", s.pass_s);
   out.add("counter", "requests_total", "Requests accepted.", count(s.n_requests));

@@ -7,8 +7,9 @@ streamed from the disk; streamed and in RAM give the same tokens too.
     tests/identity/identity.py build/release/bin/watra qwen2.5-coder-1.5b --draft none,ngram,qwen2.5-coder-0.5b,self --ram 900MiB
     tests/identity/identity.py build/release/bin/watra SmolLM2.Q8_0.gguf --draft none,ngram,smollm2,self --ram 160MiB --background
 
-One line is printed, and with --report one JSON object appended to a file, for each combination; what the file holds already is
-not run again, so that a long run may be cut off and go on. --background: other programs come first.
+Further options go to `watra bench` (--ctx 512 --threads 1). One line is printed, and with --report one JSON object appended to a
+file, for each combination; what the file holds already is not run again, so that a long run may be cut off and go on.
+--background: other programs come first.
 Standard library Python only. Exit 1 when a token differs.
 """
 import argparse
@@ -55,7 +56,7 @@ def answers(args, prompts, isa, temperature, ram, shape):
         command = [args.watra, "bench", args.model, "--answers", str(file), "--draft", ",".join(args.draft), "-n", str(args.tokens), "-r", "1",
                    "--draft-shape", shape, "--temp", str(temperature), "--seed", "7", "--isa", isa, "--json"]
         command += ["--home", args.home] if args.home else []
-        command += ["--ram", ram] if ram else []
+        command += (["--ram", ram] if ram else []) + args.more
         run = subprocess.run(command, capture_output=True, text=True)
         try:
             report = json.loads(run.stdout)
@@ -63,6 +64,8 @@ def answers(args, prompts, isa, temperature, ram, shape):
             sys.exit(f"{' '.join(command)}\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
         if "answers" not in report:
             sys.exit(f"{' '.join(command)}\n{report}")
+        if ram and not report.get("streamed_bytes"):
+            sys.exit(f"{' '.join(command)}\nnothing was streamed: less --ram")
     ids, followed = {}, {}
     for a in report["answers"]:
         ids[a["question"], a["method"]] = a["ids"]
@@ -128,7 +131,7 @@ def main():
     p.add_argument("--ram", help="stream the model too, within this budget")
     p.add_argument("--report", type=pathlib.Path, help="a file of JSON lines: what was compared, and with what result")
     p.add_argument("--background", action="store_true", help="at the lowest priority")
-    args = p.parse_args()
+    args, args.more = p.parse_known_args()
     if args.background:
         os.nice(19)
 
