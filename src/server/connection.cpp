@@ -97,7 +97,9 @@ class Connection final : public Exchange {
  private:
   Awaitable<void> send(std::string text) {
     set_deadline(shared_.limits.write);
+    sending_ = true;
     co_await asio::async_write(stream_, asio::buffer(text), use_awaitable);
+    sending_ = false;
     deadline_ = Clock::time_point::max();
   }
 
@@ -262,8 +264,9 @@ class Connection final : public Exchange {
       co_return;
     }
     deadline_ = Clock::time_point::max();
-    const auto winner = co_await (handle(*route) || watch());
+    const auto winner = co_await (handle(*route) || watch() || shared_.state.last_call.wait(stream_.get_executor()));
     if (winner.index() == 1) gone_ = true;
+    if (winner.index() == 2) co_await tell_the_end();
     if (gone_) {
       log::info("{} {} gone after {} ms{}", method, path,
                 std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count(),
@@ -299,8 +302,7 @@ class Connection final : public Exchange {
     }
     if (!found.route)
       throw ApiError{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", path)};
-    if (shared_.state.draining)
-      throw ApiError{.status = 503, .code = "stopping", .message = "the server is stopping", .retry_after_s = 5};
+    if (shared_.state.draining) throw stopping();
     const auto length = parser_->content_length();
     if (length && *length > found.route->max_body_bytes) throw too_large(*found.route);
     if (!header("Content-Encoding").empty() && !beast::iequals(header("Content-Encoding"), "identity"))
@@ -309,6 +311,9 @@ class Connection final : public Exchange {
     return found.route;
   }
 
+  static ApiError stopping() {
+    return {.status = 503, .code = "stopping", .message = "the server is stopping", .retry_after_s = 5};
+  }
   static ApiError foreign(std::string message) {
     return {.status = 403, .code = "origin_foreign", .message = std::move(message)};
   }
@@ -427,14 +432,29 @@ class Connection final : public Exchange {
       co_await refuse(*error);
       co_return;
     }
-    // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
+    co_await tell_in_stream(*error);
+  }
+
+  // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
+  Awaitable<void> tell_in_stream(const ApiError& error) {
     keep_ = false;
-    const Json told = error_body(*error, dialect);
+    const Json told = error_body(error, dialect);
     if (dialect == Dialect::ollama)
       co_await write(dump(told) + "\n");
     else
       co_await write((dialect == Dialect::anthropic ? "event: error\ndata: " : "data: ") + dump(told) + "\n\n");
     co_await end_stream();
+  }
+
+  // The server waits no longer: the handler was cut where it waited. In the middle of a piece nothing more can be said.
+  Awaitable<void> tell_the_end() {
+    keep_ = false;
+    gone_ = sending_;
+    if (gone_) co_return;
+    if (streaming_)
+      co_await tell_in_stream(stopping());
+    else if (status_ == 0)
+      co_await refuse(stopping());
   }
 
   // Returns when the client is gone; reads ahead what it pipelines. An end that is read here is never told again: who
@@ -472,7 +492,7 @@ class Connection final : public Exchange {
   Clock::time_point deadline_ = Clock::time_point::max(), started_;
   unsigned version_ = 11;
   int status_ = 0;
-  bool keep_ = true, streaming_ = false, chunked_ = false, preflight_ = false;
+  bool keep_ = true, streaming_ = false, chunked_ = false, sending_ = false, preflight_ = false;
   bool gone_ = false;   // there is nobody to answer
   bool ended_ = false;  // the client sends no more
 };

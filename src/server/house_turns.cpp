@@ -161,7 +161,7 @@ void add_house_turns(Router& router, Household& house, Runs& runs) {
     if (!head) head = thread.head;
     return thread_context(house, thread, head);
   });
-  add_json(router, "GET", "/runs", 200, [&house, &runs](Exchange& x) -> Json {
+  add_json(router, "GET", "/runs", 200, [&house, &runs](Exchange&) -> Json {
     const int64_t as_of = house_value(house.home.events().newest());  // before: what is told twice is harmless
     return {{"runs", runs.list()}, {"as_of", as_of}};
   });

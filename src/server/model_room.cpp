@@ -111,7 +111,7 @@ Status ModelRoom::change_to(const ShelfEntry& entry, const LoadWish& wish) {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->closing) return fail("server.stopping", "the server is stopping");
   }
-  return entry.id.empty() ? Status() : load(entry.path, entry.id, wish);
+  return entry.id.empty() ? Status() : load(entry, wish);
 }
 
 void ModelRoom::tell() const {
@@ -170,7 +170,9 @@ void ModelRoom::close() {
   impl_->wanted.notify_all();
 }
 
-Status ModelRoom::load(const fs::path& path, const std::string& id, const LoadWish& wish) {
+Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
+  const std::string& id = entry.id;
+  const fs::path& path = entry.path;
   const auto failed = [&](const Error& e) {
     {
       const std::lock_guard lock(impl_->mutex);
@@ -201,8 +203,10 @@ Status ModelRoom::load(const fs::path& path, const std::string& id, const LoadWi
       options_.schedule ? options_.schedule(*loaded) : engine::SchedulerOptions();
   if (!schedule) return failed(schedule.error());
   schedule->max_batch = options_.n_parallel;
-  auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = other_names(path), .path = path},
-                                    std::move(*schedule));
+  auto names = other_names(path);
+  names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
+  auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = std::move(names), .path = path},
+                                    std::move(*schedule), options_.manner);
   if (!served) return failed(served.error());
   {
     const std::lock_guard lock(impl_->mutex);
@@ -223,6 +227,20 @@ ModelRoom::View ModelRoom::view() const {
 std::shared_ptr<ServedModel> ModelRoom::current() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->current;
+}
+
+ShelfEntry ModelRoom::look_up(const std::string& name) const {
+  const auto entries = shelf();
+  const auto loaded = current();
+  if (loaded && (name.empty() || loaded->answers_to(name))) {
+    const auto& names = loaded->names();
+    const auto it = std::ranges::find(entries, names.path, &ShelfEntry::path);
+    std::error_code ec;
+    return it != entries.end() ? *it : ShelfEntry{names.id, names.path, fs::file_size(names.path, ec)};
+  }
+  const auto it = std::ranges::find_if(entries, [&](const ShelfEntry& e) { return is_named(e, name); });
+  if (it == entries.end()) throw unknown_model(name);
+  return *it;
 }
 
 Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& exchange, std::string name) {

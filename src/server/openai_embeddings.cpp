@@ -13,6 +13,8 @@ namespace {
 enum class Pooling : uint8_t { mean, first, last };
 
 Pooling pooling_of(const ServedModel& model) {
+  if (const std::string& asked = model.manner().pooling; !asked.empty())
+    return asked == "cls" ? Pooling::first : asked == "last" ? Pooling::last : Pooling::mean;
   const auto& hp = model.model().hparams();
   const auto type = model.model().file().metadata().get_u64(hp.architecture + ".pooling_type").value_or(1);
   return type == 2 ? Pooling::first : type == 3 ? Pooling::last : Pooling::mean;
@@ -61,11 +63,11 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
   std::vector<std::shared_ptr<Pool>> pools;
   std::vector<engine::Request> requests;
   for (auto& prompt : prompts) {
-    check_context(*model, prompt.size(), field);
+    check_context(*model, prompt.size(), field, false);
     auto pool = std::make_shared<Pool>();
     pools.push_back(pool);
     const auto last = static_cast<int64_t>(prompt.size()) - 1;
-    auto r = make_request(std::move(prompt), {}, {.max_tokens = 0});
+    auto r = make_request(std::move(prompt), {}, {{.max_tokens = 0}});
     r.events.prompt_hidden = [pool, pooling, last](int64_t position, std::span<const float> hidden) {
       if (pooling == Pooling::first && position != 0) return;
       if (pooling == Pooling::last && position != last) return;

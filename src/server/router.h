@@ -26,6 +26,8 @@ struct Route {
 class Router {
  public:
   void add(Route route) { routes_.push_back(std::move(route)); }
+  // Every path begins with it, whatever the patterns say: "/llm". Before the server starts.
+  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
 
   struct Found {
     const Route* route = nullptr;  // null: nothing at this path, or not with this method
@@ -36,6 +38,7 @@ class Router {
 
  private:
   std::vector<Route> routes_;
+  std::string prefix_;
 };
 
 // Which API a path belongs to: decides the shape of errors where no route matches.

@@ -129,7 +129,7 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     words.system = thread.system.value_or("");
     if (wish.persona) words.persona = house_value(house_.home.personas().find(*wish.persona)).text;
     const Fields fields(wish.sampling);
-    engine::GenerateOptions generate = read_generate(fields, {"max_tokens"});
+    WriteOptions generate = read_generate(fields, {"max_tokens"}, *model);
     TurnPrompt prompt = make_turn_prompt(*model, words, generate.max_tokens);
     generate.stop.insert(generate.stop.end(), prompt.stop.begin(), prompt.stop.end());
     engine::SamplingParams sampling = read_sampling(fields, *model);
