@@ -200,27 +200,23 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& 
   sse.raw(kPing);
   Blocks blocks(sse);
   AnswerReader reader(a.task.format);
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::token) {
-        blocks.add(reader.feed(e.text));
-        continue;
-      }
-      throw_if_failed(*e.finished, "messages");
-      const bool called = reader.called() && reader.whole() && e.finished->reason == engine::FinishReason::stop;
-      blocks.add(reader.finish());
-      blocks.end();
-      const auto& s = e.finished->stats;
-      sse.event("message_delta", {{"type", "message_delta"},
-                                  {"delta", stop_of(a, *e.finished, called)},
-                                  {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
-      sse.event("message_stop", {{"type", "message_stop"}});
-      x.note("n_prompt", s.n_prompt);
-      x.note("n_gen", s.n_generated);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::token) {
+      blocks.add(reader.feed(e.text));
+      return;
     }
-  }
+    const bool called = reader.called() && reader.whole() && e.finished->reason == engine::FinishReason::stop;
+    blocks.add(reader.finish());
+    blocks.end();
+    const auto& s = e.finished->stats;
+    sse.event("message_delta", {{"type", "message_delta"},
+                                {"delta", stop_of(a, *e.finished, called)},
+                                {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
+    sse.event("message_stop", {{"type", "message_stop"}});
+    x.note("n_prompt", s.n_prompt);
+    x.note("n_gen", s.n_generated);
+  };
+  co_await sse.follow(answers, house.limits.ping, "messages", tell_event);
   co_await sse.end();
 }
 

@@ -203,34 +203,30 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const PlainAsk& a)
   SseStream sse(x);
   co_await sse.begin();
   std::vector<Written> written(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      Written& w = written[e.index];
-      if (e.kind == AnswerEvent::Kind::finished) {
-        throw_if_failed(*e.finished, "prompt");
-        sse.data(only_fields(a.fields, last_part(a, e.index, "", w.has_new_line, *e.finished)));
-        x.note("n_gen", e.finished->stats.n_generated);
-        continue;
-      }
-      w.has_new_line = w.has_new_line || e.text.find('\n') != std::string::npos;
-      if (e.token != text::kNoToken) w.stats.token();
-      if (e.text.empty() && a.n_probs == 0) continue;
-      const engine::RequestStats& stats = w.stats.now(a.prompts[e.index].size(), answers.n_cached(e.index));
-      Json part = {{"index", e.index},
-                   {"content", e.text},
-                   {"tokens", Json::array()},
-                   {"stop", false},
-                   {"id_slot", 0},
-                   {"tokens_predicted", stats.n_generated},
-                   {"tokens_evaluated", stats.n_prompt}};
-      if (e.token != text::kNoToken) part["tokens"].push_back(e.token);
-      if (a.n_probs > 0) part["completion_probabilities"] = probabilities(a, {e});
-      if (a.timings_per_token) part["timings"] = timings_json(stats);
-      sse.data(part);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    Written& w = written[e.index];
+    if (e.kind == AnswerEvent::Kind::finished) {
+      sse.data(only_fields(a.fields, last_part(a, e.index, "", w.has_new_line, *e.finished)));
+      x.note("n_gen", e.finished->stats.n_generated);
+      return;
     }
-  }
+    w.has_new_line = w.has_new_line || e.text.find('\n') != std::string::npos;
+    if (e.token != text::kNoToken) w.stats.token();
+    if (e.text.empty() && a.n_probs == 0) return;
+    const engine::RequestStats& stats = w.stats.now(a.prompts[e.index].size(), answers.n_cached(e.index));
+    Json part = {{"index", e.index},
+                 {"content", e.text},
+                 {"tokens", Json::array()},
+                 {"stop", false},
+                 {"id_slot", 0},
+                 {"tokens_predicted", stats.n_generated},
+                 {"tokens_evaluated", stats.n_prompt}};
+    if (e.token != text::kNoToken) part["tokens"].push_back(e.token);
+    if (a.n_probs > 0) part["completion_probabilities"] = probabilities(a, {e});
+    if (a.timings_per_token) part["timings"] = timings_json(stats);
+    sse.data(part);
+  };
+  co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   co_await sse.end();
 }
 

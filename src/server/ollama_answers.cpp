@@ -184,41 +184,37 @@ Json loaded_reply(const ServedModel& m, bool chat) {
   return p;
 }
 
+bool asks_nothing(const Fields& f, bool chat) {
+  if (!chat) return f.text("prompt").value_or("").empty();
+  const Json* messages = f.array("messages");
+  return messages && messages->empty();
+}
+
+Awaitable<void> answer(Exchange& x, House& house, bool chat) {
+  const Json body = x.json();
+  const Fields f(body);
+  auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+  if (asks_nothing(f, chat)) {
+    co_await x.reply_json(loaded_reply(*model, chat));
+    co_return;
+  }
+  Awaitable<OllamaAsk> reading = chat ? read_chat(f, std::move(model)) : read_generate_ask(f, std::move(model));
+  const OllamaAsk ask = co_await std::move(reading);
+  const std::string field = chat ? "messages" : "prompt";
+  if (ask.stream)
+    co_await reply_stream(x, ask, field);
+  else
+    co_await reply_whole(x, ask, field);
+}
+
 }  // namespace
 
 void add_ollama_answers(Router& router, House& house) {
   const auto post = [&router](const char* path, Handler handler) {
     router.add({.method = "POST", .pattern = path, .handler = std::move(handler), .dialect = Dialect::ollama});
   };
-  post("/api/chat", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const Json* messages = f.array("messages");
-    if (messages && messages->empty()) {
-      co_await x.reply_json(loaded_reply(*model, true));
-      co_return;
-    }
-    const OllamaAsk ask = co_await read_chat(f, std::move(model));
-    if (ask.stream)
-      co_await reply_stream(x, ask, "messages");
-    else
-      co_await reply_whole(x, ask, "messages");
-  });
-  post("/api/generate", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    if (f.text("prompt").value_or("").empty()) {
-      co_await x.reply_json(loaded_reply(*model, false));
-      co_return;
-    }
-    const OllamaAsk ask = co_await read_generate_ask(f, std::move(model));
-    if (ask.stream)
-      co_await reply_stream(x, ask, "prompt");
-    else
-      co_await reply_whole(x, ask, "prompt");
-  });
+  for (const bool chat : {true, false})
+    post(chat ? "/api/chat" : "/api/generate", [&house, chat](Exchange& x) { return answer(x, house, chat); });
   post("/api/embed", [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);

@@ -163,29 +163,25 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
   }
   std::vector<engine::RequestStats> stats(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      StreamedChoice& c = choices[e.index];
-      const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
-      if (e.kind == AnswerEvent::Kind::token) {
-        if (e.token != text::kNoToken) c.stats.token();
-        c.logprobs.add(e);
-        const auto entries = c.logprobs.take(e.text);
-        tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
-        continue;
-      }
-      throw_if_failed(*e.finished, "messages");
-      stats[e.index] = e.finished->stats;
-      const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
-      const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
-      tell(sse, a, e.index, c.reader.finish(), entries, so_far);
-      Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
-      if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
-      sse.data(last);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    StreamedChoice& c = choices[e.index];
+    const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
+    if (e.kind == AnswerEvent::Kind::token) {
+      if (e.token != text::kNoToken) c.stats.token();
+      c.logprobs.add(e);
+      const auto entries = c.logprobs.take(e.text);
+      tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
+      return;
     }
-  }
+    stats[e.index] = e.finished->stats;
+    const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
+    const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
+    tell(sse, a, e.index, c.reader.finish(), entries, so_far);
+    Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
+    if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
+    sse.data(last);
+  };
+  co_await sse.follow(answers, house.limits.ping, "messages", tell_event);
   std::vector<const engine::RequestStats*> all;
   for (const auto& s : stats) all.push_back(&s);
   if (a.include_usage) {

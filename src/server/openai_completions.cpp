@@ -263,27 +263,23 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
     return old[i].take(*a.n_logprobs > 0);
   };
   std::vector<engine::RequestStats> stats(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    auto events = co_await sse.next(answers, house.limits.ping);
-    for (AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::prompt_token) {
-        scored[e.index].push_back(std::move(e));
-        continue;
-      }
-      if (e.kind == AnswerEvent::Kind::finished) throw_if_failed(*e.finished, "prompt");
-      tell_prompt(e.index);
-      if (e.kind == AnswerEvent::Kind::token) {
-        queues[e.index].add(e);
-        Json entries = logprobs(e.index, queues[e.index].take(e.text));
-        if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
-        continue;
-      }
-      stats[e.index] = e.finished->stats;
-      Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
-      sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+  const auto tell_event = [&](AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::prompt_token) {
+      scored[e.index].push_back(std::move(e));
+      return;
     }
-  }
+    tell_prompt(e.index);
+    if (e.kind == AnswerEvent::Kind::token) {
+      queues[e.index].add(e);
+      Json entries = logprobs(e.index, queues[e.index].take(e.text));
+      if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
+      return;
+    }
+    stats[e.index] = e.finished->stats;
+    Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
+    sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+  };
+  co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   if (a.include_usage) {
     std::vector<const engine::RequestStats*> all;
     for (const auto& s : stats) all.push_back(&s);

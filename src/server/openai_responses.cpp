@@ -266,19 +266,15 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk&
   ResponseStream stream(sse, a);
   stream.begin();
   AnswerReader reader(a.task.format);
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::token) {
-        stream.add(reader.feed(e.text));
-        continue;
-      }
-      throw_if_failed(*e.finished, "input");
-      stream.add(reader.finish());
-      stream.end(*e.finished);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::token) {
+      stream.add(reader.feed(e.text));
+      return;
     }
-  }
+    stream.add(reader.finish());
+    stream.end(*e.finished);
+  };
+  co_await sse.follow(answers, house.limits.ping, "input", tell_event);
   co_await sse.end();
 }
 
