@@ -179,7 +179,7 @@ class Connection final : public Exchange {
         ~Busy() { --n; }
       } busy{shared_.state.n_busy};
       co_await answer();
-      if (gone_) co_return;
+      if (gone_ || (ended_ && buffer_.size() == 0)) co_return;
     }
   }
 
@@ -354,16 +354,18 @@ class Connection final : public Exchange {
     co_await end_stream();
   }
 
-  // Returns when the client is gone; reads ahead what it pipelines.
+  // Returns when the client is gone; reads ahead what it pipelines. An end that is read here is never told again: who
+  // read once more would wait for the idle limit.
   Awaitable<void> watch() {
     for (;;) {
       error_code ec;
-      if (buffer_.size() >= shared_.limits.pipelined_bytes) {
+      if (ended_ || buffer_.size() >= shared_.limits.pipelined_bytes) {
         asio::steady_timer forever(stream_.get_executor(), Clock::time_point::max());
         co_await forever.async_wait(redirect_error(use_awaitable, ec));
         co_return;
       }
       const size_t n = co_await stream_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
+      ended_ = ec && ec != asio::error::operation_aborted;
       if (ec) co_return;
       buffer_.commit(n);
     }
@@ -387,7 +389,9 @@ class Connection final : public Exchange {
   Clock::time_point deadline_ = Clock::time_point::max(), started_;
   unsigned version_ = 11;
   int status_ = 0;
-  bool keep_ = true, streaming_ = false, chunked_ = false, gone_ = false;
+  bool keep_ = true, streaming_ = false, chunked_ = false;
+  bool gone_ = false;   // there is nobody to answer
+  bool ended_ = false;  // the client sends no more
 };
 
 }  // namespace

@@ -123,8 +123,12 @@ void Server::start() {
 }
 
 Awaitable<void> Server::Impl::accept_all(Listener& listener) {
-  static constexpr std::string_view kFull =
-      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  static constexpr std::string_view kFullBody =
+      R"({"error":{"code":503,"message":"too many connections at once","type":"unavailable_error"}})";
+  static const std::string kFull = fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+      kFullBody.size(), kFullBody);
   for (;;) {
     error_code ec;
     tcp::socket socket(asio::make_strand(io));

@@ -1,6 +1,7 @@
 """Thirty-two streams at once with clients that leave at random, others that read slowly or never finish asking: nobody is refused, all get
 on alike, no memory is lost. usage: test_streams.py WATRA HOME [--seconds N]"""
 import json
+import os
 import random
 import socket
 import statistics
@@ -26,7 +27,7 @@ class Crowd:
         self.lock, self.problems, self.written = threading.Lock(), [], [0] * N
         self.n_whole = self.n_left = 0
         self.first_token_s = []
-        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(N)]
+        self.threads = [threading.Thread(target=self.client, args=(i,), daemon=True) for i in range(N)]
         for t in self.threads:
             t.start()
 
@@ -76,8 +77,8 @@ class Nuisance:
 
     def __init__(self, server):
         self.server, self.over = server, threading.Event()
-        self.threads = [threading.Thread(target=self.read_slowly) for _ in range(SLOW_READERS)]
-        self.threads += [threading.Thread(target=self.ask_slowly) for _ in range(SLOW_ASKERS)]
+        self.threads = [threading.Thread(target=self.read_slowly, daemon=True) for _ in range(SLOW_READERS)]
+        self.threads += [threading.Thread(target=self.ask_slowly, daemon=True) for _ in range(SLOW_ASKERS)]
         for t in self.threads:
             t.start()
 
@@ -118,7 +119,9 @@ def at_rest(server):
 class Streams(unittest.TestCase):
     def test_thirty_two(self):
         server = Server("--ctx", "512")
+        self.addCleanup(server.stop)
         nuisance = Nuisance(server)
+        self.addCleanup(nuisance.stop)
         crowd = Crowd(server, SECONDS, "crowd")
         time.sleep(SECONDS * 0.2)
         early = server.rss_mib()
@@ -127,7 +130,6 @@ class Streams(unittest.TestCase):
         at_rest(server)
         late = server.rss_mib()
         total = server.metric("tokens_predicted_total")
-        server.stop()
         slowest, fastest = min(crowd.written), max(crowd.written)
         print(f"{crowd.n_whole} answers, {crowd.n_left} left early; {sum(crowd.written) / SECONDS:.0f} tokens/s ({total:.0f} in all); client "
               f"with the fewest {slowest}, median {statistics.median(crowd.written):.0f}, most {fastest} ({fastest / max(slowest, 1):.2f}x); first token "
@@ -136,10 +138,29 @@ class Streams(unittest.TestCase):
         self.assertGreater(crowd.n_left, 0)
         if statistics.median(crowd.written) >= 100:  # fewer say more about the machine's other work than about us
             self.assertLessEqual(fastest, 3 * slowest)
-        self.assertLess(late - early, 16 + 0.02 * early)
+            self.assertLess(late - early, 16 + 0.02 * early)
+
+    def test_no_connection_outlives_its_client(self):
+        server = Server("--ctx", "512")
+        self.addCleanup(server.stop)
+        server.get("/metrics")
+        n_files = lambda: len(os.listdir(f"/proc/{server.process.pid}/fd"))
+        before = n_files()
+
+        def many():
+            for _ in range(500):
+                self.assertEqual(server.get("/metrics")[0], 200)
+
+        threads = [threading.Thread(target=many, daemon=True) for _ in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        wait_until(lambda: n_files() <= before + 2, 5, f"the end of 2000 connections (more than {before} files are open)")
 
     def test_slow_readers_and_slow_askers_disturb_nobody(self):
         server = Server("--ctx", "512")
+        self.addCleanup(server.stop)
 
         def eight():
             """Seconds for eight short answers side by side."""
@@ -157,21 +178,21 @@ class Streams(unittest.TestCase):
         eight()
         alone = [eight() for _ in range(3)]
         nuisance = Nuisance(server)
-        wait_until(lambda: server.metric("tokens_predicted_total") > 8 * 24 * 4 + SLOW_READERS * 250, 60, "the slow readers' answers")
+        self.addCleanup(nuisance.stop)
+        wait_until(lambda: server.metric("tokens_predicted_total") > 8 * 24 * 4 + SLOW_READERS * 250, 120, "the slow readers' answers")
         beside = [eight() for _ in range(3)]
         nuisance.stop()
         at_rest(server)
-        server.stop()
         print(f"eight answers in {statistics.median(alone):.2f} s alone, {statistics.median(beside):.2f} s beside slow clients")
         self.assertLess(min(beside), 3 * statistics.median(alone) + 0.5)
 
     @unittest.skipIf(SECONDS < 60, "two or three short answers each are too few to compare; scheduler_fairness_test.cpp counts passes instead")
     def test_more_than_fit_take_turns(self):
         server = Server("--ctx", "512", "--parallel", "8")
+        self.addCleanup(server.stop)
         crowd = Crowd(server, 60, "few places", longest=60)
         crowd.join()
         at_rest(server)
-        server.stop()
         print(f"{N} clients at 8 places: {min(crowd.written)} to {max(crowd.written)} tokens")
         self.assertEqual(crowd.problems, [])
         self.assertLessEqual(max(crowd.written), 3 * min(crowd.written))
