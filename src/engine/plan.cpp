@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/memory.h"
+#include "engine/internal/plan_once.h"
 #include "engine/memory_needs.h"
 
 namespace watra::engine {
@@ -14,7 +15,6 @@ namespace {
 using model::ModelOutline;
 using model::OutlineTensor;
 
-constexpr uint64_t kMiB = 1u << 20;
 // Rows of a micro-batch: what fills the processor; where weights come over a slow road, more share each trip.
 constexpr int64_t kMicroBatch = 512, kLongMicroBatch = 2048;
 // An answer of usual length, in tokens.
@@ -362,7 +362,9 @@ bool is_shared_with_a_card(const Plan& plan) { return plan.placed.vram_bytes > 0
 
 double turn_seconds(const Plan& plan) { return plan.ttft_s + kUsualAnswer / plan.decode_tokens_per_s; }
 
-Result<Plan> plan_once(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
+}  // namespace
+
+Result<Plan> internal::plan_once(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
   WATRA_ASSIGN(const Disks disks, chosen_disks(hw, options));
   WATRA_ASSIGN(const auto all, candidates(o, options));
   Result<Plan> best = fail("plan.no_fit", "nothing was tried");
@@ -392,87 +394,14 @@ Result<Plan> plan_once(const ModelOutline& o, const Hardware& hw, const PlanOpti
   return best;
 }
 
-// What would fit instead, each tried by the planner itself.
-std::string offers(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
-  std::string out;
-  const auto offer = [&](const std::string& what, const ModelOutline& outline, const PlanOptions& with) {
-    const auto plan = plan_once(outline, hw, with);
-    if (!plan) return false;
-    out += fmt::format("{}{}: fits, {:.2g} tokens a second", out.empty() ? "" : "; ", what, plan->decode_tokens_per_s);
-    return true;
-  };
-  PlanOptions with = options;
-  if (options.kv_types.of(0).k == KvType::f16) {
-    with.kv_types = KvTypes(KvType::q8_0, KvType::q8_0);
-    offer("--kv-type q8_0", o, with);
-    with = options;
-  }
-  const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(o.n_ctx_train, 4096);
-  for (int64_t ctx = n_ctx / 2; ctx >= 512; ctx /= 2) {
-    with.n_ctx = ctx;
-    if (offer(fmt::format("--ctx {}", ctx), o, with)) break;
-  }
-  with = options;
-  if (options.ram_bytes > 0 && options.ram_bytes < hw.ram.bytes) {
-    // The least that passes, to the next 1/64 of what the machine has.
-    const uint64_t unit = std::max<uint64_t>(hw.ram.bytes / 64, kMiB);
-    for (uint64_t ram = options.ram_bytes / unit * unit + unit; ram <= hw.ram.bytes; ram += unit) {
-      with.ram_bytes = (ram + kMiB - 1) / kMiB * kMiB;
-      if (offer(fmt::format("--ram {}MiB", with.ram_bytes / kMiB), o, with)) break;
-    }
-    with = options;
-  }
-  for (const auto& m : model::quant_mixes()) {
-    const ModelOutline smaller = model::requantized(o, m.mix);
-    if (smaller.weight_bytes() >= o.weight_bytes()) continue;
-    if (offer(fmt::format("the file in {}", m.name), smaller, options)) break;
-  }
-  return out.empty() ? "a smaller model: no quantization of this one fits" : out;
-}
-
-}  // namespace
-
 Result<Plan> make_plan(const ModelOutline& outline, const Hardware& hardware, const PlanOptions& options) {
-  auto plan = plan_once(outline, hardware, options);
+  auto plan = internal::plan_once(outline, hardware, options);
   if (!plan && plan.error().code == "plan.no_fit") {
     Error e = plan.error();
-    e.hint = offers(outline, hardware, options);
+    e.hint = internal::plan_offers(outline, hardware, options);
     return fail(std::move(e));
   }
   return plan;
-}
-
-double bound_seconds(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
-  const auto bytes = static_cast<double>(o.weight_bytes());
-  double token_bytes = 0;  // of mixtures only the chosen experts; a file is counted whole otherwise
-  for (const OutlineTensor& t : o.tensors)
-    token_bytes += static_cast<double>(t.bytes()) * (t.read == OutlineTensor::Read::experts ? o.read_share(t) : 1);
-  const auto limit = [](uint64_t own, uint64_t machine) {
-    return static_cast<double>(own > 0 ? std::min(own, machine) : machine);
-  };
-  const double vram = options.use_gpu ? limit(options.vram_bytes, hw.vram.bytes) : 0;
-  const double ram = static_cast<double>(options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes);
-  double disk_rate = 0;
-  for (const auto& d : hw.disks)
-    if (options.disks.empty())
-      disk_rate = std::max(disk_rate, d.gb_s);
-    else if (std::find(options.disks.begin(), options.disks.end(), d.path) != options.disks.end())
-      disk_rate += d.gb_s;
-  // Dense parts go to the fastest tier first: of a mixture each token reads all of them, but few of its experts.
-  const double v_file = std::min(bytes, vram), r_file = std::min(bytes - v_file, ram), d_file = bytes - v_file - r_file;
-  double expert_bytes = 0;
-  for (const OutlineTensor& t : o.tensors)
-    if (t.read == OutlineTensor::Read::experts) expert_bytes += static_cast<double>(t.bytes());
-  const double dense = bytes - expert_bytes;
-  const double chosen = expert_bytes > 0 ? (token_bytes - dense) / expert_bytes : 1;
-  const auto read = [&](double from, double size) {  // of the file's bytes [from, from + size), dense ones first
-    const double of_dense = std::clamp(dense - from, 0.0, size);
-    return of_dense + (size - of_dense) * chosen;
-  };
-  const double v = read(0, v_file), r = read(v_file, r_file), d = read(v_file + r_file, d_file);
-  const double computing =
-      (vram > 0 ? v / (hw.vram.gb_s * 1e9) : 0) + (r + 2 * d) / (hw.ram_gb_s(options.threads) * 1e9);
-  return d > 0 && disk_rate > 0 ? std::max(computing, d / (disk_rate * 1e9)) : computing;
 }
 
 }  // namespace watra::engine

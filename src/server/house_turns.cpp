@@ -109,6 +109,7 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
       persona = m.actor_id.value_or("");
   const Answering answering = find_answering(house, model, persona, {thread.sampling, given});
   check_fits(house, thread, wish, answering);
+  runs.check_room();
   wish.by = answering.by;
   const home::Turn turn = house_value(house.home.answers().begin(wish));
   if (turn.fresh)

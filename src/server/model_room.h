@@ -57,6 +57,9 @@ class ModelRoom {
   Status load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
                        const std::function<bool()>& cancelled);
   Status unload_and_wait(const std::function<bool()>& cancelled);
+  // As load_and_wait(), for who need not see it through: when `leaves` says so, what has begun goes on without them
+  // ("load.cancelled").
+  Status load_and_wait_or_leave(const ShelfEntry& entry, const std::function<bool()>& leaves);
 
   struct View {
     RoomState state = RoomState::empty;
@@ -83,8 +86,12 @@ class ModelRoom {
   struct Impl;
   void serve_wishes();  // on the room's own thread
   Status change_to(const ShelfEntry& entry, const LoadWish& wish);
-  Status await_change(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
-                      const std::function<bool()>& cancelled);
+  struct Waiting {
+    Progress progress;                // may be null, as the other
+    std::function<bool()> cancelled;  // the wish, as long as nobody has begun with it
+    bool may_leave = false;           // afterwards too
+  };
+  Status await_change(const ShelfEntry& entry, const LoadWish& wish, const Waiting& waiting);
   void tell() const;
 
   Options options_;

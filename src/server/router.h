@@ -21,6 +21,7 @@ struct Route {
   Dialect dialect = Dialect::openai;
   Access access = Access::token;
   size_t max_body_bytes = size_t{16} << 20;
+  fs::path body_folder;  // not empty: a body is not held in memory, but in a file there (Exchange::body_file)
 };
 
 class Router {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr auto kCommitEvery = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::milliseconds(500);  // at runs that say nothing: progress of loading
-constexpr auto kRetryAfter = std::chrono::seconds(1);        // when the store could not be written
+constexpr size_t kMostRuns = 256;  // as many as a scheduler lets wait; each has a thread until its request is made
+constexpr auto kRetryAfter = std::chrono::seconds(1);  // when the store could not be written
 
 std::string sha256_of_model(const fs::path& home, const fs::path& file) {
   const auto receipt = hub::read_receipt(hub::Shelf(home), file.lexically_relative(home / "models"));
@@ -86,6 +87,15 @@ void Runs::wake() {
   news_.notify_all();
 }
 
+void Runs::check_room() const {
+  const std::lock_guard lock(mutex_);
+  if (live_.size() >= kMostRuns)
+    throw ApiError{.status = 503,
+                   .code = "engine.full",
+                   .message = fmt::format("{} answers are under way or wait; more are not taken", live_.size()),
+                   .retry_after_s = 5};
+}
+
 void Runs::begin(RunWish wish) {
   auto live = std::make_shared<Live>(std::move(wish), [this] { wake(); });
   {
@@ -110,7 +120,7 @@ std::shared_ptr<ServedModel> Runs::await_model(const std::shared_ptr<Live>& live
     }
     if (!entry) throw ApiError{.status = 404, .code = "model.unknown", .message = "there is no model " + name};
     live->loading();
-    if (const Status loaded = house_.room.load_and_wait(*entry, {}, nullptr, gone); !loaded && !gone())
+    if (const Status loaded = house_.room.load_and_wait_or_leave(*entry, gone); !loaded && !gone())
       throw house_error(loaded.error());
   }
   return nullptr;

@@ -123,7 +123,8 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   std::vector<std::string> ends;
   for (const TokenId id : tokenizer->spec().end_of_generation) ends.push_back(tokenizer->token_bytes(id, true));
   served->tool_format_ = text::find_tool_format(*served->prompt_, ends);
-  served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer));
+  served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer),
+                                                    served->scheduler_->model().budget);
   served->scheduler_->start();
   return served;
 }

@@ -4,6 +4,7 @@
 #include <xgrammar/xgrammar.h>
 
 #include <algorithm>
+#include <limits>
 #include <list>
 #include <mutex>
 #include <unordered_map>
@@ -44,6 +45,7 @@ constexpr uint64_t kMostShapeBytes = 4u << 20;
 // What following an answer may cost at one position: far more than it ever takes.
 constexpr double kMostStepSeconds = 2;
 constexpr uint64_t kMostStepBytes = 512u << 20;
+constexpr double kNoLimit = 1e9;  // seconds
 
 class Warnings {
  public:
@@ -130,11 +132,39 @@ Shape Shape::triggered(std::string_view trigger, Shape rest) {
   return s;
 }
 
+namespace {
+
+constexpr const char* kMemoryTag = "grammars";
+
+// Bytes that a budget counts as long as this lives.
+class CountedBytes {
+ public:
+  CountedBytes() = default;
+  CountedBytes(const CountedBytes&) = delete;
+  ~CountedBytes() {
+    if (memory_) memory_->give(kMemoryTag, bytes_);
+  }
+  Status take(const std::shared_ptr<MemoryBudget>& memory, uint64_t bytes) {
+    if (!memory) return {};
+    WATRA_TRY(memory->take(kMemoryTag, bytes));
+    memory_ = memory;
+    bytes_ = bytes;
+    return {};
+  }
+
+ private:
+  std::shared_ptr<MemoryBudget> memory_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace
+
 class Grammar {
  public:
   explicit Grammar(xgrammar::CompiledGrammar c) : compiled(std::move(c)), bytes(compiled.MemorySizeBytes()) {}
   xgrammar::CompiledGrammar compiled;
   uint64_t bytes;
+  CountedBytes counted;
 };
 
 uint64_t grammar_bytes(const Grammar& grammar) { return grammar.bytes; }
@@ -144,8 +174,11 @@ struct GrammarCompiler::Impl {
   std::vector<TokenId> visible;
   GrammarLimits limits;
 
-  std::mutex compiling;  // one at a time; guards `vocab`
+  std::shared_ptr<MemoryBudget> memory;
+
+  std::mutex compiling;  // one at a time; guards the next two
   std::optional<xgrammar::TokenizerInfo> vocab;
+  CountedBytes vocab_bytes;
 
   struct Entry {
     std::string key;
@@ -156,8 +189,28 @@ struct GrammarCompiler::Impl {
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key;
   uint64_t cached_bytes = 0;
 
-  const xgrammar::TokenizerInfo& vocabulary() {
-    if (vocab) return *vocab;
+  // What is made must have room: the oldest of the cache make it, where nobody else holds them.
+  Status count(CountedBytes& counted, uint64_t bytes) {
+    for (;;) {
+      const Status taken = counted.take(memory, bytes);
+      if (taken || !drop_oldest()) return taken;
+    }
+  }
+
+  bool drop_oldest() {
+    const std::lock_guard lock(cache_mutex);
+    return drop_oldest_locked();
+  }
+  bool drop_oldest_locked() {
+    if (cache.empty()) return false;
+    cached_bytes -= cache.back().grammar->bytes + cache.back().key.size();
+    by_key.erase(cache.back().key);
+    cache.pop_back();
+    return true;
+  }
+
+  Result<const xgrammar::TokenizerInfo*> vocabulary() {
+    if (vocab) return &*vocab;
     const auto& spec = tokenizer->spec();
     std::vector<std::string> pieces(static_cast<size_t>(tokenizer->n_vocab()));
     for (TokenId id = 0; id < tokenizer->n_vocab(); ++id) {
@@ -165,9 +218,13 @@ struct GrammarCompiler::Impl {
       pieces[static_cast<size_t>(id)] = tokenizer->token_bytes(id, shown);
     }
     for (const TokenId id : spec.end_of_generation) pieces[static_cast<size_t>(id)].clear();
-    vocab.emplace(pieces, xgrammar::VocabType::RAW, std::nullopt,
-                  std::vector<int32_t>(spec.end_of_generation.begin(), spec.end_of_generation.end()), false);
-    return *vocab;
+    const GrammarBudget all(kNoLimit, std::numeric_limits<int64_t>::max());
+    xgrammar::TokenizerInfo made(pieces, xgrammar::VocabType::RAW, std::nullopt,
+                                 std::vector<int32_t>(spec.end_of_generation.begin(), spec.end_of_generation.end()),
+                                 false);
+    WATRA_TRY(count(vocab_bytes, static_cast<uint64_t>(std::max<int64_t>(0, all.held_bytes()))));
+    vocab = std::move(made);
+    return &*vocab;
   }
 
   std::shared_ptr<const Grammar> find(const std::string& key) {
@@ -183,20 +240,17 @@ struct GrammarCompiler::Impl {
     cached_bytes += grammar->bytes + key.size();
     cache.push_front({std::move(key), std::move(grammar)});
     by_key[cache.front().key] = cache.begin();
-    while (cached_bytes > limits.cache_bytes && cache.size() > 1) {
-      cached_bytes -= cache.back().grammar->bytes + cache.back().key.size();
-      by_key.erase(cache.back().key);
-      cache.pop_back();
-    }
+    while (cached_bytes > limits.cache_bytes && cache.size() > 1) drop_oldest_locked();
   }
 };
 
 GrammarCompiler::GrammarCompiler(std::shared_ptr<const Tokenizer> tokenizer, std::vector<TokenId> visible,
-                                 GrammarLimits limits)
+                                 GrammarLimits limits, std::shared_ptr<MemoryBudget> memory)
     : impl_(std::make_unique<Impl>()) {
   impl_->tokenizer = std::move(tokenizer);
   impl_->visible = std::move(visible);
   impl_->limits = limits;
+  impl_->memory = std::move(memory);
 }
 
 GrammarCompiler::~GrammarCompiler() = default;
@@ -225,23 +279,30 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& sha
                             impl_->limits.seconds, impl_->limits.bytes >> 20),
                 "a smaller schema, or smaller numbers of repetitions");
   };
+  const auto no_room = [](const Error& e) {
+    return fail("grammar.too_large", "the grammar has no room in memory: " + e.message,
+                "more --ram, or a smaller schema");
+  };
   if (key.size() > kMostShapeBytes) return too_large("is too long");
   if (auto found = impl_->find(key)) return found;
   const std::lock_guard lock(impl_->compiling);
   if (auto found = impl_->find(key)) return found;  // made while we waited
   try {
-    const auto& vocab = impl_->vocabulary();
+    const auto vocab = impl_->vocabulary();
+    if (!vocab) return no_room(vocab.error());
     const Warnings warnings;
-    std::shared_ptr<const Grammar> grammar;
+    std::shared_ptr<Grammar> grammar;
     {
       const GrammarBudget budget(impl_->limits.seconds, impl_->limits.bytes);
-      xgrammar::GrammarCompiler compiler(vocab, 1, false);
-      grammar = std::make_shared<const Grammar>(
+      xgrammar::GrammarCompiler compiler(**vocab, 1, false);
+      grammar = std::make_shared<Grammar>(
           compiler.CompileStructuralTag(Json{{"type", "structural_tag"}, {"format", shape.json()}}.dump()));
     }
     if (shape.strict() && !warnings.text().empty())
       return fail("grammar.unsupported_schema", fmt::format("a part cannot be held to: {}", reason(warnings.text())));
     if (grammar->bytes > impl_->limits.bytes) return too_large("takes too much memory");
+    if (const Status counted = impl_->count(grammar->counted, grammar->bytes); !counted)
+      return no_room(counted.error());
     impl_->keep(key, grammar);
     return grammar;
   } catch (const GrammarBudget::Spent& e) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/result.h"
 #include "text/tokenizer.h"
 
@@ -68,14 +69,16 @@ struct GrammarLimits {
 class GrammarCompiler {
  public:
   // `visible`: control tokens that may appear in answers by their spelling (markers of tool calls); all others never
-  // do.
+  // do. `memory`, which may be null, counts the compiled grammars as long as anybody holds them, and the vocabulary as
+  // XGrammar needs it, under the tag "grammars".
   explicit GrammarCompiler(std::shared_ptr<const Tokenizer> tokenizer, std::vector<TokenId> visible = {},
-                           GrammarLimits limits = {});
+                           GrammarLimits limits = {}, std::shared_ptr<MemoryBudget> memory = nullptr);
   ~GrammarCompiler();
   GrammarCompiler(const GrammarCompiler&) = delete;
   GrammarCompiler& operator=(const GrammarCompiler&) = delete;
 
-  // From the cache, or made now; one at a time. Errors: "grammar.too_large" (limits), "grammar.unsupported_schema",
+  // From the cache, or made now; one at a time. Where the memory is at its limit, grammars of the cache leave first.
+  // Errors: "grammar.too_large" (limits, memory), "grammar.unsupported_schema",
   // "grammar.bad_schema", "grammar.bad_grammar".
   Result<std::shared_ptr<const Grammar>> compile(const Shape& shape);
   // The same, if it is in the cache; null if not. Takes no time.

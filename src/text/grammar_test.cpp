@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <random>
 
+#include "base/cpu_clock.h"
 #include "text/internal/utf8.h"
 #include "text/tool_format.h"
 #include "text/tool_reader.h"
@@ -329,21 +329,39 @@ TEST_F(GrammarTest, CompiledOnesAreKeptAndTheOldestLeave) {
   EXPECT_EQ(small.find(Shape::json_object()), nullptr);
 }
 
-TEST_F(GrammarTest, TooMuchWorkIsEnded) {
-  GrammarCompiler hurried(tokenizer_, {}, {.seconds = 0.05});
-  const auto huge = *Shape::gbnf(
-      "root ::= a{90000}\na ::= b{90000}\nb ::= [a-z]{5000} | c{7000}\nc ::= [0-9]{5000} d{900}\nd ::= \"x\" | \"yz\"");
-  const auto begin = std::chrono::steady_clock::now();
-  const auto made = hurried.compile(huge);
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-  if (!made) {
-    EXPECT_EQ(made.error().code, "grammar.too_large") << made.error().message;
+// A choice of words, each of its own letters: made in a time that grows with their number.
+std::string words_grammar(int n) {
+  std::mt19937 random(1);
+  std::string out = "root ::= \"a\"";
+  for (int i = 0; i < n; ++i) {
+    out += " | \"";
+    for (int k = 0; k < 12; ++k) out += static_cast<char>('a' + random() % 26);
+    out += '"';
   }
-  EXPECT_LT(spent.count(), 20);
+  return out;
+}
+
+TEST_F(GrammarTest, TooMuchWorkIsEnded) {
+  const Shape large = *Shape::gbnf(words_grammar(3'000));
+  GrammarCompiler unhurried(tokenizer_, {}, {.seconds = 1000, .bytes = uint64_t{2} << 30});
+  const double begin = thread_cpu_seconds();
+  ASSERT_TRUE(unhurried.compile(large));
+  const double whole = thread_cpu_seconds() - begin;
+  GrammarCompiler hurried(tokenizer_, {}, {.seconds = whole / 10});
+  const double again = thread_cpu_seconds();
+  const auto ended = hurried.compile(large);
+  EXPECT_LT(thread_cpu_seconds() - again, whole / 2);
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, "grammar.too_large");
+  EXPECT_NE(ended.error().message.find("takes too long"), std::string::npos) << ended.error().message;
+  EXPECT_EQ(hurried.find(large), nullptr);
+  EXPECT_TRUE(hurried.compile(Shape::literal("a"))) << "what was ended leaves nothing behind";
+
   GrammarCompiler narrow(tokenizer_, {}, {.bytes = 20'000});
   const auto refused = narrow.compile(Shape::json_object());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, "grammar.too_large");
+  EXPECT_NE(refused.error().message.find("too much memory"), std::string::npos) << refused.error().message;
   EXPECT_TRUE(compiler_.compile(Shape::json_object())) << "what was ended leaves nothing behind";
 }
 
@@ -389,6 +407,39 @@ TEST_F(GrammarTest, CallsAreWrittenAndRead) {
     }
   }
   EXPECT_GT(n_calls, 20);
+}
+
+TEST_F(GrammarTest, TheirMemoryIsCounted) {
+  const auto memory = std::make_shared<MemoryBudget>();
+  std::shared_ptr<const Grammar> held;
+  {
+    GrammarCompiler compiler(tokenizer_, {}, {}, memory);
+    held = *compiler.compile(Shape::json_object());
+    const uint64_t one = memory->used_bytes();
+    EXPECT_GT(one, grammar_bytes(*held));  // and the vocabulary
+    ASSERT_EQ(memory->uses().size(), 1u);
+    EXPECT_EQ(memory->uses()[0].tag, "grammars");
+    const auto second = compiler.compile(Shape::literal("ab"));
+    EXPECT_EQ(memory->used_bytes(), one + grammar_bytes(**second));
+  }
+  EXPECT_EQ(memory->used_bytes(), grammar_bytes(*held)) << "as long as somebody follows it";
+  held.reset();
+  EXPECT_EQ(memory->used_bytes(), 0u);
+}
+
+TEST_F(GrammarTest, AtTheLimitOfMemoryTheCacheLeavesFirst) {
+  const auto memory = std::make_shared<MemoryBudget>();
+  GrammarCompiler compiler(tokenizer_, {}, {}, memory);
+  ASSERT_TRUE(compiler.compile(Shape::json_object()));
+  ASSERT_TRUE(memory->set_limit(memory->used_bytes() + 16));
+  const auto second = compiler.compile(Shape::literal("a text of some length"));
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_EQ(compiler.find(Shape::json_object()), nullptr);
+  ASSERT_TRUE(memory->set_limit(memory->used_bytes() + 16));
+  const auto third = compiler.compile(Shape::json_object());  // while the second is held
+  ASSERT_FALSE(third);
+  EXPECT_EQ(third.error().code, "grammar.too_large");
+  EXPECT_NE(third.error().hint.find("--ram"), std::string::npos);
 }
 
 TEST_F(GrammarTest, TextsMayEndWithCalls) {

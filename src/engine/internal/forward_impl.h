@@ -1,5 +1,5 @@
 // What Forward consists of: buffers, the pass at hand, and the pieces of work its threads share. forward.cpp runs
-// passes, forward_attention.cpp is attention's part of them.
+// passes, forward_attention.cpp and forward_linears.cpp are attention's and the products' part of them.
 #pragma once
 
 #include <atomic>

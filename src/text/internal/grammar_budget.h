@@ -27,6 +27,7 @@ class GrammarBudget {
   // Called by the allocation functions: before, may throw Spent; after, with what is held more or less.
   void check(size_t bytes);
   void count(int64_t bytes) { held_ += bytes; }
+  int64_t held_bytes() const { return held_; }
   static GrammarBudget* present();
 
  private:
