@@ -95,7 +95,11 @@ Status serve(const Globals& g, const ServeOptions& o) {
     options.entrance = &house_of_page->entrance();
   }
   options.port = static_cast<uint16_t>(o.port);
+  options.threads = o.http_threads;
+  options.path_prefix = o.path_prefix;
   WATRA_ASSIGN(auto server, server::Server::create(options));
+  server::SlowWork slow;
+  server::ModelFiles files(home);
   server::ModelRoom room(
       {.load =
            [&](const fs::path& file, server::LoadWish wish, server::ModelRoom::Progress progress) {
@@ -107,11 +111,12 @@ Status serve(const Globals& g, const ServeOptions& o) {
        .load_on_request = true,
        .schedule = [&g,
                     &o](const engine::LoadedModel& model) { return make_scheduling(g, o.draft, model, o.n_parallel); },
+       .manner = o.manner,
        .changed =
            [&] {
              if (house_of_page) house_of_page->room_changed();
            }});
-  server::House house{room, options.limits};
+  server::House house{room, options.limits, slow, files};
   server::add_inference(server->router(), house);
   if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);
   if (house_of_page) {
@@ -121,7 +126,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
   if (!path.empty()) {
     const std::string id = !o.alias.empty() ? o.alias : id_of(path, shelf());
     // In the line of what requests wish for meanwhile: two models are never loaded side by side.
-    if (Status loaded = room.load_and_wait({id, path, 0}, {}, nullptr, {}); !loaded) {
+    if (Status loaded = room.load_and_wait({id, path, 0, o.aliases}, {}, nullptr, {}); !loaded) {
       server->stop();
       server->wait();
       if (house_of_page) house_of_page->close();

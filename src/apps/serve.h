@@ -3,19 +3,24 @@
 #pragma once
 
 #include "apps/drafting.h"
+#include "server/served_model.h"
 
 namespace watra::apps {
 
 struct ServeOptions {
-  std::string model;  // name or path; empty = none yet
-  std::string alias;  // what the model is called in answers, instead of its file's name
+  std::string model;                 // name or path; empty = none yet
+  std::string alias;                 // what the model is called in answers, instead of its file's name
+  std::vector<std::string> aliases;  // further names it answers to
   std::string host = "127.0.0.1";
   int port = 8686;
   int64_t n_parallel = 32;
   bool lan = false, no_auth = false;
   std::vector<std::string> allow_hosts, cors_origins;
   std::string token_file, token;
-  bool list_shelf = true;  // models on the shelf may be named in requests
+  std::string path_prefix;  // of every route; empty = none
+  int http_threads = 2;     // for HTTP, templates, tokenizing
+  server::Manner manner;    // how it answers where a request says nothing
+  bool list_shelf = true;   // models on the shelf may be named in requests
   DraftOptions draft;
   bool page = false;             // the page, and all of /watra/v1
   bool open = false;             // in the browser

@@ -1,7 +1,5 @@
 #include "apps/serve_house.h"
 
-#include <atomic>
-
 #include "apps/loading.h"
 #include "apps/machine.h"
 #include "base/log.h"
@@ -49,7 +47,8 @@ struct ServedHouse::Impl {
   std::unique_ptr<server::MachineRoom> machine;
   std::unique_ptr<server::Runs> runs;
   std::unique_ptr<server::Comparing> comparing;
-  std::atomic<bool> is_open{false};  // room_changed() may be told
+  std::mutex open_mutex;
+  bool is_open = false;  // room_changed() may be told; with the lock, so that the end waits for who is telling
 
   std::mutex hardware_mutex;
   std::optional<engine::Hardware> known_hardware;
@@ -114,6 +113,7 @@ std::vector<server::ShelfEntry> ServedHouse::shelf() const {
 }
 
 void ServedHouse::room_changed() {
+  const std::lock_guard lock(impl_->open_mutex);
   if (impl_->is_open) impl_->engine->room_changed();
 }
 
@@ -121,12 +121,12 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   Impl& s = *impl_;
   WATRA_ASSIGN(const engine::PlanOptions plan, plan_options(s.globals));
   server::Router& router = server.router();
-  s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits});
+  s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits, *s.slow});
   s.engine.emplace(*s.household);
   s.streams.emplace(s.home->events(), s.hearth, &s.entrance, limits);
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
-  s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, *s.slow, hub::PullSettings::from_environment()});
+  s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, hub::PullSettings::from_environment()});
   s.runs = std::make_unique<server::Runs>(*s.household,
                                           [&s](const std::string& id) { return predicted_speed(*s.shelf, id); });
   s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
@@ -143,7 +143,10 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                                        }});
   // A change of the room is told from its own thread; what that means for a card is found out on another.
   s.engine->model_changed = [&s](const std::string& id) { s.slow->post([&s, id] { s.shelf->tell(id); }); };
-  s.is_open = true;
+  {
+    const std::lock_guard lock(s.open_mutex);
+    s.is_open = true;
+  }
 
   server::add_page(router, server::embedded_page(), [&s] {
     const server::Json values = s.home->settings().values().value_or(server::Json::object());
@@ -153,14 +156,14 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
     };
     return server::PageLook{text("look.language"), text("look.theme"), text("look.motion")};
   });
-  server::add_house_session(router, s.entrance);
+  server::add_house_session(router, s.entrance, *s.slow);
   s.engine->add(router, server.door(), s.entrance,
                 [&s] { return s.home->settings().values().value_or(server::Json::object()); });
   s.streams->add(router);
   server::add_house_conversations(router, *s.household, *s.runs, *s.comparing);
   server::add_house_models(router, *s.shelf_work);
   server::add_ollama_shelf(router, *s.shelf_work);
-  s.machine->add(router, *s.slow);
+  s.machine->add(router);
   server.on_stop([&s] { s.streams->end_all(); });
   return {};
 }
@@ -193,7 +196,10 @@ void ServedHouse::load_default_model() {
 }
 
 void ServedHouse::close() {
-  impl_->is_open = false;
+  {
+    const std::lock_guard lock(impl_->open_mutex);
+    impl_->is_open = false;
+  }
   if (impl_->runs) impl_->runs->close();  // answers under way end as interrupted, and that is written down
   impl_->jobs->close();                   // before what their work and their ends refer to
   impl_->slow.reset();

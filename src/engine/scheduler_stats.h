@@ -22,6 +22,9 @@ struct SchedulerStats {
   int64_t n_dropped = 0;              // times a sequence lost its pages to another
   int64_t n_evicted = 0;              // cached pages given up
   double pass_s = 0;                  // time inside passes
+  // of the requests that have finished, summed: started to first token, and from there to the last
+  double reading_s = 0, writing_s = 0;
+  int64_t n_tokens_most = 0;  // the longest of them, prompt and answer
 };
 
 }  // namespace watra::engine

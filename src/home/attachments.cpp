@@ -11,8 +11,6 @@
 namespace watra::home {
 namespace {
 
-constexpr int64_t kMostBytes = int64_t{64} << 20;
-
 bool is_utf8(std::string_view text) {
   const auto* at = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
   for (size_t i = 0; i < text.size();) {
@@ -73,8 +71,8 @@ Result<Attachment> Attachments::keep(std::string_view content, const std::string
     checked_text(name, "X-Watra-Name", 1, 255);
     checked_text(mime, "Content-Type", 1, 255);
     if (content.empty()) refuse_field("body", "at least one byte");
-    if (static_cast<int64_t>(content.size()) > kMostBytes)
-      refuse("request.too_large", "an attachment has up to 64 MiB");
+    if (content.size() > kMostAttachmentBytes)
+      refuse("request.too_large", fmt::format("an attachment has up to {} MiB", kMostAttachmentBytes >> 20));
     hub::Sha256 sha;
     sha.add(std::as_bytes(std::span(content.data(), content.size())));
     Attachment a{.hash = sha.hex(), .name = name, .mime = mime, .bytes = static_cast<int64_t>(content.size())};
@@ -100,7 +98,7 @@ Result<Attachment> Attachments::find(const std::string& hash) const {
 
 Result<std::string> Attachments::content(const std::string& hash) const {
   WATRA_ASSIGN(const Attachment a, find(hash));
-  return read_text_file(folder_ / a.hash, static_cast<uint64_t>(kMostBytes));
+  return read_text_file(folder_ / a.hash, kMostAttachmentBytes);
 }
 
 }  // namespace watra::home

@@ -6,6 +6,8 @@
 
 namespace watra::home {
 
+constexpr size_t kMostAttachmentBytes = size_t{64} << 20;
+
 struct Attachment {
   std::string hash, name, mime;
   int64_t bytes = 0;
@@ -18,7 +20,7 @@ class Attachments {
   Attachments(Database& db, fs::path folder) : db_(db), folder_(std::move(folder)) {}
   const fs::path& folder() const { return folder_; }
 
-  // Errors: "request.invalid" for an unusable name or type, those of writing the file.
+  // Errors: "request.invalid" for an unusable name or type, "request.too_large", those of writing the file.
   Result<Attachment> keep(std::string_view content, const std::string& name, const std::string& mime);
   Result<Attachment> find(const std::string& hash) const;      // "attachment.unknown"
   Result<std::string> content(const std::string& hash) const;  // the same

@@ -39,7 +39,7 @@ std::string thread_markdown(Home& home, const std::string& id) {
 // Entries of a zip with the sum of each.
 class ZipWriter {
  public:
-  explicit ZipWriter(const fs::path& file) : file_(file) {
+  ZipWriter(const fs::path& file, const std::function<bool()>& go_on) : file_(file), go_on_(go_on) {
     int error = 0;
     archive_ = zip_open(file.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error);
     if (!archive_)
@@ -51,6 +51,7 @@ class ZipWriter {
   ZipWriter(const ZipWriter&) = delete;
 
   void add(const std::string& name, const std::string& content) {
+    check();
     note(name, content);
     char* copy = static_cast<char*>(std::malloc(content.size() + 1));  // the archive frees it
     if (!copy) throw std::bad_alloc();
@@ -58,18 +59,28 @@ class ZipWriter {
     put(name, zip_source_buffer(archive_, copy, content.size(), 1));
   }
   void add_file(const std::string& name, const fs::path& path) {
+    check();
     const std::string content = value_or_refuse(read_text_file(path));
     note(name, content);
     put(name, zip_source_file(archive_, path.c_str(), 0, -1));
   }
   void close() {
     add("SHA256SUMS", std::string(sums_));
-    if (zip_close(archive_) != 0)
-      refuse("export.failed", fmt::format("{}: {}", file_.string(), zip_strerror(archive_)), "free space on that disk");
-    archive_ = nullptr;
+    // Only now everything is compressed and written.
+    const auto stop = [](zip_t*, void* go_on) -> int { return !(*static_cast<const std::function<bool()>*>(go_on))(); };
+    zip_register_cancel_callback_with_state(archive_, stop, nullptr, const_cast<std::function<bool()>*>(&go_on_));
+    if (zip_close(archive_) == 0) {
+      archive_ = nullptr;
+      return;
+    }
+    check();
+    refuse("export.failed", fmt::format("{}: {}", file_.string(), zip_strerror(archive_)), "free space on that disk");
   }
 
  private:
+  void check() const {
+    if (!go_on_()) refuse("export.cancelled", "the export was given up");
+  }
   void note(const std::string& name, const std::string& content) {
     hub::Sha256 sha;
     sha.add(std::as_bytes(std::span(content.data(), content.size())));
@@ -82,6 +93,7 @@ class ZipWriter {
   }
 
   fs::path file_;
+  const std::function<bool()>& go_on_;
   zip_t* archive_ = nullptr;
   std::string sums_;
 };
@@ -96,9 +108,9 @@ Result<std::string> export_thread(Home& home, const std::string& thread, const s
   });
 }
 
-Status export_house(Home& home, const fs::path& file) {
+Status export_house(Home& home, const fs::path& file, const std::function<bool()>& go_on) {
   return guarded([&] {
-    ZipWriter zip(file);
+    ZipWriter zip(file, go_on);
     zip.add("watra.json", dump({{"watra", 1}, {"what", "house"}, {"at_ms", now_ms()}, {"tz", local_zone()}}));
     std::vector<std::string> ids;
     {

@@ -5,6 +5,8 @@
 // settings.json, and SHA256SUMS over all of them. Any thread may call.
 #pragma once
 
+#include <functional>
+
 #include "home/home.h"
 
 namespace watra::home {
@@ -12,7 +14,8 @@ namespace watra::home {
 // Errors: "thread.unknown", "request.invalid" for another format than "md" and "json".
 Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format);
 
-// Writes the zip; hidden threads (of compares) are in it. Errors: those of the store and of writing.
-Status export_house(Home& home, const fs::path& zip);
+// Writes the zip; hidden threads (of compares) are in it. `go_on` is asked all the time. Errors: "export.cancelled",
+// "export.failed", those of the store.
+Status export_house(Home& home, const fs::path& zip, const std::function<bool()>& go_on);
 
 }  // namespace watra::home

@@ -31,6 +31,8 @@ Status Home::recover() {
               folder_.string());
     return {};
   }
+  std::error_code ec;
+  fs::remove_all(passing_folder(), ec);  // what a crash left behind
   WATRA_ASSIGN(const int64_t n, answers_.close_left_over());
   if (n > 0) log::info("{} answers were under way when the last server ended; they can go on", n);
   return compares_.close_left_over();

@@ -25,6 +25,7 @@ class Home {
   Status recover();
 
   const fs::path& folder() const { return folder_; }
+  fs::path passing_folder() const { return folder_ / "passing"; }  // of PassingFile; emptied by recover()
   Database& db() { return *db_; }
   EventLog& events() { return events_; }
   Settings& settings() { return settings_; }

@@ -3,20 +3,14 @@
 #include <chrono>
 #include <ctime>
 #include <mutex>
-#include <random>
+
+#include "base/random_letters.h"
 
 namespace watra::home {
 
 std::string make_id(std::string_view prefix) {
-  constexpr std::string_view kLetters = "0123456789abcdefghijklmnopqrstuvwxyz";
-  constexpr int kLength = 16;  // 82 bits: two never meet
-  static std::mutex mutex;
-  static std::random_device random;
-  const std::lock_guard lock(mutex);
-  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
-  std::string id(prefix);
-  for (int i = 0; i < kLength; ++i) id += kLetters[letter(random)];
-  return id;
+  constexpr size_t kLength = 16;  // 82 bits: two never meet
+  return std::string(prefix) + random_letters(kLength);
 }
 
 int64_t now_ms() {

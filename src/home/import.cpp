@@ -148,7 +148,7 @@ Json ImportReport::json() const {
           {"messages", messages}, {"skipped", skipped}, {"problems", problems}};
 }
 
-Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, const std::function<bool()>& go_on) {
+Result<ImportReport> import_file(Home& home, const fs::path& file, bool dry, const std::function<bool()>& go_on) {
   return guarded([&] {
     Importer importer(home, dry, go_on);
     Ledger& ledger = home.ledger();
@@ -158,7 +158,7 @@ Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, c
         .file = [&](const ImportedFile& f) { importer.keep_file(f); },
         .kept = [&](std::string_view kind, const Json& list) { importer.keep(kind, list); }};
     if (!dry) ledger.db().run("INSERT INTO imports VALUES(?, '', ?)", importer.report.id, now_ms());
-    importer.report.format = read_import(bytes, sink);
+    importer.report.format = read_import(file, sink);
     if (!dry) ledger.db().run("UPDATE imports SET format = ? WHERE id = ?", importer.report.format, importer.report.id);
     return importer.report;
   });

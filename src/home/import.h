@@ -18,9 +18,10 @@ struct ImportReport {
 };
 
 // `dry`: only counts. `go_on` is asked between threads. Of our own zip attachments come too, and personas, presets and
-// sets whose ids are free; those stay when the conversations are taken back. Errors: "import.unreadable",
-// "import.cancelled", those of the store.
-Result<ImportReport> import_file(Home& home, std::string_view bytes, bool dry, const std::function<bool()>& go_on);
+// sets whose ids are free; those stay when the conversations are taken back. What is held of the
+// file: import_formats.h. Errors: "import.unreadable", "import.too_large", "import.cancelled", those of the store and
+// of reading.
+Result<ImportReport> import_file(Home& home, const fs::path& file, bool dry, const std::function<bool()>& go_on);
 
 // Erases everything an import brought; the number of messages. Error "import.unknown".
 Result<int64_t> take_back_import(Ledger& ledger, const std::string& import);

@@ -1,5 +1,5 @@
 // Import formats: conversations as other programs export them, read into one shape. Told apart by what is in the file,
-// never by its name. Nothing is written here.
+// never by its name. Nothing is written here. Any thread may call.
 //
 //   watra       our own export: a thread as JSON, or the zip of a whole house
 //   chatgpt     conversations.json (alone or in its zip, whole or in shards): a tree under `mapping`, branches kept
@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "home/failure.h"
 #include "home/json.h"
 
@@ -55,14 +56,13 @@ struct ImportSink {
   std::function<void(std::string_view kind, const Json& list)> kept;
 };
 
-// The format's name. Throws Failure "import.unreadable" when it is none of these.
+// A conversation may be this long, as JSON; the whole file as long as it likes.
+constexpr size_t kMostTalkBytes = size_t{64} << 20;
+
+// Both give the format's name. A file is read piece by piece: what is held is one conversation, or one file that a zip
+// has. Throws Failure: "import.unreadable" when it is none of these formats, "import.too_large" when it is one
+// conversation longer than kMostTalkBytes; a longer one among others is left out and told.
+std::string read_import(const fs::path& file, const ImportSink& sink);
 std::string read_import(std::string_view bytes, const ImportSink& sink);
-
-// Elements of a JSON list at the top, one by one: files of a gigabyte are never parsed whole. False when it is no list.
-bool for_each_element(std::string_view json, const std::function<void(std::string_view)>& element);
-
-// "2024-07-04T15:05:12.5Z", "July 4, 2024 3:05pm", "2024-7-4 @15h 05m 12s 123ms", or a number of seconds or
-// milliseconds; 0 when it is none of them.
-int64_t parse_date(const Json& date);
 
 }  // namespace watra::home

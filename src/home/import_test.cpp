@@ -1,5 +1,7 @@
 #include "home/import.h"
 
+#include "base/memory.h"
+#include "base/passing_file.h"
 #include "home/export.h"
 #include "home/import_formats.h"
 #include "home/test_home_test.h"
@@ -9,8 +11,14 @@ namespace {
 
 const auto kGoOn = [] { return true; };
 
+Result<ImportReport> import_bytes(Home& home, const std::string& bytes, bool dry = false) {
+  PassingFile file = *PassingFile::create(home.passing_folder());
+  EXPECT_TRUE(file.file().append(bytes));
+  return import_file(home, file.path(), dry, kGoOn);
+}
+
 ImportReport import(Home& home, const std::string& bytes, bool dry = false) {
-  auto report = import_file(home, bytes, dry, kGoOn);
+  auto report = import_bytes(home, bytes, dry);
   EXPECT_TRUE(report) << report.error().message;
   return report ? *report : ImportReport{};
 }
@@ -156,7 +164,7 @@ TEST(Import, WhatIsNoneIsRefusedAndWhatIsBrokenIsTold) {
   TestHome home;
   for (const std::string& bad : {std::string("nothing"), std::string("{}"), std::string("PK\x03\x04zzzz"),
                                  std::string("[]"), std::string(5000, '[')}) {
-    const auto report = import_file(*home, bad, false, kGoOn);
+    const auto report = import_bytes(*home, bad);
     ASSERT_FALSE(report) << bad.substr(0, 20);
     EXPECT_EQ(report.error().code, "import.unreadable");
   }
@@ -168,6 +176,54 @@ TEST(Import, WhatIsNoneIsRefusedAndWhatIsBrokenIsTold) {
         {"mapping", {{"a", chatgpt_node("b", "user", "x", 1)}, {"b", chatgpt_node("a", "assistant", "y", 2)}}}}});
   EXPECT_EQ(import(*home, loop.dump()).messages, 2);
   EXPECT_FALSE(import(*home, R"([{"no":"talk"},)" + chatgpt().substr(1)).problems.empty());
+}
+
+TEST(Import, AFileIsNeverHeldWhole) {
+  TestHome home;
+  PassingFile file = *PassingFile::create(home->passing_folder());
+  constexpr int kEntries = 150;
+  const std::string no_talk = R"({"no":")" + std::string(size_t{1} << 20, 'x') + "\"},";
+  ASSERT_TRUE(file.file().append("["));
+  for (int i = 0; i < kEntries; ++i) ASSERT_TRUE(file.file().append(no_talk));
+  ASSERT_TRUE(file.file().append(chatgpt().substr(1)));
+  const uint64_t before = peak_resident_bytes();
+  const auto report = import_file(*home, file.path(), true, kGoOn);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->messages, 3);
+  EXPECT_EQ(report->problems.size(), 100u);  // as many as are told
+  EXPECT_LT(peak_resident_bytes() - before, uint64_t{kEntries / 2} << 20);
+}
+
+TEST(Import, AConversationHasALongestLength) {
+  TestHome home;
+  const std::string too_long = R"({"mapping":{},"x":")" + std::string(kMostTalkBytes, 'x') + "\"}";
+  const ImportReport among_others = import(*home, "[" + too_long + "," + chatgpt().substr(1));
+  EXPECT_EQ(among_others.messages, 3);
+  ASSERT_EQ(among_others.problems.size(), 1u);
+  EXPECT_EQ(among_others.problems[0]["what"], "a conversation longer than 64 MiB");
+  EXPECT_EQ(import_bytes(*home, too_long).error().code, "import.too_large");
+  EXPECT_EQ(import_bytes(*home, "{\n" + too_long.substr(1)).error().code, "import.too_large");
+}
+
+TEST(Import, ALineThatIsNoneIsTold) {
+  TestHome home;
+  const ImportReport report = import(*home,
+                                     "{\"user_name\":\"Ja\",\"character_name\":\"Gazda\"}\nno line\n\n"
+                                     "{\"name\":\"Ja\",\"is_user\":true,\"mes\":\"Hej\"}\n");
+  EXPECT_EQ(report.messages, 1);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(report.problems[0]["where"], "line 2");
+}
+
+TEST(Export, CanBeGivenUp) {
+  TestHome home;
+  ASSERT_TRUE(home->conversations().create({{"client_id", "t"}, {"title", "Zima"}}));
+  const fs::path zip = home.folder / "out.zip";
+  for (int most = 0; most < 4; ++most) {
+    int n_asked = 0;
+    EXPECT_EQ(export_house(*home, zip, [&] { return n_asked++ < most; }).error().code, "export.cancelled");
+    EXPECT_FALSE(fs::exists(zip));
+  }
 }
 
 TEST(Export, AHouseGoesIntoAnotherOne) {
@@ -187,7 +243,7 @@ TEST(Export, AHouseGoesIntoAnotherOne) {
   ASSERT_TRUE(turn) << turn.error().message;
   ASSERT_TRUE(from->answers().close_left_over());
   const fs::path zip = from.folder / "out.zip";
-  const Status written = export_house(*from, zip);
+  const Status written = export_house(*from, zip, kGoOn);
   ASSERT_TRUE(written) << written.error().message;
   const std::string bytes = *read_text_file(zip);
   const ImportReport report = import(*to, bytes);

@@ -154,6 +154,13 @@ void Jobs::close() {
 }
 
 Result<Job> Jobs::start(Wish wish) {
+  WATRA_ASSIGN(Begun begun, begin(std::move(wish), false));
+  return std::move(begun.job);
+}
+
+Result<Jobs::Begun> Jobs::start_once(Wish wish) { return begin(std::move(wish), true); }
+
+Result<Jobs::Begun> Jobs::begin(Wish wish, bool once) {
   Job job{.id = make_id("j_"), .kind = wish.kind, .title = wish.title, .subject = wish.subject};
   job.created_ms = now_ms();
   job.total_bytes = static_cast<int64_t>(wish.total_bytes);
@@ -162,6 +169,8 @@ Result<Job> Jobs::start(Wish wish) {
   {
     const std::lock_guard lock(mutex_);
     if (ending_) return fail("job.stopping", "the server is stopping");
+    if (once && wish.subject)
+      if (auto other = find_running(wish.kind, *wish.subject)) return Begun{*std::move(other), false};
     running_.emplace(job.id, running);
   }
   const auto begun = guarded([&] {
@@ -181,7 +190,7 @@ Result<Job> Jobs::start(Wish wish) {
     return fail(begun.error());
   }
   std::thread([this, running, w = std::move(wish)]() mutable { run(running, std::move(w)); }).detach();
-  return job;
+  return Begun{std::move(job), true};
 }
 
 void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
@@ -267,6 +276,10 @@ Result<std::vector<Job>> Jobs::list() const {
 
 std::optional<Job> Jobs::under_way(std::string_view kind, std::string_view subject) const {
   const std::lock_guard lock(mutex_);
+  return find_running(kind, subject);
+}
+
+std::optional<Job> Jobs::find_running(std::string_view kind, std::string_view subject) const {
   for (const auto& [id, running] : running_) {
     Job job = running->job();
     if (job.kind == kind && job.subject == subject && !job.is_over()) return job;

@@ -67,6 +67,12 @@ class Jobs {
     std::function<void(const Job&)> ended;  // on the job's thread, after its end was told
   };
   Result<Job> start(Wish wish);
+  // The same, but of a kind and subject one is under way at a time: that one comes back, and `fresh` is false.
+  struct Begun {
+    Job job;
+    bool fresh = true;
+  };
+  Result<Begun> start_once(Wish wish);
   // Asks it to end and waits for nothing. Error "job.unknown"; one that is over stays as it is.
   Result<Job> cancel(const std::string& id);
   Result<Job> find(const std::string& id) const;  // "job.unknown"
@@ -76,6 +82,8 @@ class Jobs {
 
  private:
   class Running;
+  Result<Begun> begin(Wish wish, bool once);
+  std::optional<Job> find_running(std::string_view kind, std::string_view subject) const;  // with the lock
   void tell(const Job& job);
   void run(const std::shared_ptr<Running>& running, Wish wish);
 

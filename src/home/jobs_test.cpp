@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "home/ids.h"
 #include "home/migrations.h"
 
@@ -117,6 +119,41 @@ TEST_F(JobsTest, TheNewestFiftyAreKeptNewestFirst) {
   const auto all = *jobs_->list();
   EXPECT_EQ(all.size(), 50u);
   EXPECT_EQ(all.front().id, last);
+}
+
+TEST_F(JobsTest, OfOneSubjectOneRunsAtATime) {
+  std::atomic<bool> go_on{true};
+  std::atomic<int> n_begun{0};
+  const auto wish = [&](const char* kind, const char* subject) {
+    return Jobs::Wish{.kind = kind, .title = subject, .subject = subject, .work = [&](JobControl&) -> Result<Json> {
+                        ++n_begun;
+                        while (go_on) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                        return Json(nullptr);
+                      }};
+  };
+  std::mutex mutex;
+  std::set<std::string> ids;
+  std::atomic<int> n_fresh{0};
+  std::vector<std::thread> askers;
+  for (int i = 0; i < 16; ++i)
+    askers.emplace_back([&] {
+      const auto begun = jobs_->start_once(wish("load", "smollm2"));
+      ASSERT_TRUE(begun);
+      n_fresh += begun->fresh;
+      const std::lock_guard lock(mutex);
+      ids.insert(begun->job.id);
+    });
+  for (auto& asker : askers) asker.join();
+  EXPECT_EQ(ids.size(), 1u);
+  EXPECT_EQ(n_fresh, 1);
+  EXPECT_TRUE(jobs_->start_once(wish("download", "smollm2"))->fresh);  // another kind
+  EXPECT_TRUE(jobs_->start_once(wish("load", "qwen"))->fresh);         // another subject
+  go_on = false;
+  ended(*ids.begin());
+  const auto again = jobs_->start_once(wish("load", "smollm2"));
+  EXPECT_TRUE(again->fresh) << "what is over is not under way";
+  ended(again->job.id);
+  EXPECT_EQ(n_begun, 4);
 }
 
 TEST_F(JobsTest, TheEndWaitsForWhatRuns) {

@@ -73,7 +73,9 @@ std::optional<Shape> read_format(const Json& format, const std::string& field) {
     return schema && !schema->empty() ? schema_shape(*schema, f.name("schema")) : Shape::json_object();
   }
   if (type == "json_schema") {
+    // Chat has the schema in an object of its own, responses beside the type.
     const Json* inner = f.object("json_schema");
+    if (!inner && !f.has("schema") && field == "response_format") f.refuse("json_schema", "an object with a schema");
     const Fields at(inner ? *inner : format, inner ? f.name("json_schema") : field);
     const Json* schema = at.find("schema");
     if (!schema) at.refuse("schema", "a JSON schema");

@@ -1,5 +1,8 @@
 // What an answer is held to, read from a request: schemas, grammars, expressions and lists of choices in the words of
 // OpenAI, llama.cpp, vLLM and Ollama.
+//
+// Pure functions; any thread may call. A shape is only read here, nothing is compiled (grammar_desk.h). Errors are
+// thrown as ApiError, 400: the field, and what a grammar cannot hold to.
 #pragma once
 
 #include <optional>
@@ -15,7 +18,7 @@ struct AskedShape {
   bool is_grammar = false;  // by a grammar or expression, not a schema
 };
 
-// response_format, json_schema, grammar, guided_*, structured_outputs; at most one of them. Throws ApiError.
+// response_format, json_schema, grammar, guided_*, structured_outputs; at most one of them.
 AskedShape read_asked_shape(const Fields& fields);
 // {"type": "json_schema", ...} and its like; `field` is what it is called.
 std::optional<text::Shape> read_format(const Json& format, const std::string& field);

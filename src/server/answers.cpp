@@ -1,5 +1,6 @@
 #include "server/answers.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,8 +16,9 @@ struct Answers::Queue : std::enable_shared_from_this<Queue> {
 
   std::mutex mutex;
   std::vector<AnswerEvent> events;
-  std::vector<int64_t> n_cached;  // by request
-  bool abandoned = false;         // nobody reads any more
+  std::vector<int64_t> n_cached;    // by request
+  std::vector<uint8_t> is_reading;  // by request: the end of its reading is to be told; of the scheduler's thread
+  bool abandoned = false;           // nobody reads any more
   asio::any_io_executor executor;
   asio::steady_timer timer;  // of the strand: cancelled to wake whoever waits
 
@@ -47,13 +49,16 @@ std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
 }  // namespace
 
 Answers::Answers(const Exchange& exchange, std::shared_ptr<ServedModel> model, std::vector<engine::Request> requests,
-                 const std::string& prompt_field)
+                 const std::string& prompt_field, std::optional<std::chrono::milliseconds> patience)
     : model_(std::move(model)),
       queue_(std::make_shared<Queue>(exchange.executor())),
       requests_(std::move(requests)),
-      prompt_field_(prompt_field) {
+      prompt_field_(prompt_field),
+      patience_(patience) {
   handles_.reserve(size());
+  if (patience_) timing_.resize(size());
   queue_->n_cached.assign(size(), 0);
+  queue_->is_reading.assign(size(), 0);
   hand_in();
 }
 
@@ -63,11 +68,29 @@ void Answers::hand_in() {
     const size_t i = handles_.size();
     engine::Request& r = requests_[i];
     const auto queue = queue_;
-    r.events.started = [queue, i](const engine::Started& s) {
-      const std::lock_guard lock(queue->mutex);
-      queue->n_cached[i] = s.n_cached;
+    const auto n_prompt = static_cast<int64_t>(r.prompt.size());
+    // The last token of an answer need not be run; it counts all the same: nothing is longer than the context.
+    const int64_t room = std::max<int64_t>(0, model_->n_ctx() - n_prompt);
+    int64_t& most = r.generate.max_tokens;
+    most = most < 0 ? room : std::min(most, room);
+    const bool tells_reading = r.events.reading != nullptr;
+    const auto tell_reading = [queue, i](int64_t n_read) {
+      queue->push({.index = i, .kind = AnswerEvent::Kind::reading, .n_read = n_read});
     };
-    r.events.token = [queue, i](const engine::TokenEvent& e) {
+    r.events.started = [queue, i, tells_reading, tell_reading](const engine::Started& s) {
+      {
+        const std::lock_guard lock(queue->mutex);
+        queue->n_cached[i] = s.n_cached;
+      }
+      if (tells_reading) tell_reading(s.n_cached);
+    };
+    if (tells_reading) r.events.reading = [tell_reading](const engine::Reading& e) { tell_reading(e.n_read); };
+    queue_->is_reading[i] = tells_reading;
+    const auto all_read = [queue, i, n_prompt, tell_reading] {
+      if (std::exchange(queue->is_reading[i], 0)) tell_reading(n_prompt);
+    };
+    r.events.token = [queue, i, all_read](const engine::TokenEvent& e) {
+      all_read();
       queue->push(
           {.index = i, .token = e.token, .text = std::string(e.text), .logprob = e.logprob, .top = copied(e.top)});
     };
@@ -80,7 +103,8 @@ void Answers::hand_in() {
                      .rank = e.rank,
                      .top = copied(e.top)});
       };
-    r.events.finished = [queue, i](const engine::Finished& f) {
+    r.events.finished = [queue, i, all_read](const engine::Finished& f) {
+      if (f.reason == engine::FinishReason::stop || f.reason == engine::FinishReason::length) all_read();
       queue->push({.index = i, .kind = AnswerEvent::Kind::finished, .finished = f});
     };
     auto handle = model_->scheduler().submit(std::move(r));
@@ -116,9 +140,27 @@ Awaitable<std::vector<AnswerEvent>> Answers::next(std::chrono::milliseconds pati
     boost::system::error_code woken;
     co_await queue_->timer.async_wait(asio::redirect_error(asio::use_awaitable, woken));
   }
-  for (const AnswerEvent& e : events) n_finished_ += e.kind == AnswerEvent::Kind::finished;
+  for (AnswerEvent& e : events) {
+    n_finished_ += e.kind == AnswerEvent::Kind::finished;
+    if (patience_) keep_time(e);
+  }
   hand_in();
   co_return events;
+}
+
+void Answers::keep_time(AnswerEvent& e) {
+  Timing& t = timing_[e.index];
+  if (e.kind == AnswerEvent::Kind::token) {
+    const auto now = Clock::now();
+    if (!t.begun) t.first = now;
+    t.begun = true;
+    t.has_new_line = t.has_new_line || e.text.find('\n') != std::string::npos;
+    if (t.cut || !t.has_new_line || now - t.first < *patience_) return;
+    t.cut = true;
+    handles_[e.index].cancel();
+  } else if (t.cut && e.finished && e.finished->reason == engine::FinishReason::cancelled) {
+    e.finished->reason = engine::FinishReason::length;
+  }
 }
 
 int64_t Answers::n_cached(size_t index) const {

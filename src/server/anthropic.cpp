@@ -32,6 +32,10 @@ void read_blocks(const Json& content, const std::string& role, const std::string
           {{"id", block.required_text("id")},
            {"type", "function"},
            {"function", {{"name", block.required_text("name")}, {"arguments", input ? *input : Json::object()}}}});
+    } else if (type == "document" && block.object("source") &&
+               block.object("source")->value("type", Json()) == "text") {
+      if (!text.empty()) text += '\n';
+      text += Fields(*block.object("source"), block.name("source")).required_text("data");
     } else if (type == "thinking" && role == "assistant") {
       thoughts += block.text("thinking").value_or("");
     } else if (type != "redacted_thinking") {
@@ -73,7 +77,7 @@ struct MessageAsk {
   std::shared_ptr<ServedModel> model;
   ChatTask task;
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
+  WriteOptions generate;
   std::string id = make_id("msg_");
 };
 
@@ -86,7 +90,7 @@ Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mod
   f.integer("max_tokens", 1);
   a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
-  a.generate = read_generate(f, {"max_tokens"});
+  a.generate = read_generate(f, {"max_tokens"}, *a.model);
   f.array("stop_sequences");  // one text alone is refused
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
@@ -127,7 +131,7 @@ Json message_json(const MessageAsk& a, Json content, const Json& stop, Json usag
 }
 
 Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
-  Answers answers(x, a.model, request_of(a), "messages");
+  Answers answers(x, a.model, request_of(a), "messages", a.generate.patience);
   const auto whole = co_await collect(answers, a.task.format, false, "messages");
   const Whole& w = whole[0];
   Json content = Json::array();
@@ -190,7 +194,7 @@ class Blocks {
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& a) {
-  Answers answers(x, a.model, request_of(a), "messages");
+  Answers answers(x, a.model, request_of(a), "messages", a.generate.patience);
   SseStream sse(x, kPing);
   co_await sse.begin();
   const auto n_prompt = static_cast<int64_t>(a.task.prompt.size());
@@ -200,27 +204,23 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& 
   sse.raw(kPing);
   Blocks blocks(sse);
   AnswerReader reader(a.task.format);
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::token) {
-        blocks.add(reader.feed(e.text));
-        continue;
-      }
-      throw_if_failed(*e.finished, "messages");
-      const bool called = reader.called() && reader.whole() && e.finished->reason == engine::FinishReason::stop;
-      blocks.add(reader.finish());
-      blocks.end();
-      const auto& s = e.finished->stats;
-      sse.event("message_delta", {{"type", "message_delta"},
-                                  {"delta", stop_of(a, *e.finished, called)},
-                                  {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
-      sse.event("message_stop", {{"type", "message_stop"}});
-      x.note("n_prompt", s.n_prompt);
-      x.note("n_gen", s.n_generated);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::token) {
+      blocks.add(reader.feed(e.text));
+      return;
     }
-  }
+    const bool called = reader.called() && reader.whole() && e.finished->reason == engine::FinishReason::stop;
+    blocks.add(reader.finish());
+    blocks.end();
+    const auto& s = e.finished->stats;
+    sse.event("message_delta", {{"type", "message_delta"},
+                                {"delta", stop_of(a, *e.finished, called)},
+                                {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
+    sse.event("message_stop", {{"type", "message_stop"}});
+    x.note("n_prompt", s.n_prompt);
+    x.note("n_gen", s.n_generated);
+  };
+  co_await sse.follow(answers, house.limits.ping, "messages", tell_event);
   co_await sse.end();
 }
 

@@ -11,6 +11,7 @@ ApiError bad_field(std::string param, std::string message) {
 }
 
 ApiError unsupported(std::string param, std::string message) {
+  if (message.find(param) == std::string::npos) message = param + ": " + message;
   return {.status = 400, .code = "unsupported", .message = std::move(message), .param = std::move(param)};
 }
 
@@ -60,6 +61,8 @@ const char* openai_type(int status) {
       return "not_found_error";
     case 429:
       return "rate_limit_error";
+    case 501:
+      return "not_supported_error";
     case 503:
       return "unavailable_error";
     default:
@@ -110,7 +113,7 @@ Json error_body(const ApiError& e, Dialect dialect) {
       return {{"type", "error"},
               {"error",
                {{"type", anthropic_type(e.status)},
-                {"message", e.param.empty() ? e.message : e.param + ": " + e.message}}}};
+                {"message", e.message.find(e.param) != std::string::npos ? e.message : e.param + ": " + e.message}}}};
     case Dialect::watra: {
       Json error = {{"code", watra_code(e)}, {"message", e.message}};
       if (!e.param.empty()) error["param"] = e.param;

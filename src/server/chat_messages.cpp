@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace watra::server {
 namespace {
 
 std::string template_role(const std::string& role, const std::string& place) {
   if (role == "developer") return "system";
   if (role == "function") return "tool";
-  for (const char* known : {"system", "user", "assistant", "tool"})
-    if (role == known) return role;
+  if (is_known_role(role)) return role;
   throw bad_field(place, fmt::format("{} needs system, developer, user, assistant, tool or function", place));
 }
 
@@ -43,6 +44,11 @@ Json read_tool_calls(const Json& calls, const std::string& place) {
 
 }  // namespace
 
+bool is_known_role(const std::string& role) {
+  constexpr std::string_view kKnown[] = {"system", "developer", "user", "assistant", "tool", "function"};
+  return std::ranges::find(kKnown, role) != std::end(kKnown);
+}
+
 std::string read_content(const Json& content, const std::string& place) {
   if (content.is_string()) return content.get<std::string>();
   if (!content.is_array()) throw bad_field(place, fmt::format("{} needs a text or a list of parts", place));
@@ -55,6 +61,10 @@ std::string read_content(const Json& content, const std::string& place) {
     }
     const Fields part(content[i], at);
     const std::string type = part.text("type").value_or("text");
+    if (type == "refusal") {  // an answer of before that was one
+      text += part.required_text("refusal");
+      continue;
+    }
     if (type != "text" && type != "input_text" && type != "output_text")
       throw unsupported(at, fmt::format("{} is of type {}, and this model reads text alone", at, type));
     if (!text.empty()) text += '\n';
@@ -80,7 +90,8 @@ Json read_messages(const Fields& fields) {
     if (const auto id = message.text("tool_call_id")) m["tool_call_id"] = *id;
     for (const char* field : {"tool_name", "name"})  // Ollama's, OpenAI's
       if (const auto name = message.text(field)) m["name"] = *name;
-    if (const auto reasoning = message.text("reasoning_content")) m["reasoning_content"] = *reasoning;
+    for (const char* field : {"thinking", "reasoning_content"})  // Ollama's, everybody else's
+      if (const auto reasoning = message.text(field)) m["reasoning_content"] = *reasoning;
     out.push_back(std::move(m));
   }
   return out;

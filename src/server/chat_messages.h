@@ -9,6 +9,9 @@ namespace watra::server {
 // OpenAI's `messages`. Throws ApiError naming the place: "messages[2].role".
 Json read_messages(const Fields& fields);
 
+// system, developer, user, assistant, tool or function.
+bool is_known_role(const std::string& role);
+
 // Text of a content that is a text, or a list of parts of type text (also input_text, output_text); refused: images
 // and other parts, by place.
 std::string read_content(const Json& content, const std::string& place);

@@ -18,6 +18,7 @@ Json Comparing::begin(const Json& body) {
       models.insert(
           find_answering(house_, column.required_text("model"), column.text("persona").value_or(""), {}).by.model);
     }
+  runs_.check_room();
   const bool together = models.size() == 1;
   auto begun = house_value(house_.home.compares().begin(body, together ? "together" : "in_turn"));
   const std::string id = begun.compare.id;

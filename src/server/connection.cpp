@@ -15,6 +15,8 @@
 #include <optional>
 
 #include "base/log.h"
+#include "server/request_body.h"
+#include "server/request_check.h"
 
 namespace watra::server {
 namespace {
@@ -27,7 +29,7 @@ using asio::use_awaitable;
 using asio::ip::tcp;
 using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
-using Parser = http::request_parser<http::string_body>;
+using Parser = http::request_parser<RequestBody>;
 
 constexpr size_t kReadPiece = 4096;
 
@@ -97,7 +99,9 @@ class Connection final : public Exchange {
  private:
   Awaitable<void> send(std::string text) {
     set_deadline(shared_.limits.write);
+    sending_ = true;
     co_await asio::async_write(stream_, asio::buffer(text), use_awaitable);
+    sending_ = false;
     deadline_ = Clock::time_point::max();
   }
 
@@ -193,6 +197,7 @@ class Connection final : public Exchange {
     query = question == std::string::npos ? "" : target.substr(question + 1);
     dialect = dialect_of(path);
     body.clear();
+    body_file.reset();
     params.clear();
     extra_head.clear();
     cache_control = "no-store";
@@ -240,12 +245,18 @@ class Connection final : public Exchange {
   Awaitable<void> answer() {
     std::optional<ApiError> error;
     const Route* route = nullptr;
+    bool is_preflight = false;
     try {
-      route = check();
+      const auto checked = check_request(*this, shared_,
+                                         {.n_hosts = parser_->get().count(http::field::host),
+                                          .content_length = length_of_body(),
+                                          .local_address = local_address_});
+      route = checked.route;
+      is_preflight = checked.is_preflight;
     } catch (const ApiError& e) {
       error = e;
     }
-    if (!error && preflight_) {
+    if (is_preflight) {
       co_await reply(204, "", "");
       co_return;
     }
@@ -262,8 +273,9 @@ class Connection final : public Exchange {
       co_return;
     }
     deadline_ = Clock::time_point::max();
-    const auto winner = co_await (handle(*route) || watch());
+    const auto winner = co_await (handle(*route) || watch() || shared_.state.last_call.wait(stream_.get_executor()));
     if (winner.index() == 1) gone_ = true;
+    if (winner.index() == 2) co_await tell_the_end();
     if (gone_) {
       log::info("{} {} gone after {} ms{}", method, path,
                 std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count(),
@@ -273,122 +285,29 @@ class Connection final : public Exchange {
     }
   }
 
-  // Everything that can be said before the body is read.
-  const Route* check() {
-    const auto& request = parser_->get();
-    preflight_ = false;
-    if (request.count(http::field::host) != 1 || !shared_.door.knows_host(header("Host"), local_address_))
-      throw ApiError{.status = 421,
-                     .code = "host_unknown",
-                     .message = "this server does not answer to the name in Host; --allow-host NAME adds one"};
-    if (!path.starts_with('/'))
-      throw ApiError{.status = 400, .code = "bad_request", .message = "the request target must begin with /"};
-    auto found = shared_.router.find(method, path);
-    if (found.route) dialect = found.route->dialect;
-    if (shared_.programs_only) {
-      for (const char* name : {"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"})
-        if (!header(name).empty()) throw foreign("this port is for programs; no browser's request is taken");
-    } else if (!allow_foreign_page()) {
-      check_caller(found.route);
-    }
-    if (preflight_) return nullptr;
-    if (!found.route && !found.allow.empty()) {
-      extra_head += fmt::format("Allow: {}\r\n", found.allow);
-      throw ApiError{
-          .status = 405, .code = "method_not_allowed", .message = fmt::format("{} takes {}", path, found.allow)};
-    }
-    if (!found.route)
-      throw ApiError{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", path)};
-    if (shared_.state.draining)
-      throw ApiError{.status = 503, .code = "stopping", .message = "the server is stopping", .retry_after_s = 5};
+  std::optional<uint64_t> length_of_body() const {
     const auto length = parser_->content_length();
-    if (length && *length > found.route->max_body_bytes) throw too_large(*found.route);
-    if (!header("Content-Encoding").empty() && !beast::iequals(header("Content-Encoding"), "identity"))
-      throw ApiError{.status = 415, .code = "unsupported_encoding", .message = "bodies are taken uncompressed only"};
-    params = std::move(found.params);
-    return found.route;
+    return length ? std::optional<uint64_t>(*length) : std::nullopt;
   }
 
-  static ApiError foreign(std::string message) {
-    return {.status = 403, .code = "origin_foreign", .message = std::move(message)};
-  }
-
-  Witness where_from() const {
-    return shared_.door.where_from(header("Host"), header("Origin"), header("Sec-Fetch-Site"), header("Referer"));
-  }
-
-  // A page whose origin is on the list may read answers; it still needs the token. True when this was its preflight,
-  // which comes without one.
-  bool allow_foreign_page() {
-    const std::string origin = header("Origin");
-    if (origin.empty()) return false;
-    if (!shared_.door.knows_origin(origin)) {
-      if (!shared_.door.needs_token() && where_from() == Witness::elsewhere)
-        throw foreign("requests from other pages are not taken");
-      return false;
-    }
-    extra_head += fmt::format("Access-Control-Allow-Origin: {}\r\nVary: Origin\r\n", origin);
-    if (method != "OPTIONS") return false;
-    preflight_ = true;
-    extra_head +=
-        "Access-Control-Allow-Methods: GET, POST, DELETE\r\n"
-        "Access-Control-Allow-Headers: authorization, content-type, x-api-key, anthropic-version, "
-        "anthropic-beta\r\nAccess-Control-Max-Age: 600\r\n";
-    return true;
-  }
-
-  // May this one ask that? Throws 401 and 403 (HOUSE section 1). Paths are not told to strangers: the token comes
-  // first, but for the open routes and for addresses that people type.
-  void check_caller(const Route* route) {
-    const Access access = route ? route->access : Access::token;
-    if (access == Access::open) return;
-    caller.has_token = shared_.door.knows_token(header("Authorization"), header("x-api-key"));
-    if (access == Access::entrance) {
-      if (where_from() == Witness::elsewhere || header("X-Watra") != "1")
-        throw foreign("coming in is this server's own page's; it sends X-Watra: 1");
-      return;
-    }
-    if (caller.has_token) return;
-    const bool is_house = route ? access == Access::house : dialect == Dialect::watra;
-    if (is_house && shared_.entrance) return check_person();
-    if (!route && (method == "GET" || method == "HEAD") && dialect_of(path) == Dialect::openai &&
-        !path.starts_with("/v1"))
-      return;
-    extra_head += "WWW-Authenticate: Bearer\r\n";
-    throw ApiError{.status = 401,
-                   .code = "invalid_api_key",
-                   .message = "this needs the server's token, as Authorization: Bearer or x-api-key"};
-  }
-
-  // The cookie counts only for requests of this very origin; writes carry X-Watra, which no form and no page from
-  // elsewhere can send.
-  void check_person() {
-    const Witness from = where_from();
-    if (from == Witness::elsewhere) throw foreign("this request comes from another page");
-    caller.session = shared_.entrance->session_of(header("Cookie"));
-    if (caller.session.empty())
-      throw ApiError{.status = 401,
-                     .code = "session.needed",
-                     .message = "come in first: with the password, or by the address `watra open` gives",
-                     .beside = {{"password", shared_.entrance->has_password()}}};
-    if (from != Witness::own_page) throw foreign("neither Origin nor Sec-Fetch-Site says where this comes from");
-    if (method != "GET" && method != "HEAD" && header("X-Watra") != "1")
-      throw foreign("a write needs the header X-Watra: 1");
-  }
-
-  static ApiError too_large(const Route& route) {
-    return {.status = 413,
-            .code = "request_too_large",
-            .message = fmt::format("the body is longer than {} bytes", route.max_body_bytes)};
+  static ApiError no_place(const Error& e) {
+    return {.status = 507, .code = "disk.full", .message = "the body cannot be kept: " + e.message};
   }
 
   Awaitable<std::optional<ApiError>> read_body(const Route& route) {
+    RequestBody::value_type& kept = parser_->get().body();
+    if (!route.body_folder.empty()) {
+      auto file = PassingFile::create(route.body_folder);
+      if (!file) co_return no_place(file.error());
+      kept.file = std::move(*file);
+    }
     parser_->body_limit(route.max_body_bytes);
     const uint64_t length = parser_->content_length().value_or(route.max_body_bytes);
     set_deadline(shared_.limits.body + std::chrono::seconds(length / shared_.limits.body_bytes_per_s));
     error_code ec;
     co_await http::async_read(stream_, buffer_, *parser_, redirect_error(use_awaitable, ec));
-    if (ec == http::error::body_limit) co_return too_large(route);
+    if (ec == http::error::body_limit) co_return body_too_large(route);
+    if (kept.failure) co_return no_place(*kept.failure);
     if (ec && ec.category() == http::make_error_code(http::error::bad_method).category() &&
         ec != http::error::partial_message)
       co_return ApiError{.status = 400, .code = "bad_request", .message = "the body is not sent as HTTP wants it"};
@@ -396,7 +315,8 @@ class Connection final : public Exchange {
       gone_ = true;
       co_return std::nullopt;
     }
-    body = std::move(parser_->get().body());
+    body = std::move(kept.text);
+    body_file = std::move(kept.file);
     co_return std::nullopt;
   }
 
@@ -427,14 +347,29 @@ class Connection final : public Exchange {
       co_await refuse(*error);
       co_return;
     }
-    // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
+    co_await tell_in_stream(*error);
+  }
+
+  // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
+  Awaitable<void> tell_in_stream(const ApiError& error) {
     keep_ = false;
-    const Json told = error_body(*error, dialect);
+    const Json told = error_body(error, dialect);
     if (dialect == Dialect::ollama)
       co_await write(dump(told) + "\n");
     else
       co_await write((dialect == Dialect::anthropic ? "event: error\ndata: " : "data: ") + dump(told) + "\n\n");
     co_await end_stream();
+  }
+
+  // The server waits no longer: the handler was cut where it waited. In the middle of a piece nothing more can be said.
+  Awaitable<void> tell_the_end() {
+    keep_ = false;
+    gone_ = sending_;
+    if (gone_) co_return;
+    if (streaming_)
+      co_await tell_in_stream(server_stopping());
+    else if (status_ == 0)
+      co_await refuse(server_stopping());
   }
 
   // Returns when the client is gone; reads ahead what it pipelines. An end that is read here is never told again: who
@@ -472,7 +407,7 @@ class Connection final : public Exchange {
   Clock::time_point deadline_ = Clock::time_point::max(), started_;
   unsigned version_ = 11;
   int status_ = 0;
-  bool keep_ = true, streaming_ = false, chunked_ = false, preflight_ = false;
+  bool keep_ = true, streaming_ = false, chunked_ = false, sending_ = false;
   bool gone_ = false;   // there is nobody to answer
   bool ended_ = false;  // the client sends no more
 };

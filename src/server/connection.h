@@ -11,6 +11,7 @@
 
 #include "server/door.h"
 #include "server/entrance.h"
+#include "server/last_call.h"
 #include "server/limits.h"
 #include "server/router.h"
 #include "server/tls.h"
@@ -20,6 +21,7 @@ namespace watra::server {
 struct ServerState {                  // of all doors of one server
   std::atomic<bool> draining{false};  // the server is stopping: answers that are being made are the last
   std::atomic<int> n_busy{0};         // requests being answered
+  LastCall last_call;                 // ... that are not waited for any longer
 };
 
 struct Shared {  // by all connections of one door

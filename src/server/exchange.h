@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/passing_file.h"
 #include "server/fields.h"
 
 namespace watra::server {
@@ -26,6 +27,7 @@ class Exchange {
 
   // The request. `path` without the query, percent-decoded by segment where the router took parameters from it.
   std::string method, path, query, body;
+  std::optional<PassingFile> body_file;       // the body, on routes that keep it in a file; `body` is empty there
   std::map<std::string, std::string> params;  // of the route's pattern
   Dialect dialect = Dialect::openai;
 

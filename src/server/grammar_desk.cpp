@@ -16,8 +16,9 @@ struct GrammarDesk::Impl {
   asio::thread_pool thread{1};  // ends first: nothing compiles when the compiler goes
 };
 
-GrammarDesk::GrammarDesk(std::shared_ptr<const text::Tokenizer> tokenizer, std::vector<text::TokenId> visible)
-    : impl_(new Impl{text::GrammarCompiler(std::move(tokenizer), std::move(visible))}) {
+GrammarDesk::GrammarDesk(std::shared_ptr<const text::Tokenizer> tokenizer, std::vector<text::TokenId> visible,
+                         std::shared_ptr<MemoryBudget> memory)
+    : impl_(new Impl{text::GrammarCompiler(std::move(tokenizer), std::move(visible), {}, std::move(memory))}) {
   asio::post(impl_->thread, [] { lower_thread_priority(); });
 }
 

@@ -10,8 +10,9 @@ namespace watra::server {
 
 class GrammarDesk {
  public:
-  // `visible` as GrammarCompiler has it.
-  GrammarDesk(std::shared_ptr<const text::Tokenizer> tokenizer, std::vector<text::TokenId> visible);
+  // `visible` and `memory` as GrammarCompiler has them.
+  GrammarDesk(std::shared_ptr<const text::Tokenizer> tokenizer, std::vector<text::TokenId> visible,
+              std::shared_ptr<MemoryBudget> memory);
   ~GrammarDesk();
 
   // Kept ones come at once. Throws ApiError, 400, naming `field`. The desk must outlive the waiting.

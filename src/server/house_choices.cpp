@@ -2,9 +2,30 @@
 #include "server/house_fields.h"
 
 namespace watra::server {
+namespace {
+
+// Small named things the person keeps: listed together, each put and removed by its id.
+struct Kept {
+  const char* what;  // "presets"
+  std::function<Json()> list;
+  std::function<Json(const std::string& id, const Json& body)> put;
+  std::function<Status(const std::string& id)> remove;
+};
+
+void add_kept(Router& router, const Kept& kept) {
+  const std::string all = std::string("/") + kept.what, one = all + "/{id}";
+  add_json(router, "GET", all.c_str(), 200, [kept](Exchange&) -> Json { return {{kept.what, kept.list()}}; });
+  add_json(router, "PUT", one.c_str(), 200, [kept](Exchange& x) -> Json { return kept.put(x.params["id"], x.json()); });
+  add_json(router, "DELETE", one.c_str(), 204, [kept](Exchange& x) -> Json {
+    house_value(kept.remove(x.params["id"]));
+    return nullptr;
+  });
+}
+
+}  // namespace
+
 void add_house_choices(Router& router, Household& house) {
   home::Settings& settings = house.home.settings();
-  home::Personas& personas = house.home.personas();
   add_json(router, "GET", "/settings/schema", 200, [](Exchange&) -> Json { return home::settings_schema(); });
   add_json(router, "GET", "/settings", 200, [&settings](Exchange&) -> Json {
     const auto seen = house_value(settings.seen());
@@ -14,37 +35,24 @@ void add_house_choices(Router& router, Household& house) {
     return {{"values", house_value(settings.change(x.json()))}};
   });
 
-  add_json(router, "GET", "/personas", 200, [&personas](Exchange&) -> Json {
-    Json list = Json::array();
-    for (const auto& p : house_value(personas.list())) list.push_back(p.json());
-    return {{"personas", std::move(list)}};
-  });
-  add_json(router, "PUT", "/personas/{id}", 200,
-           [&personas](Exchange& x) -> Json { return house_value(personas.put(x.params["id"], x.json())).json(); });
-  add_json(router, "DELETE", "/personas/{id}", 204, [&personas](Exchange& x) -> Json {
-    house_value(personas.remove(x.params["id"]));
-    return nullptr;
-  });
-
-  add_json(router, "GET", "/presets", 200, [&personas](Exchange&) -> Json {
-    return {{"presets", house_value(personas.presets())}};
-  });
-  add_json(router, "PUT", "/presets/{id}", 200,
-           [&personas](Exchange& x) -> Json { return house_value(personas.put_preset(x.params["id"], x.json())); });
-  add_json(router, "DELETE", "/presets/{id}", 204, [&personas](Exchange& x) -> Json {
-    house_value(personas.remove_preset(x.params["id"]));
-    return nullptr;
-  });
-
-  add_json(router, "GET", "/sets", 200, [&personas](Exchange&) -> Json {
-    return {{"sets", house_value(personas.sets())}};
-  });
-  add_json(router, "PUT", "/sets/{id}", 200,
-           [&personas](Exchange& x) -> Json { return house_value(personas.put_set(x.params["id"], x.json())); });
-  add_json(router, "DELETE", "/sets/{id}", 204, [&personas](Exchange& x) -> Json {
-    house_value(personas.remove_set(x.params["id"]));
-    return nullptr;
-  });
+  home::Personas& kept = house.home.personas();
+  add_kept(router, {.what = "personas",
+                    .list =
+                        [&kept] {
+                          Json list = Json::array();
+                          for (const auto& p : house_value(kept.list())) list.push_back(p.json());
+                          return list;
+                        },
+                    .put = [&kept](const auto& id, const Json& body) { return house_value(kept.put(id, body)).json(); },
+                    .remove = [&kept](const auto& id) { return kept.remove(id); }});
+  add_kept(router, {.what = "presets",
+                    .list = [&kept] { return house_value(kept.presets()); },
+                    .put = [&kept](const auto& id, const Json& body) { return house_value(kept.put_preset(id, body)); },
+                    .remove = [&kept](const auto& id) { return kept.remove_preset(id); }});
+  add_kept(router, {.what = "sets",
+                    .list = [&kept] { return house_value(kept.sets()); },
+                    .put = [&kept](const auto& id, const Json& body) { return house_value(kept.put_set(id, body)); },
+                    .remove = [&kept](const auto& id) { return kept.remove_set(id); }});
 }
 
 }  // namespace watra::server

@@ -1,5 +1,7 @@
-// What the routes of /watra/v1 share: values of home/ or their error as the page knows it, numbers of the query, words
-// in both languages.
+// What the routes of /watra/v1 share: values of home/ or their error as the page knows it, and what a query says.
+//
+// Pure functions of what they are given; any thread may call, on an Exchange only its own strand. Errors are thrown as
+// ApiError, with the codes of docs/api.md, section 1.
 #pragma once
 
 #include <limits>

@@ -1,5 +1,4 @@
 #include "home/export.h"
-#include "home/ids.h"
 #include "home/import.h"
 #include "server/house_conversations.h"
 #include "server/house_fields.h"
@@ -7,8 +6,7 @@
 namespace watra::server {
 namespace {
 
-constexpr size_t kAttachmentBytes = size_t{64} << 20;
-constexpr size_t kImportBytes = size_t{4} << 30;
+constexpr size_t kImportBytes = size_t{4} << 30;  // on the disk; the whole export of years is smaller
 constexpr size_t kWritePiece = size_t{1} << 20;
 
 Json attachment_json(Household& house, const home::Attachment& a, const std::string& content) {
@@ -37,43 +35,42 @@ std::string harmless_type(const home::Attachment& a) {
   return a.is_text() ? "text/plain; charset=utf-8" : "application/octet-stream";
 }
 
-Awaitable<void> reply_attachment(Exchange& x, home::Attachments& attachments) {
-  const home::Attachment found = house_value(attachments.find(x.params["hash"]));
-  std::string content = house_value(attachments.content(found.hash));
+Awaitable<void> reply_attachment(Exchange& x, Household& house) {
+  const home::Attachment found = house_value(house.home.attachments().find(x.params["hash"]));
+  const auto read = [&] { return house_value(house.home.attachments().content(found.hash)); };
+  std::string content = co_await house.slow.run(read);
   std::string type = harmless_type(found);
   co_await x.reply(200, std::move(type), std::move(content));
 }
 
-Awaitable<void> reply_thread(Exchange& x, home::Home& home) {
+Awaitable<void> reply_thread(Exchange& x, Household& house) {
   const std::string format = query_text(x, "format").value_or("");
-  std::string content = house_value(home::export_thread(home, x.params["id"], format));
+  const auto write = [&] { return house_value(home::export_thread(house.home, x.params["id"], format)); };
+  std::string content = co_await house.slow.run(write);
   std::string type = format == "json" ? "application/json" : "text/markdown; charset=utf-8";
   x.extra_head += fmt::format("Content-Disposition: attachment; filename=\"{}.{}\"\r\n", x.params["id"], format);
   co_await x.reply(200, std::move(type), std::move(content));
 }
 
-// A file that goes with its holder, however that ends.
-struct Passing {
-  fs::path path;
-  ~Passing() {
-    std::error_code ec;
-    fs::remove(path, ec);
-  }
-};
-
-Awaitable<void> reply_house(Exchange& x, home::Home& home) {
-  const Passing zip{home.folder() / (home::make_id("export-") + ".zip")};
-  house_value(home::export_house(home, zip.path));
-  File file = house_value(File::open(zip.path, File::Mode::read));
+Awaitable<void> reply_house(Exchange& x, Household& house) {
+  const PassingFile zip = house_value(PassingFile::create(house.home.passing_folder()));
+  const auto write = [&] {
+    house_value(home::export_house(house.home, zip.path(), [&] { return !house.slow.ending(); }));
+    return house_value(File::open(zip.path(), File::Mode::read));
+  };
+  const File file = co_await house.slow.run(write);
   x.extra_head += "Content-Disposition: attachment; filename=\"watra.zip\"\r\n";
   std::string type = "application/zip";
   co_await x.begin_stream(std::move(type));
   for (uint64_t at = 0;;) {
-    std::string piece(kWritePiece, '\0');
-    const size_t n = house_value(file.read_some_at(at, std::as_writable_bytes(std::span(piece.data(), piece.size()))));
-    if (n == 0) break;
-    at += n;
-    piece.resize(n);
+    const auto read = [&] {
+      std::string piece(kWritePiece, '\0');
+      piece.resize(house_value(file.read_some_at(at, std::as_writable_bytes(std::span(piece)))));
+      return piece;
+    };
+    std::string piece = co_await house.slow.run(read);
+    if (piece.empty()) break;
+    at += piece.size();
     co_await x.write(std::move(piece));
   }
   co_await x.end_stream();
@@ -82,11 +79,12 @@ Awaitable<void> reply_house(Exchange& x, home::Home& home) {
 Json start_import(Exchange& x, Household& house) {
   const auto dry = query_text(x, "dry");
   if (dry && *dry != "true" && *dry != "false") throw request_invalid("dry", "true or false");
-  if (x.body.empty()) throw request_invalid("body", "the file to be imported");
-  auto bytes = std::make_shared<const std::string>(std::move(x.body));
-  home::Jobs::Wish wish{.kind = "import", .title = "import", .total_bytes = bytes->size()};
-  wish.work = [&home = house.home, bytes, is_dry = dry == "true"](home::JobControl& job) -> Result<Json> {
-    WATRA_ASSIGN(const auto report, home::import_file(home, *bytes, is_dry, [&job] { return !job.cancelled(); }));
+  auto file = std::make_shared<PassingFile>(std::move(*x.body_file));  // gone with the job
+  const uint64_t n_bytes = file->file().position();
+  if (n_bytes == 0) throw request_invalid("body", "the file to be imported");
+  home::Jobs::Wish wish{.kind = "import", .title = "import", .total_bytes = n_bytes};
+  wish.work = [&home = house.home, file, is_dry = dry == "true"](home::JobControl& job) -> Result<Json> {
+    WATRA_ASSIGN(const auto report, home::import_file(home, file->path(), is_dry, [&job] { return !job.cancelled(); }));
     return report.json();
   };
   return house_value(house.jobs.start(std::move(wish))).json();
@@ -96,20 +94,21 @@ Json start_import(Exchange& x, Household& house) {
 
 void add_house_files(Router& router, Household& house) {
   Route attachments = house_route("POST", "/attachments", [&house](Exchange& x) -> Awaitable<void> {
-    Json reply = keep_attachment(x, house);
+    const auto keep = [&] { return keep_attachment(x, house); };
+    Json reply = co_await house.slow.run(keep);
     co_await x.reply_json(std::move(reply), 201);
   });
-  attachments.max_body_bytes = kAttachmentBytes;
+  attachments.max_body_bytes = home::kMostAttachmentBytes;
   router.add(std::move(attachments));
-  router.add(house_route("GET", "/attachments/{hash}",
-                         [&house](Exchange& x) { return reply_attachment(x, house.home.attachments()); }));
-  router.add(house_route("GET", "/threads/{id}/export", [&house](Exchange& x) { return reply_thread(x, house.home); }));
-  router.add(house_route("GET", "/export", [&house](Exchange& x) { return reply_house(x, house.home); }));
+  router.add(house_route("GET", "/attachments/{hash}", [&house](Exchange& x) { return reply_attachment(x, house); }));
+  router.add(house_route("GET", "/threads/{id}/export", [&house](Exchange& x) { return reply_thread(x, house); }));
+  router.add(house_route("GET", "/export", [&house](Exchange& x) { return reply_house(x, house); }));
   Route import = house_route("POST", "/import", [&house](Exchange& x) -> Awaitable<void> {
     Json reply = start_import(x, house);
     co_await x.reply_json(std::move(reply), 202);
   });
   import.max_body_bytes = kImportBytes;
+  import.body_folder = house.home.passing_folder();
   router.add(std::move(import));
   add_json(router, "DELETE", "/imports/{id}", 200, [&house](Exchange& x) -> Json {
     return {{"erased", house_value(home::take_back_import(house.home.ledger(), x.params["id"]))}};

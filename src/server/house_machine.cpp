@@ -203,10 +203,10 @@ Json MachineRoom::now_json(int64_t since_ms) const {
   return {{"samples", std::move(samples)}, {"memory", memory_json()}, {"queue", std::move(queue)}};
 }
 
-void MachineRoom::add(Router& router, SlowWork& slow) {
-  router.add(house_route("GET", "/machine", [this, &slow](Exchange& x) -> Awaitable<void> {
+void MachineRoom::add(Router& router) {
+  router.add(house_route("GET", "/machine", [this](Exchange& x) -> Awaitable<void> {
     const auto look = [this] { return machine_json(); };
-    Json reply = co_await slow.run(look);
+    Json reply = co_await house_.slow.run(look);
     co_await x.reply_json(std::move(reply));
   }));
   router.add(house_route("GET", "/machine/now", [this](Exchange& x) -> Awaitable<void> {
@@ -215,24 +215,17 @@ void MachineRoom::add(Router& router, SlowWork& slow) {
     co_await x.reply_json(std::move(reply));
   }));
   router.add(house_route("POST", "/machine/measure", [this](Exchange& x) -> Awaitable<void> {
-    std::optional<home::Job> job = house_.jobs.under_way("measure", "machine");
-    if (!job)
-      job = house_value(house_.jobs.start({.kind = "measure",
-                                           .title = "machine",
-                                           .subject = "machine",
-                                           .total_bytes = 0,
-                                           .work = [this](home::JobControl& control) -> Result<Json> {
-                                             WATRA_ASSIGN(const engine::Hardware hw,
-                                                          options_.measure([&](std::string_view, int step, int of) {
-                                                            if (of > 0) control.share(static_cast<double>(step) / of);
-                                                          }));
-                                             return Json{{"ram_gb_s", hw.ram.gb_s}};
-                                           },
-                                           .ended =
-                                               [this](const home::Job& over) {
-                                                 if (over.state == "done" && options_.measured) options_.measured();
-                                               }}));
-    Json reply = job->json();
+    home::Jobs::Wish wish{.kind = "measure", .title = "machine", .subject = "machine"};
+    wish.work = [this](home::JobControl& control) -> Result<Json> {
+      WATRA_ASSIGN(const engine::Hardware hw, options_.measure([&](std::string_view, int step, int of) {
+        if (of > 0) control.share(static_cast<double>(step) / of);
+      }));
+      return Json{{"ram_gb_s", hw.ram.gb_s}};
+    };
+    wish.ended = [this](const home::Job& over) {
+      if (over.state == "done" && options_.measured) options_.measured();
+    };
+    Json reply = house_value(house_.jobs.start_once(std::move(wish))).job.json();
     co_await x.reply_json(std::move(reply), 202);
   }));
 }

@@ -17,7 +17,6 @@
 #include "home/shelf_notes.h"
 #include "server/household.h"
 #include "server/router.h"
-#include "server/slow_work.h"
 
 namespace watra::server {
 
@@ -34,7 +33,7 @@ class MachineRoom {
   MachineRoom(Household& house, home::ShelfNotes& notes, Options options);
   ~MachineRoom();
 
-  void add(Router& router, SlowWork& slow);
+  void add(Router& router);
 
   struct Sample {
     int64_t at_ms = 0;

@@ -33,33 +33,37 @@ home::Job start_load(ShelfWork& work, const ShelfModel& m, const LoadWish& wish)
     throw in_the_way("engine.no_room", refusal->message, refusal->hint);
   ModelRoom& room = work.house.room;
   ModelShelf& shelf = work.shelf;
-  return house_value(work.house.jobs.start(
-      {.kind = "load",
-       .title = m.id,
-       .subject = m.id,
-       .total_bytes = m.bytes,
-       .work = [&room, entry = ShelfEntry{m.id, m.path, m.bytes}, wish](home::JobControl& job) -> Result<Json> {
-         WATRA_TRY(room.load_and_wait(
-             entry, wish, [&](uint64_t done, uint64_t total) { job.progress(done, total); },
-             [&] { return job.cancelled(); }));
-         return Json(nullptr);
-       },
-       .ended = [&shelf, id = m.id](const home::Job&) { shelf.tell(id); }}));
+  return house_value(work.house.jobs.start_once(
+                         {.kind = "load",
+                          .title = m.id,
+                          .subject = m.id,
+                          .total_bytes = m.bytes,
+                          .work = [&room, entry = ShelfEntry{m.id, m.path, m.bytes},
+                                   wish](home::JobControl& job) -> Result<Json> {
+                            WATRA_TRY(room.load_and_wait(
+                                entry, wish, [&](uint64_t done, uint64_t total) { job.progress(done, total); },
+                                [&] { return job.cancelled(); }));
+                            return Json(nullptr);
+                          },
+                          .ended = [&shelf, id = m.id](const home::Job&) { shelf.tell(id); }}))
+      .job;
 }
 
 home::Job start_unload(ShelfWork& work, const ShelfModel& m) {
   ModelRoom& room = work.house.room;
-  return house_value(work.house.jobs.start({.kind = "unload",
-                                            .title = m.id,
-                                            .subject = m.id,
-                                            .total_bytes = m.bytes,
-                                            .work = [&room, id = m.id](home::JobControl& job) -> Result<Json> {
-                                              const ModelRoom::View view = room.view();
-                                              if (view.id != id || view.state == RoomState::empty) return Json(nullptr);
-                                              WATRA_TRY(room.unload_and_wait([&] { return job.cancelled(); }));
-                                              return Json(nullptr);
-                                            },
-                                            .ended = {}}));
+  return house_value(work.house.jobs.start_once({.kind = "unload",
+                                                 .title = m.id,
+                                                 .subject = m.id,
+                                                 .total_bytes = m.bytes,
+                                                 .work = [&room, id = m.id](home::JobControl& job) -> Result<Json> {
+                                                   const ModelRoom::View view = room.view();
+                                                   if (view.id != id || view.state == RoomState::empty)
+                                                     return Json(nullptr);
+                                                   WATRA_TRY(room.unload_and_wait([&] { return job.cancelled(); }));
+                                                   return Json(nullptr);
+                                                 },
+                                                 .ended = {}}))
+      .job;
 }
 
 void remove_model(ShelfWork& work, const ShelfModel& m) {
@@ -136,7 +140,7 @@ Json jobs_json(ShelfWork& work) {
 
 }  // namespace
 
-home::Job start_download(ShelfWork& work, const std::string& name) {
+home::Jobs::Begun start_download(ShelfWork& work, const std::string& name) {
   const hub::CatalogEntry* entry = hub::find_in_catalog(name);
   std::string id = entry ? entry->name : "";
   if (!entry) {
@@ -152,9 +156,11 @@ home::Job start_download(ShelfWork& work, const std::string& name) {
       error.more = {{"hint", "a name of the catalog, hf:org/repo/file.gguf, or https://....gguf"}};
       throw error;
     }
-    id = fs::path(file).stem().string().substr(0, 64);
+    // As it will be called on the shelf.
+    const auto split = hub::parse_split_name(file);
+    id = shelf_id(split ? split->stem : file.substr(0, file.size() - std::string_view(".gguf").size()));
   }
-  if (const auto running = work.house.jobs.under_way("download", id)) return *running;
+  if (const auto running = work.house.jobs.under_way("download", id)) return {*running, false};
   const uint64_t total = entry ? entry->bytes : 0;
   std::error_code ec;
   const hub::Shelf own(work.house.home.folder());
@@ -169,29 +175,29 @@ home::Job start_download(ShelfWork& work, const std::string& name) {
           fmt::format("needs {} bytes, has {}", left, free_bytes));
   }
   ModelShelf& shelf = work.shelf;
-  const home::Job job = house_value(
-      work.house.jobs.start({.kind = "download",
-                             .title = entry ? entry->name : fs::path(id).string(),
-                             .subject = id,
-                             .total_bytes = total,
-                             .work = [name = entry ? entry->name : name, folder = work.house.home.folder(),
-                                      settings = work.pull](home::JobControl& control) mutable -> Result<Json> {
-                               settings.watch.progress = [&](std::string_view, uint64_t done, uint64_t whole) {
-                                 control.progress(done, whole);
-                               };
-                               settings.watch.cancelled = [&] { return control.cancelled(); };
-                               auto pulled = hub::pull(hub::Shelf(folder), name, settings);
-                               if (!pulled) {
-                                 Error e = pulled.error();
-                                 if (e.code == "hub.no_space") e.code = "disk.full";
-                                 return fail(std::move(e));
-                               }
-                               return Json{{"path", pulled->files.empty() ? "" : pulled->files.front().path.string()},
-                                           {"bytes", pulled->bytes()}};
-                             },
-                             .ended = [&shelf, id](const home::Job&) { shelf.tell(id); }}));
-  work.slow.post([&shelf, id] { shelf.tell(id); });  // "downloading"
-  return job;
+  home::Jobs::Begun begun = house_value(work.house.jobs.start_once(
+      {.kind = "download",
+       .title = entry ? entry->name : fs::path(id).string(),
+       .subject = id,
+       .total_bytes = total,
+       .work = [name = entry ? entry->name : name, folder = work.house.home.folder(),
+                settings = work.pull](home::JobControl& control) mutable -> Result<Json> {
+         settings.watch.progress = [&](std::string_view, uint64_t done, uint64_t whole) {
+           control.progress(done, whole);
+         };
+         settings.watch.cancelled = [&] { return control.cancelled(); };
+         auto pulled = hub::pull(hub::Shelf(folder), name, settings);
+         if (!pulled) {
+           Error e = pulled.error();
+           if (e.code == "hub.no_space") e.code = "disk.full";
+           return fail(std::move(e));
+         }
+         return Json{{"path", pulled->files.empty() ? "" : pulled->files.front().path.string()},
+                     {"bytes", pulled->bytes()}};
+       },
+       .ended = [&shelf, id](const home::Job&) { shelf.tell(id); }}));
+  work.house.slow.post([&shelf, id] { shelf.tell(id); });  // "downloading"
+  return begun;
 }
 
 void add_house_models(Router& router, ShelfWork& work) {
@@ -204,7 +210,7 @@ void add_house_models(Router& router, ShelfWork& work) {
       Json models = work.shelf.list();
       return Json{{"models", std::move(models)}, {"folders", work.shelf.folders()}, {"as_of", as_of}};
     };
-    Json reply = co_await work.slow.run(look);
+    Json reply = co_await work.house.slow.run(look);
     co_await x.reply_json(std::move(reply));
   });
   add("GET", "/models/{id}/estimate", [&work](Exchange& x) -> Awaitable<void> {
@@ -213,7 +219,7 @@ void add_house_models(Router& router, ShelfWork& work) {
     const auto plan = [&work, id = x.params["id"], n_ctx, kv_type] {
       return work.shelf.estimate(need(work.shelf, id), n_ctx, kv_type, true);
     };
-    Json reply = co_await work.slow.run(plan);
+    Json reply = co_await work.house.slow.run(plan);
     if (reply.is_null())
       throw in_the_way("machine.not_measured", "nobody measured this machine yet, or this model is not known",
                        "POST /watra/v1/machine/measure");
@@ -228,30 +234,30 @@ void add_house_models(Router& router, ShelfWork& work) {
       work.shelf.tell(id);
       return job.json();
     };
-    Json reply = co_await work.slow.run(load);
+    Json reply = co_await work.house.slow.run(load);
     co_await x.reply_json(std::move(reply), 202);
   });
   add("POST", "/models/{id}/unload", [&work](Exchange& x) -> Awaitable<void> {
     const auto unload = [&work, id = x.params["id"]] { return start_unload(work, need(work.shelf, id)).json(); };
-    Json reply = co_await work.slow.run(unload);
+    Json reply = co_await work.house.slow.run(unload);
     co_await x.reply_json(std::move(reply), 202);
   });
   add("DELETE", "/models/{id}", [&work](Exchange& x) -> Awaitable<void> {
     const auto remove = [&work, id = x.params["id"]] { remove_model(work, need(work.shelf, id)); };
-    co_await work.slow.run(remove);
+    co_await work.house.slow.run(remove);
     co_await x.reply(204, "", "");
   });
   add("POST", "/downloads", [&work](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const std::string name = Fields(body).required_text("name");
     if (name.empty() || name.size() > 2000) throw request_invalid("name", "1..2000 characters");
-    const auto download = [&work, name] { return start_download(work, name).json(); };
-    Json reply = co_await work.slow.run(download);
+    const auto download = [&work, name] { return start_download(work, name).job.json(); };
+    Json reply = co_await work.house.slow.run(download);
     co_await x.reply_json(std::move(reply), 202);
   });
   add("GET", "/folders/suggestions", [&work](Exchange& x) -> Awaitable<void> {
     const auto look = [&work] { return suggestions(work); };
-    Json reply = co_await work.slow.run(look);
+    Json reply = co_await work.house.slow.run(look);
     co_await x.reply_json(std::move(reply));
   });
   add("POST", "/folders", [&work](Exchange& x) -> Awaitable<void> {
@@ -259,12 +265,12 @@ void add_house_models(Router& router, ShelfWork& work) {
     const std::string path = Fields(body).required_text("path");
     if (path.empty() || path.size() > 4096) throw request_invalid("path", "the whole path of a folder");
     const auto look = [&work, path] { return add_folder(work, path); };
-    Json reply = co_await work.slow.run(look);
+    Json reply = co_await work.house.slow.run(look);
     co_await x.reply_json(std::move(reply), 201);
   });
   add("DELETE", "/folders/{id}", [&work](Exchange& x) -> Awaitable<void> {
     const auto forget = [&work, id = x.params["id"]] { forget_folder(work, id); };
-    co_await work.slow.run(forget);
+    co_await work.house.slow.run(forget);
     co_await x.reply(204, "", "");
   });
   add("GET", "/jobs", [&work](Exchange& x) -> Awaitable<void> { co_await x.reply_json(jobs_json(work)); });

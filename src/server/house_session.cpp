@@ -19,17 +19,19 @@ std::string text_field(const Fields& fields, std::string_view name, int64_t most
 }
 
 // Throws 429 when `address` has tried too often, 401 when the password is not the one.
-void check_password(Entrance& entrance, const std::string& password, const std::string& address) {
+Awaitable<void> check_password(Entrance& entrance, SlowWork& slow, std::string password, std::string address) {
   if (const auto wait_s = entrance.count_try(address))
     throw ApiError{.status = 429,
                    .code = "session.wait",
                    .message = fmt::format("too many tries; the next one in {} s", *wait_s),
                    .retry_after_s = *wait_s};
-  if (!house_value(entrance.people().is_password(password))) throw wrong("this is not the password");
+  const auto compare = [&] { return house_value(entrance.people().is_password(password)); };
+  const bool is_right = co_await slow.run(compare);
+  if (!is_right) throw wrong("this is not the password");
   entrance.forget_tries(address);
 }
 
-Awaitable<void> come_in(Exchange& x, Entrance& entrance) {
+Awaitable<void> come_in(Exchange& x, Entrance& entrance, SlowWork& slow) {
   const Json body = x.json();
   const Fields f(body);
   const std::string code = text_field(f, "code", kLongestCode), password = text_field(f, "password", kLongestPassword);
@@ -37,7 +39,7 @@ Awaitable<void> come_in(Exchange& x, Entrance& entrance) {
   if (!code.empty()) {
     if (!entrance.take_code(code)) throw wrong("this code was used, or is older than a minute");
   } else {
-    check_password(entrance, password, x.caller.address);
+    co_await check_password(entrance, slow, password, x.caller.address);
   }
   // Who comes in again leaves the old session behind.
   const std::string before = entrance.session_of(x.header("Cookie"));
@@ -58,12 +60,13 @@ Awaitable<void> tell_session(Exchange& x, Entrance& entrance) {
   co_await x.reply_json(std::move(reply));
 }
 
-Awaitable<void> choose_password(Exchange& x, Entrance& entrance) {
+Awaitable<void> choose_password(Exchange& x, Entrance& entrance, SlowWork& slow) {
   const Json body = x.json();
   const Fields f(body);
   const std::string current = text_field(f, "current", kLongestPassword), password = f.required_text("password");
-  if (house_value(entrance.people().has_password())) check_password(entrance, current, x.caller.address);
-  const Status done = entrance.people().set_password(password, x.caller.session);
+  if (house_value(entrance.people().has_password())) co_await check_password(entrance, slow, current, x.caller.address);
+  const auto set = [&] { return entrance.people().set_password(password, x.caller.session); };
+  const Status done = co_await slow.run(set);
   if (!done && done.error().code == "home.bad_password") throw request_invalid("password", "8..256 characters");
   house_value(done);
   co_await x.reply(204, "", "");
@@ -90,7 +93,7 @@ std::string device_name(std::string_view user_agent) {
   return std::string(user_agent.substr(0, std::min(user_agent.find_first_of("/ "), size_t{60})));
 }
 
-void add_house_session(Router& router, Entrance& entrance) {
+void add_house_session(Router& router, Entrance& entrance, SlowWork& slow) {
   const auto add = [&router](const char* method, const char* path, Handler handler, Access access = Access::house) {
     router.add({.method = method,
                 .pattern = std::string("/watra/v1") + path,
@@ -100,7 +103,7 @@ void add_house_session(Router& router, Entrance& entrance) {
                 .max_body_bytes = 16 << 10});
   };
   add(
-      "POST", "/session", [&entrance](Exchange& x) { return come_in(x, entrance); }, Access::entrance);
+      "POST", "/session", [&entrance, &slow](Exchange& x) { return come_in(x, entrance, slow); }, Access::entrance);
   add("GET", "/session", [&entrance](Exchange& x) { return tell_session(x, entrance); });
   add("DELETE", "/session", [&entrance](Exchange& x) -> Awaitable<void> {
     house_value(entrance.people().end_session(x.caller.session));
@@ -112,7 +115,7 @@ void add_house_session(Router& router, Entrance& entrance) {
     x.extra_head += entrance.set_cookie("");
     co_await x.reply(204, "", "");
   });
-  add("PUT", "/password", [&entrance](Exchange& x) { return choose_password(x, entrance); });
+  add("PUT", "/password", [&entrance, &slow](Exchange& x) { return choose_password(x, entrance, slow); });
   // For `watra open`: who has the token may let a browser in.
   add(
       "POST", "/codes",

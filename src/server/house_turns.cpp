@@ -109,6 +109,7 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
       persona = m.actor_id.value_or("");
   const Answering answering = find_answering(house, model, persona, {thread.sampling, given});
   check_fits(house, thread, wish, answering);
+  runs.check_room();
   wish.by = answering.by;
   const home::Turn turn = house_value(house.home.answers().begin(wish));
   if (turn.fresh)
@@ -161,7 +162,7 @@ void add_house_turns(Router& router, Household& house, Runs& runs) {
     if (!head) head = thread.head;
     return thread_context(house, thread, head);
   });
-  add_json(router, "GET", "/runs", 200, [&house, &runs](Exchange& x) -> Json {
+  add_json(router, "GET", "/runs", 200, [&house, &runs](Exchange&) -> Json {
     const int64_t as_of = house_value(house.home.events().newest());  // before: what is told twice is harmless
     return {{"runs", runs.list()}, {"as_of", as_of}};
   });

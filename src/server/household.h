@@ -6,6 +6,7 @@
 #include "server/hearth.h"
 #include "server/limits.h"
 #include "server/model_room.h"
+#include "server/slow_work.h"
 
 namespace watra::server {
 
@@ -15,6 +16,7 @@ struct Household {
   Hearth& hearth;
   ModelRoom& room;
   const Limits& limits;
+  SlowWork& slow;
 };
 
 }  // namespace watra::server

@@ -1,12 +1,14 @@
-// Names for what is answered: unguessable, of small letters and digits.
+// Names for what is answered, as the clients of each API expect them: unguessable, of small letters and digits.
 #pragma once
 
 #include <string>
 #include <string_view>
 
+#include "base/random_letters.h"
+
 namespace watra::server {
 
-std::string random_letters(size_t n);          // of 0-9 and a-z
-std::string make_id(std::string_view prefix);  // "chatcmpl-" and 24 of them
+// "chatcmpl-" and 24 letters.
+inline std::string make_id(std::string_view prefix) { return std::string(prefix) + random_letters(24); }
 
 }  // namespace watra::server

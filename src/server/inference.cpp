@@ -19,6 +19,7 @@ void add_inference(Router& router, House& house) {
   add_llamacpp_completion(router, house);
   add_ollama_models(router, house);
   add_ollama_answers(router, house);
+  add_ollama_embed(router, house);
 }
 
 void add_inference_for_programs(Router& router, House& house) {
@@ -31,6 +32,7 @@ void add_inference_for_programs(Router& router, House& house) {
               .access = Access::open});
   add_ollama_models(router, house);
   add_ollama_answers(router, house);
+  add_ollama_embed(router, house);
   add_openai_models(router, house);
   add_openai_chat(router, house);
   add_openai_completions(router, house);

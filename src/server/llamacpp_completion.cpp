@@ -1,6 +1,7 @@
 // POST /completion (also /completions), /infill: llama.cpp's own shape of an answer.
 #include <algorithm>
 
+#include "server/infill.h"
 #include "server/llamacpp.h"
 #include "server/logprobs.h"
 #include "server/openai.h"
@@ -18,9 +19,9 @@ struct PlainAsk {
   std::vector<std::vector<TokenId>> prompts;
   bool is_list = false;  // several prompts were sent: several answers come back, in a list
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
+  WriteOptions generate;
   Held held;
-  bool stream = false, return_tokens = false, timings_per_token = false, reuse_prefix = true;
+  bool stream = false, return_tokens = false, timings_per_token = false, return_progress = false;
   int32_t n_probs = 0;
   std::vector<std::string> fields;  // of the answer; empty = all
 };
@@ -29,12 +30,14 @@ struct PlainAsk {
 void read_prompts_of(const Fields& f, PlainAsk& a) {
   const Json* given = f.find("prompt");
   const auto read = [&](const Json& one) {
+    if (one.is_object() && !one.value("multimodal_data", Json()).empty())
+      throw unsupported("prompt.multimodal_data", "prompt.multimodal_data: this model reads text alone");
     const Json wrapped = {{"prompt", one.is_object() ? one.value("prompt_string", Json()) : one}};
     a.prompts.push_back(read_mixed(Fields(wrapped), "prompt", *a.model));
     const auto& spec = a.model->tokenizer().spec();  // an empty text is where the model begins
     if (auto& p = a.prompts.back(); p.empty() && (spec.bos >= 0 || spec.eos >= 0))
       p.push_back(spec.bos >= 0 ? spec.bos : spec.eos);
-    check_context(*a.model, a.prompts.back().size(), "prompt");
+    check_context(*a.model, a.prompts.back().size(), "prompt", a.generate.max_tokens != 0);
   };
   a.is_list = given && given->is_array() && !given->empty();
   if (a.is_list)
@@ -44,52 +47,38 @@ void read_prompts_of(const Fields& f, PlainAsk& a) {
   for (const Json& one : *given) read(one);
 }
 
-// prefix, what goes before in other files, suffix; the model writes what belongs between.
-std::vector<TokenId> infill_prompt(const Fields& f, const ServedModel& model) {
-  const auto& spec = model.tokenizer().spec();
-  if (spec.fim_prefix < 0 || spec.fim_suffix < 0 || spec.fim_middle < 0)
-    throw ApiError{.status = 501,
-                   .code = "no_infill",
-                   .message = "this model's vocabulary has no fill-in tokens; a coding model does"};
-  std::vector<TokenId> out;
-  const auto add = [&](const std::string& text) {
-    const auto ids = model.encode(text, false, false);
-    out.insert(out.end(), ids.begin(), ids.end());
-  };
+// What /infill calls them; the model writes what belongs between.
+std::vector<TokenId> read_infill(const Fields& f, const ServedModel& model) {
+  Infill infill;
   if (const Json* extra = f.array("input_extra"))
     for (size_t i = 0; i < extra->size(); ++i) {
       const Fields file((*extra)[i], fmt::format("input_extra[{}]", i));
-      add(file.text("filename").value_or("") + "\n" + file.required_text("text") + "\n");
+      infill.files.push_back({file.text("filename").value_or(""), file.required_text("text")});
     }
-  if (spec.add_bos && spec.bos >= 0) out.insert(out.begin(), spec.bos);
-  out.push_back(spec.fim_prefix);
-  add(f.required_text("input_prefix"));
-  out.push_back(spec.fim_suffix);
-  add(f.required_text("input_suffix"));
-  out.push_back(spec.fim_middle);
-  add(f.text("prompt").value_or(""));
-  check_context(model, out.size(), "input_prefix");
-  return out;
+  infill.prefix = f.required_text("input_prefix");
+  infill.suffix = f.required_text("input_suffix");
+  infill.begun = f.text("prompt").value_or("");
+  auto prompt = infill_prompt(infill, model, "input_prefix", 501);
+  check_context(model, prompt.size(), "input_prefix");
+  return prompt;
 }
 
 PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infill) {
   refuse_unsupported(f);
   PlainAsk a;
   a.model = std::move(model);
+  a.generate = read_generate(f, {"n_predict", "max_tokens"}, *a.model);
   if (infill)
-    a.prompts.push_back(infill_prompt(f, *a.model));
+    a.prompts.push_back(read_infill(f, *a.model));
   else
     read_prompts_of(f, a);
   a.sampling = read_sampling(f, *a.model);
-  a.generate = read_generate(f, {"n_predict", "max_tokens"});
   a.stream = f.boolean("stream").value_or(false);
   a.return_tokens = f.boolean("return_tokens").value_or(false);
   a.timings_per_token = f.boolean("timings_per_token").value_or(false);
-  a.reuse_prefix = f.boolean("cache_prompt").value_or(true);
+  a.return_progress = a.stream && f.boolean("return_progress").value_or(false);
   a.n_probs = static_cast<int32_t>(f.integer("n_probs", 0, kMostProbs).value_or(0));
   a.sampling.n_probs = a.n_probs;
-  if (a.n_probs > 0 && f.boolean("post_sampling_probs").value_or(false))
-    throw unsupported("post_sampling_probs", "probabilities are told as the model gives them, before sampling");
   a.fields = f.texts("response_fields");
   return a;
 }
@@ -171,13 +160,13 @@ std::vector<engine::Request> requests_of(const PlainAsk& a) {
   std::vector<engine::Request> list;
   for (const auto& prompt : a.prompts) {
     list.push_back(make_request(prompt, a.sampling, a.generate, 0, a.held));
-    list.back().reuse_prefix = a.reuse_prefix;
+    if (a.return_progress) list.back().events.reading = [](const engine::Reading&) {};
   }
   return list;
 }
 
 Awaitable<void> reply_whole(Exchange& x, const PlainAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt", a.generate.patience);
   const auto whole = co_await collect(answers, plain_text(), a.n_probs > 0, "prompt");
   Json list = Json::array();
   for (size_t i = 0; i < whole.size(); ++i) {
@@ -195,42 +184,55 @@ Awaitable<void> reply_whole(Exchange& x, const PlainAsk& a) {
 
 struct Written {
   RunningStats stats;
+  std::vector<TokenId> waiting;  // their characters are not whole yet, or may be the beginning of a stop string
   bool has_new_line = false;
 };
 
+Json stream_part(size_t index, const std::string& text, const engine::RequestStats& stats) {
+  return {{"index", index},
+          {"content", text},
+          {"tokens", Json::array()},
+          {"stop", false},
+          {"id_slot", 0},
+          {"tokens_predicted", stats.n_generated},
+          {"tokens_evaluated", stats.n_prompt}};
+}
+
 Awaitable<void> reply_stream(Exchange& x, const House& house, const PlainAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt", a.generate.patience);
   SseStream sse(x);
   co_await sse.begin();
   std::vector<Written> written(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      Written& w = written[e.index];
-      if (e.kind == AnswerEvent::Kind::finished) {
-        throw_if_failed(*e.finished, "prompt");
-        sse.data(only_fields(a.fields, last_part(a, e.index, "", w.has_new_line, *e.finished)));
-        x.note("n_gen", e.finished->stats.n_generated);
-        continue;
-      }
-      w.has_new_line = w.has_new_line || e.text.find('\n') != std::string::npos;
-      if (e.token != text::kNoToken) w.stats.token();
-      if (e.text.empty() && a.n_probs == 0) continue;
-      const engine::RequestStats& stats = w.stats.now(a.prompts[e.index].size(), answers.n_cached(e.index));
-      Json part = {{"index", e.index},
-                   {"content", e.text},
-                   {"tokens", Json::array()},
-                   {"stop", false},
-                   {"id_slot", 0},
-                   {"tokens_predicted", stats.n_generated},
-                   {"tokens_evaluated", stats.n_prompt}};
-      if (e.token != text::kNoToken) part["tokens"].push_back(e.token);
-      if (a.n_probs > 0) part["completion_probabilities"] = probabilities(a, {e});
-      if (a.timings_per_token) part["timings"] = timings_json(stats);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    Written& w = written[e.index];
+    const size_t n_prompt = a.prompts[e.index].size();
+    if (e.kind == AnswerEvent::Kind::reading) {
+      Json part = stream_part(e.index, "", w.stats.now(n_prompt, answers.n_cached(e.index)));
+      part["prompt_progress"] = w.stats.progress(e.n_read);
       sse.data(part);
+      return;
     }
-  }
+    if (e.kind == AnswerEvent::Kind::finished) {
+      Json last = last_part(a, e.index, "", w.has_new_line, *e.finished);
+      last["tokens"] = w.waiting;
+      sse.data(only_fields(a.fields, std::move(last)));
+      x.note("n_gen", e.finished->stats.n_generated);
+      return;
+    }
+    w.has_new_line = w.has_new_line || e.text.find('\n') != std::string::npos;
+    if (e.token != text::kNoToken) {
+      w.stats.token();
+      w.waiting.push_back(e.token);
+    }
+    if (e.text.empty() && a.n_probs == 0) return;
+    const engine::RequestStats& stats = w.stats.now(n_prompt, answers.n_cached(e.index));
+    Json part = stream_part(e.index, e.text, stats);
+    part["tokens"] = std::exchange(w.waiting, {});
+    if (a.n_probs > 0) part["completion_probabilities"] = probabilities(a, {e});
+    if (a.timings_per_token) part["timings"] = timings_json(stats);
+    sse.data(part);
+  };
+  co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   co_await sse.end();
 }
 

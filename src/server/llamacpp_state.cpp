@@ -37,7 +37,7 @@ namespace {
 Json props_json(const ServedModel& m) {
   const auto& spec = m.tokenizer().spec();
   const auto piece = [&](TokenId id) { return id >= 0 ? m.shown(id) : std::string(); };
-  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", sampling_json({})}}},
+  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", sampling_json(m.manner().sampling)}}},
           {"total_slots", m.n_parallel()},
           {"model_alias", m.id()},
           {"model_path", m.names().path.filename().string()},
@@ -62,18 +62,31 @@ std::string metrics_text(const ServedModel* m) {
   const engine::SchedulerStats s = m ? m->stats() : engine::SchedulerStats{};
   const auto count = [](int64_t n) { return static_cast<double>(n); };
   Metrics out;
+  const auto per = [](double x, double y) { return y > 0 ? x / y : 0.0; };
   out.add("counter", "prompt_tokens_total", "Prompt tokens read.", count(s.n_read));
+  out.add("counter", "prompt_seconds_total", "Seconds from the start of a request to its first token.", s.reading_s);
   out.add("counter", "prompt_tokens_cached_total", "Prompt tokens found in the cache.", count(s.n_from_cache));
   out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded + s.n_accepted));
   out.add("counter", "draft_tokens_total", "Tokens drafted.", count(s.n_drafted));
   out.add("counter", "draft_tokens_accepted_total", "Drafted tokens that came true.", count(s.n_accepted));
+  out.add("counter", "tokens_predicted_seconds_total", "Seconds from the first token of an answer to its last.",
+          s.writing_s);
   out.add("counter", "n_decode_total", "Passes of the model.", count(s.n_passes));
   out.add("counter", "pass_seconds_total", "Seconds inside passes.", s.pass_s);
   out.add("counter", "requests_total", "Requests accepted.", count(s.n_requests));
+  out.add("counter", "n_tokens_max", "Tokens of the longest request, prompt and answer.", count(s.n_tokens_most));
+  out.add("gauge", "n_busy_slots_per_decode", "Answers written with one pass, on average.",
+          per(count(s.n_decoded), count(s.n_passes)));
+  out.add("gauge", "prompt_tokens_seconds", "Prompt tokens read in a second, on average.",
+          per(count(s.n_read), s.reading_s));
+  out.add("gauge", "predicted_tokens_seconds", "Tokens of one answer written in a second, on average.",
+          per(count(s.n_decoded), s.writing_s));
   out.add("gauge", "requests_processing", "Requests in the last pass.", count(s.n_running));
   out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
   out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",
           s.kv_pages > 0 ? 1.0 - count(s.kv_pages_free) / count(s.kv_pages) : 0.0);
+  out.add("gauge", "kv_cache_tokens", "Tokens the cache in use can hold, in whole pages.",
+          count((s.kv_pages - s.kv_pages_free) * kernels::kKvPage));
   return out.text_;
 }
 
@@ -113,6 +126,17 @@ void add_llamacpp_state(Router& router, House& house) {
     co_await x.reply_json(std::move(list));
   };
   router.add({.method = "GET", .pattern = "/slots", .handler = slots});
+
+  // What clients look for and this server does not do: an answer they know.
+  const auto adapters = [](Exchange& x) -> Awaitable<void> { co_await x.reply_json(Json::array()); };
+  router.add({.method = "GET", .pattern = "/lora-adapters", .handler = adapters});
+  for (const char* path : {"/rerank", "/reranking", "/v1/rerank", "/v1/reranking"})
+    router.add({.method = "POST", .pattern = path, .handler = [](Exchange&) -> Awaitable<void> {
+                  throw ApiError{.status = 501,
+                                 .code = "no_reranking",
+                                 .message = "texts are not ranked here; embeddings can be compared"};
+                  co_return;
+                }});
 
   const auto metrics = [&house](Exchange& x) -> Awaitable<void> {
     const auto model = house.room.current();

@@ -1,6 +1,7 @@
 // POST /tokenize, /detokenize, /apply-template
 #include "server/chat_messages.h"
 #include "server/llamacpp.h"
+#include "text/jinja_text.h"
 
 namespace watra::server {
 
@@ -19,6 +20,14 @@ std::vector<TokenId> mixed_list(const Fields& f, std::string_view name, const Js
       f.refuse(name, fmt::format("texts and token ids from 0 to {}", model.n_vocab() - 1));
     }
   }
+  return out;
+}
+
+// As text, or where it is a part of a character, as the numbers of its bytes.
+Json piece_json(const std::string& bytes) {
+  if (text::jinja::is_valid_utf8(bytes)) return bytes;
+  Json out = Json::array();
+  for (const char c : bytes) out.push_back(static_cast<unsigned char>(c));
   return out;
 }
 
@@ -45,7 +54,7 @@ void add_llamacpp_text(Router& router, House& house) {
     const bool pieces = f.boolean("with_pieces").value_or(false);
     for (const TokenId id : ids) {
       if (pieces)
-        tokens.push_back({{"id", id}, {"piece", model->shown(id)}});
+        tokens.push_back({{"id", id}, {"piece", piece_json(model->shown(id))}});
       else
         tokens.push_back(id);
     }
@@ -76,8 +85,9 @@ void add_llamacpp_text(Router& router, House& house) {
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const Json messages = read_messages(f);
-    Json variables = Json::object();
-    if (const Json* given = f.object("chat_template_kwargs")) variables = *given;
+    Json variables = model->manner().template_variables;
+    if (!variables.is_object()) variables = Json::object();
+    if (const Json* given = f.object("chat_template_kwargs")) variables.update(*given);
     const Toolbox tools = read_openai_tools(f);
     const auto prompt =
         model->render(messages, tools.shown(), &variables, f.boolean("add_generation_prompt").value_or(true));

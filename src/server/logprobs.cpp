@@ -1,6 +1,8 @@
 #include "server/logprobs.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace watra::server {
 
@@ -63,6 +65,48 @@ Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& 
                        {"top_logprobs", std::move(top)}});
   }
   return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+namespace {
+
+size_t count_characters(std::string_view bytes) {
+  return static_cast<size_t>(std::ranges::count_if(bytes, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+void TextLogprobs::begin(std::string_view shown) {
+  add(text::kNoToken, shown, std::nullopt, {}, 0);
+  offset_ -= count_characters(shown);
+}
+
+void TextLogprobs::add(TokenId token, std::string_view bytes, std::optional<double> logprob,
+                       const std::vector<Probable>& top, int32_t n_top) {
+  tokens_.push_back(bytes);
+  logprobs_.push_back(logprob ? Json(finite_logprob(*logprob)) : Json(nullptr));
+  offsets_.push_back(offset_);
+  offset_ += count_characters(bytes);
+  if (!logprob) {
+    top_.push_back(nullptr);
+    return;
+  }
+  Json most = Json::object();
+  bool is_told = false;
+  for (size_t i = 0; i < top.size() && i < static_cast<size_t>(n_top); ++i) {
+    const std::string shown = model_.shown(top[i].token);
+    is_told = is_told || top[i].token == token;
+    if (!most.contains(shown)) most[shown] = finite_logprob(top[i].logprob);
+  }
+  const std::string own(bytes);
+  if (!is_told && !most.contains(own)) most[own] = finite_logprob(*logprob);
+  top_.push_back(std::move(most));
+}
+
+Json TextLogprobs::take(bool with_top) {
+  return {{"tokens", std::exchange(tokens_, Json::array())},
+          {"token_logprobs", std::exchange(logprobs_, Json::array())},
+          {"top_logprobs", with_top ? std::exchange(top_, Json::array()) : Json(nullptr)},
+          {"text_offset", std::exchange(offsets_, Json::array())}};
 }
 
 }  // namespace watra::server

@@ -32,6 +32,23 @@ class LogprobQueue {
 
 Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top);
 
+// The shape of /v1/completions: four lists side by side; offsets count characters.
+class TextLogprobs {
+ public:
+  TextLogprobs(const ServedModel& model, size_t offset) : model_(model), offset_(offset) {}
+  // Where the model begins, a token that is not in the text.
+  void begin(std::string_view shown);
+  // The n_top most probable are told, and the token itself where it is not among them.
+  void add(TokenId token, std::string_view bytes, std::optional<double> logprob, const std::vector<Probable>& top,
+           int32_t n_top);
+  Json take(bool with_top);  // what was added since the last time
+
+ private:
+  const ServedModel& model_;
+  size_t offset_;
+  Json tokens_ = Json::array(), logprobs_ = Json::array(), top_ = Json::array(), offsets_ = Json::array();
+};
+
 // logprob as JSON: what is impossible is a very small number, as OpenAI writes it.
 double finite_logprob(double logprob);
 

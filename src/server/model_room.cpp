@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "base/log.h"
@@ -49,12 +50,12 @@ struct ModelRoom::Impl {
     ShelfEntry entry;  // without an id: nothing shall be loaded
     LoadWish wish;
     uint64_t ticket = 0;
-    bool awaited = false;
   };
   std::deque<Wanted> queue;
   std::string in_hand;                        // what the thread is changing to
   uint64_t next_ticket = 1, done_ticket = 0;  // done in order
-  std::map<uint64_t, Error> failures;         // of tickets somebody waits for
+  std::set<uint64_t> awaited;                 // tickets somebody waits for
+  std::map<uint64_t, Error> failures;         // of these
   bool closing = false;
   std::thread thread;
 
@@ -80,13 +81,15 @@ void ModelRoom::serve_wishes() {
       impl_->in_hand = next.entry.id;
     }
     const Status done = change_to(next.entry, next.wish);
-    if (!done && !next.awaited) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
+    bool is_told = false;
     {
       const std::lock_guard lock(impl_->mutex);
       impl_->in_hand.clear();
       impl_->done_ticket = next.ticket;
-      if (!done && next.awaited) impl_->failures.insert_or_assign(next.ticket, done.error());
+      is_told = impl_->awaited.contains(next.ticket);
+      if (!done && is_told) impl_->failures.insert_or_assign(next.ticket, done.error());
     }
+    if (!done && !is_told) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
     impl_->wanted.notify_all();
   }
 }
@@ -111,26 +114,30 @@ Status ModelRoom::change_to(const ShelfEntry& entry, const LoadWish& wish) {
     const std::lock_guard lock(impl_->mutex);
     if (impl_->closing) return fail("server.stopping", "the server is stopping");
   }
-  return entry.id.empty() ? Status() : load(entry.path, entry.id, wish);
+  return entry.id.empty() ? Status() : load(entry, wish);
 }
 
 void ModelRoom::tell() const {
   if (options_.changed) options_.changed();
 }
 
-Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
-                               const std::function<bool()>& cancelled) {
+Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, const Waiting& waiting) {
+  const auto& [progress, cancelled, may_leave] = waiting;
   std::unique_lock lock(impl_->mutex);
   if (impl_->closing) return fail("server.stopping", "the server is stopping");
   const uint64_t ticket = impl_->next_ticket++;
-  impl_->queue.push_back({entry, wish, ticket, true});
+  impl_->queue.push_back({entry, wish, ticket});
+  impl_->awaited.insert(ticket);
   impl_->wanted.notify_all();
   while (impl_->done_ticket < ticket) {
     impl_->wanted.wait_for(lock, kLookEvery * 5);
     if (impl_->closing) return fail("server.stopping", "the server is stopping");
     if (impl_->done_ticket >= ticket) break;
     const auto it = std::ranges::find(impl_->queue, ticket, &Impl::Wanted::ticket);
-    if (it != impl_->queue.end() && cancelled && cancelled()) {
+    const bool has_begun = it == impl_->queue.end();
+    if ((!has_begun || may_leave) && cancelled && cancelled()) {
+      impl_->awaited.erase(ticket);
+      if (has_begun) return fail("load.cancelled", "it goes on, and nobody waits for it here");
       impl_->queue.erase(it);
       return fail("load.cancelled", "it was not begun");
     }
@@ -140,6 +147,7 @@ Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, co
     progress(done, total);
     lock.lock();
   }
+  impl_->awaited.erase(ticket);
   const auto failure = impl_->failures.extract(ticket);
   if (failure.empty()) return {};
   return fail(failure.mapped());
@@ -147,11 +155,15 @@ Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, co
 
 Status ModelRoom::load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
                                 const std::function<bool()>& cancelled) {
-  return await_change(entry, wish, progress, cancelled);
+  return await_change(entry, wish, {progress, cancelled});
 }
 
 Status ModelRoom::unload_and_wait(const std::function<bool()>& cancelled) {
-  return await_change({}, {}, nullptr, cancelled);
+  return await_change({}, {}, {nullptr, cancelled});
+}
+
+Status ModelRoom::load_and_wait_or_leave(const ShelfEntry& entry, const std::function<bool()>& leaves) {
+  return await_change(entry, {}, {nullptr, leaves, true});
 }
 
 ModelRoom::~ModelRoom() {
@@ -170,7 +182,9 @@ void ModelRoom::close() {
   impl_->wanted.notify_all();
 }
 
-Status ModelRoom::load(const fs::path& path, const std::string& id, const LoadWish& wish) {
+Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
+  const std::string& id = entry.id;
+  const fs::path& path = entry.path;
   const auto failed = [&](const Error& e) {
     {
       const std::lock_guard lock(impl_->mutex);
@@ -201,8 +215,10 @@ Status ModelRoom::load(const fs::path& path, const std::string& id, const LoadWi
       options_.schedule ? options_.schedule(*loaded) : engine::SchedulerOptions();
   if (!schedule) return failed(schedule.error());
   schedule->max_batch = options_.n_parallel;
-  auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = other_names(path), .path = path},
-                                    std::move(*schedule));
+  auto names = other_names(path);
+  names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
+  auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = std::move(names), .path = path},
+                                    std::move(*schedule), options_.manner);
   if (!served) return failed(served.error());
   {
     const std::lock_guard lock(impl_->mutex);
@@ -223,6 +239,20 @@ ModelRoom::View ModelRoom::view() const {
 std::shared_ptr<ServedModel> ModelRoom::current() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->current;
+}
+
+ShelfEntry ModelRoom::look_up(const std::string& name) const {
+  const auto entries = shelf();
+  const auto loaded = current();
+  if (loaded && (name.empty() || loaded->answers_to(name))) {
+    const auto& names = loaded->names();
+    const auto it = std::ranges::find(entries, names.path, &ShelfEntry::path);
+    std::error_code ec;
+    return it != entries.end() ? *it : ShelfEntry{names.id, names.path, fs::file_size(names.path, ec)};
+  }
+  const auto it = std::ranges::find_if(entries, [&](const ShelfEntry& e) { return is_named(e, name); });
+  if (it == entries.end()) throw unknown_model(name);
+  return *it;
 }
 
 Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& exchange, std::string name) {

@@ -21,6 +21,7 @@ struct ShelfEntry {
   std::string id;
   fs::path path;
   uint64_t bytes = 0;
+  std::vector<std::string> aliases = {};  // further names a request may use, beside its file's
 };
 
 // How a model shall be loaded where that differs from the command line's; 0 and "" leave it.
@@ -40,13 +41,14 @@ class ModelRoom {
     bool load_on_request = true;
     // How a model that was just loaded is to answer (drafts, for example); n_parallel stands in any case. May be null.
     std::function<Result<engine::SchedulerOptions>(const engine::LoadedModel&)> schedule;
+    Manner manner{};
     std::function<void()> changed;  // after each change of view(), by the thread that made it, without a lock
   };
   explicit ModelRoom(Options options);
   ~ModelRoom();
 
   // The first model, on the caller's thread.
-  Status load(const fs::path& path, const std::string& id, const LoadWish& wish = {});
+  Status load(const ShelfEntry& entry, const LoadWish& wish = {});
 
   // Has a model loaded, or the loaded one put away, and waits for it: for threads that may wait, as those of jobs.
   // Answers under way finish first. Asked for as it is loaded already: at once. `progress` comes from another thread.
@@ -55,6 +57,9 @@ class ModelRoom {
   Status load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
                        const std::function<bool()>& cancelled);
   Status unload_and_wait(const std::function<bool()>& cancelled);
+  // As load_and_wait(), for who need not see it through: when `leaves` says so, what has begun goes on without them
+  // ("load.cancelled").
+  Status load_and_wait_or_leave(const ShelfEntry& entry, const std::function<bool()>& leaves);
 
   struct View {
     RoomState state = RoomState::empty;
@@ -67,6 +72,9 @@ class ModelRoom {
   std::shared_ptr<ServedModel> current() const;  // null unless ready
   std::vector<ShelfEntry> shelf() const { return options_.shelf ? options_.shelf() : std::vector<ShelfEntry>(); }
 
+  // What a request names, without loading it: the loaded one ("" means it) or one of the shelf. Throws ApiError, 404.
+  ShelfEntry look_up(const std::string& name) const;
+
   // The model a request names; "" means the loaded one. Waits while it is loaded. Throws ApiError: 404 unknown, 503
   // while the first model is loaded, or when loading failed.
   Awaitable<std::shared_ptr<ServedModel>> acquire(const Exchange& exchange, std::string name);
@@ -78,8 +86,12 @@ class ModelRoom {
   struct Impl;
   void serve_wishes();  // on the room's own thread
   Status change_to(const ShelfEntry& entry, const LoadWish& wish);
-  Status await_change(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
-                      const std::function<bool()>& cancelled);
+  struct Waiting {
+    Progress progress;                // may be null, as the other
+    std::function<bool()> cancelled;  // the wish, as long as nobody has begun with it
+    bool may_leave = false;           // afterwards too
+  };
+  Status await_change(const ShelfEntry& entry, const LoadWish& wish, const Waiting& waiting);
   void tell() const;
 
   Options options_;

@@ -9,5 +9,6 @@ namespace watra::server {
 
 void add_ollama_models(Router& router, House& house);
 void add_ollama_answers(Router& router, House& house);
+void add_ollama_embed(Router& router, House& house);
 
 }  // namespace watra::server

@@ -1,15 +1,16 @@
-// POST /api/chat, /api/generate, /api/embed, /api/embeddings
+// POST /api/chat, /api/generate
 #include <fmt/chrono.h>
 
 #include "server/chat_messages.h"
+#include "server/infill.h"
 #include "server/ollama.h"
-#include "server/openai.h"
 #include "server/sampling_fields.h"
 
 namespace watra::server {
 namespace {
 
 constexpr double kNanoseconds = 1e9;
+constexpr int64_t kMostPositions = int64_t{1} << 31;
 
 std::string now_text() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -22,7 +23,7 @@ struct OllamaAsk {
   std::shared_ptr<ServedModel> model;
   ChatTask task;
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
+  WriteOptions generate;
   bool chat = true, stream = true, think = true;
 };
 
@@ -32,7 +33,12 @@ void read_options(const Fields& f, OllamaAsk& a) {
   const Json* given = f.object("options");
   const Fields options(given ? *given : none, "options");
   a.sampling = read_sampling(options, *a.model);
-  a.generate = read_generate(options, {"num_predict"});
+  a.generate = read_generate(options, {"num_predict"}, *a.model);
+  refuse_unsupported(options);
+  // How Ollama would load and run the model; here that is the server's choice. Only their ranges are looked at.
+  for (const char* name : {"num_ctx", "num_batch"}) options.integer(name, 1, kMostPositions);
+  for (const char* name : {"num_keep", "num_gpu"}) options.integer(name, -1, kMostPositions);
+  for (const char* name : {"num_thread", "main_gpu"}) options.integer(name, 0, kMostPositions);
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.stream = f.boolean("stream").value_or(true);
 }
@@ -59,6 +65,20 @@ Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> mod
   co_return a;
 }
 
+// `context`: the tokens of what was said before, as an earlier answer told them.
+void add_before(const Fields& f, OllamaAsk& a) {
+  const Json* before = f.array("context");
+  if (!before || before->empty()) return;
+  std::vector<TokenId> ids;
+  for (const Json& id : *before) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= a.model->n_vocab())
+      f.refuse("context", fmt::format("token ids from 0 to {}", a.model->n_vocab() - 1));
+    ids.push_back(id.get<TokenId>());
+  }
+  a.task.prompt.insert(a.task.prompt.begin(), ids.begin(), ids.end());
+  check_context(*a.model, a.task.prompt.size(), "context");
+}
+
 Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   if (const Json* images = f.array("images"); images && !images->empty())
     throw unsupported("images", "this model reads text alone");
@@ -67,9 +87,13 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
   a.chat = false;
   a.model = std::move(model);
   const std::string prompt = f.text("prompt").value_or("");
-  if (const auto suffix = f.text("suffix"); suffix && !suffix->empty())
-    throw unsupported("suffix", "a suffix is filled in by /infill");
-  if (f.boolean("raw").value_or(false) || !a.model->has_template()) {
+  const std::string suffix = f.text("suffix").value_or("");
+  if (!f.text("template").value_or("").empty())
+    throw unsupported("template", "template: the model's own is used; raw sends a prompt as it is");
+  if (!suffix.empty()) {
+    a.task.prompt = infill_prompt({.prefix = prompt, .suffix = suffix}, *a.model, "suffix");
+    check_context(*a.model, a.task.prompt.size(), "prompt");
+  } else if (f.boolean("raw").value_or(false) || !a.model->has_template()) {
     a.task.prompt = a.model->encode(prompt);
     check_context(*a.model, a.task.prompt.size(), "prompt");
   } else {
@@ -80,6 +104,7 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
     const Json extra = with_think(f);
     a.task = chat_task(*a.model, messages, no_tools, Fields(extra));
   }
+  add_before(f, a);
   read_options(f, a);
   co_await hold_chat(a.model, a.task, no_tools, read_ollama_format(f));
   co_return a;
@@ -110,7 +135,7 @@ Json part(const OllamaAsk& a, const std::string& content, const std::string& thi
   return p;
 }
 
-void add_end(Json& p, const engine::Finished& f) {
+void add_end(Json& p, const OllamaAsk& a, const engine::Finished& f) {
   const auto& s = f.stats;
   const auto ns = [](double seconds) { return static_cast<int64_t>(seconds * kNanoseconds); };
   p["done_reason"] = finish_word(f);
@@ -120,6 +145,9 @@ void add_end(Json& p, const engine::Finished& f) {
   p["prompt_eval_duration"] = ns(s.prefill_s);
   p["eval_count"] = s.n_generated;
   p["eval_duration"] = ns(s.decode_s);
+  if (a.chat) return;
+  p["context"] = a.task.prompt;
+  for (const TokenId id : f.ids) p["context"].push_back(id);
 }
 
 std::vector<engine::Request> request_of(const OllamaAsk& a) {
@@ -129,16 +157,16 @@ std::vector<engine::Request> request_of(const OllamaAsk& a) {
 }
 
 Awaitable<void> reply_whole(Exchange& x, const OllamaAsk& a, const std::string& field) {
-  Answers answers(x, a.model, request_of(a), field);
+  Answers answers(x, a.model, request_of(a), field, a.generate.patience);
   const auto whole = co_await collect(answers, a.task.format, false, field);
   Json reply = part(a, whole[0].text, whole[0].reasoning, true);
   if (!whole[0].calls.empty()) reply["message"]["tool_calls"] = calls_json(whole[0].calls);
-  add_end(reply, whole[0].finished);
+  add_end(reply, a, whole[0].finished);
   co_await x.reply_json(std::move(reply));
 }
 
 Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string& field) {
-  Answers answers(x, a.model, request_of(a), field);
+  Answers answers(x, a.model, request_of(a), field, a.generate.patience);
   co_await x.begin_stream("application/x-ndjson");
   AnswerReader reader(a.task.format);
   std::vector<ToolCall> calls;
@@ -164,7 +192,7 @@ Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string&
         lines += dump(called) + "\n";
       }
       Json last = part(a, "", "", true);
-      add_end(last, *e.finished);
+      add_end(last, a, *e.finished);
       lines += dump(last) + "\n";
     }
     co_await x.write(std::move(lines));
@@ -184,62 +212,37 @@ Json loaded_reply(const ServedModel& m, bool chat) {
   return p;
 }
 
+bool asks_nothing(const Fields& f, bool chat) {
+  if (!chat) return f.text("prompt").value_or("").empty();
+  const Json* messages = f.array("messages");
+  return !messages || messages->empty();
+}
+
+Awaitable<void> answer(Exchange& x, House& house, bool chat) {
+  const Json body = x.json();
+  const Fields f(body);
+  auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
+  if (asks_nothing(f, chat)) {
+    co_await x.reply_json(loaded_reply(*model, chat));
+    co_return;
+  }
+  Awaitable<OllamaAsk> reading = chat ? read_chat(f, std::move(model)) : read_generate_ask(f, std::move(model));
+  const OllamaAsk ask = co_await std::move(reading);
+  const std::string field = chat ? "messages" : "prompt";
+  if (ask.stream)
+    co_await reply_stream(x, ask, field);
+  else
+    co_await reply_whole(x, ask, field);
+}
+
 }  // namespace
 
 void add_ollama_answers(Router& router, House& house) {
   const auto post = [&router](const char* path, Handler handler) {
     router.add({.method = "POST", .pattern = path, .handler = std::move(handler), .dialect = Dialect::ollama});
   };
-  post("/api/chat", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
-    const Json* messages = f.array("messages");
-    if (messages && messages->empty()) {
-      co_await x.reply_json(loaded_reply(*model, true));
-      co_return;
-    }
-    const OllamaAsk ask = co_await read_chat(f, std::move(model));
-    if (ask.stream)
-      co_await reply_stream(x, ask, "messages");
-    else
-      co_await reply_whole(x, ask, "messages");
-  });
-  post("/api/generate", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
-    if (f.text("prompt").value_or("").empty()) {
-      co_await x.reply_json(loaded_reply(*model, false));
-      co_return;
-    }
-    const OllamaAsk ask = co_await read_generate_ask(f, std::move(model));
-    if (ask.stream)
-      co_await reply_stream(x, ask, "prompt");
-    else
-      co_await reply_whole(x, ask, "prompt");
-  });
-  post("/api/embed", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const EmbedWish wish{
-        .field = "input", .n_dimensions = read_dimensions(f, *model), .truncate = f.boolean("truncate").value_or(true)};
-    auto prompts = read_prompts(f, "input", *model);
-    const Embedded found = co_await embed(x, model, std::move(prompts), wish);
-    Json reply = {{"model", model->id()}, {"embeddings", found.vectors}, {"prompt_eval_count", found.n_tokens}};
-    co_await x.reply_json(std::move(reply));
-  });
-  post("/api/embeddings", [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
-    const Fields f(body);
-    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const EmbedWish wish{.field = "prompt", .truncate = f.boolean("truncate").value_or(true)};
-    auto prompts = read_prompts(f, "prompt", *model);
-    const Embedded found = co_await embed(x, model, std::move(prompts), wish);
-    Json reply = {{"embedding", found.vectors.at(0)}};
-    co_await x.reply_json(std::move(reply));
-  });
+  for (const bool chat : {true, false})
+    post(chat ? "/api/chat" : "/api/generate", [&house, chat](Exchange& x) { return answer(x, house, chat); });
 }
 
 }  // namespace watra::server

@@ -33,7 +33,7 @@ std::string line_of(const home::Job& job) {
   return dump(status) + "\n";
 }
 
-// Leaving ends what this request began; what is there is kept, and the next pull goes on from it.
+// Leaving ends what this request began, not what others did; what is there is kept, and the next pull goes on from it.
 struct CancelOnLeaving {
   home::Jobs& jobs;
   std::string id;
@@ -47,8 +47,9 @@ Awaitable<void> pull(Exchange& x, ShelfWork& work) {
   const std::string name = model_field(body);
   const bool streams = Fields(body).boolean("stream").value_or(true);
   const auto download = [&work, name] { return start_download(work, name); };
-  home::Job job = co_await work.slow.run(download);
-  CancelOnLeaving leaving{work.house.jobs, job.id};
+  home::Jobs::Begun begun = co_await work.house.slow.run(download);
+  home::Job job = std::move(begun.job);
+  CancelOnLeaving leaving{work.house.jobs, begun.fresh ? job.id : std::string()};
   if (streams) {
     co_await x.begin_stream("application/x-ndjson");
     co_await x.write(line_of("pulling manifest"));

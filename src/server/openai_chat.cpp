@@ -15,9 +15,9 @@ struct ChatAsk {
   std::shared_ptr<ServedModel> model;
   ChatTask task;
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
+  WriteOptions generate;
   int64_t n = 1;
-  bool stream = false, include_usage = false, logprobs = false, timings = false;
+  bool stream = false, include_usage = false, logprobs = false, timings = false, progress = false;
   int32_t n_top = 0;
   std::string id = make_id("chatcmpl-");
   int64_t created = now_s();
@@ -32,7 +32,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   const Toolbox tools = read_openai_tools(f);
   a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
-  a.generate = read_generate(f, {"max_completion_tokens", "max_tokens", "n_predict"});
+  a.generate = read_generate(f, {"max_completion_tokens", "max_tokens", "n_predict"}, *a.model);
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.n = f.integer("n", 1, kMostChoices).value_or(1);
   a.stream = f.boolean("stream").value_or(false);
@@ -45,7 +45,10 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.sampling.want_logprob = a.logprobs;
   a.sampling.n_probs = a.logprobs ? a.n_top : 0;
   a.timings = f.boolean("timings_per_token").value_or(false);
+  a.progress = a.stream && f.boolean("return_progress").value_or(false);
   const std::string format = f.text("reasoning_format").value_or("auto");
+  if (format != "none" && format != "auto" && !format.starts_with("deepseek"))
+    f.refuse("reasoning_format", "none, auto or deepseek");
   a.task.format.split_reasoning = format != "none";
   co_await hold_chat(a.model, a.task, tools, read_asked_shape(f));
   co_return a;
@@ -55,11 +58,13 @@ std::vector<engine::Request> requests_of(const ChatAsk& a) {
   std::vector<engine::Request> out;
   for (int64_t i = 0; i < a.n; ++i)
     out.push_back(make_request(a.task.prompt, a.sampling, a.generate, static_cast<size_t>(i), a.task.held));
+  if (a.progress)
+    for (auto& request : out) request.events.reading = [](const engine::Reading&) {};
   return out;
 }
 
 Json whole_message(const Whole& w) {
-  Json message = {{"role", "assistant"}, {"content", w.text}};
+  Json message = {{"role", "assistant"}, {"content", w.text}, {"refusal", nullptr}};
   if (!w.reasoning.empty()) message["reasoning_content"] = w.reasoning;
   if (w.calls.empty()) return message;
   if (w.text.empty()) message["content"] = nullptr;
@@ -83,7 +88,7 @@ Json call_delta(const CallPart& part) {
 }
 
 Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "messages");
+  Answers answers(x, a.model, requests_of(a), "messages", a.generate.patience);
   const auto whole = co_await collect(answers, a.task.format, a.logprobs, "messages");
   Json choices = Json::array();
   std::vector<const engine::RequestStats*> stats;
@@ -154,7 +159,7 @@ void tell(SseStream& sse, const ChatAsk& a, size_t i, const AnswerReader::Parts&
 }
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "messages");
+  Answers answers(x, a.model, requests_of(a), "messages", a.generate.patience);
   SseStream sse(x);
   co_await sse.begin();
   std::vector<StreamedChoice> choices;
@@ -163,29 +168,31 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
   }
   std::vector<engine::RequestStats> stats(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      StreamedChoice& c = choices[e.index];
-      const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
-      if (e.kind == AnswerEvent::Kind::token) {
-        if (e.token != text::kNoToken) c.stats.token();
-        c.logprobs.add(e);
-        const auto entries = c.logprobs.take(e.text);
-        tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
-        continue;
-      }
-      throw_if_failed(*e.finished, "messages");
-      stats[e.index] = e.finished->stats;
-      const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
-      const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
-      tell(sse, a, e.index, c.reader.finish(), entries, so_far);
-      Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
-      if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
-      sse.data(last);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    StreamedChoice& c = choices[e.index];
+    const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
+    if (e.kind == AnswerEvent::Kind::reading) {
+      Json told = chunk(a, e.index, Json::object(), "", nullptr);
+      told["prompt_progress"] = c.stats.progress(e.n_read);
+      sse.data(told);
+      return;
     }
-  }
+    if (e.kind == AnswerEvent::Kind::token) {
+      if (e.token != text::kNoToken) c.stats.token();
+      c.logprobs.add(e);
+      const auto entries = c.logprobs.take(e.text);
+      tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
+      return;
+    }
+    stats[e.index] = e.finished->stats;
+    const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
+    const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
+    tell(sse, a, e.index, c.reader.finish(), entries, so_far);
+    Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
+    if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
+    sse.data(last);
+  };
+  co_await sse.follow(answers, house.limits.ping, "messages", tell_event);
   std::vector<const engine::RequestStats*> all;
   for (const auto& s : stats) all.push_back(&s);
   if (a.include_usage) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "server/infill.h"
 #include "server/logprobs.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
@@ -21,7 +22,7 @@ struct TextAsk {
   std::vector<std::string> echoes;  // what `echo` says of each prompt
   std::vector<bool> begun;          // its first token is not of the text, it is where the model begins
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
+  WriteOptions generate;
   Held held;
   size_t n = 1, best_of = 1;  // answers of each prompt: told, written
   bool stream = false, include_usage = false, echo = false;
@@ -47,21 +48,34 @@ void read_echoes(const Fields& f, TextAsk& a) {
   }
 }
 
+// The prompts are what stands before, the answers what belongs between them and the suffix.
+void fill_in(const Fields& f, const std::string& suffix, TextAsk& a) {
+  if (a.scores_prompt())
+    throw unsupported("suffix", "suffix: what is written between two texts has no prompt that can be scored");
+  const Json& given = *f.find("prompt");
+  for (size_t i = 0; i < a.prompts.size(); ++i) {
+    const Json& one = given.is_array() && !given.front().is_number() ? given[i] : given;
+    if (!one.is_string()) f.refuse("prompt", "texts, where there is a suffix");
+    a.prompts[i] = infill_prompt({.prefix = one.get<std::string>(), .suffix = suffix}, *a.model, "suffix");
+    check_context(*a.model, a.prompts[i].size(), "prompt", a.generate.max_tokens != 0);
+  }
+}
+
 TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
   const Fields f(body);
   refuse_unsupported(f);
   TextAsk a;
   a.model = std::move(model);
   a.prompts = read_prompts(f, "prompt", *a.model);
-  for (const auto& p : a.prompts) check_context(*a.model, p.size(), "prompt");
   a.sampling = read_sampling(f, *a.model);
-  a.generate = read_generate(f, {"max_tokens", "max_completion_tokens", "n_predict"});
-  if (!f.has("max_tokens") && !f.has("max_completion_tokens") && !f.has("n_predict"))
+  a.generate = read_generate(f, {"max_tokens", "max_completion_tokens", "n_predict"}, *a.model);
+  if (a.model->manner().max_tokens < 0 && !f.has("max_tokens") && !f.has("max_completion_tokens") &&
+      !f.has("n_predict"))
     a.generate.max_tokens = kDefaultTokens;
+  for (const auto& p : a.prompts) check_context(*a.model, p.size(), "prompt", a.generate.max_tokens != 0);
   a.n = static_cast<size_t>(f.integer("n", 1, kMostChoices).value_or(1));
-  const auto n = static_cast<int64_t>(a.n);
-  a.best_of = static_cast<size_t>(f.integer("best_of", n, kMostChoices).value_or(n));
-  if (f.has("suffix") && !f.text("suffix")->empty()) throw unsupported("suffix", "a suffix is filled in by /infill");
+  const auto n_told = static_cast<int64_t>(a.n);
+  a.best_of = static_cast<size_t>(f.integer("best_of", n_told, kMostChoices).value_or(n_told));
   a.stream = f.boolean("stream").value_or(false);
   if (const Json* options = f.object("stream_options"))
     a.include_usage = Fields(*options, "stream_options").boolean("include_usage").value_or(false);
@@ -77,6 +91,7 @@ TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
   a.sampling.want_logprob = a.n_logprobs.has_value() || a.best_of > a.n;
   a.sampling.n_probs = a.n_logprobs.value_or(0);
   read_echoes(f, a);
+  if (const auto suffix = f.text("suffix"); suffix && !suffix->empty()) fill_in(f, *suffix, a);
   return a;
 }
 
@@ -91,48 +106,6 @@ std::vector<engine::Request> requests_of(const TextAsk& a) {
     }
   return out;
 }
-
-size_t count_characters(std::string_view bytes) {
-  return static_cast<size_t>(std::ranges::count_if(bytes, [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// OpenAI's old shape: four lists side by side; offsets count characters.
-class OldLogprobs {
- public:
-  OldLogprobs(const ServedModel& model, size_t offset) : model_(model), offset_(offset) {}
-  // Where the model begins, a token that is not in the text.
-  void begin(std::string_view shown) {
-    add(shown, std::nullopt, {}, 0);
-    offset_ -= count_characters(shown);
-  }
-  void add(std::string_view bytes, std::optional<double> logprob, const std::vector<Probable>& top, int32_t n_top) {
-    tokens_.push_back(bytes);
-    logprobs_.push_back(logprob ? Json(finite_logprob(*logprob)) : Json(nullptr));
-    offsets_.push_back(offset_);
-    offset_ += count_characters(bytes);
-    if (!logprob) {
-      top_.push_back(nullptr);
-      return;
-    }
-    Json most = Json::object();
-    for (size_t i = 0; i < top.size() && i < static_cast<size_t>(n_top); ++i) {
-      const std::string shown = model_.shown(top[i].token);
-      if (!most.contains(shown)) most[shown] = finite_logprob(top[i].logprob);
-    }
-    top_.push_back(std::move(most));
-  }
-  Json take(bool with_top) {
-    return {{"tokens", std::exchange(tokens_, Json::array())},
-            {"token_logprobs", std::exchange(logprobs_, Json::array())},
-            {"top_logprobs", with_top ? std::exchange(top_, Json::array()) : Json(nullptr)},
-            {"text_offset", std::exchange(offsets_, Json::array())}};
-  }
-
- private:
-  const ServedModel& model_;
-  size_t offset_;
-  Json tokens_ = Json::array(), logprobs_ = Json::array(), top_ = Json::array(), offsets_ = Json::array();
-};
 
 // vLLM's shape: for each token of the prompt what could have stood there.
 Json prompt_logprobs(const TextAsk& a, const std::vector<AnswerEvent>& events) {
@@ -150,13 +123,13 @@ Json prompt_logprobs(const TextAsk& a, const std::vector<AnswerEvent>& events) {
   return out;
 }
 
-void add_prompt(const TextAsk& a, size_t prompt, const std::vector<AnswerEvent>& events, OldLogprobs& to) {
+void add_prompt(const TextAsk& a, size_t prompt, const std::vector<AnswerEvent>& events, TextLogprobs& to) {
   const std::string first = a.model->shown(a.prompts[prompt].front());
   if (a.begun[prompt])
     to.begin(first);
   else
-    to.add(first, std::nullopt, {}, 0);
-  for (const AnswerEvent& e : events) to.add(a.model->shown(e.token), e.logprob, e.top, *a.n_logprobs);
+    to.add(a.prompts[prompt].front(), first, std::nullopt, {}, 0);
+  for (const AnswerEvent& e : events) to.add(e.token, a.model->shown(e.token), e.logprob, e.top, *a.n_logprobs);
 }
 
 // Places in `whole` of each prompt's n most probable answers, by the mean of their tokens, in the order written.
@@ -183,11 +156,11 @@ Json whole_choice(const TextAsk& a, size_t index, const Whole& w) {
                  {"logprobs", nullptr},
                  {"finish_reason", finish_word(w.finished)}};
   if (a.n_logprobs) {
-    OldLogprobs old(*a.model, 0);
+    TextLogprobs old(*a.model, 0);
     if (a.echo) add_prompt(a, prompt, w.prompt, old);
     LogprobQueue queue(*a.model);
     const auto add = [&](const std::vector<LogprobEntry>& entries) {
-      for (const auto& e : entries) old.add(e.bytes, e.logprob, e.top, *a.n_logprobs);
+      for (const auto& e : entries) old.add(e.token, e.bytes, e.logprob, e.top, *a.n_logprobs);
     };
     for (const AnswerEvent& e : w.tokens) {
       queue.add(e);
@@ -210,7 +183,7 @@ Json envelope(const TextAsk& a, Json choices) {
 }
 
 Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt", a.generate.patience);
   const auto whole = co_await collect(answers, plain_text(), a.sampling.want_logprob, "prompt");
   Json choices = Json::array();
   for (const size_t i : best_answers(a, whole)) choices.push_back(whole_choice(a, choices.size(), whole[i]));
@@ -225,7 +198,7 @@ Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
 }
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) {
-  Answers answers(x, a.model, requests_of(a), "prompt");
+  Answers answers(x, a.model, requests_of(a), "prompt", a.generate.patience);
   SseStream sse(x);
   co_await sse.begin();
   const auto chunk = [&](size_t index, std::string_view text, Json logprobs, Json finish) {
@@ -237,7 +210,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
     return c;
   };
   std::vector<LogprobQueue> queues(answers.size(), LogprobQueue(*a.model));
-  std::vector<OldLogprobs> old(answers.size(), OldLogprobs(*a.model, 0));
+  std::vector<TextLogprobs> old(answers.size(), TextLogprobs(*a.model, 0));
   // The prompt goes first: at once, or scored when it has been read.
   std::vector<std::vector<AnswerEvent>> scored(answers.size());
   std::vector<bool> told(answers.size(), !a.echo && !a.n_prompt_logprobs);
@@ -259,31 +232,27 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
     for (size_t i = 0; i < answers.size(); ++i) tell_prompt(i);
   const auto logprobs = [&](size_t i, const std::vector<LogprobEntry>& entries) -> Json {
     if (!a.n_logprobs || entries.empty()) return nullptr;
-    for (const auto& e : entries) old[i].add(e.bytes, e.logprob, e.top, *a.n_logprobs);
+    for (const auto& e : entries) old[i].add(e.token, e.bytes, e.logprob, e.top, *a.n_logprobs);
     return old[i].take(*a.n_logprobs > 0);
   };
   std::vector<engine::RequestStats> stats(answers.size());
-  while (!answers.done()) {
-    co_await sse.flush();
-    auto events = co_await sse.next(answers, house.limits.ping);
-    for (AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::prompt_token) {
-        scored[e.index].push_back(std::move(e));
-        continue;
-      }
-      if (e.kind == AnswerEvent::Kind::finished) throw_if_failed(*e.finished, "prompt");
-      tell_prompt(e.index);
-      if (e.kind == AnswerEvent::Kind::token) {
-        queues[e.index].add(e);
-        Json entries = logprobs(e.index, queues[e.index].take(e.text));
-        if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
-        continue;
-      }
-      stats[e.index] = e.finished->stats;
-      Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
-      sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+  const auto tell_event = [&](AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::prompt_token) {
+      scored[e.index].push_back(std::move(e));
+      return;
     }
-  }
+    tell_prompt(e.index);
+    if (e.kind == AnswerEvent::Kind::token) {
+      queues[e.index].add(e);
+      Json entries = logprobs(e.index, queues[e.index].take(e.text));
+      if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
+      return;
+    }
+    stats[e.index] = e.finished->stats;
+    Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
+    sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+  };
+  co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   if (a.include_usage) {
     std::vector<const engine::RequestStats*> all;
     for (const auto& s : stats) all.push_back(&s);

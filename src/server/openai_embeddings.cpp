@@ -10,6 +10,13 @@
 namespace watra::server {
 namespace {
 
+// As the server was told, else as the file says.
+model::Pooling pooling_of(const ServedModel& model) {
+  if (const std::string& asked = model.manner().pooling; !asked.empty())
+    return asked == "cls" ? model::Pooling::first : asked == "last" ? model::Pooling::last : model::Pooling::mean;
+  return model.model().hparams().pooling;
+}
+
 std::string base64(const std::vector<float>& vector) {
   static_assert(std::endian::native == std::endian::little, "clients expect little-endian floats");
   const auto n_bytes = vector.size() * sizeof(float);
@@ -56,10 +63,9 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
   std::vector<engine::Request> requests;
   for (auto& prompt : prompts) {
     if (wish.truncate) cut(prompt, static_cast<size_t>(model->n_ctx()), model->tokenizer().spec());
-    check_context(*model, prompt.size(), field);
-    vectors.push_back(
-        std::make_shared<engine::PooledVector>(model->model().hparams().pooling, static_cast<int64_t>(prompt.size())));
-    auto r = make_request(std::move(prompt), {}, {.max_tokens = 0});
+    check_context(*model, prompt.size(), field, false);
+    vectors.push_back(std::make_shared<engine::PooledVector>(pooling_of(*model), static_cast<int64_t>(prompt.size())));
+    auto r = make_request(std::move(prompt), {}, {{.max_tokens = 0}});
     r.events.prompt_hidden = [vector = vectors.back()](int64_t position, std::span<const float> hidden) {
       vector->add(position, hidden);
     };

@@ -1,4 +1,6 @@
 // GET /v1/models, /v1/models/{id}
+#include <fmt/chrono.h>
+
 #include <algorithm>
 
 #include "server/openai.h"
@@ -6,8 +8,30 @@
 namespace watra::server {
 namespace {
 
+// Anthropic's clients read type, display_name and created_at.
 Json entry(const std::string& id, int64_t created, Json meta) {
-  return {{"id", id}, {"object", "model"}, {"created", created}, {"owned_by", "watra"}, {"meta", std::move(meta)}};
+  const auto day = fmt::gmtime(static_cast<std::time_t>(created));
+  return {{"id", id},
+          {"object", "model"},
+          {"type", "model"},
+          {"display_name", id},
+          {"created", created},
+          {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", day)},
+          {"owned_by", "watra"},
+          {"meta", std::move(meta)}};
+}
+
+// What its file says; one that cannot be read is listed by its size alone.
+Json shelf_entry(ModelFiles& files, const ShelfEntry& e) {
+  constexpr int64_t kNanoseconds = 1'000'000'000;
+  Json meta = {{"size", e.bytes}, {"loaded", false}};
+  const auto known = files.facts(e.path);
+  if (!known) return entry(e.id, 0, std::move(meta));
+  const ModelFacts& facts = **known;
+  meta.update({{"n_params", facts.n_params}, {"quant", facts.quant}, {"architecture", facts.architecture}});
+  const auto n_ctx = facts.metadata.find(facts.architecture + ".context_length");
+  if (n_ctx != facts.metadata.end()) meta["n_ctx_train"] = *n_ctx;
+  return entry(e.id, facts.stamp.modified_ns / kNanoseconds, std::move(meta));
 }
 
 Json capabilities_json(const ServedModel& m) {
@@ -30,14 +54,12 @@ Json loaded_entry(const ServedModel& m) {
 }
 
 // The loaded one first, then what lies on the shelf.
-Json model_list(const ModelRoom& room) {
+Json model_list(const House& house) {
   Json data = Json::array();
-  const auto loaded = room.current();
+  const auto loaded = house.room.current();
   if (loaded) data.push_back(loaded_entry(*loaded));
-  for (const ShelfEntry& e : room.shelf()) {
-    if (loaded && loaded->answers_to(e.id)) continue;
-    data.push_back(entry(e.id, 0, {{"size", e.bytes}, {"loaded", false}}));
-  }
+  for (const ShelfEntry& e : house.room.shelf())
+    if (!loaded || !loaded->answers_to(e.id)) data.push_back(shelf_entry(house.files, e));
   return data;
 }
 
@@ -45,14 +67,20 @@ Json model_list(const ModelRoom& room) {
 
 void add_openai_models(Router& router, House& house) {
   const auto list = [&house](Exchange& x) -> Awaitable<void> {
-    Json reply = {{"object", "list"}, {"data", model_list(house.room)}};
+    Json data = co_await house.slow.run([&house] { return model_list(house); });
+    const auto id_of = [](const Json& e) { return e.at("id"); };
+    Json reply = {{"object", "list"},
+                  {"has_more", false},
+                  {"first_id", data.empty() ? Json(nullptr) : id_of(data.front())},
+                  {"last_id", data.empty() ? Json(nullptr) : id_of(data.back())}};
+    reply["data"] = std::move(data);
     co_await x.reply_json(std::move(reply));
   };
   for (const char* path : {"/v1/models", "/models"}) router.add({.method = "GET", .pattern = path, .handler = list});
   const auto one = [&house](Exchange& x) -> Awaitable<void> {
     const std::string id = x.params.at("id");
     const auto loaded = house.room.current();
-    const Json all = model_list(house.room);
+    const Json all = co_await house.slow.run([&house] { return model_list(house); });
     for (const Json& e : all) {
       if (e.at("id") != id && !(e.at("meta").at("loaded") == true && loaded && loaded->answers_to(id))) continue;
       co_await x.reply_json(e);

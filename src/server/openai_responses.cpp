@@ -37,7 +37,9 @@ void add_item(Json& given, const Fields& item, const std::string& at) {
                       fmt::format("{} is of type {}; messages, function calls and their outputs are read", at, type));
   const Json* content = item.find("content");
   if (!content) item.refuse("content", "a text or a list of parts");
-  given.push_back({{"role", item.required_text("role")}, {"content", read_content(*content, at + ".content")}});
+  const std::string role = item.required_text("role");
+  if (!is_known_role(role)) item.refuse("role", "system, developer, user or assistant");
+  given.push_back({{"role", role}, {"content", read_content(*content, at + ".content")}});
 }
 
 Json input_messages(const Fields& f) {
@@ -64,17 +66,63 @@ struct ResponseAsk {
   std::shared_ptr<ServedModel> model;
   ChatTask task;
   engine::SamplingParams sampling;
-  engine::GenerateOptions generate;
-  Json tools = Json::array(), tool_choice = "auto";
-  bool parallel = true;
+  WriteOptions generate;
+  Json echo;  // what the object says of the request
   std::string id = make_id("resp_"), message_id = make_id("msg_"), reasoning_id = make_id("rs_");
   int64_t created = now_s();
 };
+
+constexpr size_t kMostMetadata = 16, kLongestKey = 64, kLongestNote = 512;  // OpenAI's
+
+Json read_metadata(const Fields& f) {
+  const Json* given = f.object("metadata");
+  if (!given) return Json::object();
+  if (given->size() > kMostMetadata) f.refuse("metadata", fmt::format("at most {} entries", kMostMetadata));
+  for (const auto& [key, value] : given->items())
+    if (key.size() > kLongestKey || !value.is_string() || value.get_ref<const std::string&>().size() > kLongestNote)
+      f.refuse("metadata", fmt::format("texts of at most {} bytes by keys of at most {}", kLongestNote, kLongestKey));
+  return *given;
+}
+
+// The fields of the object that repeat the request, with the defaults that were used.
+Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams& sampling) {
+  const auto given = [&](const char* name, Json otherwise) -> Json {
+    const Json* value = f.find(name);
+    return value ? *value : std::move(otherwise);
+  };
+  const std::string truncation = f.text("truncation").value_or("disabled");
+  if (truncation != "auto" && truncation != "disabled") f.refuse("truncation", "auto or disabled");
+  Json text = {{"format", {{"type", "text"}}}};
+  if (const Json* asked = f.object("text")) text.update(*asked);
+  Json reasoning = {{"effort", nullptr}, {"summary", nullptr}};
+  if (const Json* asked = f.object("reasoning")) reasoning.update(*asked);
+  return {{"instructions", given("instructions", nullptr)},
+          {"max_output_tokens", given("max_output_tokens", nullptr)},
+          {"max_tool_calls", given("max_tool_calls", nullptr)},
+          {"metadata", read_metadata(f)},
+          {"parallel_tool_calls", tools.parallel.value_or(true)},
+          {"previous_response_id", nullptr},
+          {"prompt_cache_key", given("prompt_cache_key", nullptr)},
+          {"reasoning", std::move(reasoning)},
+          {"safety_identifier", given("safety_identifier", nullptr)},
+          {"service_tier", "default"},
+          {"store", false},
+          {"temperature", sampling.temperature},
+          {"text", std::move(text)},
+          {"tool_choice", given("tool_choice", "auto")},
+          {"tools", given("tools", Json::array())},
+          {"top_logprobs", 0},
+          {"top_p", sampling.top_p},
+          {"truncation", truncation},
+          {"user", given("user", nullptr)}};
+}
 
 Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   refuse_unsupported(f);
   for (const char* name : {"previous_response_id", "conversation"})
     if (f.has(name)) throw unsupported(name, "answers are not kept for this API; send the whole conversation as input");
+  if (f.boolean("background").value_or(false))
+    throw unsupported("background", "background: answers are not kept; this one comes with its request");
   AskedShape asked;
   if (const Json* text = f.object("text"))
     if (const Json* format = Fields(*text, "text").find("format"))
@@ -89,28 +137,35 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
     if (e.param == "messages") e.param = "input";
     throw;
   }
-  a.generate = read_generate(f, {"max_output_tokens"});
+  f.integer("max_output_tokens", 1);
+  a.generate = read_generate(f, {"max_output_tokens"}, *a.model);
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.sampling = read_sampling(f, *a.model);
-  if (const Json* given = f.array("tools")) a.tools = *given;
-  if (const Json* choice = f.find("tool_choice")) a.tool_choice = *choice;
-  a.parallel = tools.parallel.value_or(true);
+  a.echo = echo_of(f, tools, a.sampling);
   co_await hold_chat(a.model, a.task, tools, std::move(asked));
   co_return a;
 }
 
+Json text_part(const std::string& text) {
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
+}
+
 Json message_item(const ResponseAsk& a, const std::string& text, const char* status) {
   Json content = Json::array();
-  if (std::string_view(status) != "in_progress")
-    content.push_back({{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}});
+  if (std::string_view(status) != "in_progress") content.push_back(text_part(text));
   return {{"id", a.message_id}, {"type", "message"}, {"status", status}, {"role", "assistant"}, {"content", content}};
 }
 
-Json reasoning_item(const ResponseAsk& a, const std::string& text) {
+Json reasoning_part(const std::string& text) { return {{"type", "reasoning_text"}, {"text", text}}; }
+
+Json reasoning_item(const ResponseAsk& a, const std::string& text, const char* status) {
+  Json content = Json::array();
+  if (std::string_view(status) != "in_progress") content.push_back(reasoning_part(text));
   return {{"id", a.reasoning_id},
           {"type", "reasoning"},
+          {"status", status},
           {"summary", Json::array()},
-          {"content", Json::array({{{"type", "reasoning_text"}, {"text", text}}})}};
+          {"content", std::move(content)}};
 }
 
 Json response_json(const ResponseAsk& a, const std::string& status, Json output, const engine::RequestStats* stats) {
@@ -118,18 +173,13 @@ Json response_json(const ResponseAsk& a, const std::string& status, Json output,
               {"object", "response"},
               {"created_at", a.created},
               {"status", status},
+              {"background", false},
               {"error", nullptr},
               {"incomplete_details", nullptr},
-              {"instructions", nullptr},
-              {"metadata", Json::object()},
               {"model", a.model->id()},
               {"output", std::move(output)},
-              {"parallel_tool_calls", a.parallel},
-              {"temperature", a.sampling.temperature},
-              {"top_p", a.sampling.top_p},
-              {"tool_choice", a.tool_choice},
-              {"tools", a.tools},
               {"usage", nullptr}};
+  out.update(a.echo);
   if (status == "incomplete") out["incomplete_details"] = {{"reason", "max_output_tokens"}};
   if (stats)
     out["usage"] = {{"input_tokens", stats->n_prompt},
@@ -156,20 +206,19 @@ std::vector<engine::Request> request_of(const ResponseAsk& a) {
 }
 
 Awaitable<void> reply_whole(Exchange& x, const ResponseAsk& a) {
-  Answers answers(x, a.model, request_of(a), "input");
+  Answers answers(x, a.model, request_of(a), "input", a.generate.patience);
   const auto whole = co_await collect(answers, a.task.format, false, "input");
   const Whole& w = whole[0];
   const std::string status = status_of(w.finished);
   Json output = Json::array();
-  if (!w.reasoning.empty()) output.push_back(reasoning_item(a, w.reasoning));
+  if (!w.reasoning.empty()) output.push_back(reasoning_item(a, w.reasoning, "completed"));
   if (!w.text.empty() || w.calls.empty()) output.push_back(message_item(a, w.text, status.c_str()));
   for (const ToolCall& call : w.calls) output.push_back(call_item(call, status.c_str()));
   Json reply = response_json(a, status, std::move(output), &w.finished.stats);
   co_await x.reply_json(std::move(reply));
 }
 
-// Items open when their first piece comes and close before the next opens; reasoning is not streamed in this API's
-// basic form, it comes with the whole.
+// Items open when their first piece comes and close before the next opens.
 class ResponseStream {
  public:
   ResponseStream(SseStream& sse, const ResponseAsk& a) : sse_(sse), a_(a) {}
@@ -178,9 +227,13 @@ class ResponseStream {
     event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
   }
   void add(const AnswerReader::Parts& parts) {
-    reasoning_ += parts.reasoning;
+    if (!parts.reasoning.empty()) {
+      open(Open::reasoning);
+      text_ += parts.reasoning;
+      event("response.reasoning_text.delta", in_part({{"delta", parts.reasoning}}));
+    }
     if (!parts.content.empty()) {
-      open_message();
+      open(Open::message);
       text_ += parts.content;
       event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", Json::array()}}));
     }
@@ -189,64 +242,69 @@ class ResponseStream {
         close("completed");
         call_ = {part.id, part.name, {}};
         open_ = Open::call;
-        event("response.output_item.added",
-              {{"output_index", output_.size()}, {"item", call_item(call_, "in_progress")}});
+        added(call_item(call_, "in_progress"));
       } else {
         call_.arguments += part.arguments;
-        event("response.function_call_arguments.delta", in_call({{"delta", part.arguments}}));
+        event("response.function_call_arguments.delta", in_item({{"delta", part.arguments}}));
       }
     }
   }
   void end(const engine::Finished& f) {
     const std::string status = status_of(f);
-    if (output_.empty() && open_ == Open::nothing) open_message();
+    const bool only_thought = open_ == Open::reasoning && output_.empty();
+    if (only_thought || (output_.empty() && open_ == Open::nothing)) open(Open::message);
     close(status.c_str());
-    Json output = output_;
-    if (!reasoning_.empty()) output.push_back(reasoning_item(a_, reasoning_));
     event(status == "completed" ? "response.completed" : "response.incomplete",
-          {{"response", response_json(a_, status, std::move(output), &f.stats)}});
+          {{"response", response_json(a_, status, output_, &f.stats)}});
   }
 
  private:
-  enum class Open : uint8_t { nothing, message, call };
+  enum class Open : uint8_t { nothing, reasoning, message, call };
   void event(const char* type, Json fields) {
     Json e = {{"type", type}, {"sequence_number", number_++}};
     e.update(fields);
     sse_.event(type, e);
   }
-  void open_message() {
-    if (open_ == Open::message) return;
+  void added(Json item) {
+    event("response.output_item.added", {{"output_index", output_.size()}, {"item", std::move(item)}});
+  }
+  void open(Open what) {
+    if (open_ == what) return;
     close("completed");
-    open_ = Open::message;
-    event("response.output_item.added",
-          {{"output_index", output_.size()}, {"item", message_item(a_, "", "in_progress")}});
-    event("response.content_part.added", in_part({{"part", part("")}}));
+    open_ = what;
+    text_.clear();
+    added(what == Open::message ? message_item(a_, "", "in_progress") : reasoning_item(a_, "", "in_progress"));
+    event("response.content_part.added", in_part({{"part", part()}}));
   }
   void close(const char* status) {
     if (open_ == Open::nothing) return;
     Json item;
-    if (open_ == Open::message) {
-      event("response.output_text.done", in_part({{"text", text_}, {"logprobs", Json::array()}}));
-      event("response.content_part.done", in_part({{"part", part(text_)}}));
-      item = message_item(a_, text_, status);
-    } else {
-      event("response.function_call_arguments.done", in_call({{"name", call_.name}, {"arguments", call_.arguments}}));
+    if (open_ == Open::call) {
+      event("response.function_call_arguments.done", in_item({{"name", call_.name}, {"arguments", call_.arguments}}));
       item = call_item(call_, status);
+    } else {
+      Json done = {{"text", text_}};
+      if (open_ == Open::message) done["logprobs"] = Json::array();
+      const bool is_message = open_ == Open::message;
+      event(is_message ? "response.output_text.done" : "response.reasoning_text.done", in_part(std::move(done)));
+      event("response.content_part.done", in_part({{"part", part()}}));
+      item = is_message ? message_item(a_, text_, status) : reasoning_item(a_, text_, status);
     }
     event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}});
     output_.push_back(std::move(item));
     open_ = Open::nothing;
   }
-  static Json part(const std::string& text) {
-    return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}};
-  }
-  Json in_part(Json fields) const {
-    Json out = {{"item_id", a_.message_id}, {"output_index", output_.size()}, {"content_index", 0}};
+  Json part() const { return open_ == Open::message ? text_part(text_) : reasoning_part(text_); }
+  Json in_item(Json fields) const {
+    const std::string id = open_ == Open::call      ? "fc_" + call_.id
+                           : open_ == Open::message ? a_.message_id
+                                                    : a_.reasoning_id;
+    Json out = {{"item_id", id}, {"output_index", output_.size()}};
     out.update(fields);
     return out;
   }
-  Json in_call(Json fields) const {
-    Json out = {{"item_id", "fc_" + call_.id}, {"output_index", output_.size()}};
+  Json in_part(Json fields) const {
+    Json out = in_item({{"content_index", 0}});
     out.update(fields);
     return out;
   }
@@ -256,29 +314,25 @@ class ResponseStream {
   Open open_ = Open::nothing;
   Json output_ = Json::array();  // items that are closed
   ToolCall call_;
-  std::string text_, reasoning_;
+  std::string text_;  // of the item that is open
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk& a) {
-  Answers answers(x, a.model, request_of(a), "input");
+  Answers answers(x, a.model, request_of(a), "input", a.generate.patience);
   SseStream sse(x);
   co_await sse.begin();
   ResponseStream stream(sse, a);
   stream.begin();
   AnswerReader reader(a.task.format);
-  while (!answers.done()) {
-    co_await sse.flush();
-    const auto events = co_await sse.next(answers, house.limits.ping);
-    for (const AnswerEvent& e : events) {
-      if (e.kind == AnswerEvent::Kind::token) {
-        stream.add(reader.feed(e.text));
-        continue;
-      }
-      throw_if_failed(*e.finished, "input");
-      stream.add(reader.finish());
-      stream.end(*e.finished);
+  const auto tell_event = [&](const AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::token) {
+      stream.add(reader.feed(e.text));
+      return;
     }
-  }
+    stream.add(reader.finish());
+    stream.end(*e.finished);
+  };
+  co_await sse.follow(answers, house.limits.ping, "input", tell_event);
   co_await sse.end();
 }
 

@@ -43,6 +43,8 @@ std::optional<std::map<std::string, std::string>> match(std::string_view pattern
 
 Router::Found Router::find(std::string_view method, std::string_view path) const {
   Found found;
+  if (!path.starts_with(prefix_)) return found;
+  path.remove_prefix(prefix_.size());
   for (const Route& route : routes_) {
     auto params = match(route.pattern, path);
     if (!params) continue;

@@ -21,11 +21,14 @@ struct Route {
   Dialect dialect = Dialect::openai;
   Access access = Access::token;
   size_t max_body_bytes = size_t{16} << 20;
+  fs::path body_folder;  // not empty: a body is not held in memory, but in a file there (Exchange::body_file)
 };
 
 class Router {
  public:
   void add(Route route) { routes_.push_back(std::move(route)); }
+  // Every path begins with it, whatever the patterns say: "/llm". Before the server starts.
+  void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
 
   struct Found {
     const Route* route = nullptr;  // null: nothing at this path, or not with this method
@@ -36,6 +39,7 @@ class Router {
 
  private:
   std::vector<Route> routes_;
+  std::string prefix_;
 };
 
 // Which API a path belongs to: decides the shape of errors where no route matches.

@@ -15,7 +15,8 @@ namespace {
 
 constexpr auto kCommitEvery = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::milliseconds(500);  // at runs that say nothing: progress of loading
-constexpr auto kRetryAfter = std::chrono::seconds(1);        // when the store could not be written
+constexpr size_t kMostRuns = 256;  // as many as a scheduler lets wait; each has a thread until its request is made
+constexpr auto kRetryAfter = std::chrono::seconds(1);  // when the store could not be written
 
 std::string sha256_of_model(const fs::path& home, const fs::path& file) {
   const auto receipt = hub::read_receipt(hub::Shelf(home), file.lexically_relative(home / "models"));
@@ -87,6 +88,15 @@ void Runs::wake() {
   news_.notify_all();
 }
 
+void Runs::check_room() const {
+  const std::lock_guard lock(mutex_);
+  if (live_.size() >= kMostRuns)
+    throw ApiError{.status = 503,
+                   .code = "engine.full",
+                   .message = fmt::format("{} answers are under way or wait; more are not taken", live_.size()),
+                   .retry_after_s = 5};
+}
+
 void Runs::begin(RunWish wish) {
   auto live = std::make_shared<Live>(std::move(wish), [this] { wake(); });
   {
@@ -111,7 +121,7 @@ std::shared_ptr<ServedModel> Runs::await_model(const std::shared_ptr<Live>& live
     }
     if (!entry) throw ApiError{.status = 404, .code = "model.unknown", .message = "there is no model " + name};
     live->loading();
-    if (const Status loaded = house_.room.load_and_wait(*entry, {}, nullptr, gone); !loaded && !gone())
+    if (const Status loaded = house_.room.load_and_wait_or_leave(*entry, gone); !loaded && !gone())
       throw house_error(loaded.error());
   }
   return nullptr;
@@ -130,7 +140,7 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     words.system = thread.system.value_or("");
     if (wish.persona) words.persona = house_value(house_.home.personas().find(*wish.persona)).text;
     const Fields fields(wish.sampling);
-    engine::GenerateOptions generate = read_generate(fields, {"max_tokens"});
+    WriteOptions generate = read_generate(fields, {"max_tokens"}, *model);
     TurnPrompt prompt = make_turn_prompt(*model, words, generate.max_tokens);
     generate.stop.insert(generate.stop.end(), prompt.stop.begin(), prompt.stop.end());
     engine::SamplingParams sampling = read_sampling(fields, *model);

@@ -1,10 +1,11 @@
 // Runs: answers that the server writes for the page. A run belongs to the server: pages come and go, only stop() or the
 // end of the answer ends it (HOUSE section 2).
 //
-// begin() returns at once. A thread of the run waits for its model, chooses the context, writes the prompt and hands
-// the request to the scheduler; from then on the scheduler's thread only puts events into the run's inbox. One thread
-// of Runs takes all inboxes together at most every 50 ms and commits what came of them in one transaction; what pages
-// see is told after that (home/answers.h). Any thread may call.
+// begin() returns at once; how many are under way at the most says check_room(). A thread of the run waits for its
+// model, chooses the context, writes the prompt and hands the request to the scheduler; from then on the scheduler's
+// thread only puts events into the run's inbox. One thread of Runs takes all inboxes together at most every 50 ms and
+// commits what came of them in one transaction; what pages see is told after that (home/answers.h). Any thread may
+// call.
 #pragma once
 
 #include <condition_variable>
@@ -42,6 +43,8 @@ class Runs {
   explicit Runs(Household& house, Predicted predicted = {});
   ~Runs();  // close()
 
+  // Throws ApiError 503 "engine.full" when as many as are taken wait already; asked before a turn is kept.
+  void check_room() const;
   void begin(RunWish wish);
   // Ends it within a step; the answer keeps what it has. Null when no such run is under way.
   std::optional<Json> stop(const std::string& run);

@@ -1,5 +1,6 @@
 #include "server/sampling_fields.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -8,6 +9,7 @@ namespace watra::server {
 namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 40;
+constexpr int64_t kMostExact = (int64_t{1} << 53) - 1;
 constexpr size_t kMostStops = 64;
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
@@ -35,8 +37,9 @@ TokenId token_of(const Fields& f, const Json& id, const ServedModel& model) {
 
 float bias_of(const Fields& f, const Json& value) {
   if (value.is_boolean() && !value.get<bool>()) return kForbidden;  // llama.cpp's way to forbid
-  constexpr double kMost = 1e6;
-  if (!value.is_number() || std::abs(value.get<double>()) > kMost) f.refuse("logit_bias", "a number for each token");
+  constexpr double kMost = 100;                                     // OpenAI's
+  if (!value.is_number() || std::abs(value.get<double>()) > kMost)
+    f.refuse("logit_bias", "a number from -100 to 100 (or false) for each token");
   return static_cast<float>(value.get<double>());
 }
 
@@ -60,14 +63,47 @@ void read_logit_bias(const Fields& f, const ServedModel& model, std::vector<engi
   }
 }
 
+// A list of names, or llama.cpp's letters in one text: "edkypmxt".
+std::vector<std::string> sampler_names(const Fields& f) {
+  static constexpr std::pair<char, const char*> kLetters[] = {
+      {'e', "penalties"}, {'d', "dry"},   {'s', "top_n_sigma"}, {'k', "top_k"},      {'y', "typical_p"},
+      {'p', "top_p"},     {'m', "min_p"}, {'x', "xtc"},         {'t', "temperature"}};
+  const auto names = f.texts("samplers");
+  if (names.size() != 1 || !f.find("samplers")->is_string() || engine::parse_sampler_order(names)) return names;
+  std::vector<std::string> out;
+  for (const char letter : names[0]) {
+    const auto it = std::ranges::find(kLetters, letter, &std::pair<char, const char*>::first);
+    if (it == std::end(kLetters)) f.refuse("samplers", "names of samplers, or their letters out of edskypmxt");
+    out.emplace_back(it->second);
+  }
+  return out;
+}
+
+// The engine names the field as it knows it; the request may have another word for it, inside an object.
+template <class T>
+T value_of_field(const Fields& f, Result<T> result) {
+  if (result) {
+    if constexpr (std::is_void_v<T>)
+      return;
+    else
+      return std::move(*result);
+  }
+  ApiError e = from_error(result.error(), "prompt");
+  if (e.param == "repeat_penalty" && !f.has("repeat_penalty")) e.param = "repetition_penalty";
+  if (!e.param.empty()) {
+    const size_t colon = e.message.find(':');
+    e.param = f.name(e.param);
+    e.message = e.param + (colon == std::string::npos ? ": " + e.message : e.message.substr(colon));
+  }
+  throw e;
+}
+
 }  // namespace
 
 engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model) {
-  engine::SamplingParams p;
-  if (const auto seed = f.integer("seed")) {
-    if (*seed < -1) f.refuse("seed", "-1 (random) or a whole number from 0 on");
-    p.seed = *seed;
-  }
+  engine::SamplingParams p = model.manner().sampling;
+  // Beyond 2^53 a number of JSON is another one to many clients.
+  if (const auto seed = f.integer("seed", -1, kMostExact)) p.seed = *seed;
   set(f, "temperature", p.temperature);
   set(f, "dynatemp_range", p.dynatemp_range);
   set(f, "dynatemp_exponent", p.dynatemp_exponent);
@@ -91,8 +127,8 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model) 
   set(f, "mirostat", p.mirostat);
   set(f, "mirostat_tau", p.mirostat_tau);
   set(f, "mirostat_eta", p.mirostat_eta);
-  if (const auto names = f.texts("samplers"); !names.empty())
-    p.order = value_or_throw(engine::parse_sampler_order(names));
+  if (const auto names = sampler_names(f); !names.empty())
+    p.order = value_of_field(f, engine::parse_sampler_order(names));
   read_logit_bias(f, model, p.logit_bias);
   if (f.boolean("ignore_eos").value_or(false))
     for (const TokenId id : model.tokenizer().spec().end_of_generation) p.logit_bias.push_back({id, kForbidden});
@@ -103,19 +139,25 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model) 
       breakers.assign(std::begin(engine::kDefaultDryBreakers), std::end(engine::kDefaultDryBreakers));
     p.dry_breakers = engine::resolve_dry_breakers(model.pieces(), breakers);
   }
-  if (const Status valid = p.validate(static_cast<size_t>(model.model().hparams().n_vocab)); !valid)
-    throw from_error(valid.error(), "prompt");
+  value_of_field(f, p.validate(static_cast<size_t>(model.model().hparams().n_vocab)));
   return p;
 }
 
-engine::GenerateOptions read_generate(const Fields& f, std::initializer_list<std::string_view> limit_names) {
-  engine::GenerateOptions o;
+WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_view> limit_names,
+                           const ServedModel& model) {
+  WriteOptions o;
+  o.max_tokens = model.manner().max_tokens;
   for (const std::string_view name : limit_names) {
     if (const auto n = f.integer(name, -1, kMostTokens)) {
       o.max_tokens = *n;
       break;
     }
   }
+  for (const std::string_view name : {"n_keep", "id_slot"}) f.integer(name, -1, kMostTokens);
+  f.integer("n_discard", 0, kMostTokens);
+  o.reuse_prefix = f.boolean("cache_prompt").value_or(model.manner().reuse_prefix);
+  if (const auto ms = f.integer("t_max_predict_ms", -1, kMostTokens); ms && *ms > 0)
+    o.patience = std::chrono::milliseconds(*ms);
   o.stop = f.texts("stop");
   if (o.stop.size() > kMostStops) f.refuse("stop", fmt::format("at most {} texts", kMostStops));
   std::erase(o.stop, "");
@@ -124,8 +166,17 @@ engine::GenerateOptions read_generate(const Fields& f, std::initializer_list<std
 }
 
 void refuse_unsupported(const Fields& f) {
-  if (f.boolean("use_beam_search").value_or(false))
-    throw unsupported(f.name("use_beam_search"), "beam search is not done here");
+  static constexpr std::pair<const char*, const char*> kSwitches[] = {
+      {"use_beam_search", "beam search is not done here"},
+      {"post_sampling_probs", "probabilities are told as the model gives them, before sampling"},
+      {"grammar_lazy", "a grammar holds from the first token on"}};
+  for (const auto& [name, why] : kSwitches)
+    if (f.boolean(name).value_or(false)) throw unsupported(f.name(name), fmt::format("{}: {}", f.name(name), why));
+  if (const Json* adapters = f.array("lora"); adapters && !adapters->empty())
+    throw unsupported(f.name("lora"), fmt::format("{}: no adapters are loaded here", f.name("lora")));
+  for (const char* name : {"n_indent", "t_max_prompt_ms"})
+    if (const auto n = f.integer(name, -1, kMostTokens); n && *n > 0)
+      throw unsupported(f.name(name), fmt::format("{} is not obeyed here", f.name(name)));
 }
 
 }  // namespace watra::server

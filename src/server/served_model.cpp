@@ -101,11 +101,14 @@ std::string quant_name(const checkpoint::Checkpoint& file) {
 }
 
 Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names,
-                                                         engine::SchedulerOptions schedule) {
+                                                         engine::SchedulerOptions schedule, Manner manner) {
   auto served = std::shared_ptr<ServedModel>(new ServedModel);
   const auto& file = model.model->file();
   served->quant_ = quant_name(file);
-  served->template_source_ = file.metadata().get_string("tokenizer.chat_template").value_or("");
+  served->manner_ = std::move(manner);
+  served->template_source_ = served->manner_.chat_template;
+  if (served->template_source_.empty())
+    served->template_source_ = file.metadata().get_string("tokenizer.chat_template").value_or("");
   served->has_template_ = !served->template_source_.empty();
   served->created_s_ =
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -120,7 +123,8 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   std::vector<std::string> ends;
   for (const TokenId id : tokenizer->spec().end_of_generation) ends.push_back(tokenizer->token_bytes(id, true));
   served->tool_format_ = text::find_tool_format(*served->prompt_, ends);
-  served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer));
+  served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer),
+                                                    served->scheduler_->model().budget);
   served->scheduler_->start();
   return served;
 }

@@ -18,6 +18,16 @@ namespace watra::server {
 
 using text::TokenId;
 
+// How a model answers where neither a request nor its file says otherwise.
+struct Manner {
+  engine::SamplingParams sampling;
+  std::string chat_template;  // in place of the file's own; empty = none
+  Json template_variables;    // an object; a request's own go before them
+  int64_t max_tokens = -1;    // of an answer; -1 = until its end
+  bool reuse_prefix = true;   // what the cache holds of a prompt is not read again
+  std::string pooling;        // of embeddings: "mean", "cls", "last"; empty = the file's own
+};
+
 class ServedModel {
  public:
   struct Names {
@@ -27,10 +37,11 @@ class ServedModel {
   };
   // schedule.max_batch: answers at the same time. Errors: those of Scheduler::create; "template.syntax".
   static Result<std::shared_ptr<ServedModel>> create(engine::LoadedModel model, Names names,
-                                                     engine::SchedulerOptions schedule);
+                                                     engine::SchedulerOptions schedule, Manner manner = {});
 
   const std::string& id() const { return names_.id; }
   const Names& names() const { return names_; }
+  const Manner& manner() const { return manner_; }
   bool answers_to(std::string_view name) const;  // any case, ":latest" or not
 
   engine::Scheduler& scheduler() { return *scheduler_; }
@@ -74,6 +85,7 @@ class ServedModel {
   text::ToolFormat tool_format_;
   std::unique_ptr<GrammarDesk> grammars_;
   Names names_;
+  Manner manner_;
   std::string template_source_, quant_;
   int64_t created_s_ = 0, n_parallel_ = 1;
   bool has_template_ = false;

@@ -62,9 +62,12 @@ struct Server::Impl {
   std::vector<std::function<void()>> on_stop;
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
 
-  Impl(const ServerOptions& o, Door d, Door p) : options(o), door(std::move(d)), programs_door(std::move(p)) {}
+  Impl(const ServerOptions& o, Door d, Door p) : options(o), door(std::move(d)), programs_door(std::move(p)) {
+    router.set_prefix(o.path_prefix);
+  }
 
   Awaitable<void> accept_all(Listener& listener);
+  Awaitable<void> quiet_until(std::chrono::steady_clock::time_point end);
   Awaitable<void> drain();
 };
 
@@ -154,6 +157,14 @@ Awaitable<void> Server::Impl::accept_all(Listener& listener) {
   }
 }
 
+// Until nothing is being answered, or no longer than that.
+Awaitable<void> Server::Impl::quiet_until(std::chrono::steady_clock::time_point end) {
+  while (state.n_busy > 0 && std::chrono::steady_clock::now() < end) {
+    asio::steady_timer pause(io, std::chrono::milliseconds(20));
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
 Awaitable<void> Server::Impl::drain() {
   state.draining = true;
   for (Listener* listener : {&main, &programs})
@@ -163,10 +174,9 @@ Awaitable<void> Server::Impl::drain() {
     });
   for (const auto& call : on_stop) call();
   const auto end = std::chrono::steady_clock::now() + options.limits.drain;
-  while (state.n_busy > 0 && std::chrono::steady_clock::now() < end) {
-    asio::steady_timer pause(io, std::chrono::milliseconds(20));
-    co_await pause.async_wait(asio::use_awaitable);
-  }
+  co_await quiet_until(end - options.limits.last_word);
+  state.last_call.ring();
+  co_await quiet_until(end);
   io.stop();
 }
 

@@ -16,6 +16,7 @@ struct ServerOptions {
   uint16_t port = 8686;  // 0 = any
   int threads = 2;       // for HTTP, templates, tokenizing; the model has its own
   Limits limits;
+  std::string path_prefix;                // in front of every route: "/llm"; empty = none
   Entrance* entrance = nullptr;           // for people; null: programs alone
   fs::path tls_certificate, tls_key;      // both or neither
   std::optional<uint16_t> programs_port;  // a second socket, on loopback: Ollama's routes without a token
@@ -36,7 +37,7 @@ class Server {
   const Door& door() const;
 
   // Until SIGTERM, SIGINT or stop(). Then no new requests are taken, answers that are being written have
-  // limits.drain to finish, and the threads end.
+  // limits.drain to finish, those that do not are ended with the error "stopping", and the threads end.
   void wait();
   void stop();  // from any thread
   // Called when the server begins to stop, for answers that would never end by themselves. Before start().

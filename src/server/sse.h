@@ -33,6 +33,20 @@ class SseStream {
     }
   }
 
+  // Every event of the answers as it comes, until all have ended: `tell` says here what follows from it. Throws what a
+  // request ended with, as ApiError that names `prompt_field`.
+  template <class F>
+  Awaitable<void> follow(Answers& answers, std::chrono::milliseconds ping_after, std::string prompt_field, F tell) {
+    while (!answers.done()) {
+      co_await flush();
+      auto events = co_await next(answers, ping_after);
+      for (AnswerEvent& e : events) {
+        if (e.kind == AnswerEvent::Kind::finished) throw_if_failed(*e.finished, prompt_field);
+        tell(e);
+      }
+    }
+  }
+
  private:
   Exchange& exchange_;
   std::string ping_, pending_;

@@ -20,7 +20,8 @@ Awaitable<std::shared_ptr<ServedModel>> acquire_writer(House& house, const Excha
 }
 
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
-  Json variables = Json::object();
+  Json variables = model.manner().template_variables;
+  if (!variables.is_object()) variables = Json::object();
   if (const Json* given = fields.object("chat_template_kwargs"))
     for (const auto& [name, value] : given->items())
       if (name != "messages" && name != "tools") variables[name] = value;
@@ -53,13 +54,15 @@ Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked) 
   co_return held;
 }
 
-void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field) {
-  if (static_cast<int64_t>(n_prompt) <= model.n_ctx()) return;
+void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field, bool answers) {
+  const auto n = static_cast<int64_t>(n_prompt);
+  if (n + (answers ? 1 : 0) <= model.n_ctx()) return;
   ApiError error{.status = 400,
                  .code = "context_length_exceeded",
                  // The beginning is OpenAI's: clients look for it.
-                 .message = fmt::format("this model's maximum context length is {} tokens, and the {} has {}; {}",
+                 .message = fmt::format("this model's maximum context length is {} tokens, and the {} has {}{}; {}",
                                         model.n_ctx(), model.is_encoder() ? "text" : "prompt", n_prompt,
+                                        n == model.n_ctx() ? ", which leaves none" : "",
                                         model.n_ctx() < model.model().hparams().n_ctx_train || !model.is_encoder()
                                             ? "shorten it, or start the server with a larger --ctx"
                                             : "shorten it: this encoder knows no more"),
@@ -69,8 +72,9 @@ void check_context(const ServedModel& model, size_t n_prompt, const std::string&
 }
 
 engine::Request make_request(std::vector<TokenId> prompt, const engine::SamplingParams& sampling,
-                             const engine::GenerateOptions& generate, size_t index, const Held& held) {
+                             const WriteOptions& generate, size_t index, const Held& held) {
   engine::Request r{.prompt = std::move(prompt), .sampling = sampling, .generate = generate};
+  r.reuse_prefix = generate.reuse_prefix;
   if (held.grammar) {
     r.mask = std::make_unique<engine::GrammarMask>(held.grammar);
     r.generate.show_control = held.show_control;
@@ -123,6 +127,11 @@ const engine::RequestStats& RunningStats::now(size_t n_prompt, int64_t n_cached)
   return stats_;
 }
 
+Json RunningStats::progress(int64_t n_read) const {
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun_).count();
+  return {{"total", stats_.n_prompt}, {"cache", stats_.n_cached}, {"processed", n_read}, {"time_ms", ms}};
+}
+
 Awaitable<std::vector<Whole>> collect(Answers& answers, const AnswerFormat& format, bool keep_tokens,
                                       const std::string& prompt_field) {
   std::vector<Whole> whole(answers.size());
@@ -141,6 +150,7 @@ Awaitable<std::vector<Whole>> collect(Answers& answers, const AnswerFormat& form
         w.prompt.push_back(std::move(e));
         continue;
       }
+      if (e.kind == AnswerEvent::Kind::reading) continue;
       if (e.kind == AnswerEvent::Kind::finished) {
         throw_if_failed(*e.finished, prompt_field);
         w.finished = *std::move(e.finished);

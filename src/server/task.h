@@ -8,7 +8,10 @@
 #include "server/answers.h"
 #include "server/ids.h"
 #include "server/limits.h"
+#include "server/model_file.h"
 #include "server/model_room.h"
+#include "server/sampling_fields.h"
+#include "server/slow_work.h"
 #include "server/tools.h"
 
 namespace watra::server {
@@ -17,6 +20,8 @@ namespace watra::server {
 struct House {
   ModelRoom& room;
   const Limits& limits;
+  SlowWork& slow;
+  ModelFiles& files;
 };
 
 // The model a request names, for routes that have it write. Throws ApiError: as ModelRoom::acquire; 400 for an encoder.
@@ -43,11 +48,12 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
 Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, const Toolbox& tools, AskedShape asked);
 Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked);
 
-// 400 context_length_exceeded with both numbers, before anything is handed in.
-void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field);
+// 400 context_length_exceeded with both numbers, before anything is handed in. `answers`: a token of an answer has to
+// fit behind the prompt.
+void check_context(const ServedModel& model, size_t n_prompt, const std::string& prompt_field, bool answers = true);
 
 engine::Request make_request(std::vector<TokenId> prompt, const engine::SamplingParams& sampling,
-                             const engine::GenerateOptions& generate, size_t index = 0, const Held& held = {});
+                             const WriteOptions& generate, size_t index = 0, const Held& held = {});
 
 int64_t now_s();
 
@@ -62,6 +68,7 @@ class RunningStats {
  public:
   void token();  // one more has come
   const engine::RequestStats& now(size_t n_prompt, int64_t n_cached);
+  Json progress(int64_t n_read) const;  // llama.cpp's `prompt_progress`; after now()
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -1,4 +1,5 @@
-// TlsContext: the person's own certificate, for --tls CERT KEY.
+// TlsContext: the person's own certificate, for --tls CERT KEY. Made once, before the server starts; afterwards its
+// connections only read it, from any thread.
 #pragma once
 
 #include <boost/asio/ssl/context.hpp>

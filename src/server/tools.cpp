@@ -67,49 +67,52 @@ void read_choice(Toolbox& box, const Fields& f) {
   box.named = function ? Fields(*function, c.name("function")).required_text("name") : c.required_text("name");
 }
 
+template <class F>
+Json read_tools(const Fields& f, F read_one) {
+  Json tools = Json::array();
+  if (const Json* given = f.array("tools"))
+    for (size_t i = 0; i < given->size(); ++i)
+      tools.push_back(read_one(Fields((*given)[i], fmt::format("{}[{}]", f.name("tools"), i))));
+  return tools;
+}
+
+Toolbox with_openai_choice(const Fields& f, Json tools) {
+  Toolbox box{.tools = std::move(tools)};
+  read_choice(box, f);
+  box.parallel = f.boolean("parallel_tool_calls");
+  settle(box, f, "tool_choice");
+  return box;
+}
+
 }  // namespace
 
 Toolbox read_openai_tools(const Fields& f) {
-  Toolbox box;
-  if (const Json* tools = f.array("tools"))
-    for (size_t i = 0; i < tools->size(); ++i) {
-      const Fields tool((*tools)[i], fmt::format("{}[{}]", f.name("tools"), i));
-      if (const auto type = tool.text("type"); type && *type != "function") tool.refuse("type", "function");
-      const Json* function = tool.object("function");
-      if (!function) tool.refuse("function", "an object with name and parameters");
-      box.tools.push_back(one_tool(Fields(*function, tool.name("function")), "parameters"));
-    }
-  read_choice(box, f);
-  box.parallel = f.boolean("parallel_tool_calls");
-  settle(box, f, "tool_choice");
-  return box;
+  const auto read_one = [](const Fields& tool) {
+    if (const auto type = tool.text("type"); type && *type != "function") tool.refuse("type", "function");
+    const Json* function = tool.object("function");
+    if (!function) tool.refuse("function", "an object with name and parameters");
+    return one_tool(Fields(*function, tool.name("function")), "parameters");
+  };
+  return with_openai_choice(f, read_tools(f, read_one));
 }
 
 Toolbox read_responses_tools(const Fields& f) {
-  Toolbox box;
-  if (const Json* tools = f.array("tools"))
-    for (size_t i = 0; i < tools->size(); ++i) {
-      const Fields tool((*tools)[i], fmt::format("tools[{}]", i));
-      if (const std::string type = tool.required_text("type"); type != "function")
-        throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
-      box.tools.push_back(one_tool(tool, "parameters"));
-    }
-  read_choice(box, f);
-  box.parallel = f.boolean("parallel_tool_calls");
-  settle(box, f, "tool_choice");
-  return box;
+  const auto read_one = [](const Fields& tool) {
+    if (const std::string type = tool.required_text("type"); type != "function")
+      throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
+    return one_tool(tool, "parameters");
+  };
+  return with_openai_choice(f, read_tools(f, read_one));
 }
 
 Toolbox read_anthropic_tools(const Fields& f) {
-  Toolbox box;
-  if (const Json* tools = f.array("tools"))
-    for (size_t i = 0; i < tools->size(); ++i) {
-      const Fields tool((*tools)[i], fmt::format("tools[{}]", i));
-      if (const std::string type = tool.text("type").value_or("custom"); type != "custom")
-        throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; your own do", type));
-      if (!tool.object("input_schema")) tool.refuse("input_schema", "a JSON schema");
-      box.tools.push_back(one_tool(tool, "input_schema"));
-    }
+  const auto read_one = [](const Fields& tool) {
+    if (const std::string type = tool.text("type").value_or("custom"); type != "custom")
+      throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; your own do", type));
+    if (!tool.object("input_schema")) tool.refuse("input_schema", "a JSON schema");
+    return one_tool(tool, "input_schema");
+  };
+  Toolbox box{.tools = read_tools(f, read_one)};
   box.choice = Choice::automatic;
   if (const Json* choice = f.object("tool_choice")) {
     const Fields c(*choice, "tool_choice");

@@ -1,4 +1,6 @@
 // Tools a client offers, whatever API it speaks: read into one form, checked, and turned into the shape of calls.
+//
+// Pure functions; any thread may call. Errors are thrown as ApiError, 400, with the place in `param`.
 #pragma once
 
 #include <optional>
@@ -19,7 +21,7 @@ struct Toolbox {
   const Json* shown() const { return in_use() ? &tools : nullptr; }  // what the prompt describes
 };
 
-// `tools`, `tool_choice` and `parallel_tool_calls` of each API. Throws ApiError naming the place.
+// `tools`, `tool_choice` and `parallel_tool_calls` of each API.
 Toolbox read_openai_tools(const Fields& fields);
 Toolbox read_responses_tools(const Fields& fields);
 Toolbox read_anthropic_tools(const Fields& fields);

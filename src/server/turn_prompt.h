@@ -1,5 +1,8 @@
 // TurnPrompt: a conversation of the house -> the prompt of a model: what home/context chose, written with the model's
 // own template, and the record of it that is kept with the answer.
+//
+// Any thread may call; writing a long prompt takes a model's tokenizer a fraction of a second. Errors are thrown as
+// ApiError.
 #pragma once
 
 #include "home/context.h"
@@ -17,7 +20,7 @@ struct TurnWords {
 };
 
 // The turns on the way to `path`'s end: what each says to a model. Erased ones and empty ones are left out. Throws
-// ApiError.
+// what the store does.
 TurnWords turn_words(home::Home& home, const std::vector<home::Message>& path, bool go_on);
 
 struct TurnPrompt {

@@ -1,4 +1,4 @@
-"""Starts the server, then npm's clients against it (node_clients.test.mjs).
+"""Starts the server, then npm's clients against it (node_*.test.mjs).
 usage: test_node.py WATRA HOME [--model NAME]"""
 import os
 import pathlib
@@ -35,10 +35,10 @@ def packages(path):
 
 path = {**os.environ, "PATH": f"{node_folder()}:{os.environ['PATH']}"}
 packages(path)
-server = Server("--ctx", "1024", model=MODEL, files=FILES[MODEL])
+server = Server("--ctx", "1536", model=MODEL, files=FILES[MODEL])
 try:
     env = {**path, "NO_PROXY": "*", "WATRA_URL": server.url, "WATRA_TOKEN": server.token, "WATRA_MODEL": MODEL}
-    done = subprocess.run(["node", "--test", "--test-concurrency=1", HERE / "node_clients.test.mjs"], env=env)
+    done = subprocess.run(["node", "--test", "--test-concurrency=1", *sorted(HERE.glob("node_*.test.mjs"))], env=env)
 finally:
     server.stop()
 sys.exit(done.returncode)

@@ -1,24 +1,15 @@
 """Python's clients as people use them: answers, streams, log-probabilities, leaving, errors, embeddings.
 usage: test_python.py WATRA HOME [--quick] [--model NAME]"""
 import asyncio
-import os
-import pathlib
-import sys
 import unittest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "server"))
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look at the network
 
 import anthropic
 import httpx
 import ollama
 import openai
 
-from support import TEST_HOME, Server, main, wait_until
+from client_case import MODEL, QUICK, Client, main, start_server
 
-QUICK = "--quick" in sys.argv
-MODEL = sys.argv[sys.argv.index("--model") + 1] if "--model" in sys.argv else "smollm2"
-FILES = {"smollm2": "SmolLM2", "qwen2.5-coder-0.5b": "qwen2.5-coder-0.5b"}
 USER = [{"role": "user", "content": "Name a colour."}]
 LONG = [{"role": "user", "content": "word " * 3000}]
 FOREVER = [{"role": "user", "content": "Count from one to ten thousand."}]
@@ -26,25 +17,11 @@ FOREVER = [{"role": "user", "content": "Count from one to ten thousand."}]
 
 def setUpModule():
     global server
-    if not any((TEST_HOME / "models").glob(f"*{FILES[MODEL]}*.gguf")):
-        raise RuntimeError(f"{MODEL} is not on the shelf of {TEST_HOME}; `watra pull {MODEL} --home {TEST_HOME}` brings it")
-    server = Server("--ctx", "1024", model=MODEL, files=FILES[MODEL])
+    server = start_server("--ctx", "1024")
 
 
 def tearDownModule():
     server.stop()
-
-
-def running():
-    return server.metric("requests_processing") + server.metric("requests_deferred")
-
-
-class Client(unittest.TestCase):
-    def nothing_runs(self):
-        wait_until(lambda: running() == 0, 3, "the end of the work")
-
-    def something_runs(self):
-        wait_until(lambda: running() > 0, 10, "the begin of the work")
 
 
 class OpenAi(Client):

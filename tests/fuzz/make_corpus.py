@@ -1,7 +1,9 @@
-"""Makes the seed files of corpus/gguf and corpus/safetensors (small, committed) with the reference packages gguf, safetensors."""
+"""Makes the seed files of corpus/gguf and corpus/safetensors (small, committed) with the reference packages gguf, safetensors,
+and the zips of corpus/import."""
 
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 import gguf
@@ -53,3 +55,13 @@ save_file({"a": np.ones((2, 3), np.float32), "b": np.ones((4,), np.float16), "ma
 save_file({"scalar": np.array(1.0), "none": np.ones((0, 3), np.int8)}, ST / "edges.safetensors")
 (ST / "index.json").write_text(json.dumps({"metadata": {"total_size": 8}, "weight_map": {
     "a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}))
+
+# A house as it is exported, packed and plain.
+for name, method in {"house.zip": zipfile.ZIP_DEFLATED, "stored.zip": zipfile.ZIP_STORED}.items():
+    with zipfile.ZipFile(HERE / "import" / name, "w", method) as house:
+        for entry, text in {"watra.json": '{"watra":1}', "threads.jsonl": (HERE / "import" / "threads.jsonl").read_text().splitlines()[0] + "\n",
+                            "attachments.jsonl": '{"hash":"ab","name":"a.txt","mime":"text/plain","bytes":3}\n', "attachments/ab": "abc",
+                            "personas.json": '[{"id":"gazda","name":"G","text":"t"}]'}.items():
+            info = zipfile.ZipInfo(entry, (2024, 7, 4, 12, 0, 0))
+            info.compress_type = method
+            house.writestr(info, text)

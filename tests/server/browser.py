@@ -85,7 +85,7 @@ class Events:
         while (line := self.file.readline().decode().strip()):
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
-        self.all, self.comments, self.ended = [], 0, threading.Event()
+        self.all, self.ids, self.comments, self.ended = [], [], 0, threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -111,6 +111,7 @@ class Events:
                             event = json.loads(line[6:])
                             own = event["type"] in ("engine.hello", "hearth.state")
                             assert event["seq"] == number or own and number < event["seq"], (event, number)
+                            self.ids.append(number)
                             self.all.append(event)
                         elif line.startswith(":"):
                             self.comments += 1

@@ -106,9 +106,12 @@ class Server:
         text = self.get("/metrics")[2]
         return float(re.search(rf"^llamacpp:{name} (\S+)$", text, re.M)[1])
 
-    def rss_mib(self):
+    def rss_mib(self, what="VmRSS"):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+        return int(re.search(rf"{what}:\s+(\d+) kB", status)[1]) / 1024
+
+    def peak_mib(self):
+        return self.rss_mib("VmHWM")
 
 
 def read_reply(f):

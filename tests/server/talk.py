@@ -1,9 +1,10 @@
 """A person at the page: threads, turns, waiting for answers. Every answer and every event is held against the contract."""
 import itertools
+import unittest
 
 import contract
 from browser import Browser
-from support import wait_until
+from support import Server, wait_until
 
 SCHEMAS = {"thread.changed": "Thread", "thread.message": "Message", "answer.progress": "Run", "compare.changed": "Compare", "hearth.state": "Hearth"}
 _numbers = itertools.count()
@@ -46,3 +47,25 @@ class Person(Browser):
         answer = turn["answer"]["id"]
         wait_until(lambda: self.message(answer)["state"] in OVER, seconds, "the end of the answer")
         return self.message(answer)
+
+
+class Visit(unittest.TestCase):
+    """A server for the whole class, with a person at its page."""
+
+    options = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.options)
+        cls.page = Person(cls.server).enter()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def refused(self, method, path, body, status, code, param=None):
+        got, _, reply = self.page.request(method, path, body)
+        self.assertEqual((got, reply["error"]["code"]), (status, code), reply)
+        if param:
+            self.assertEqual(reply["error"]["param"], param, reply)
+        return reply["error"]

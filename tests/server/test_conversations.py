@@ -8,25 +8,33 @@ import unittest
 import contract
 import talk
 from support import Server, main, wait_until
-from talk import Person, client_id, text, words
+from talk import Person, Visit, client_id, text, words
 
 
-class House(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--ctx", "1024", "--parallel", "4")
-        cls.page = Person(cls.server).enter()
+class House(Visit):
+    options = ("--ctx", "1024", "--parallel", "4")
 
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
 
-    def refused(self, method, path, body, status, code, param=None):
-        got, _, reply = self.page.request(method, path, body)
-        self.assertEqual((got, reply["error"]["code"]), (status, code), reply)
-        if param:
-            self.assertEqual(reply["error"]["param"], param, reply)
-        return reply["error"]
+class Crowd(unittest.TestCase):
+    def test_more_runs_than_can_wait_are_refused(self):
+        most = 256
+        server = Server("--ctx", "512", "--parallel", "1")
+        try:
+            page = Person(server).enter()
+            threads = [page.thread() for _ in range(most + 1)]
+            long = {"max_tokens": 400}
+            for thread in threads[:most]:
+                page.say(thread["id"], "Tell a long story.", sampling=long)
+            body = {"client_id": client_id(), "parts": text("And me?")}
+            status, headers, reply = page.request("POST", f"/threads/{threads[most]['id']}/turns", body)
+            self.assertEqual((status, reply["error"]["code"], headers["retry-after"]), (503, "engine.full", "5"))
+            self.assertEqual(page.ok("GET", f"/threads/{threads[most]['id']}/messages")["messages"], [])  # nothing was kept
+            for run in page.ok("GET", "/runs")["runs"]:
+                page.request("POST", f"/runs/{run['id']}/stop", {})
+            wait_until(lambda: not page.ok("GET", "/runs")["runs"], 60)
+            self.assertEqual(page.request("POST", f"/threads/{threads[most]['id']}/turns", body)[0], 202)
+        finally:
+            server.stop()
 
 
 class Turns(House):

@@ -66,6 +66,22 @@ class Events(unittest.TestCase):
         self.assertEqual(len(behind.all), 2)
         behind.close()
 
+    def test_a_cut_behind_the_first_words_loses_nothing(self):
+        as_of = self.page.ok("GET", "/house")["as_of"]
+        load(self.server)
+        wait_until(lambda: self.page.ok("GET", "/house")["engine"]["state"] == "ready")
+        cut = self.page.events(after=as_of)
+        wait_until(lambda: len(cut.all) >= 2)
+        cut.close()
+        hello, hearth = cut.all[:2]
+        self.assertEqual((hello["type"], hearth["type"]), ("engine.hello", "hearth.state"))
+        self.assertGreater(hello["seq"], as_of)  # newer ones are on their way
+        self.assertEqual(cut.ids[:2], [as_of, as_of])  # but this connection has not come to them
+        again = self.page.events(last_event_id=cut.ids[1])
+        wait_until(lambda: len(again.of("engine.state")) >= 2)
+        self.assertEqual([e["data"]["state"] for e in again.of("engine.state")], ["loading", "ready"])
+        again.close()
+
     def test_numbers_that_are_not_kept_are_not_resumed(self):
         stream = self.page.events(after=10**9)
         wait_until(lambda: len(stream.all) >= 2)

@@ -2,29 +2,17 @@
 import hashlib
 import io
 import json
-import unittest
 import zipfile
 
 import contract
 import talk
 from browser import quoted
-from support import Server, main, wait_until
-from talk import Person, client_id, text, words
+from support import main, wait_until
+from talk import Visit, client_id, text, words
 
 
-class Room(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--ctx", "512", "--parallel", "3")
-        cls.page = Person(cls.server).enter()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
-    def refused(self, method, path, body, status, code):
-        got, _, reply = self.page.request(method, path, body)
-        self.assertEqual((got, reply["error"]["code"]), (status, code), reply)
+class Room(Visit):
+    options = ("--ctx", "512", "--parallel", "3")
 
     def raw(self, method, path, body=None, headers=()):
         """Bytes instead of JSON, either way."""
@@ -180,6 +168,16 @@ class Things(Room):
         self.refused("DELETE", f"/imports/{done['result']['import']}", None, 404, "import.unknown")
         failed = self.imported(b"nonsense")
         self.assertEqual((failed["state"], failed["error"]["code"]), ("failed", "import.unreadable"))
+
+    def test_a_large_file_lies_on_the_disk(self):
+        n_mib = 160
+        content = b"[" + (b'{"no":"' + b"x" * (1 << 20) + b'"},') * n_mib + b"{}]"
+        before = self.server.peak_mib()
+        done = self.imported(content)
+        self.assertEqual((done["state"], done["error"]["code"]), ("failed", "import.unreadable"))
+        self.assertLess(self.server.peak_mib() - before, n_mib / 2)
+        wait_until(lambda: not list((self.server.home / "passing").iterdir()))
+        self.refused("POST", "/import?dry=false", None, 400, "request.invalid", "body")
 
 
 if __name__ == "__main__":

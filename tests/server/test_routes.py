@@ -50,11 +50,10 @@ class LlamaCpp(unittest.TestCase):
         self.assertEqual(status, 200 if len(has) == 1 else 501)
 
     def test_negative_numbers_are_refused(self):  # CVE-2026-21869 and its kind
-        for name, value in (("n_predict", -5), ("n_probs", -1), ("n_probs", 10**9), ("repeat_last_n", -7), ("seed", -9)):
+        for name, value in (("n_predict", -5), ("n_probs", -1), ("n_probs", 10**9), ("repeat_last_n", -7), ("seed", -9), ("n_keep", -3),
+                            ("n_discard", -4), ("id_slot", -99)):
             status, _, body = self.server.post("/completion", {"prompt": "a", "n_predict": 1, name: value})
             self.assertEqual((status, body["error"]["param"]), (400, name))
-        ok = self.server.post("/completion", {"prompt": "a", "n_predict": 1, "n_keep": -3, "n_discard": -4, "id_slot": -99})
-        self.assertEqual(ok[0], 200)  # nothing here reads them
 
 
 class Ollama(unittest.TestCase):
@@ -122,6 +121,46 @@ class Twin(unittest.TestCase):
         log = "".join(server.log)
         for flag in ("-ngl", "--flash-attn", "--no-webui", "--rope-freq-base"):
             self.assertIn(flag, log)
+
+    def test_flags_that_say_how_to_answer(self):
+        model = "SmolLM2-135M-Instruct.Q4_1"
+        template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{{ mood }}"
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "--api-prefix", "/llm", "--alias", "mine,ours", "--temp", "0",
+                                 "--top-k", "7", "--top-p", "0.5", "--min-p", ".25", "-s", "42", "--samplers", "top_k;temperature", "-n", "5",
+                                 "--chat-template", template, "--chat-template-kwargs", '{"mood": "!"}', "--pooling", "last", "--no-cache-prompt",
+                                 "--mirostat-ent", "4", "--repeat-last-n", "-1", "--threads-http", "1", "--pooling=last", "--numa", "distribute"))
+        try:
+            self.assertEqual(server.get("/props")[0], 404)
+            self.assertEqual(server.get("/health", token=False)[0], 404)
+            self.assertEqual(server.get("/llm/health", token=False)[0], 200)
+            props = server.get("/llm/props")[2]
+            params = props["default_generation_settings"]["params"]
+            self.assertEqual([params[k] for k in ("temperature", "top_k", "top_p", "min_p", "seed", "mirostat_tau", "repeat_last_n", "samplers")],
+                             [0, 7, 0.5, 0.25, 42, 4, -1, ["top_k", "temperature"]])
+            self.assertEqual(props["chat_template"], template)
+            messages = [{"role": "user", "content": "hi"}]
+            self.assertEqual(server.post("/llm/apply-template", {"messages": messages})[2]["prompt"], "<user>hi!")
+            for name in ("mine", "ours", "ours:latest"):
+                reply = server.post("/llm/v1/chat/completions", {"messages": messages, "model": name, "ignore_eos": True})[2]
+                self.assertEqual((reply["model"], reply["usage"]["completion_tokens"]), ("mine", 5))
+                self.assertEqual(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+            last = server.post("/llm/embedding", {"content": "a dog barks"})[2][0]["embedding"][0]
+            other = server.post("/llm/embedding", {"content": "a cat barks"})[2][0]["embedding"][0]
+            self.assertNotEqual(last, other)
+        finally:
+            server.stop()
+        log = "".join(server.log)
+        self.assertIn("--numa means nothing", log)
+        for flag in ("--temp", "--alias", "--api-prefix", "--pooling", "-n ", "--no-cache-prompt"):
+            self.assertNotIn(f"{flag} means nothing", log)
+
+    def test_flags_with_values_that_cannot_be(self):
+        for words in (("--temp", "x"), ("--temp", "9"), ("--port", "70000"), ("-np", "0"), ("--api-prefix", "llm/"), ("--chat-template-file", "/nowhere"),
+                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",)):
+            server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", *words), wait=False)
+            self.assertNotEqual(server.process.wait(30), 0, words)
+            server.stop()
+            self.assertIn("error", "".join(server.log).lower())
 
 
 if __name__ == "__main__":

@@ -389,12 +389,16 @@ void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Er
   out.ids.assign(r.tokens.begin() + r.n_prompt, r.tokens.end());
   if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
   if (r.request.events.finished) r.request.events.finished(out);
+  const int64_t n_tokens = r.n_tokens();
   // What the events hold dies here, on this thread.
   r.speculation.reset();
   r.generation.reset();
   r.sampler.reset();
   r.request = {.priority = r.priority()};
   const std::lock_guard lock(door_->mutex);
+  door_->stats.reading_s += out.stats.prefill_s;
+  door_->stats.writing_s += out.stats.decode_s;
+  door_->stats.n_tokens_most = std::max(door_->stats.n_tokens_most, n_tokens);
   r.done = true;
   --door_->n_alive[static_cast<int>(r.priority())];
   door_->finished.notify_all();

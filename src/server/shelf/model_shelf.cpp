@@ -19,13 +19,6 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLookEvery = std::chrono::seconds(10);
 constexpr size_t kLongestId = 64, kKeptEstimates = 1024;
 
-// A file's stem is a model's id; a long one is cut, and what was cut away is told by eight digits of its hash.
-std::string id_of(const std::string& name) {
-  const std::string stem = name.substr(name.rfind('/') + 1);
-  if (stem.size() <= kLongestId) return stem;
-  return stem.substr(0, kLongestId - 9) + fmt::format("-{:08x}", static_cast<uint32_t>(std::hash<std::string>{}(stem)));
-}
-
 std::string_view origin_name(ShelfModel::Origin o) {
   return o == ShelfModel::Origin::shelf ? "shelf" : o == ShelfModel::Origin::folder ? "folder" : "catalog";
 }
@@ -35,11 +28,18 @@ ShelfModel from_hub(const hub::ShelfModel& m, ShelfModel::Origin origin) {
       .path = m.path, .files = m.files, .bytes = m.bytes, .parts_missing = m.parts_missing, .origin = origin};
   out.shelf_name = m.name;
   out.catalog = origin == ShelfModel::Origin::shelf ? hub::find_in_catalog(m.name) : nullptr;
-  out.id = out.catalog ? out.catalog->name : id_of(m.name);
+  out.id = out.catalog ? out.catalog->name : shelf_id(m.name);
   return out;
 }
 
 }  // namespace
+
+// A file's stem is a model's id; a long one is cut, and what was cut away is told by eight digits of its hash.
+std::string shelf_id(const std::string& name) {
+  const std::string stem = name.substr(name.rfind('/') + 1);
+  if (stem.size() <= kLongestId) return stem;
+  return stem.substr(0, kLongestId - 9) + fmt::format("-{:08x}", static_cast<uint32_t>(std::hash<std::string>{}(stem)));
+}
 
 // What is inside a file, or known of one that is not here.
 struct ModelShelf::Facts {

@@ -32,6 +32,9 @@ struct ShelfModel {
   const hub::CatalogEntry* catalog = nullptr;
 };
 
+// The id of a model by its name on a shelf: the last part of it, at most 64 characters.
+std::string shelf_id(const std::string& name);
+
 class ModelShelf {
  public:
   struct Options {

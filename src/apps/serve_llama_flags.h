@@ -1,0 +1,17 @@
+// The flags of llama.cpp's llama-server, read into what `watra serve` knows.
+#pragma once
+
+#include "apps/serve.h"
+
+namespace watra::apps {
+
+struct LlamaFlags {
+  ServeOptions serve;
+  std::vector<std::string> unused;  // given, and without a meaning here
+};
+
+// `words`: what stands behind the program's name. Fills what of `g` they speak of. Errors: "usage.word" for what is no
+// flag, "usage.number" and others for a value that cannot be.
+Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globals& g);
+
+}  // namespace watra::apps

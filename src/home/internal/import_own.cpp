@@ -1,0 +1,85 @@
+// Watra's own export of a thread.
+#include <algorithm>
+
+#include "home/check.h"
+#include "home/internal/import_date.h"
+#include "home/internal/import_talks.h"
+
+namespace watra::home {
+namespace {
+
+// Ids name files and stand in headers later: those of another house are kept where they look like ours, else made anew.
+std::string kept_id(std::string id) {
+  const bool fits = !id.empty() && id.size() <= 64 && std::ranges::all_of(id, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  return fits ? std::move(id) : std::string();
+}
+
+bool is_part(const Json& part) {
+  const std::string type = text_or(member(part, "type"));
+  if (type == "text" || type == "reasoning") return member(part, "text").is_string();
+  return !type.empty();
+}
+
+bool is_state(const std::string& state) {
+  return state == "done" || state == "stopped" || state == "interrupted" || state == "failed";
+}
+
+}  // namespace
+
+void read_watra(const Json& exported, const ImportSink& sink) {
+  const Json& t = member(exported, "thread");
+  const Json& messages = member(exported, "messages");
+  if (!t.is_object() || !messages.is_array() || !member(t, "id").is_string()) {
+    sink.problem("thread", "thread or messages are missing");
+    return;
+  }
+  ImportedThread thread;
+  thread.external = "watra:" + t.at("id").get<std::string>();
+  thread.id = kept_id(t.at("id"));
+  thread.title = text_or(member(t, "title"));
+  thread.named = member(t, "named") == true;
+  thread.pinned = member(t, "pinned") == true;
+  thread.archived = member(t, "archived") == true;
+  thread.created_ms = parse_date(member(t, "created_ms"));
+  thread.updated_ms = parse_date(member(t, "updated_ms"));
+  if (member(t, "folder").is_string()) thread.folder = t.at("folder").get<std::string>();
+  if (member(t, "system").is_string()) thread.system = t.at("system").get<std::string>();
+  if (member(t, "tags").is_array()) thread.tags = t.at("tags");
+  if (member(t, "head").is_string()) thread.head = "watra:" + t.at("head").get<std::string>();
+  for (const Json& j : messages) {
+    if (!j.is_object() || !member(j, "id").is_string() || !member(j, "parts").is_array()) {
+      sink.problem(thread.title, "a message without id or parts");
+      continue;
+    }
+    if (member(j, "state") == "erased") {
+      ++thread.n_skipped;
+      continue;
+    }
+    ImportedMessage m;
+    m.external = "watra:" + j.at("id").get<std::string>();
+    m.id = kept_id(j.at("id"));
+    if (member(j, "parent").is_string()) m.parent = "watra:" + j.at("parent").get<std::string>();
+    m.role = text_or(member(j, "role"), "user");
+    if (const Json& actor = member(j, "actor"); actor.is_object()) {
+      if (member(actor, "name").is_string()) m.name = actor.at("name").get<std::string>();
+      if (member(actor, "id").is_string()) m.model = actor.at("id").get<std::string>();
+    }
+    m.at_ms = parse_date(member(j, "at_ms"));
+    for (const Json& part : j.at("parts"))
+      if (part.is_object() && is_part(part))
+        m.parts.push_back(part);
+      else
+        sink.problem(thread.title, "a part of a message that has no type or no text");
+    const Json& facts = member(j, "answer");
+    if (facts.is_object() && member(facts, "context").is_object() && facts.at("context").contains("sees_from"))
+      m.facts = facts;
+    const std::string state = text_or(member(j, "state"), "done");
+    m.state = state == "running" ? "interrupted" : is_state(state) ? state : "done";
+    thread.messages.push_back(std::move(m));
+  }
+  sink.thread(std::move(thread));
+}
+
+}  // namespace watra::home

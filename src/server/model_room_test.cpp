@@ -1,0 +1,70 @@
+// Waiting for a model: who leaves is let go at once, whatever goes on. Loading itself is the server suites' business.
+#include "server/model_room.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+namespace watra::server {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ModelRoomTest : public testing::Test {
+ protected:
+  ModelRoomTest()
+      : room_({.load = [this](const fs::path&, const LoadWish&,
+                              const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
+          ++n_begun_;
+          while (!let_go_) std::this_thread::sleep_for(1ms);
+          return fail("test.none", "no model here");
+        }}) {}
+  ~ModelRoomTest() override { let_go_ = true; }
+
+  void until_begun() {
+    while (n_begun_ == 0) std::this_thread::sleep_for(1ms);
+  }
+
+  std::atomic<bool> let_go_{false};
+  std::atomic<int> n_begun_{0};
+  ModelRoom room_;
+};
+
+TEST_F(ModelRoomTest, WhoLeavesDoesNotWaitForTheEnd) {
+  std::atomic<bool> leaves{false};
+  auto waiting = std::async(std::launch::async, [&] {
+    return room_.load_and_wait_or_leave({"a", "a.gguf"}, [&] { return leaves.load(); });
+  });
+  until_begun();
+  leaves = true;
+  ASSERT_EQ(waiting.wait_for(5s), std::future_status::ready);
+  const Status left = waiting.get();
+  ASSERT_FALSE(left);
+  EXPECT_EQ(left.error().code, "load.cancelled");
+  EXPECT_EQ(room_.view().state, RoomState::loading) << "it goes on";
+}
+
+TEST_F(ModelRoomTest, WhatHasBegunIsSeenThroughByOthers) {
+  auto waiting = std::async(std::launch::async, [&] {
+    return room_.load_and_wait({"a", "a.gguf"}, {}, nullptr, [] { return true; });
+  });
+  until_begun();
+  EXPECT_EQ(waiting.wait_for(300ms), std::future_status::timeout);
+  let_go_ = true;
+  EXPECT_EQ(waiting.get().error().code, "test.none");
+}
+
+TEST_F(ModelRoomTest, AWishThatWasNotBegunIsWithdrawn) {
+  auto first = std::async(std::launch::async, [&] {
+    return room_.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr);
+  });
+  until_begun();
+  EXPECT_EQ(room_.load_and_wait({"b", "b.gguf"}, {}, nullptr, [] { return true; }).error().code, "load.cancelled");
+  let_go_ = true;
+  EXPECT_EQ(first.get().error().code, "test.none");
+  EXPECT_EQ(n_begun_, 1);
+}
+
+}  // namespace
+}  // namespace watra::server

@@ -1,0 +1,342 @@
+"""Details that clients and checkers of the four APIs hold a server to: fields that are obeyed or refused by name, lists that agree
+with each other, metadata without loading."""
+import math
+import re
+import time
+import unittest
+
+from support import TEST_HOME, Server, main, sse_data
+
+USER = [{"role": "user", "content": "Name a colour."}]
+PARIS = "The capital of France is"
+CODER = "qwen2.5-coder-0.5b"
+
+
+class Asking(unittest.TestCase):
+    options, model, files = ("--ctx", "512"), "smollm2", "SmolLM2"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.options, model=cls.model, files=cls.files)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def ok(self, path, body, status=200):
+        got, headers, reply = self.server.post(path, body)
+        self.assertEqual(got, status, reply)
+        return reply
+
+    def refused(self, path, body, param, status=400):
+        error = self.ok(path, body, status)["error"]
+        self.assertEqual(error["param"], param, error)
+        self.assertIn(param, error["message"])
+        return error
+
+
+class Fields(Asking):
+    routes = (("/v1/chat/completions", {"messages": USER, "max_tokens": 4}), ("/v1/completions", {"prompt": PARIS, "max_tokens": 4}),
+              ("/completion", {"prompt": PARIS, "n_predict": 4}), ("/v1/responses", {"input": PARIS, "max_output_tokens": 4}),
+              ("/v1/messages", {"messages": USER, "max_tokens": 4}))
+
+    def test_the_cache_is_left_alone_where_a_request_says_so(self):
+        for path, body in self.routes:
+            self.ok(path, body)
+            cached = []
+            for reuse in (True, False):
+                reply = self.ok(path, {**body, "cache_prompt": reuse})
+                usage = reply.get("usage", {})
+                cached.append(reply["tokens_cached"] if path == "/completion"
+                              else usage["cache_read_input_tokens"] if path == "/v1/messages"
+                              else (usage.get("prompt_tokens_details") or usage["input_tokens_details"])["cached_tokens"])
+            self.assertGreater(cached[0], 0, path)
+            self.assertEqual(cached[1], 0, path)
+        options = {"num_predict": 2, "cache_prompt": False}
+        self.ok("/api/chat", {"messages": USER, "stream": False, "options": options})
+
+    def test_what_is_not_obeyed_is_refused_by_name(self):
+        for field, value in {"post_sampling_probs": True, "grammar_lazy": True, "use_beam_search": True, "n_indent": 4, "t_max_prompt_ms": 10,
+                             "lora": [{"id": 0, "scale": 1}], "mirostat": 1}.items():
+            for path, body in self.routes[:3]:
+                self.refused(path, {**body, field: value}, field)
+        for field, value in {"post_sampling_probs": False, "n_indent": 0, "lora": [], "mirostat": 2, "t_max_predict_ms": -1}.items():
+            self.ok("/completion", {"prompt": PARIS, "n_predict": 1, field: value})
+        self.refused("/completion", {"prompt": {"prompt_string": "a", "multimodal_data": ["x"]}}, "prompt.multimodal_data")
+        self.refused("/v1/responses", {"input": "a", "background": True}, "background")
+
+    def test_ranges(self):
+        for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2,), "seed": (-2, 1 << 53, 1 << 62, 1.5),
+                              "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9}), "t_max_predict_ms": (-2, "1")}.items():
+            for value in values:
+                for path, body in self.routes[:3]:
+                    self.refused(path, {**body, field: value}, field)
+        for field, value in {"n_keep": -1, "n_discard": 0, "id_slot": -1, "seed": (1 << 53) - 1, "logit_bias": {"5": -100}}.items():
+            self.ok("/completion", {"prompt": PARIS, "n_predict": 1, field: value})
+
+    def test_a_seed_that_was_drawn_can_be_asked_for_again(self):
+        first = self.ok("/completion", {"prompt": PARIS, "n_predict": 12, "temperature": 1.5})
+        seed = first["generation_settings"]["seed"]
+        self.assertEqual(seed, int(float(seed)))
+        self.assertEqual(self.ok("/completion", {"prompt": PARIS, "n_predict": 12, "temperature": 1.5, "seed": seed})["content"], first["content"])
+
+    def test_nothing_is_longer_than_the_context(self):
+        n = 500
+        for path, field in (("/v1/completions", "max_tokens"), ("/completion", "n_predict")):
+            for limit in (100, -1):
+                reply = self.ok(path, {"prompt": [5] * n, field: limit, "ignore_eos": True, "temperature": 0})
+                if path == "/completion":
+                    self.assertEqual((reply["tokens_evaluated"] + reply["tokens_predicted"], reply["stop_type"]), (512, "limit"))
+                else:
+                    self.assertEqual((reply["usage"]["total_tokens"], reply["choices"][0]["finish_reason"]), (512, "length"))
+            error = self.refused(path, {"prompt": [5] * 512, field: 1}, "prompt")
+            self.assertEqual((error["code"], error["n_ctx"], error["n_prompt_tokens"]), ("context_length_exceeded", 512, 512))
+        self.ok("/v1/completions", {"prompt": [5] * 512, "max_tokens": 0, "echo": True, "logprobs": 1})
+        self.ok("/v1/embeddings", {"input": [5] * 512})
+
+    def test_samplers_by_letters(self):
+        letters = self.ok("/completion", {"prompt": PARIS, "n_predict": 1, "samplers": "kpt"})["generation_settings"]["samplers"]
+        self.assertEqual(letters, ["top_k", "top_p", "temperature"])
+        self.refused("/completion", {"prompt": PARIS, "samplers": "kqz"}, "samplers")
+
+    def test_an_answer_that_takes_too_long_ends_with_its_line(self):
+        body = {"prompt": "\n".join("line" for _ in range(20)), "n_predict": 400, "ignore_eos": True, "temperature": 0,
+                "grammar": 'root ::= ("line\\n")+'}
+        began = time.monotonic()
+        whole = self.ok("/completion", body)
+        took = time.monotonic() - began
+        cut = self.ok("/completion", {**body, "t_max_predict_ms": 1})
+        self.assertLess(cut["tokens_predicted"], 40)
+        self.assertEqual(cut["stop_type"], "limit")
+        self.assertIn("\n", cut["content"])
+        self.assertTrue(whole["content"].startswith(cut["content"]))
+        reply = self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 300, "ignore_eos": True, "t_max_predict_ms": 1, "grammar": body["grammar"]})
+        self.assertEqual(reply["choices"][0]["finish_reason"], "length")
+        self.assertLess(reply["usage"]["completion_tokens"], 40, f"the whole took {took:.1f} s")
+
+    def test_progress_of_reading(self):
+        for path, body in (("/completion", {"prompt": "word " * 300, "n_predict": 1}),
+                           ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 300}], "max_tokens": 1})):
+            told = [e["prompt_progress"] for e in sse_data(self.ok(path, {**body, "cache_prompt": False, "stream": True, "return_progress": True}))
+                    if e != "[DONE]" and "prompt_progress" in e]
+            self.assertGreaterEqual(len(told), 2, path)
+            self.assertTrue(all(p["total"] == told[0]["total"] > 300 for p in told))
+            self.assertEqual([p["processed"] for p in told], sorted(p["processed"] for p in told))
+            self.assertEqual((told[0]["processed"], told[-1]["processed"]), (0, told[0]["total"]))
+            self.assertGreaterEqual(told[-1]["time_ms"], told[0]["time_ms"])
+            plain = sse_data(self.ok(path, {**body, "stream": True}))
+            self.assertFalse(any("prompt_progress" in e for e in plain if e != "[DONE]"))
+
+    def test_streamed_ids_are_all_there(self):
+        body = {"prompt": "\u4f60\u597d \U0001f525 \u4f60\u597d \U0001f525", "n_predict": 24, "temperature": 0, "ignore_eos": True, "return_tokens": True,
+                "grammar": 'root ::= ("\U0001f9d1\U0001f525\u017a")+'}
+        for extra in ({}, {"n_probs": 1}, {"stop": ["\U0001f525\u017a\U0001f9d1"]}):
+            whole = self.ok("/completion", {**body, **extra})
+            parts = sse_data(self.ok("/completion", {**body, **extra, "stream": True}))
+            self.assertEqual([t for p in parts for t in p["tokens"]], whole["tokens"], extra)
+            self.assertEqual("".join(p["content"] for p in parts), whole["content"], extra)
+            self.assertNotIn("\ufffd", "".join(p["content"] for p in parts[:-2]))
+
+    def test_the_chosen_token_is_among_the_probable(self):
+        reply = self.ok("/v1/completions", {"prompt": PARIS, "max_tokens": 24, "temperature": 4, "top_k": 0, "top_p": 1, "min_p": 0, "logprobs": 2, "seed": 3})
+        lists = reply["choices"][0]["logprobs"]
+        self.assertTrue(any(len(top) == 3 for top in lists["top_logprobs"]), "seed 3 chose only probable tokens")
+        for token, logprob, top in zip(lists["tokens"], lists["token_logprobs"], lists["top_logprobs"]):
+            self.assertIn(token, top)
+            self.assertAlmostEqual(top[token], logprob)
+            self.assertIn(len(top), (2, 3))
+
+    def test_pieces_of_characters_are_bytes(self):
+        tokens = self.ok("/tokenize", {"content": "\U0001f9d1\u200d\U0001f680 a", "with_pieces": True})["tokens"]
+        raw = b"".join(bytes(t["piece"]) if isinstance(t["piece"], list) else t["piece"].encode() for t in tokens)
+        self.assertEqual(raw.decode(), "\U0001f9d1\u200d\U0001f680 a")
+
+    def test_a_schema_that_is_missing_is_named(self):
+        chat = {"messages": USER, "max_tokens": 4}
+        self.refused("/v1/chat/completions", {**chat, "response_format": {"type": "json_schema"}}, "response_format.json_schema")
+        self.refused("/v1/chat/completions", {**chat, "response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+                     "response_format.json_schema.schema")
+        self.refused("/v1/responses", {"input": "a", "text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema")
+
+    def test_metrics_have_llama_cpps_names(self):
+        self.ok("/completion", {"prompt": PARIS, "n_predict": 8, "ignore_eos": True})
+        text = self.server.get("/metrics")[2]
+        for name in ("prompt_tokens_total", "prompt_seconds_total", "tokens_predicted_total", "tokens_predicted_seconds_total", "n_decode_total",
+                     "n_tokens_max", "n_busy_slots_per_decode", "prompt_tokens_seconds", "predicted_tokens_seconds", "requests_processing",
+                     "requests_deferred", "kv_cache_usage_ratio", "kv_cache_tokens"):
+            self.assertRegex(text, rf"(?m)^# TYPE llamacpp:{name} (counter|gauge)\nllamacpp:{name} [0-9.e+-]+$")
+        for name in ("prompt_seconds_total", "tokens_predicted_seconds_total", "n_tokens_max", "predicted_tokens_seconds"):
+            self.assertGreater(self.server.metric(name), 0, name)
+
+    def test_what_is_looked_for_and_not_done(self):
+        self.assertEqual(self.server.get("/lora-adapters")[2], [])
+        for path in ("/rerank", "/v1/rerank"):
+            self.assertEqual(self.ok(path, {"query": "a", "documents": ["b"]}, 501)["error"]["code"], "no_reranking")
+
+
+class Responses(Asking):
+    def test_the_object_repeats_the_request(self):
+        said = {"instructions": "Be brief.", "metadata": {"topic": "colours"}, "max_output_tokens": 5, "temperature": 0.3, "top_p": 0.7,
+                "truncation": "auto", "user": "someone", "tool_choice": "none", "parallel_tool_calls": False,
+                "tools": [{"type": "function", "name": "f", "description": "", "parameters": {"type": "object", "properties": {}}, "strict": None}]}
+        for reply in (self.ok("/v1/responses", {"input": "A colour?", **said}),
+                      sse_data(self.ok("/v1/responses", {"input": "A colour?", **said, "stream": True}))[-1]["response"],
+                      sse_data(self.ok("/v1/responses", {"input": "A colour?", **said, "stream": True}))[0]["response"]):
+            for field, value in said.items():
+                self.assertEqual(reply[field], value, field)
+            self.assertEqual((reply["object"], reply["background"], reply["store"], reply["previous_response_id"]), ("response", False, False, None))
+            self.assertEqual(reply["text"], {"format": {"type": "text"}})
+        plain = self.ok("/v1/responses", {"input": "A colour?", "max_output_tokens": 1})
+        self.assertEqual((plain["instructions"], plain["metadata"], plain["tools"], plain["truncation"]), (None, {}, [], "disabled"))
+        self.assertIsInstance(plain["temperature"], (int, float))
+        shape = {"type": "json_schema", "name": "n", "schema": {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}}
+        self.assertEqual(self.ok("/v1/responses", {"input": "a", "max_output_tokens": 16, "text": {"format": shape}})["text"]["format"], shape)
+
+    def test_errors_are_named_as_this_api_has_them(self):
+        for body, param in (({"input": [{"role": "king", "content": "a"}]}, "input[0].role"), ({"input": [{"role": "user"}]}, "input[0].content"),
+                            ({"input": [{"content": "a"}]}, "input[0].role"), ({}, "input"), ({"input": []}, "input"), ({"input": 5}, "input"),
+                            ({"input": "a", "metadata": {"a": 5}}, "metadata"), ({"input": "a", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
+                            ({"input": "a", "truncation": "x"}, "truncation"), ({"input": "a", "max_output_tokens": 0}, "max_output_tokens"),
+                            ({"input": "a", "previous_response_id": "resp_1"}, "previous_response_id")):
+            self.refused("/v1/responses", body, param)
+
+    def test_numbers_of_events_have_no_gaps(self):
+        events = sse_data(self.ok("/v1/responses", {"input": "A colour?", "max_output_tokens": 8, "stream": True}))
+        self.assertEqual([e["sequence_number"] for e in events], list(range(len(events))))
+        added = next(e for e in events if e["type"] == "response.output_item.added")
+        self.assertEqual(added["item"]["status"], "in_progress")
+        self.assertEqual(events[-1]["response"]["output"][0]["id"], added["item"]["id"])
+
+
+class WithCoder(Asking):
+    files = ""
+
+    @classmethod
+    def setUpClass(cls):
+        if not any((TEST_HOME / "models").glob(f"*{CODER}*.gguf")):
+            raise unittest.SkipTest(f"{CODER} is not on the shelf")
+        super().setUpClass()
+
+
+class FillIn(WithCoder):
+    model = CODER
+    before, after = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
+
+    def test_a_suffix_is_filled_in_by_every_api(self):
+        body = {"temperature": 0, "n_predict": 12}
+        whole = self.ok("/infill", {"input_prefix": self.before, "input_suffix": self.after, **body})["content"]
+        self.assertIn("a + b", whole)
+        for stream in (False, True):
+            reply = self.ok("/v1/completions", {"prompt": self.before, "suffix": self.after, "temperature": 0, "max_tokens": 12, "stream": stream})
+            parts = [e for e in sse_data(reply) if e != "[DONE]"] if stream else [reply]
+            self.assertEqual("".join(p["choices"][0]["text"] for p in parts), whole)
+        ask = {"prompt": self.before, "suffix": self.after, "stream": False, "options": {"temperature": 0, "num_predict": 12}}
+        self.assertEqual(self.ok("/api/generate", ask)["response"], whole)
+        two = self.ok("/v1/completions", {"prompt": [self.before, "x = "], "suffix": self.after, "temperature": 0, "max_tokens": 12, "echo": True})
+        self.assertEqual(two["choices"][0]["text"], self.before + whole)
+        self.refused("/v1/completions", {"prompt": [5, 6], "suffix": "b"}, "prompt")
+        self.refused("/v1/completions", {"prompt": "a", "suffix": 5}, "suffix")
+        self.refused("/v1/completions", {"prompt": "a", "suffix": "b", "prompt_logprobs": 1}, "suffix")
+        self.refused("/v1/completions", {"prompt": "a", "suffix": "word " * 900}, "prompt")
+
+
+class Shelf(WithCoder):
+    """Two models lie on the shelf, one is loaded: what is said of the other is said without loading it."""
+
+    def tags(self):
+        return {m["name"]: m for m in self.server.get("/api/tags")[2]["models"]}
+
+    def test_show_does_not_load(self):
+        shown = self.ok("/api/show", {"model": CODER})
+        self.assertEqual(shown["details"]["family"], "qwen2")
+        self.assertEqual(shown["details"]["quantization_level"], "Q4_K_M")
+        self.assertRegex(shown["details"]["parameter_size"], r"^\d+(\.\d+)?[MB]$")
+        self.assertEqual(shown["model_info"]["general.architecture"], "qwen2")
+        self.assertGreater(shown["model_info"]["general.parameter_count"], 3e8)
+        self.assertGreater(shown["model_info"]["qwen2.context_length"], 1000)
+        self.assertIsNone(shown["model_info"]["tokenizer.ggml.tokens"])
+        self.assertIn("im_start", shown["template"])
+        self.assertLessEqual({"completion", "insert", "tools"}, set(shown["capabilities"]))
+        self.assertEqual(self.server.get("/api/ps")[2]["models"][0]["name"], "smollm2:latest")
+        loaded = self.ok("/api/show", {"name": "smollm2:latest", "verbose": True})
+        self.assertEqual(loaded["parameters"], "num_ctx 512")
+        self.assertEqual(loaded["details"]["family"], "llama")
+        self.assertIn("no-such", self.ok("/api/show", {"model": "no-such"}, 404)["error"])
+        self.assertIn("model", self.ok("/api/show", {}, 400)["error"])
+
+    def test_lists_tell_digests_and_dates(self):
+        tags = self.tags()
+        self.assertLessEqual({"smollm2:latest", f"{CODER}:latest"}, set(tags))
+        for m in tags.values():
+            self.assertRegex(m["digest"], r"^[0-9a-f]{64}$")
+            self.assertRegex(m["modified_at"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+            self.assertTrue(m["details"]["family"] and m["details"]["parameter_size"] and m["details"]["quantization_level"])
+            self.assertGreater(m["size"], 1e7)
+        self.assertEqual(len({m["digest"] for m in tags.values()}), len(tags))
+        self.assertEqual(tags, self.tags())
+        running = self.server.get("/api/ps")[2]["models"][0]
+        self.assertEqual(running["digest"], tags["smollm2:latest"]["digest"])
+        self.assertRegex(running["expires_at"], r"^2\d\d\d-")
+
+    def test_models_of_the_shelf_are_described(self):
+        reply = self.server.get("/v1/models")[2]
+        self.assertEqual((reply["data"][0]["id"], reply["has_more"], reply["first_id"]), ("smollm2", False, "smollm2"))
+        other = next(m for m in reply["data"] if m["id"] == CODER)
+        self.assertGreater(other["created"], 1.5e9)
+        self.assertEqual((other["meta"]["loaded"], other["meta"]["architecture"], other["meta"]["quant"]), (False, "qwen2", "Q4_K_M"))
+        self.assertEqual((other["type"], other["display_name"]), ("model", CODER))
+
+    def test_a_suffix_needs_a_model_for_it(self):
+        self.assertEqual(self.refused("/v1/completions", {"prompt": "a", "suffix": "b"}, "suffix")["code"], "no_infill")
+        error = self.ok("/api/generate", {"prompt": "a", "suffix": "b"}, 400)["error"]
+        self.assertIn("suffix", error)
+        self.assertIn("does not support insert", error)
+        self.ok("/v1/completions", {"prompt": "a", "suffix": "", "max_tokens": 1})
+
+
+class Ollama(Asking):
+    def test_options_are_named(self):
+        for options, name in (({"temperature": -1}, "temperature"), ({"temperature": "x"}, "temperature"), ({"top_p": 2}, "top_p"),
+                              ({"num_predict": -3}, "num_predict"), ({"num_ctx": 0}, "num_ctx"), ({"num_ctx": -1}, "num_ctx"),
+                              ({"num_ctx": "x"}, "num_ctx"), ({"num_ctx": 1 << 40}, "num_ctx"), ({"num_keep": -2}, "num_keep"),
+                              ({"num_thread": -1}, "num_thread"), ({"seed": 1 << 60}, "seed"), ({"stop": 5}, "stop"), ({"mirostat": 1}, "mirostat"),
+                              ({"repeat_penalty": 0}, "repeat_penalty")):
+            for path, body in (("/api/chat", {"messages": USER}), ("/api/generate", {"prompt": "a"})):
+                self.assertIn(f"options.{name}", self.ok(path, {**body, "options": options}, 400)["error"])
+        self.assertIn("options", self.ok("/api/chat", {"messages": USER, "options": 5}, 400)["error"])
+        usual = {"num_ctx": 8192, "num_keep": 4, "num_batch": 512, "num_gpu": -1, "num_thread": 2, "use_mmap": True, "num_predict": 1, "penalize_newline": True}
+        self.ok("/api/chat", {"messages": USER, "stream": False, "options": usual, "keep_alive": "5m"})
+
+    def test_embed(self):
+        whole = self.ok("/api/embed", {"input": ["a dog", "a cat"]})
+        self.assertGreater(whole["total_duration"], whole["load_duration"])
+        self.assertGreaterEqual(whole["load_duration"], 0)
+        self.assertEqual(whole["prompt_eval_count"], 4)
+        short = self.ok("/api/embed", {"input": "a dog", "dimensions": 16})["embeddings"][0]
+        self.assertEqual(len(short), 16)
+        self.assertAlmostEqual(math.hypot(*short), 1, 5)
+        norm = math.hypot(*whole["embeddings"][0][:16])
+        for a, b in zip(short, whole["embeddings"][0]):
+            self.assertAlmostEqual(a, b / norm, 5)
+        self.assertIn("dimensions", self.ok("/api/embed", {"input": "a", "dimensions": 1 << 20}, 400)["error"])
+        self.assertIn("dimensions", self.ok("/api/embed", {"input": "a", "dimensions": -1}, 400)["error"])
+        self.assertEqual(self.ok("/api/embed", {"input": []})["embeddings"], [])
+        long = "word " * 900
+        self.assertEqual(self.ok("/api/embed", {"input": long})["prompt_eval_count"], 512)
+        self.assertIn("512", self.ok("/api/embed", {"input": long, "truncate": False}, 400)["error"])
+        self.assertEqual(len(self.ok("/api/embeddings", {"prompt": long})["embedding"]), len(whole["embeddings"][0]))
+        self.assertIn("input", self.ok("/api/embed", {}, 400)["error"])
+
+    def test_context_goes_on(self):
+        ask = {"stream": False, "options": {"num_predict": 8, "temperature": 0}}
+        first = self.ok("/api/generate", {"prompt": "My name is Hania.", **ask})
+        self.assertEqual(len(first["context"]), first["prompt_eval_count"] + first["eval_count"])
+        second = self.ok("/api/generate", {"prompt": "And mine?", "context": first["context"], **ask})
+        self.assertGreater(second["prompt_eval_count"], len(first["context"]))
+        for wrong in ([-1], ["a"], [1 << 40], "x"):
+            self.assertIn("context", self.ok("/api/generate", {"prompt": "a", "context": wrong, **ask}, 400)["error"])
+        self.assertIn("template", self.ok("/api/generate", {"prompt": "a", "template": "{{ .Prompt }}", **ask}, 400)["error"])
+
+
+if __name__ == "__main__":
+    main()
