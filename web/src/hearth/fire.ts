@@ -64,10 +64,16 @@ function compile(gl: WebGLRenderingContext): WebGLProgram | null {
   return gl.getProgramParameter(program, gl.LINK_STATUS) ? program : null;
 }
 
+/** Some browsers give a context that the processor draws and do not call that a caveat; it would take the cores that the model needs. */
+function drawnByProcessor(gl: WebGLRenderingContext): boolean {
+  const info = gl.getExtension('WEBGL_debug_renderer_info');
+  return info !== null && /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)));
+}
+
 /** null where there is no graphics card to draw on: the still picture stays. */
 export function lightFire(canvas: HTMLCanvasElement, gone: () => void): Fire | null {
   const gl = canvas.getContext('webgl', { alpha: true, antialias: false, depth: false, powerPreference: 'low-power', failIfMajorPerformanceCaveat: true });
-  const program = gl && compile(gl);
+  const program = gl && !drawnByProcessor(gl) ? compile(gl) : null;
   if (!gl || !program) return null;
   canvas.width = 240;
   canvas.height = 240;

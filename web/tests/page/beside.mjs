@@ -1,11 +1,11 @@
 // tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N]: decode speed with the page open beside the page closed, in turn, in one run.
 // Four states: nobody listens; a program reads the event stream and draws nothing (what the server pays); the page is open with a still fire; the
-// page is open with the fire drawn by the processor (no graphics card here: the dearest case, not the person's). Beside each speed: the processor
+// page is open with the fire drawn by the processor (which the page does not do by itself: without a graphics card its fire stands still). Beside each speed: the processor
 // time of the browser and of the server, a second of decoding, and what went over the stream.
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-import { launch } from './harness.mjs';
+import { launch, letItBurn } from './harness.mjs';
 import { startReal } from './real.mjs';
 
 const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' } }, allowPositionals: true });
@@ -49,7 +49,9 @@ async function browse(fire) {
   const before = children();
   const browser = await launch({ fire });
   const pid = children().find((one) => !before.includes(one));
-  const page = await (await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' })).newPage();
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' });
+  if (fire) await letItBurn(context);
+  const page = await context.newPage();
   return { browser, page, pid };
 }
 const still = await browse(false);

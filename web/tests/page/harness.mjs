@@ -29,6 +29,9 @@ async function startChild({ rate = 24 }) {
   return { url: `http://127.0.0.1:${port}`, start, kill: () => new Promise((resolve) => { child.once('exit', resolve); child.kill('SIGKILL'); }), close: () => { child.kill('SIGKILL'); rmSync(home, { recursive: true, force: true }); } };
 }
 
+/** For pictures: the page takes the processor's WebGL for a card's and lets the fire live. */
+export const letItBurn = (context) => context.addInitScript(() => { const real = WebGLRenderingContext.prototype.getExtension; WebGLRenderingContext.prototype.getExtension = function (name) { return name === 'WEBGL_debug_renderer_info' ? null : real.call(this, name); }; });
+
 /** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
 export async function launch({ fire = false } = {}) {
   if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', `--host-resolver-rules=MAP ${FAR} 127.0.0.1`, '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
@@ -42,6 +45,7 @@ export async function open(browser, options = {}, view = {}) {
   const mock = options.real ? await startReal(options.real, options) : options.child ? await startChild(options) : await startMock(options);
   if (options.far) mock.url = mock.url.replace('127.0.0.1', FAR);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
+  if (options.fire) await letItBurn(context);
   const page = await context.newPage();
   const faults = [];
   await page.addInitScript(() => {

@@ -20,7 +20,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Let us light the fire' }).click();
     await page.getByRole('button', { name: 'Choose a model' }).click();
     await page.getByText('English only').first().waitFor();
-    await page.getByRole('button', { name: 'Go on', exact: true }).click();
+    await page.getByRole('button', { name: /^(Go on|Later)$/ }).click();
     await page.getByRole('button', { name: 'Step inside' }).click();
     await inside(page);
     await say(page, 'Say hello.');
