@@ -125,8 +125,11 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, std::span<const By
 
   std::vector<TokenId> out;
   out.reserve(text.size() / 4 + 4);
-  const TokenId first = spec_.kind == VocabKind::wordpiece && spec_.cls != kNoToken ? spec_.cls : spec_.bos;
-  if (options.add_special && spec_.add_bos && first != kNoToken) out.push_back(first);
+  // BERT's texts always stand between [CLS] and [SEP]: files say so, if at all, in the words of decoders (add_eos with
+  // an eos that is [SEP]), and llama.cpp does not ask them.
+  const bool is_wordpiece = spec_.kind == VocabKind::wordpiece;
+  const TokenId first = is_wordpiece && spec_.cls != kNoToken ? spec_.cls : spec_.bos;
+  if (options.add_special && (spec_.add_bos || is_wordpiece) && first != kNoToken) out.push_back(first);
   for (size_t at = 0; at < text.size();) {
     const SpecialTokens::Match match = tables_->special.next(text, at, plain);
     size_t end = match.begin;
@@ -139,8 +142,8 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, std::span<const By
     if (match.id != kNoToken) out.push_back(match.id);
     at = next;
   }
-  if (options.add_special && spec_.kind == VocabKind::wordpiece) {
-    if (spec_.add_sep && spec_.sep != kNoToken) out.push_back(spec_.sep);
+  if (options.add_special && is_wordpiece) {
+    if (spec_.sep != kNoToken) out.push_back(spec_.sep);
   } else if (options.add_special && spec_.add_eos && spec_.eos != kNoToken) {
     out.push_back(spec_.eos);
   }

@@ -289,6 +289,12 @@ TEST(WordPiece, LongestPiecesFromTheLeft) {
       << "accents go, an uncovered word is unknown";
   EXPECT_EQ(t->decode(t->encode("unaffable !", kParse)), "unaffable !");
   EXPECT_EQ(t->encode("un" + std::string(120, 'a'), kParse), Ids{0});
+
+  // As llama.cpp's converter writes it.
+  spec.add_sep = false;
+  spec.add_eos = true;
+  spec.eos = 2;
+  EXPECT_EQ(make(spec)->encode("un"), (Ids{1, 3, 2}));
 }
 
 TEST(Detokenizer, HoldsBackHalfACharacter) {
