@@ -150,7 +150,8 @@ Status show(const Globals& g, const std::string& name) {
              file.paths().size() > 1 ? fmt::format(", {} parts", file.paths().size()) : "");
   fmt::print("  parameters  {:.3f} billion, {:.2f} bits each\n", static_cast<double>(n_params) / 1e9, bpw);
   if (hp) {
-    for (const auto& [key, value] : hparams_json(*hp).items()) fmt::print("  {:<16} {}\n", key, value.dump());
+    const Json facts = hparams_json(*hp);  // items() does not keep what it walks over
+    for (const auto& [key, value] : facts.items()) fmt::print("  {:<16} {}\n", key, value.dump());
     for (const auto& m : memory)
       fmt::print("  memory at n_ctx {:<7} {}\n", m["n_ctx"].get<int64_t>(), format_bytes(m["bytes"].get<uint64_t>()));
   } else {

@@ -4,8 +4,9 @@
 //
 // The processor and the graphics card take turns; the disk reads ahead all the time, across layers and tokens. What
 // comes from the disk passes through memory twice (written, then read):  ram = (R + 2 D) / rate  for bytes R in RAM and
-// D on disk; where it was measured what such rows cost beyond others, that counts instead. A pass over m tokens reads the weights once and multiplies m times: each format's time is the larger of
-// reading and multiplying, or what was measured of it.
+// D on disk; where it was measured what such rows cost beyond others, that counts instead. A pass over m tokens reads
+// the weights once and multiplies m times: each format's time is the larger of reading and multiplying, or what was
+// measured of it.
 #pragma once
 
 #include <array>

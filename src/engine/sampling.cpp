@@ -87,8 +87,8 @@ Result<Sampler> Sampler::create(SamplingParams params, size_t n_vocab, std::shar
   fixed->seed = static_cast<uint64_t>(params.seed);
   if (params.seed == -1) {
     std::random_device device;
-    fixed->seed = (uint64_t{device()} << 32 | device()) >>
-                  11;  // 53 bits, which every reader of JSON keeps: to be asked for again
+    // 53 bits, which every reader of JSON keeps: to be asked for again.
+    fixed->seed = (uint64_t{device()} << 32 | device()) >> 11;
   }
   fixed->breakers = DryBreakers(params.dry_breakers, n_vocab);
   fixed->n_vocab = n_vocab;

@@ -80,7 +80,7 @@ std::string metrics_text(const ServedModel* m) {
   out.add("gauge", "prompt_tokens_seconds", "Prompt tokens read in a second, on average.",
           per(count(s.n_read), s.reading_s));
   out.add("gauge", "predicted_tokens_seconds", "Tokens of one answer written in a second, on average.",
-          per(count(s.n_decoded), s.writing_s));
+          per(count(s.n_decoded + s.n_accepted), s.writing_s));
   out.add("gauge", "requests_processing", "Requests in the last pass.", count(s.n_running));
   out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
   out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",

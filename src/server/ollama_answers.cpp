@@ -213,7 +213,7 @@ Json loaded_reply(const ServedModel& m, bool chat) {
 }
 
 bool asks_nothing(const Fields& f, bool chat) {
-  if (!chat) return f.text("prompt").value_or("").empty();
+  if (!chat) return f.text("prompt").value_or("").empty() && f.text("suffix").value_or("").empty();
   const Json* messages = f.array("messages");
   return !messages || messages->empty();
 }
