@@ -100,7 +100,8 @@ Result<Talk::Answer> Talk::answer(const Json& messages, const SamplingOptions& s
   if (a.generated.finish == engine::FinishReason::cancelled) a.stopped_by = "stopped";
   if (a.generated.finish == engine::FinishReason::length)
     a.stopped_by =
-        !session_.endless() && static_cast<int64_t>(session_.tokens().size()) >= session_.forward().options().n_ctx
+        // The last token written is not among the session's: it was not run.
+        !session_.endless() && static_cast<int64_t>(session_.tokens().size()) + 1 >= session_.forward().options().n_ctx
             ? "the context is full (--ctx)"
             : "the limit of -n is reached";
   return a;

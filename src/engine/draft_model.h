@@ -63,8 +63,9 @@ struct DraftModel {
   std::shared_ptr<Forward> forward;
   SharedVocabulary vocabulary;
   bool shares_cache = false;
-  std::string method;       // "self" for a copy of the target, otherwise "model"
-  double pass_seconds = 0;  // one row, measured when it was loaded
+  std::string method;             // "self" for a copy of the target, otherwise "model"
+  double pass_seconds = 0;        // one row, measured when it was loaded
+  double read_token_seconds = 0;  // of a prompt: estimated from that, then the mean of what was measured
   uint64_t pass_bytes = 0;
 
   // What lies outside of buffers: the file's directory with its list of words, the lists of a proposer.

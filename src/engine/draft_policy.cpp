@@ -26,6 +26,13 @@ constexpr int32_t kStreak = 6;
 // Passes between two tries of a dear proposer that seems not to pay, at first and at most; and how deep a try goes.
 constexpr int64_t kFirstPatience = 64, kMostPatience = 1024;
 constexpr int32_t kTryNodes = 4;
+// Reading before the first proposal. What may be lost by it, as a share of the answer; how many guesses it takes until
+// half of a promise counts as known; how much of what a draft should save its reading may take; and below how many
+// tokens a draft knows too little of the text to be asked.
+constexpr double kMayLose = 0.03, kDoubt = 8, kShareForReading = 0.5;
+constexpr int64_t kLeastWindow = 48;
+// Tokens of an answer, before any was seen, and the weight of the newest one.
+constexpr double kFirstAnswer = 128, kNewestAnswer = 0.25;
 // Where drafts win little, a plain pass now and then keeps the comparison true.
 constexpr int64_t kSinglesApart = 64;
 constexpr double kWinsMuch = 1.5;
@@ -44,7 +51,7 @@ void DraftPolicy::Rate::add(bool was_right) {
 }
 
 DraftPolicy::DraftPolicy(const PassTimes* times, size_t n_proposers, int32_t max_nodes)
-    : times_(times), sources_(n_proposers) {
+    : times_(times), sources_(n_proposers), usual_answer_(kFirstAnswer) {
   const auto n = static_cast<size_t>(std::max(max_nodes, 0));
   order_.reserve(n);
   paths_.reserve(n);
@@ -79,12 +86,39 @@ float DraftPolicy::min_path_probability(const Pass& pass, int32_t most) const {
   return static_cast<float>(std::clamp(0.5 * per_row * pass.n_tokens / ratio(pass, 0), 0.0, 0.5));
 }
 
-int32_t DraftPolicy::nodes_to_ask(size_t proposer, const Pass& pass, const Proposer& who, int32_t most) {
+void DraftPolicy::begin_answer() {
+  if (n_written_ > 0) usual_answer_ += kNewestAnswer * (static_cast<double>(n_written_) - usual_answer_);
+  n_written_ = 0;
+  for (Source& s : sources_) s.invested = 0;
+}
+
+// An answer that is longer than usual goes on for a while.
+double DraftPolicy::expected_left(const Reading& reading) const {
+  const double usual = std::max(usual_answer_ - static_cast<double>(reading.n_written), usual_answer_ / 4);
+  return std::min(usual, static_cast<double>(reading.n_left));
+}
+
+// How many of the unread tokens a draft that saves this share of the time may read, the newest; -1 = it is not worth
+// it. lost_per_token: tokens that plain decoding gives while one is read.
+int64_t DraftPolicy::tokens_to_read(const Source& s, double lost_per_token, double share_saved,
+                                    const Reading& reading) const {
+  if (reading.n_unread == 0 || lost_per_token <= 0) return reading.n_unread;
+  const double left = expected_left(reading), doubt = kDoubt / (kDoubt + s.by_depth[0].tried);
+  const double may_lose = kMayLose * (static_cast<double>(reading.n_written) + left) / doubt - s.invested;
+  const double affordable = std::min(kShareForReading * share_saved * left, may_lose) / lost_per_token;
+  if (static_cast<double>(reading.n_unread) <= affordable) return reading.n_unread;
+  return affordable >= static_cast<double>(kLeastWindow) ? static_cast<int64_t>(affordable) : -1;
+}
+
+DraftPolicy::Ask DraftPolicy::nodes_to_ask(size_t proposer, const Pass& pass, const Proposer& who, int32_t most,
+                                           const Reading& reading) {
   Source& s = sources_[proposer];
-  if (most < 1) return 0;
-  if (who.expected_seconds(1) <= 0) return most;
+  n_written_ = std::max(n_written_, reading.n_written);
+  if (most < 1) return {};
+  if (who.expected_seconds(1) <= 0) return {most};
   const double one = times_->seconds(1);
-  if (s.rest > 0 || !times_->knows(pass.n_rows)) return 0;
+  if (s.rest > 0 || !times_->knows(pass.n_rows)) return {};
+  const double plain = pass.n_tokens / ratio(pass, 0), lost_per_token = one > 0 ? reading.token_s / one * plain : 0;
   double expected = 0, survives = 1, best = kMargin * pass.n_tokens / ratio(pass, 0);
   int32_t n_best = 0;
   for (int32_t n = 1; n <= most; ++n) {
@@ -98,13 +132,21 @@ int32_t DraftPolicy::nodes_to_ask(size_t proposer, const Pass& pass, const Propo
     }
   }
   if (n_best > 0) {
+    const int64_t n = tokens_to_read(s, lost_per_token, 1 - plain / best, reading);
+    if (n < 0) return {};
     s.unasked = 0;
-    return n_best;
+    s.invested += lost_per_token * static_cast<double>(n);
+    return {n_best, n};
   }
-  if (++s.unasked < s.patience) return 0;
+  if (++s.unasked < s.patience) return {};
+  const int64_t n_read = std::min(reading.n_unread, kLeastWindow);
+  const double lost = lost_per_token * static_cast<double>(n_read);
+  if (lost > 0 && s.invested + lost > kMayLose * (static_cast<double>(reading.n_written) + expected_left(reading)))
+    return {};
+  s.invested += lost;
   s.unasked = 0;
   s.patience = std::min(2 * s.patience, kMostPatience);
-  return std::min(kTryNodes, most);
+  return {std::min(kTryNodes, most), n_read};
 }
 
 double DraftPolicy::choose(size_t proposer, const Pass& pass, const Draft& proposed, double spent_s, int32_t most,

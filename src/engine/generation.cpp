@@ -21,8 +21,7 @@ std::string_view finish_reason_name(FinishReason r) {
 Result<Generation> Generation::create(const text::Tokenizer& tokenizer, Sampler& sampler,
                                       const GenerateOptions& options, int64_t n_prompt, int64_t n_ctx) {
   WATRA_ASSIGN(StopMatcher stops, StopMatcher::create(options.stop));
-  // The last token need not be run, so there is one more than there are positions.
-  const int64_t room = n_ctx - n_prompt + 1;
+  const int64_t room = n_ctx - n_prompt;
   return Generation(tokenizer, sampler, std::move(stops),
                     options.max_tokens < 0 ? room : std::min(options.max_tokens, room), options);
 }

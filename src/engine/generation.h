@@ -31,7 +31,8 @@ struct GenerateOptions {
 
 class Generation {
  public:
-  // n_prompt positions are taken, n_ctx there are. `sampler` (prompt accepted, mask set) and `tokenizer` are borrowed.
+  // n_prompt positions are taken, n_ctx there are: prompt and answer are never longer, though the answer's last token
+  // need not be run. `sampler` (prompt accepted, mask set) and `tokenizer` are borrowed.
   // Error "engine.bad_stop".
   static Result<Generation> create(const text::Tokenizer& tokenizer, Sampler& sampler, const GenerateOptions& options,
                                    int64_t n_prompt, int64_t n_ctx);

@@ -67,8 +67,9 @@ TEST_F(GenerationTest, AStopStringCutsTheText) {
 
 TEST_F(GenerationTest, LimitsAreTheRequestsAndTheContexts) {
   EXPECT_EQ(make({.max_tokens = 5}).max_tokens(), 5);
-  EXPECT_EQ(make({}).max_tokens(), 91) << "the last token is not run";
-  EXPECT_EQ(make({.max_tokens = 500}, 100).max_tokens(), 1);
+  EXPECT_EQ(make({}).max_tokens(), 90) << "the last token is not run, but it counts";
+  EXPECT_EQ(make({.max_tokens = 500}, 99).max_tokens(), 1);
+  EXPECT_EQ(make({.max_tokens = 500}, 100).max_tokens(), 0);
   Generation none = make({.max_tokens = 0});
   EXPECT_TRUE(none.finished());
   EXPECT_EQ(none.finish_reason(), FinishReason::length);

@@ -61,13 +61,27 @@ bool ModelProposer::catch_up_possible(std::span<const TokenId> tokens, const Dra
   }
   max_depth = static_cast<int32_t>(std::min<int64_t>(max_depth, n_ctx / 4));
   if (max_depth < 1) return false;
-  if (n - static_cast<int64_t>(start_) + max_depth <= n_ctx && n > static_cast<int64_t>(start_)) return true;
-  // Another conversation, or its context is full: the newer half of what it can hold.
+  const bool fits = n - static_cast<int64_t>(start_) + max_depth <= n_ctx && n > static_cast<int64_t>(start_);
+  if (fits && n_unread(tokens) <= limits.max_read) return true;
+  // Another conversation, its context is full, or it is to read less: the newer half of what it can hold at most.
   start_ = n + max_depth > n_ctx ? static_cast<size_t>(n - n_ctx / 2) : 0;
+  if (const int64_t first = n - std::max<int64_t>(limits.max_read, 1); first > static_cast<int64_t>(start_))
+    start_ = static_cast<size_t>(first);
   model_->forward->kv().truncate(sequence_, 0);
   read_.clear();
   tree_.clear();
   return true;
+}
+
+int64_t ModelProposer::n_unread(std::span<const TokenId> tokens) const {
+  if (model_->shares_cache) return 0;
+  size_t missing = tokens.size();
+  if (tokens.size() > start_) {
+    const std::span<const TokenId> window = tokens.subspan(start_);
+    const auto differ = std::ranges::mismatch(read_, window).in1;
+    missing = window.size() - static_cast<size_t>(differ - read_.begin());
+  }
+  return missing > kMostAccepted ? static_cast<int64_t>(missing) : 0;
 }
 
 // What the target accepted of the last tree stays cached; what it decided otherwise is taken back.
@@ -96,6 +110,9 @@ Status ModelProposer::run_pass(bool is_reading) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (is_reading) {
     stats_.read_s += seconds;
+    const auto n_rows = static_cast<double>(batch_.rows.size());
+    if (batch_.rows.size() > kMostAccepted)
+      model_->read_token_seconds += kNewest * (seconds / n_rows - model_->read_token_seconds);
   } else {
     ++stats_.n_passes;
     stats_.n_rows += static_cast<int64_t>(batch_.rows.size());

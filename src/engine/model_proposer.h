@@ -6,8 +6,9 @@
 //
 // A draft with a cache of its own keeps it in step by comparing tokens: rows of its last tree that the target accepted
 // stay, everything else is taken back. It reads the prompt at the first proposal, after the target's first token is
-// out; when its context is full it goes on with the newer half. A draft that shares the target's cache keeps nothing:
-// its rows lie behind the target's cached positions and are dropped at the end of propose().
+// out, or the newest part of it that the caller allows (DraftLimits::max_read); when its context is full it goes on
+// with the newer half. A draft that shares the target's cache keeps nothing: its rows lie behind the target's cached
+// positions and are dropped at the end of propose().
 //
 // With the target's sampling settings a node's first child is what the draft itself would draw with the target's random
 // number at that position (common random numbers); the others follow by probability.
@@ -42,6 +43,8 @@ class ModelProposer final : public Proposer {
   std::string_view method() const override { return model_->method; }
   Status propose(std::span<const TokenId> tokens, const DraftLimits& limits, Draft& draft) override;
   double expected_seconds(int32_t n_nodes) const override;
+  int64_t n_unread(std::span<const TokenId> tokens) const override;
+  double read_token_seconds() const override { return model_->shares_cache ? 0 : model_->read_token_seconds; }
 
   const DraftStats& stats() const { return stats_; }
 

@@ -288,6 +288,26 @@ std::vector<std::byte> cached_rows(Forward& f, SequenceId id) {
   return out;
 }
 
+TEST(ModelProposer, ReadsTheNewestTokensAlone) {
+  Models models;
+  const auto draft_model = models.draft(false);
+  ASSERT_TRUE(draft_model);
+  ModelProposer proposer(draft_model), fresh(draft_model);
+  std::vector<TokenId> tokens = some_tokens(120, 3);
+  EXPECT_EQ(proposer.n_unread(tokens), 120);
+  EXPECT_GT(proposer.read_token_seconds(), 0);
+  Draft draft, expected;
+  ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 4, .max_depth = 4, .max_read = 50}, draft));
+  ASSERT_TRUE(fresh.propose(std::span(tokens).last(50), {.max_nodes = 4, .max_depth = 4}, expected));
+  EXPECT_TRUE(same_draft(draft, expected));
+  EXPECT_EQ(proposer.stats().n_read, 50);
+  EXPECT_EQ(proposer.n_unread(tokens), 0) << "what was left out is not missed";
+  tokens.push_back(7);
+  ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 4, .max_depth = 4, .max_read = 50}, draft));
+  ASSERT_TRUE(fresh.propose(std::span(tokens).last(51), {.max_nodes = 4, .max_depth = 4}, expected));
+  EXPECT_TRUE(same_draft(draft, expected)) << "the window grows with the answer";
+}
+
 TEST(ModelProposer, ASharedCacheStaysTheTargets) {
   for (const KvType kv_type : {KvType::f16, KvType::f32}) {
     Models models(256, kv_type);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,10 @@ struct DraftLimits {
   // Seconds that one accepted token saves: a draft model does not run a pass that promises less. 0 = not known.
   double token_seconds = 0;
 
+  // Tokens to catch up with before it proposes. When more are missing, the newest so many are read and what stands
+  // before them is left out.
+  int64_t max_read = std::numeric_limits<int64_t>::max();
+
   // How the target draws: with these settings and this seed, the first drafted token at output position `position`.
   // Randomness is a function of (seed, position), so a draft that draws with the same numbers agrees more often than
   // one that takes the likeliest token. null = greedy, or not known.
@@ -73,6 +78,13 @@ class Proposer {
     (void)n_nodes;
     return 0;
   }
+
+  // Tokens of this sequence that it would first have to read, beyond the few of every proposal, and seconds for each.
+  virtual int64_t n_unread(std::span<const TokenId> tokens) const {
+    (void)tokens;
+    return 0;
+  }
+  virtual double read_token_seconds() const { return 0; }
 };
 
 }  // namespace watra::engine

@@ -107,11 +107,14 @@ TEST(Scheduler, WhatCanNeverFitIsRefusedWithTheNumbers) {
   EXPECT_EQ(refusal({.prompt = {5, -1}}).code, "engine.bad_token");
   EXPECT_EQ(refusal({.prompt = {5}, .generate = {.stop = {""}}}).code, "engine.bad_stop");
   EXPECT_EQ(refusal({.prompt = {5}, .sampling = {.top_p = 3}}).code, "engine.bad_parameter");
-  Watched whole(prompt(100), -1);
+  Watched whole(prompt(100), -1), almost(prompt(99), -1);
   whole.into(*s);
+  almost.into(*s);
   run_out(*s);
-  EXPECT_EQ(whole.result.reason, FinishReason::length) << "a prompt that fills the context has room for one token";
-  EXPECT_EQ(whole.n_tokens, 1);
+  EXPECT_EQ(whole.result.reason, FinishReason::length) << "a prompt that fills the context leaves no room";
+  EXPECT_EQ(whole.n_tokens, 0);
+  EXPECT_EQ(almost.result.reason, FinishReason::length);
+  EXPECT_EQ(almost.n_tokens, 1) << "prompt and answer together are never longer than the context";
 }
 
 TEST(Scheduler, BeyondTheBatchRequestsWaitThenAreRefusedPersonsLast) {

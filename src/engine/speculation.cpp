@@ -66,7 +66,16 @@ void Speculation::repair(Draft& draft, int32_t most, int32_t max_depth) {
 void Speculation::ask(size_t i, std::span<const TokenId> tokens, DraftLimits limits) {
   Source& s = sources_[i];
   if (!s.proposer) return;
-  const int32_t n = options_.always ? limits.max_nodes : policy_.nodes_to_ask(i, pass_, *s.proposer, limits.max_nodes);
+  int32_t n = limits.max_nodes;
+  if (!options_.always) {
+    const DraftPolicy::Reading reading{.n_unread = s.proposer->n_unread(tokens),
+                                       .token_s = s.proposer->read_token_seconds(),
+                                       .n_written = n_written_,
+                                       .n_left = n_left_};
+    const auto ask = policy_.nodes_to_ask(i, pass_, *s.proposer, limits.max_nodes, reading);
+    n = ask.n_nodes;
+    if (reading.n_unread > 0) limits.max_read = ask.max_read;
+  }
   if (n == 0) return;
   // A tree is as deep as its likeliest path makes it.
   if (!limits.tree) limits.max_nodes = limits.max_depth = std::min(limits.max_depth, n);
@@ -101,6 +110,8 @@ int32_t Speculation::choose(const Generation& generation, SequenceId sequence, s
                             int64_t n_free, const DraftPolicy::Pass& pass) {
   choose_none();
   pass_ = pass;
+  n_written_ = generation.n_tokens();
+  n_left_ = generation.max_tokens() - n_written_;
   const auto most = static_cast<int32_t>(std::min<int64_t>(options_.max_nodes, n_free));
   // The pass gives one token more than the draft is deep.
   const int64_t depth = std::min<int64_t>(most, generation.max_tokens() - generation.n_tokens() - 1);
@@ -189,6 +200,7 @@ void Speculation::settle(KvCache& kv, SequenceId sequence) {
 
 void Speculation::begin_counting() {
   counts_ = {};
+  policy_.begin_answer();
   for (Source& s : sources_) s.was_used = false;
 }
 

@@ -83,7 +83,7 @@ class Speculation {
   void measured(int64_t n_rows, double seconds) { times_->measured(n_rows, seconds); }
   const PassTimes& times() const { return *times_; }
 
-  // Since the start, or since the last call of begin_counting().
+  // Since the start, or since the last call of begin_counting(), which begins an answer.
   const SpeculationCounts& counts() const { return counts_; }
   void begin_counting();
   // "none", or the methods whose drafts were verified: "ngram", "ngram+model".
@@ -118,7 +118,8 @@ class Speculation {
   std::optional<size_t> chosen_;
   DraftPolicy::Pass pass_;
   double expected_tokens_ = 1;
-  bool decodes_ = false;  // the pass is add_rows()'s, not a prompt's
+  int64_t n_written_ = 0, n_left_ = 0;  // of the answer
+  bool decodes_ = false;                // the pass is add_rows()'s, not a prompt's
   std::vector<int32_t> path_, slots_, depths_, place_;
   std::vector<TokenId> emitted_;
 };

@@ -6,7 +6,7 @@ namespace watra::server {
 
 AnswerReader::AnswerReader(const AnswerFormat& f) : splitter_(f.split_reasoning, f.reasoning_open) {
   if (!f.tools) return;
-  tools_.emplace(*f.tools);
+  tools_.emplace(*f.tools, f.offered);
   short_ids_ = f.tools->short_ids;
 }
 

@@ -14,6 +14,7 @@ struct AnswerFormat {
   bool split_reasoning = true;
   bool reasoning_open = false;            // the prompt ends inside a block of thoughts
   std::optional<text::ToolFormat> tools;  // calls may come
+  std::vector<std::string> offered;       // the tools they may be of
 };
 
 struct CallPart {

@@ -69,10 +69,6 @@ void Answers::hand_in() {
     engine::Request& r = requests_[i];
     const auto queue = queue_;
     const auto n_prompt = static_cast<int64_t>(r.prompt.size());
-    // The last token of an answer need not be run; it counts all the same: nothing is longer than the context.
-    const int64_t room = std::max<int64_t>(0, model_->n_ctx() - n_prompt);
-    int64_t& most = r.generate.max_tokens;
-    most = most < 0 ? room : std::min(most, room);
     const bool tells_reading = r.events.reading != nullptr;
     const auto tell_reading = [queue, i](int64_t n_read) {
       queue->push({.index = i, .kind = AnswerEvent::Kind::reading, .n_read = n_read});

@@ -36,7 +36,10 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
                   : ends_after_reasoning(tail)                                   ? Thoughts::none
                   : model.template_source().find("<think>") != std::string::npos ? Thoughts::possible
                                                                                  : Thoughts::none;
-  if (tools.in_use()) task.format.tools = model.tool_format();
+  if (tools.in_use()) {
+    task.format.tools = model.tool_format();
+    task.format.offered = tools.names();
+  }
   return task;
 }
 

@@ -86,6 +86,13 @@ Toolbox with_openai_choice(const Fields& f, Json tools) {
 
 }  // namespace
 
+std::vector<std::string> Toolbox::names() const {
+  std::vector<std::string> out;
+  out.reserve(tools.size());
+  for (const Json& t : tools) out.push_back(t["function"]["name"]);
+  return out;
+}
+
 Toolbox read_openai_tools(const Fields& f) {
   const auto read_one = [](const Fields& tool) {
     if (const auto type = tool.text("type"); type && *type != "function") tool.refuse("type", "function");

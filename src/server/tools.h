@@ -4,6 +4,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "server/answer_shape.h"
 #include "text/tool_format.h"
@@ -19,6 +21,7 @@ struct Toolbox {
 
   bool in_use() const { return choice != Choice::none; }
   const Json* shown() const { return in_use() ? &tools : nullptr; }  // what the prompt describes
+  std::vector<std::string> names() const;
 };
 
 // `tools`, `tool_choice` and `parallel_tool_calls` of each API.

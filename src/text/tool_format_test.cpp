@@ -212,6 +212,53 @@ TEST(ToolReader, ACallWithoutItsMarkerIsOne) {
   }
 }
 
+// Texts and calls as they were told, the calls as [name arguments].
+std::string told(const ToolFormat& format, std::string_view text, size_t step) {
+  ToolReader reader(format, {"f", "g"});
+  std::vector<ToolReader::Event> events;
+  for (size_t at = 0; at < text.size(); at += step) reader.feed(text.substr(at, step), events);
+  reader.finish(events);
+  EXPECT_TRUE(reader.whole());
+  std::string out;
+  int64_t n_calls = 0;
+  for (const auto& e : events) {
+    const bool is_call = e.kind == ToolReader::Event::Kind::call;
+    out += is_call ? "[" + e.value + "]" : e.value;
+    n_calls += is_call;
+  }
+  EXPECT_EQ(reader.n_calls(), n_calls);
+  return out;
+}
+
+TEST(ToolReader, ACallOfAToolThatNobodyOfferedIsText) {
+  const ToolFormat own = own_tool_format(), mistral = found(kMistral), llama = found(kLlama), deep = found(kDeepSeek);
+  for (size_t step = 1; step < 90; ++step) {
+    for (const std::string text : {
+             R"({"name": "hello", "arguments": {"a": "}\"{", "b": [{}]}})",
+             "\n{\n  \"name\": \"hello\",\n  \"arguments\": {}\n}\nDone.  \n",
+             R"(So: {"name": "hello", "arguments": {"name": "f", "arguments": {}}} and so on)",
+             R"({"name": "hello", "arguments": {"a": 1)",
+             R"({"name": "hello", "arguments": {}})"
+             "<tool_c",
+             "I say\n<tool_call>\n{\"name\": \"hello\", \"arguments\": {\"a\": {}}}\n</tool_call>",
+             "<tool_call>\n{\"name\": \"f\", \"other\": 1}\n</tool_call>",
+         })
+      EXPECT_EQ(told(own, text, step), text) << step;
+    const std::string bare = R"({"name": "hello", "arguments": {}})", real = R"({"name": "f", "arguments": {"a": 1}})";
+    EXPECT_EQ(told(own, bare + "\n" + real, step), bare + "[f]{\"a\": 1}") << step;
+    EXPECT_EQ(told(own, bare + "\n<tool_call>\n" + real + "\n</tool_call>", step), bare + "[f]{\"a\": 1}") << step;
+    const std::string open = R"({"name": "hello", "arguments": {})";  // without its last brace
+    EXPECT_EQ(told(own, open + "\n<tool_call>\n" + real + "\n</tool_call>", step), open + "[f]{\"a\": 1}") << step;
+    EXPECT_EQ(told(own, real + "\n" + bare, step), "[f]{\"a\": 1}\n" + bare) << step;
+    for (const auto& [format, text] :
+         {std::pair{&mistral,
+                    std::string(R"([TOOL_CALLS] [{"name": "h", "arguments": {"a": {}}, "id": "abcdefgh1"}])")},
+          {&llama, std::string(R"({"name": "h", "parameters": {"name": "f", "parameters": {}}})")},
+          {&deep, std::string("so<calls><call>function<sep>h\n```json\n{\"a\":1}\n```</call></calls>")}})
+      EXPECT_EQ(told(*format, text, step), text) << step;
+  }
+}
+
 TEST(ToolReader, WhatIsNoCallIsText) {
   for (const char* text : {"{\"name\": \"Bob\", \"age\": 3}", "if (x) { return; }", "{\"name", "a <tool_cal and more  ",
                            "x <tool_call> y", "", " \n", "<tool_call>\n{\"na"}) {

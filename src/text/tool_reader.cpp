@@ -90,6 +90,8 @@ bool ToolReader::step(std::vector<Event>& out) {
       return step_part(out);
     case State::after:
       return step_after();
+    case State::refused:
+      return step_refused(out);
   }
   return false;
 }
@@ -111,10 +113,16 @@ bool ToolReader::step_text(std::vector<Event>& out) {
   const BareCall call = find_bare(bare, held_);
   if (call.at < at && call.whole) {
     say(std::string_view(held_).substr(0, call.at), out);
-    held_.erase(0, call.arguments);
+    held_.erase(0, call.at);
+    if (!is_offered(call.name)) {
+      refuse();
+      return true;
+    }
+    take(call.arguments - call.at);
     format_ = bare;
     state_ = State::part;
     part_ = 3;  // the arguments
+    begin_json();
     name_ = call.name;
     return true;
   }
@@ -126,16 +134,51 @@ bool ToolReader::step_text(std::vector<Event>& out) {
   }
   say(std::string_view(held_).substr(0, at), out);
   held_.erase(0, at);
+  raw_.clear();
   state_ = State::part;
   part_ = 0;
   expect_ = format_.open + format_.before_name();
   return true;
 }
 
-void ToolReader::next_part() {
-  ++part_;
+bool ToolReader::is_offered(const std::string& name) const {
+  return offered_.empty() || std::ranges::find(offered_, name) != offered_.end();
+}
+
+void ToolReader::take(size_t n) {
+  raw_.append(held_, 0, n);
+  held_.erase(0, n);
+}
+
+void ToolReader::begin_json() {
   depth_ = 0;
   in_string_ = escaped_ = json_done_ = false;
+}
+
+void ToolReader::refuse() {
+  state_ = State::refused;
+  expect_.clear(), name_.clear(), id_.clear();
+  begin_json();
+}
+
+// All of its JSON is text, calls that stand in its arguments too. A model that forgets the last brace may still call
+// afterwards.
+bool ToolReader::step_refused(std::vector<Event>& out) {
+  const bool is_marked = format_.trigger.front() != '{';
+  const size_t marker = is_marked ? held_.find(format_.trigger) : std::string::npos;
+  const size_t sure =
+      marker != std::string::npos ? marker : held_.size() - (is_marked ? half_marker(held_, format_.trigger) : 0);
+  const size_t n = json_end(std::string_view(held_).substr(0, sure));
+  say(std::string_view(held_).substr(0, n), out);
+  held_.erase(0, n);
+  if (!json_done_ && marker == std::string::npos) return false;
+  state_ = State::text;
+  return true;
+}
+
+void ToolReader::next_part() {
+  ++part_;
+  begin_json();
   if (part_ == format_.call.size()) {
     state_ = State::after;
     part_ = 0;
@@ -152,13 +195,14 @@ bool ToolReader::step_part(std::vector<Event>& out) {
     if (expect_ == "}") held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
     if (held_.size() < expect_.size() && expect_.starts_with(held_)) return false;
     if (!held_.starts_with(expect_)) {  // not what the format has: it is text after all
-      out.push_back({Event::Kind::text, space_ + std::exchange(held_, {}), {}});
-      space_.clear();
+      if (raw_.empty() && !told_) take(format_.trigger.size());
+      say(std::exchange(raw_, {}), out);
       state_ = State::text;
-      expect_.clear();
-      return false;
+      expect_.clear(), name_.clear(), id_.clear();
+      told_ = false;
+      return true;
     }
-    held_.erase(0, expect_.size());
+    take(expect_.size());
     expect_.clear();
     if (part.kind == Kind::literal) next_part();
     return true;
@@ -166,11 +210,11 @@ bool ToolReader::step_part(std::vector<Event>& out) {
   if (part.kind == Kind::arguments) {
     if (!told_) {
       told_ = true;
-      space_.clear();
+      space_.clear(), raw_.clear();
       ++n_calls_;
       out.push_back({Event::Kind::call, name_, id_});
     }
-    const size_t n = json_end();
+    const size_t n = json_end(held_);
     if (n > 0) out.push_back({Event::Kind::arguments, held_.substr(0, n), {}});
     held_.erase(0, n);
     if (!json_done_) return false;
@@ -184,14 +228,21 @@ bool ToolReader::step_part(std::vector<Event>& out) {
   const size_t at = held_.find(end);
   if (at == std::string::npos) return false;
   (part.kind == Kind::name ? name_ : id_) = held_.substr(0, at);
-  held_.erase(0, at);
+  take(at);
+  if (part.kind == Kind::name && !is_offered(name_)) {
+    refuse();
+    const std::string raw = std::exchange(raw_, {});
+    json_end(std::string_view(raw).substr(std::min(raw.find('{'), raw.size())));
+    say(raw, out);
+    return true;
+  }
   next_part();
   return true;
 }
 
-size_t ToolReader::json_end() {
-  for (size_t i = 0; i < held_.size(); ++i) {
-    const char c = held_[i];
+size_t ToolReader::json_end(std::string_view json) {
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
     if (in_string_) {
       if (escaped_)
         escaped_ = false;
@@ -208,13 +259,14 @@ size_t ToolReader::json_end() {
       return i + 1;
     }
   }
-  return held_.size();
+  return json.size();
 }
 
 bool ToolReader::step_after() {
   const std::string next = format_.separator + format_.before_name();
   if (format_.parallel && held_.starts_with(next)) {
-    held_.erase(0, next.size());
+    raw_.clear();
+    take(next.size());
     state_ = State::part;
     part_ = 0;
     if (format_.call.front().kind == Kind::literal) next_part();
@@ -233,11 +285,12 @@ bool ToolReader::step_after() {
 }
 
 void ToolReader::finish(std::vector<Event>& out) {
-  if (state_ == State::text) {
+  if (state_ == State::text || state_ == State::refused) {
     say(held_, out);
     if (!space_.empty() && n_calls_ == 0) out.push_back({Event::Kind::text, space_, {}});
   } else if (state_ == State::part && n_calls_ == 0 && !told_) {
-    out.push_back({Event::Kind::text, space_ + held_, {}});  // cut in the middle of the marker
+    out.push_back({Event::Kind::text, space_ + raw_ + held_, {}});  // cut in front of the arguments
+    state_ = State::text;
   }
   held_.clear(), space_.clear();
 }

@@ -75,6 +75,18 @@ class OpenAi(Tools):
             self.assertEqual(auto.finish_reason, "tool_calls")
             self.check(auto.message.tool_calls[0].function.name, auto.message.tool_calls[0].function.arguments, ("get_weather",))
 
+    def test_only_offered_tools_are_called(self):
+        ask = {"messages": [{"role": "user", "content": "Say hello."}], "tool_choice": "auto", "max_tokens": 64}
+        whole = self.chat(**ask).choices[0]
+        for call in whole.message.tool_calls or []:
+            self.assertIn(call.function.name, ("get_weather", "add"))
+        content, names = "", []
+        for chunk in self.chat(stream=True, **ask):
+            content += chunk.choices[0].delta.content or ""
+            names += [call.function.name for call in chunk.choices[0].delta.tool_calls or [] if call.function.name]
+        self.assertEqual((content, names), (whole.message.content or "", [call.function.name for call in whole.message.tool_calls or []]))
+        self.assertTrue(content or names)
+
     def test_several_calls_have_ids_of_their_own(self):
         c = self.chat(tool_choice="required", parallel_tool_calls=True, temperature=1, seed=11, max_tokens=400).choices[0]
         self.assertGreaterEqual(len(c.message.tool_calls), 1)

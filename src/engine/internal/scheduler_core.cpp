@@ -141,7 +141,7 @@ bool SchedulerCore::start(LiveRequest& r) {
     return true;
   }
   const int64_t n_ctx = forward_.options().n_ctx;
-  const int64_t n_most = n_ctx - r.n_prompt + 1, n_asked = r.request.generate.max_tokens;
+  const int64_t n_most = n_ctx - r.n_prompt, n_asked = r.request.generate.max_tokens;
   const auto n_tokens = static_cast<size_t>(r.n_prompt + (n_asked < 0 ? n_most : std::min(n_asked, n_most)));
   r.tokens.reserve(n_tokens);
   auto sampler = Sampler::create(r.request.sampling, workspace_->n_vocab(), workspace_, n_tokens);
