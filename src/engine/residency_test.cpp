@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/fault.h"
+#include "base/must_test.h"
 #include "engine/forward.h"
 #include "engine/tiny_model_test.h"
 #include "model/synthetic.h"
@@ -19,12 +20,6 @@ using model::BoundWeight;
 using model::Role;
 using tensor::DType;
 using tensor::Layout;
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) ADD_FAILURE() << r.error().to_string();
-  return r ? std::move(*r) : T{};
-}
 
 void forget_cached(const model::Model& m) {
   for (uint32_t i = 0; i < m.file().paths().size(); ++i)

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "base/must_test.h"
 #include "checkpoint/gguf_writer.h"
 
 namespace watra::engine {
@@ -14,16 +15,6 @@ namespace {
 using checkpoint::MetaValue;
 
 constexpr int64_t kModel = 32, kFeedForward = 64, kHeads = 4, kKvHeads = 2, kHead = 16;
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) {
-    ADD_FAILURE() << r.error().to_string();
-    std::abort();
-  }
-  return std::move(*r);
-}
-void must(const Status& s) { ASSERT_TRUE(s) << s.error().to_string(); }
 
 void write_model(const fs::path& path, int n_layers) {
   checkpoint::Metadata meta;

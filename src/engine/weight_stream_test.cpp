@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/fault.h"
+#include "base/must_test.h"
 #include "engine/allocation_count_test.h"
 #include "engine/forward.h"
 #include "engine/outline_placement.h"
@@ -21,12 +22,6 @@ namespace {
 
 using model::Role;
 using tensor::DType;
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) ADD_FAILURE() << r.error().to_string();
-  return r ? std::move(*r) : T{};
-}
 
 const kernels::Kernels& best() { return *kernels::available().back(); }
 

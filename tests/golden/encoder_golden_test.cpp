@@ -8,6 +8,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/must_test.h"
 #include "engine/loaded_model.h"
 #include "engine/memory_needs.h"
 #include "engine/pooled_vector.h"
@@ -62,18 +63,6 @@ Reference read_reference(const fs::path& path) {
   }
   EXPECT_TRUE(f.good()) << path;
   return r;
-}
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) {
-    ADD_FAILURE() << r.error().to_string();
-    std::abort();
-  }
-  return std::move(*r);
-}
-void must(Status s) {
-  if (!s) ADD_FAILURE() << s.error().to_string();
 }
 
 float largest_difference(std::span<const float> a, std::span<const float> b) {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/must_test.h"
 #include "checkpoint/gguf_writer.h"
 #include "engine/forward.h"
 #include "workshop/convert.h"
@@ -58,18 +59,6 @@ Reference read_reference(const fs::path& path) {
   f.read(reinterpret_cast<char*>(r.logits.data()), static_cast<std::streamsize>(r.logits.size() * 4));
   EXPECT_TRUE(f.good()) << path;
   return r;
-}
-
-template <class T>
-T must(Result<T> r) {
-  if (!r) {
-    ADD_FAILURE() << r.error().to_string();
-    std::abort();
-  }
-  return std::move(*r);
-}
-void must(Status s) {
-  if (!s) ADD_FAILURE() << s.error().to_string();
 }
 
 class Golden : public testing::TestWithParam<Case> {

@@ -135,6 +135,30 @@ def read_reply(f):
     return status, headers, json.loads(text) if headers.get("content-type") == "application/json" else text
 
 
+class Asking(unittest.TestCase):
+    """One server for all tests of a class, and requests that must be taken, or refused by the name of a field."""
+    options, model, files = ("--ctx", "512"), MODEL, "SmolLM2"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.options, model=cls.model, files=cls.files)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def ok(self, path, body, status=200):
+        got, _, reply = self.server.post(path, body)
+        self.assertEqual(got, status, reply)
+        return reply
+
+    def refused(self, path, body, param, status=400):
+        error = self.ok(path, body, status)["error"]
+        self.assertEqual(error["param"], param, error)
+        self.assertTrue(error["message"])
+        return error
+
+
 def wait_until(condition, seconds=10, what="the condition"):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

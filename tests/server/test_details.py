@@ -5,37 +5,21 @@ import re
 import time
 import unittest
 
-from support import TEST_HOME, Server, main, sse_data
+from support import Asking, TEST_HOME, Server, main, sse_data
 
 USER = [{"role": "user", "content": "Name a colour."}]
 PARIS = "The capital of France is"
 CODER = "qwen2.5-coder-0.5b"
 
 
-class Asking(unittest.TestCase):
-    options, model, files = ("--ctx", "512"), "smollm2", "SmolLM2"
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server(*cls.options, model=cls.model, files=cls.files)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
-    def ok(self, path, body, status=200):
-        got, headers, reply = self.server.post(path, body)
-        self.assertEqual(got, status, reply)
-        return reply
-
+class Named(Asking):
     def refused(self, path, body, param, status=400):
-        error = self.ok(path, body, status)["error"]
-        self.assertEqual(error["param"], param, error)
+        error = super().refused(path, body, param, status)
         self.assertIn(param, error["message"])
         return error
 
 
-class Fields(Asking):
+class Fields(Named):
     routes = (("/v1/chat/completions", {"messages": USER, "max_tokens": 4}), ("/v1/completions", {"prompt": PARIS, "max_tokens": 4}),
               ("/completion", {"prompt": PARIS, "n_predict": 4}), ("/v1/responses", {"input": PARIS, "max_output_tokens": 4}),
               ("/v1/messages", {"messages": USER, "max_tokens": 4}))
@@ -174,7 +158,7 @@ class Fields(Asking):
             self.assertEqual(self.ok(path, {"query": "a", "documents": ["b"]}, 501)["error"]["code"], "no_reranking")
 
 
-class Responses(Asking):
+class Responses(Named):
     def test_the_object_repeats_the_request(self):
         said = {"instructions": "Be brief.", "metadata": {"topic": "colours"}, "max_output_tokens": 5, "temperature": 0.3, "top_p": 0.7,
                 "truncation": "auto", "user": "someone", "tool_choice": "none", "parallel_tool_calls": False,
@@ -208,7 +192,7 @@ class Responses(Asking):
         self.assertEqual(events[-1]["response"]["output"][0]["id"], added["item"]["id"])
 
 
-class WithCoder(Asking):
+class WithCoder(Named):
     files = ""
 
     @classmethod
@@ -294,7 +278,7 @@ class Shelf(WithCoder):
         self.ok("/v1/completions", {"prompt": "a", "suffix": "", "max_tokens": 1})
 
 
-class Ollama(Asking):
+class Ollama(Named):
     def test_options_are_named(self):
         for options, name in (({"temperature": -1}, "temperature"), ({"temperature": "x"}, "temperature"), ({"top_p": 2}, "top_p"),
                               ({"num_predict": -3}, "num_predict"), ({"num_ctx": 0}, "num_ctx"), ({"num_ctx": -1}, "num_ctx"),

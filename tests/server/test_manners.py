@@ -3,28 +3,14 @@ import base64
 import json
 import math
 import struct
-import unittest
 
-from support import Server, main, read_reply, sse_data
+from support import Asking, Server, main, read_reply, sse_data
 
 USER = [{"role": "user", "content": "Name a colour."}]
 PARIS = "The capital of France is"
 
 
-class Manners(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--ctx", "512")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
-    def ok(self, path, body, status=200):
-        got, headers, reply = self.server.post(path, body)
-        self.assertEqual(got, status, reply)
-        return reply
-
+class Manners(Asking):
     def chat(self, **fields):
         return self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 6, "temperature": 0, **fields})
 
@@ -33,12 +19,6 @@ class Manners(unittest.TestCase):
 
     def completion(self, **fields):
         return self.ok("/completion", {"prompt": PARIS, "n_predict": 4, "temperature": 0, **fields})
-
-    def refused(self, path, body, param, status=400):
-        reply = self.ok(path, body, status)
-        self.assertEqual(reply["error"]["param"], param, reply)
-        self.assertTrue(reply["error"]["message"])
-        return reply["error"]
 
     def test_kinds_that_are_wrong_are_refused_by_name(self):
         for field, values in {"temperature": ["0.5", True, [], {}], "top_p": ["1", []], "n": ["2", 1.5, True], "max_tokens": ["6", 2.5, []],
