@@ -181,7 +181,7 @@ void ServedHouse::load_default_model() {
   server::ModelRoom& room = impl_->household->room;
   const auto entry = server::find_on_shelf(room, name);
   if (!entry) return log::warn("the model at start, {}, is not on the shelf", name);
-  const auto job = impl_->jobs->start(
+  const auto job = impl_->jobs->start_once(
       {.kind = "load",
        .title = entry->id,
        .subject = entry->id,

@@ -1,5 +1,7 @@
 #include "home/import_formats.h"
 
+#include <optional>
+
 #include "home/attachments.h"
 #include "home/check.h"
 #include "home/internal/import_source.h"
@@ -95,16 +97,24 @@ void read_house(const ZipArchive& zip, const ImportSink& sink) {
       if (const auto content = zip.content("attachments/" + hash, kMostAttachmentBytes))
         sink.file({hash, text_or(member(line, "name"), "file"), text_or(member(line, "mime")), *content});
       else
-        sink.problem("attachments", hash + " is missing");
+        sink.problem("attachments", hash + " is missing or cannot be unpacked");
     });
   }
-  for (const char* kind : {"personas", "presets", "sets"})
-    if (const auto text = zip.content(std::string(kind) + ".json", kMostTalkBytes))
-      if (const Json list = parsed_talk(*text); list.is_array()) sink.kept(kind, list);
+  for (const char* kind : {"personas", "presets", "sets"}) {
+    const std::string name = std::string(kind) + ".json";
+    if (!zip.has(name)) continue;
+    const auto text = zip.content(name, kMostTalkBytes);
+    const Json list = text ? parsed_talk(*text) : Json();
+    if (list.is_array())
+      sink.kept(kind, list);
+    else
+      sink.problem(name, "cannot be unpacked, or is no list");
+  }
 }
 
 std::string read_zip(const ZipArchive& zip, const ImportSink& sink) {
   std::string format;
+  std::optional<Failure> too_large;
   if (zip.has("watra.json")) read_house(zip, sink);
   for (const std::string& name : zip.names()) {
     const std::string_view base = std::string_view(name).substr(name.rfind('/') + 1);
@@ -112,10 +122,16 @@ std::string read_zip(const ZipArchive& zip, const ImportSink& sink) {
                        (base.ends_with(".jsonl") && base != "attachments.jsonl");
     if (!talks) continue;
     const auto source = zip.open(name);
-    if (source)
-      if (const std::string found = read_json(*source, sink); !found.empty()) format = found;
+    if (source) try {
+        if (const std::string found = read_json(*source, sink); !found.empty()) format = found;
+      } catch (const Failure& e) {  // the others are read
+        if (e.error.code != "import.too_large") throw;
+        sink.problem(name, e.error.message);
+        too_large = e;
+      }
     if (!source || source->broken()) sink.problem(name, "cannot be unpacked as a whole");
   }
+  if (format.empty() && too_large) throw *too_large;  // there was nothing else
   return format;
 }
 

@@ -4,14 +4,13 @@
 
 namespace watra::server {
 
-bool can_fill_in(const ServedModel& model) {
-  const auto& spec = model.tokenizer().spec();
-  return spec.fim_prefix >= 0 && spec.fim_suffix >= 0 && spec.fim_middle >= 0;
+bool can_fill_in(const text::VocabSpec& vocab) {
+  return vocab.fim_prefix >= 0 && vocab.fim_suffix >= 0 && vocab.fim_middle >= 0;
 }
 
 std::vector<TokenId> infill_prompt(const Infill& infill, const ServedModel& model, const std::string& field,
                                    int status) {
-  if (!can_fill_in(model))
+  if (!can_fill_in(model.tokenizer().spec()))
     throw ApiError{.status = status,
                    .code = "no_infill",
                    .message = fmt::format("{}: {} does not support insert: its vocabulary has no fill-in tokens; a "

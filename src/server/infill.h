@@ -18,7 +18,7 @@ struct Infill {
 };
 
 // Do the model's tokens include those that filling in takes?
-bool can_fill_in(const ServedModel& model);
+bool can_fill_in(const text::VocabSpec& vocab);
 
 // Throws ApiError: what a model without these tokens is asked for (`status`, naming `field`).
 std::vector<TokenId> infill_prompt(const Infill& infill, const ServedModel& model, const std::string& field,

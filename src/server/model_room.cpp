@@ -241,15 +241,18 @@ std::shared_ptr<ServedModel> ModelRoom::current() const {
   return impl_->current;
 }
 
-ShelfEntry ModelRoom::look_up(const std::string& name) const {
+ShelfEntry ModelRoom::entry_of(const ServedModel& model) const {
   const auto entries = shelf();
+  const auto& names = model.names();
+  const auto it = std::ranges::find(entries, names.path, &ShelfEntry::path);
+  std::error_code ec;
+  return it != entries.end() ? *it : ShelfEntry{names.id, names.path, fs::file_size(names.path, ec)};
+}
+
+ShelfEntry ModelRoom::look_up(const std::string& name) const {
   const auto loaded = current();
-  if (loaded && (name.empty() || loaded->answers_to(name))) {
-    const auto& names = loaded->names();
-    const auto it = std::ranges::find(entries, names.path, &ShelfEntry::path);
-    std::error_code ec;
-    return it != entries.end() ? *it : ShelfEntry{names.id, names.path, fs::file_size(names.path, ec)};
-  }
+  if (loaded && (name.empty() || loaded->answers_to(name))) return entry_of(*loaded);
+  const auto entries = shelf();
   const auto it = std::ranges::find_if(entries, [&](const ShelfEntry& e) { return is_named(e, name); });
   if (it == entries.end()) throw unknown_model(name);
   return *it;

@@ -74,6 +74,8 @@ class ModelRoom {
 
   // What a request names, without loading it: the loaded one ("" means it) or one of the shelf. Throws ApiError, 404.
   ShelfEntry look_up(const std::string& name) const;
+  // The same for a model at hand, which may have been put away meanwhile.
+  ShelfEntry entry_of(const ServedModel& model) const;
 
   // The model a request names; "" means the loaded one. Waits while it is loaded. Throws ApiError: 404 unknown, 503
   // while the first model is loaded, or when loading failed.

@@ -36,7 +36,7 @@ Json tag(ModelFiles& files, const ShelfEntry& e) {
 
 // By its name in answers, with what the shelf knows of it.
 ShelfEntry loaded_entry(const ModelRoom& room, const ServedModel& model) {
-  ShelfEntry e = room.look_up("");
+  ShelfEntry e = room.entry_of(model);
   e.id = model.id();
   return e;
 }
