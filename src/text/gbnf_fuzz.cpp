@@ -4,24 +4,13 @@
 #include <cstdlib>
 
 #include "text/grammar.h"
+#include "text/spm_bytes_test.h"
 
 namespace watra::text {
 namespace {
 
 std::shared_ptr<const Tokenizer> bytes_and_words() {
-  VocabSpec spec;
-  spec.kind = VocabKind::spm;
-  const auto add = [&](std::string piece, TokenType type) {
-    spec.pieces.push_back(std::move(piece));
-    spec.types.push_back(type);
-    spec.scores.push_back(-static_cast<float>(spec.pieces.size()));
-  };
-  add("</s>", TokenType::control);
-  for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), TokenType::byte);
-  for (const char* word : {"ab", "12", "{\"", "ąć", "\n\n"}) add(word, TokenType::user_defined);
-  spec.eos = 0;
-  spec.end_of_generation = {0};
-  return std::move(*Tokenizer::create(std::move(spec)));
+  return std::move(*Tokenizer::create(spm_of_bytes({"</s>"}, {"ab", "12", "{\"", "ąć", "\n\n"})));
 }
 
 void follow(GrammarMatcher& matcher, TokenId n_vocab) {

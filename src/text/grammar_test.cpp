@@ -8,6 +8,7 @@
 
 #include "base/cpu_clock.h"
 #include "text/internal/utf8.h"
+#include "text/spm_bytes_test.h"
 #include "text/tool_format.h"
 #include "text/tool_reader.h"
 
@@ -20,23 +21,10 @@ constexpr TokenId kEnd = 0, kMarker = 1, kFirstByte = 2;
 
 // SentencePiece with all bytes and some words that hold halves of characters' neighbours, quotes and braces.
 std::shared_ptr<const Tokenizer> make_tokenizer() {
-  VocabSpec spec;
-  spec.kind = VocabKind::spm;
-  const auto add = [&](std::string piece, TokenType type) {
-    spec.pieces.push_back(std::move(piece));
-    spec.types.push_back(type);
-    spec.scores.push_back(-static_cast<float>(spec.pieces.size()));
-  };
-  add("</s>", TokenType::control);
-  add("[TOOL_CALLS]", TokenType::control);
-  for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), TokenType::byte);
-  for (const char* word : {"{\"", "\":", "\"}", "}}",          "{\"name\":",   "true", "false",  "null",
-                           "12",  "3.5", "ąć",  "źle",         "wór ",         "abc",  "\", \"", "]}",
-                           "[1,", "\\u", "\\n", "<tool_call>", "</tool_call>", "  ",   "\n\n"}) {
-    add(word, TokenType::user_defined);
-  }
-  spec.eos = kEnd;
-  spec.end_of_generation = {kEnd};
+  VocabSpec spec = spm_of_bytes(
+      {"</s>", "[TOOL_CALLS]"},
+      {"{\"",  "\":", "\"}",    "}}", "{\"name\":", "true", "false", "null",        "12",           "3.5", "ąć",  "źle",
+       "wór ", "abc", "\", \"", "]}", "[1,",        "\\u",  "\\n",   "<tool_call>", "</tool_call>", "  ",  "\n\n"});
   spec.add_space_prefix = false;
   auto made = Tokenizer::create(std::move(spec));
   EXPECT_TRUE(made) << made.error().to_string();
