@@ -185,9 +185,12 @@ class Fitting {
     const int64_t n_fit = kv_positions_ > n_ctx ? 0 : (n_ctx - too_many) / page * page;
     std::string hint =
         n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
-    // One MiB more than needed: the process is not the same size to the page each time.
     if (m_.kv_store && needed - limit_ < m_.kv_store->room_bytes()) hint = "--kv-store off, or " + hint;
-    if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", needed / kMiB + 2, hint);
+    // Some more than needed: the process differs by up to 2 MiB from run to run, and the conversations' room grows with
+    // the limit.
+    const uint64_t grown =
+        m_.kv_store ? kv_store_room_bytes(needed + 8 * kMiB) - kv_store_room_bytes(limit_) : uint64_t{0};
+    if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", (needed + grown) / kMiB + 4, hint);
     return fail(
         o_.ram_bytes ? "memory.over_budget" : "memory.too_small",
         fmt::format("{} does not fit{}: it needs {} of memory = {} (n_ctx {}), {} {}",
