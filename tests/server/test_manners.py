@@ -366,7 +366,7 @@ class Manners(Asking):
         self.assertNotEqual(count, longer)
 
     def test_anthropics_stream(self):
-        text = self.ok("/v1/messages", {"model": "smollm2", "max_tokens": 4, "messages": USER, "stream": True})
+        text = self.ok("/v1/messages", {"model": "smollm2", "max_tokens": 4, "temperature": 0, "messages": USER, "stream": True})
         names = [line[7:] for line in text.splitlines() if line.startswith("event: ")]
         events = sse_data(text)
         self.assertEqual(names, [e["type"] for e in events])
