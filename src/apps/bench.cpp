@@ -131,7 +131,7 @@ Result<Peaks> measure_before_loading(const Globals& g, const std::string& model)
                                         : default_thread_count();
   ThreadTeam team(n_threads);
   engine::MeasureOptions options;
-  options.buffer_bytes = std::min(options.buffer_bytes, limit / 4);
+  options.buffer_bytes = std::min(options.buffer_bytes, limit - limit / 4);
   Peaks peaks;
   WATRA_ASSIGN(peaks.read_gb_s, engine::measure_read_gb_s(team, options));
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));

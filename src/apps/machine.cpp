@@ -70,17 +70,7 @@ Result<engine::Hardware> this_machine(const Globals& g, bool anew) {
   bool is_new = false;
   for (const std::string& folder : g.disks) {
     if (std::any_of(hw->disks.begin(), hw->disks.end(), [&](const auto& d) { return d.path == folder; })) continue;
-    WATRA_ASSIGN(const auto rates, engine::sweep_direct_reads(folder));
-    const auto best =
-        std::max_element(rates.begin(), rates.end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
-    engine::Hardware::Disk disk;
-    disk.path = folder;
-    disk.gb_s = best->gb_s;
-    disk.free_bytes = free_space_bytes(folder).value_or(0);
-    disk.read_bytes = best->read_bytes;
-    disk.depth = best->depth;
-    disk.source = "measured here";
-    hw->disks.push_back(std::move(disk));
+    WATRA_ASSIGN(hw->disks.emplace_back(), engine::measure_disk(folder));
     is_new = true;
   }
   if (is_new) WATRA_TRY(engine::save_hardware(home, *hw));

@@ -184,6 +184,20 @@ std::string machine_id(const kernels::Kernels& kernels, const MeasureHardwareOpt
                      o.version, disks);
 }
 
+Result<Hardware::Disk> measure_disk(const fs::path& folder) {
+  WATRA_ASSIGN(const auto rates, sweep_direct_reads(folder));
+  const auto best =
+      std::max_element(rates.begin(), rates.end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
+  // The best of many short looks is luck in part: what counts is a whole second in the way the disk tier reads.
+  const double usual = measure_direct_read_gb_s(folder).value_or(best->gb_s);
+  return Hardware::Disk{.path = folder.string(),
+                        .gb_s = std::min(best->gb_s, usual),
+                        .free_bytes = free_space_bytes(folder).value_or(0),
+                        .read_bytes = best->read_bytes,
+                        .depth = best->depth,
+                        .source = "measured here"};
+}
+
 Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const MeasureHardwareOptions& o) {
   const CpuInfo& cpu = cpu_info();
   const int n_threads = thread_count(o);
@@ -244,21 +258,12 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
   WATRA_TRY(measure_passes(o, kernels, team, hw));
   for (const fs::path& folder : o.disks) {
     now(fmt::format("disk {}", folder.string()));
-    const auto rates = sweep_direct_reads(folder);
-    if (!rates) {
-      hw.about += fmt::format("{}{}: {}", hw.about.empty() ? "" : "; ", folder.string(), rates.error().message);
+    auto disk = measure_disk(folder);
+    if (!disk) {
+      hw.about += fmt::format("{}{}: {}", hw.about.empty() ? "" : "; ", folder.string(), disk.error().message);
       continue;
     }
-    const auto best =
-        std::max_element(rates->begin(), rates->end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
-    // The best of many short looks is luck in part: what counts is a whole second in the way the disk tier reads.
-    const double usual = measure_direct_read_gb_s(folder).value_or(best->gb_s);
-    Hardware::Disk disk{.path = folder.string(), .gb_s = std::min(best->gb_s, usual)};
-    disk.free_bytes = free_space_bytes(folder).value_or(0);
-    disk.read_bytes = best->read_bytes;
-    disk.depth = best->depth;
-    disk.source = "measured here";
-    hw.disks.push_back(std::move(disk));
+    hw.disks.push_back(std::move(*disk));
   }
   return hw;
 }

@@ -27,6 +27,9 @@ struct MeasureHardwareOptions {
 // Errors: "memory.refused". A disk that cannot be measured is left out, the reason stands in `about`.
 Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const MeasureHardwareOptions& options);
 
+// The disk behind one folder. Errors: "file.*", "hardware.no_direct_reads".
+Result<Hardware::Disk> measure_disk(const fs::path& folder);
+
 // What the machine is called, without measuring anything.
 std::string machine_id(const kernels::Kernels& kernels, const MeasureHardwareOptions& options);
 
