@@ -1,5 +1,6 @@
 // watra: the one command. Parses, runs the chosen subcommand, shows its error. Exit 0 ok, 1 failed, 2 usage.
 #include <cstdio>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
@@ -46,7 +47,8 @@ int run_main(int argc, char** argv) {
   app.add_option("--kv-type", g.kv_type,
                  "How keys and values are cached: f16, q8_0, q4_0, f32 (K[,V]), some layers otherwise: q4_0/0-1:q8_0");
   app.add_option("--isa", g.isa, "Kernels to use: generic, avx2, ... (default: the best here; also WATRA_ISA)");
-  app.add_option("--seed", g.seed, "Seed of all randomness");
+  app.add_option("--seed", g.seed, "Seed of all randomness; -1 = a random one")
+      ->check(CLI::Range(int64_t{-1}, std::numeric_limits<int64_t>::max()));
   app.add_option("--hardware", g.hardware, "Machine to plan for: a hardware file, or a name such as reference-pc");
   app.add_option("--home", g.home, "Where models and data live (also WATRA_HOME)");
   app.add_flag("--json", g.json, "Print exactly one JSON object");

@@ -1,26 +1,18 @@
 #include "apps/run_report.h"
 
-#include <algorithm>
-
 #include "apps/machine.h"
 #include "base/cpu.h"
 #include "base/home.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine/loaded_plan.h"
 #include "engine/run_record.h"
 
 namespace watra::apps {
 
 std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedModel& model, int64_t n_tokens) {
-  auto hardware = cached_machine(g);
-  if (!hardware) return std::nullopt;
-  engine::PlanOptions o = model.plan_options;
-  o.depth = n_tokens;
-  if (o.disks.size() == 1) o.disks.clear();  // the only one: it may be known by another folder
-  // It is loaded already: what it took is no longer free, and whether it fits is no question any more.
-  hardware->ram.bytes = std::max({hardware->ram.bytes, total_memory_bytes(), o.ram_bytes});
-  auto plan = engine::make_plan(model::outline_of(*model.model), *hardware, o);
-  return plan ? std::optional(std::move(*plan)) : std::nullopt;
+  const auto hardware = cached_machine(g);
+  return hardware ? engine::plan_as_loaded(model, *hardware, n_tokens) : std::nullopt;
 }
 
 void record_run(const Globals& g, const std::string& model_name, const engine::LoadedModel& model,

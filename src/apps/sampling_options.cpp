@@ -80,7 +80,7 @@ void add_sampling_options(CLI::App& c, SamplingOptions& o) {
 Result<engine::SamplingParams> sampling_params(const Globals& g, const SamplingOptions& o,
                                                const text::Tokenizer& tokenizer) {
   engine::SamplingParams p = o.params;
-  p.seed = g.seed.value_or(-1);
+  if (g.seed && *g.seed >= 0) p.seed = static_cast<uint64_t>(*g.seed);
   if (!o.order.empty()) {
     WATRA_ASSIGN(p.order, engine::parse_sampler_order(o.order));
   }

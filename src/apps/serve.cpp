@@ -98,7 +98,6 @@ Status serve(const Globals& g, const ServeOptions& o) {
   options.threads = o.http_threads;
   options.path_prefix = o.path_prefix;
   WATRA_ASSIGN(auto server, server::Server::create(options));
-  server::SlowWork slow;
   server::ModelFiles files(home);
   server::ModelRoom room(
       {.load =
@@ -116,7 +115,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
            [&] {
              if (house_of_page) house_of_page->room_changed();
            }});
-  server::House house{room, options.limits, slow, files};
+  server::House house{room, options.limits, server->slow(), files};
   server::add_inference(server->router(), house);
   if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);
   if (house_of_page) {

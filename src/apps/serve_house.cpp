@@ -6,6 +6,7 @@
 #include "base/machine_name.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "engine/loaded_plan.h"
 #include "server/event_stream.h"
 #include "server/house_conversations.h"
 #include "server/house_engine.h"
@@ -13,6 +14,7 @@
 #include "server/house_models.h"
 #include "server/house_session.h"
 #include "server/page/page.h"
+#include "server/shelf/model_hashes.h"
 
 namespace watra::apps {
 
@@ -42,8 +44,8 @@ struct ServedHouse::Impl {
   std::optional<server::EngineWatch> engine;
   std::optional<server::EventStreams> streams;
   std::optional<server::ModelShelf> shelf;
-  std::unique_ptr<server::SlowWork> slow = std::make_unique<server::SlowWork>();
   std::optional<server::ShelfWork> shelf_work;
+  std::unique_ptr<server::ModelHashes> hashes;
   std::unique_ptr<server::MachineRoom> machine;
   std::unique_ptr<server::Runs> runs;
   std::unique_ptr<server::Comparing> comparing;
@@ -86,12 +88,19 @@ Result<engine::PlanOptions> plan_options(const Globals& g) {
   return o;
 }
 
-// The number on the model's card; nothing where the machine was not measured.
-std::optional<double> predicted_speed(const server::ModelShelf& shelf, const std::string& id) {
-  const auto model = shelf.find(id);
-  const server::Json estimate = model ? shelf.estimate(*model, 0, "", true) : server::Json(nullptr);
-  if (estimate.is_null()) return std::nullopt;
-  return estimate.at("decode_tokens_per_s").get<double>();
+// Of an answer of this model as it runs; nothing where the machine was not measured.
+std::optional<double> predicted_speed(const std::optional<engine::Hardware>& hardware, server::ServedModel& model,
+                                      int64_t n_tokens) {
+  const auto plan = hardware ? engine::plan_as_loaded(model.scheduler().model(), *hardware, n_tokens) : std::nullopt;
+  return plan ? std::optional(plan->decode_tokens_per_s) : std::nullopt;
+}
+
+bool is_busy(const server::ModelRoom& room) {
+  if (room.view().state == server::RoomState::loading) return true;
+  const auto model = room.current();
+  if (!model) return false;
+  const auto stats = model->stats();
+  return stats.n_running + stats.n_waiting > 0;
 }
 
 }  // namespace
@@ -121,14 +130,26 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   Impl& s = *impl_;
   WATRA_ASSIGN(const engine::PlanOptions plan, plan_options(s.globals));
   server::Router& router = server.router();
-  s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits, *s.slow});
+  s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits, server.slow()});
   s.engine.emplace(*s.household);
   s.streams.emplace(s.home->events(), s.hearth, &s.entrance, limits);
   s.shelf.emplace(*s.household, s.notes,
                   server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, hub::PullSettings::from_environment()});
-  s.runs = std::make_unique<server::Runs>(*s.household,
-                                          [&s](const std::string& id) { return predicted_speed(*s.shelf, id); });
+  s.hashes =
+      std::make_unique<server::ModelHashes>(s.home->folder(), s.notes,
+                                            server::ModelHashes::Options{.busy = [&room] { return is_busy(room); },
+                                                                         .found =
+                                                                             [&s](const server::ModelFileList& files) {
+                                                                               for (const auto& m : s.shelf->models())
+                                                                                 if (m.files == files)
+                                                                                   s.shelf->tell(m.id);
+                                                                             }});
+  s.runs = std::make_unique<server::Runs>(
+      *s.household, server::Runs::Options{
+                        .predicted = [&s](server::ServedModel& model,
+                                          int64_t n_tokens) { return predicted_speed(s.hardware(), model, n_tokens); },
+                        .sha256 = [&s](const server::ModelFileList& files) { return s.hashes->ask(files); }});
   s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,
@@ -142,7 +163,12 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                                          for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
                                        }});
   // A change of the room is told from its own thread; what that means for a card is found out on another.
-  s.engine->model_changed = [&s](const std::string& id) { s.slow->post([&s, id] { s.shelf->tell(id); }); };
+  s.engine->model_changed = [&s](const std::string& id) {
+    s.household->slow.post([&s, id] {
+      s.shelf->tell(id);
+      if (const auto model = s.household->room.current()) s.hashes->ask(model->model().file().paths());
+    });
+  };
   {
     const std::lock_guard lock(s.open_mutex);
     s.is_open = true;
@@ -156,7 +182,7 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
     };
     return server::PageLook{text("look.language"), text("look.theme"), text("look.motion")};
   });
-  server::add_house_session(router, s.entrance, *s.slow);
+  server::add_house_session(router, s.entrance, server.slow());
   s.engine->add(router, server.door(), s.entrance,
                 [&s] { return s.home->settings().values().value_or(server::Json::object()); });
   s.streams->add(router);
@@ -202,7 +228,7 @@ void ServedHouse::close() {
   }
   if (impl_->runs) impl_->runs->close();  // answers under way end as interrupted, and that is written down
   impl_->jobs->close();                   // before what their work and their ends refer to
-  impl_->slow.reset();
+  impl_->hashes.reset();
   impl_->machine.reset();
 }
 

@@ -116,8 +116,9 @@ Result<bool> read_cache_type(Reading& r, const std::string& flag, Value value) {
 
 Result<bool> read_seed(Reading& r, const std::string& flag, Value value) {
   constexpr int64_t kRandom = 0xFFFFFFFF;  // as llama.cpp writes -1
-  WATRA_TRY(read_number<int64_t>(flag, value, r.manner.sampling.seed, -1, kRandom));
-  if (r.manner.sampling.seed == kRandom) r.manner.sampling.seed = -1;
+  int64_t seed = -1;
+  WATRA_TRY(read_number<int64_t>(flag, value, seed, -1, kRandom));
+  r.manner.sampling.seed = seed == -1 || seed == kRandom ? std::nullopt : std::optional(static_cast<uint64_t>(seed));
   return true;
 }
 

@@ -1,4 +1,5 @@
-// Fault points: named places where a test can make the Nth passage fail, so that every error path is walked.
+// Fault points: named places where a test can make the Nth passage fail, so that every error path is walked, or hold up
+// every passage, as a disk does that hangs.
 //
 // Off (the normal state) one relaxed load per passage. Only tests arm them. Thread-safe.
 #pragma once
@@ -28,6 +29,15 @@ class Arm {
   Arm& operator=(const Arm&) = delete;
   bool fired() const;         // the passage was reached and failed
   uint64_t passages() const;  // passages of matching points so far
+};
+
+// Holds up every passage of any point whose name begins with `prefix` while the object lives.
+class Stall {
+ public:
+  explicit Stall(std::string_view prefix);
+  ~Stall();
+  Stall(const Stall&) = delete;
+  int waiting() const;  // passages held up now
 };
 
 }  // namespace watra::fault

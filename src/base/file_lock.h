@@ -10,7 +10,7 @@ namespace watra {
 
 class FileLock {
  public:
-  // nullopt when another holder has it. The lock file is created if missing and stays.
+  // nullopt when another holder has it. The lock file is created if missing; it stays, or its holder removes it.
   static Result<std::optional<FileLock>> try_take(const fs::path& path);
 
  private:

@@ -169,7 +169,7 @@ Sampler* ModelProposer::sampler_for(const DraftLimits& limits) {
     sampler_seed_ = limits.seed;
     sampler_.reset();
     SamplingParams params = *limits.sampling;
-    params.seed = static_cast<int64_t>(limits.seed);
+    params.seed = limits.seed;
     params.repeat_penalty = 1;
     params.frequency_penalty = params.presence_penalty = params.dry_multiplier = 0;
     params.mirostat = 0;

@@ -55,6 +55,11 @@ Sampler::Sampler(Sampler&&) noexcept = default;
 Sampler& Sampler::operator=(Sampler&&) noexcept = default;
 Sampler::~Sampler() = default;
 
+uint64_t random_seed() {
+  std::random_device device;
+  return (uint64_t{device()} << 32 | device()) >> 11;
+}
+
 uint64_t Sampler::seed() const { return fixed_->seed; }
 const SamplingParams& Sampler::params() const { return fixed_->params; }
 std::span<const TokenId> Sampler::history() const { return state_->history; }
@@ -84,12 +89,7 @@ Result<Sampler> Sampler::create(SamplingParams params, size_t n_vocab, std::shar
   if (params.mirostat == 2) state->mu.reserve(reserve_tokens);
 
   auto fixed = std::make_shared<Fixed>();
-  fixed->seed = static_cast<uint64_t>(params.seed);
-  if (params.seed == -1) {
-    std::random_device device;
-    // 53 bits, which every reader of JSON keeps: to be asked for again.
-    fixed->seed = (uint64_t{device()} << 32 | device()) >> 11;
-  }
+  fixed->seed = params.seed ? *params.seed : random_seed();
   fixed->breakers = DryBreakers(params.dry_breakers, n_vocab);
   fixed->n_vocab = n_vocab;
   fixed->params = std::move(params);

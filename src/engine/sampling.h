@@ -36,6 +36,9 @@ struct SampleResult {
   std::span<const TokenLogprob> top = {};  // n_probs most probable, best first; valid until the workspace's next use
 };
 
+// Of 53 bits, which every reader of JSON keeps: to be asked for again.
+uint64_t random_seed();
+
 class SamplerWorkspace {
  public:
   explicit SamplerWorkspace(size_t n_vocab);
@@ -80,7 +83,7 @@ class Sampler {
   void set_mask(std::unique_ptr<LogitMask> mask);
   bool has_mask() const;
 
-  uint64_t seed() const;  // the one in use, also when -1 was asked for
+  uint64_t seed() const;  // the one in use, also when none was asked for
   const SamplingParams& params() const;
   std::span<const TokenId> history() const;
   double mirostat_mu() const;

@@ -56,9 +56,6 @@ Status refuse_repeats(std::span<const SamplerKind> order) {
 
 Status SamplingParams::validate(size_t n_vocab) const {
   constexpr double kAny = std::numeric_limits<int32_t>::max();
-  if (seed < -1) {
-    return fail(kBadParameter, fmt::format("seed: needs 0 or more, or -1 for a random one, found {}", seed));
-  }
   WATRA_TRY(in_range("temperature", temperature, 0, 5, "0 is greedy"));
   WATRA_TRY(in_range("dynatemp_range", dynatemp_range, 0, 5, "0 turns it off"));
   WATRA_TRY(in_range("dynatemp_exponent", dynatemp_exponent, 0, 10, "1 is the usual value"));

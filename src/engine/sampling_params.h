@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,8 +27,8 @@ struct LogitBias {
 };
 
 struct SamplingParams {
-  // -1 = a random one, drawn when the Sampler is made (Sampler::seed() tells). Range -1 .. 2^63-1.
-  int64_t seed = -1;
+  // None = a random one, drawn when the Sampler is made (Sampler::seed() tells).
+  std::optional<uint64_t> seed;
 
   // Temperature divides the logits. 0 (or below 1e-6) = greedy. Range 0 .. 5. Default llama.cpp.
   double temperature = 0.8;

@@ -27,8 +27,7 @@ TEST(SamplingParams, DefaultsAreThoseOfLlamaCpp) {
 
 TEST(SamplingParams, SentinelsAndEndsOfRangesAreAllowed) {
   const std::function<void(SamplingParams&)> allowed[] = {
-      [](auto& p) { p.seed = -1; },
-      [](auto& p) { p.seed = std::numeric_limits<int64_t>::max(); },
+      [](auto& p) { p.seed = std::numeric_limits<uint64_t>::max(); },
       [](auto& p) { p.temperature = 0; },
       [](auto& p) { p.temperature = 5; },
       [](auto& p) { p.top_k = -1; },
@@ -106,7 +105,6 @@ TEST(SamplingParams, ARefusalNamesFieldRangeAndValue) {
        },
        "logit_bias: needs a finite number or -inf"},
       {[](auto& p) { p.n_probs = -1; }, "n_probs: needs"},
-      {[](auto& p) { p.seed = -2; }, "seed: needs 0 or more, or -1"},
       {[](auto& p) {
          p.order = {SamplerKind::top_k, SamplerKind::top_k};
        },

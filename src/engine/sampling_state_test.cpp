@@ -178,7 +178,7 @@ TEST(SamplerState, ForksShareNothingThatMatters) {
 
 TEST(SamplerState, SeedsReproduceAndDiffer) {
   std::set<std::vector<TokenId>> answers;
-  for (const int64_t seed : {1, 2, 1, 2, 3}) {
+  for (const uint64_t seed : {1, 2, 1, 2, 3}) {
     SamplingParams p;
     p.seed = seed;
     auto sampler = Sampler::create(p, 1000);
@@ -188,7 +188,7 @@ TEST(SamplerState, SeedsReproduceAndDiffer) {
   }
   EXPECT_EQ(answers.size(), 3u);
   const auto a = Sampler::create(SamplingParams{}, 10), b = Sampler::create(SamplingParams{}, 10);
-  EXPECT_NE(a->seed(), b->seed()) << "-1 draws one";
+  EXPECT_NE(a->seed(), b->seed()) << "none asked for: one is drawn";
   EXPECT_LT(a->seed(), uint64_t{1} << 53) << "and it can be asked for again";
 }
 

@@ -163,7 +163,7 @@ struct Reference {
     } else if (kind == SamplerKind::min_p) {
       const double largest = *std::max_element(q.begin(), q.end());
       keep_where([&](size_t i) { return q[i] >= p.min_p * largest; });
-    } else if (kind == SamplerKind::xtc && uniform(p.seed, position, RngStream::xtc) < p.xtc_probability) {
+    } else if (kind == SamplerKind::xtc && uniform(*p.seed, position, RngStream::xtc) < p.xtc_probability) {
       const size_t above = std::count_if(q.begin(), q.end(), [&](double x) { return x >= p.xtc_threshold; });
       if (above >= 2 && e.size() - (above - 1) >= keep) {
         std::vector<double> worst_first;
@@ -203,7 +203,7 @@ struct Reference {
       e = best_by(e, by_logit, std::max<size_t>({n, 1, static_cast<size_t>(p.min_keep)}));
       q = softmax(e);
     }
-    const double u = uniform(p.seed, position, RngStream::draw);
+    const double u = uniform(*p.seed, position, RngStream::draw);
     double reached = 0;
     size_t chosen = e.size() - 1;
     for (size_t i = 0; i < e.size(); ++i) {

@@ -37,7 +37,10 @@ void Answers::check_parts(const Json& parts) const {
       for (const char* name : {"name", "mime"}) checked_text(member(p, name), "parts", 1, 255);
       if (!member(p, "bytes").is_number_unsigned()) refuse_field("parts", "attachments as /attachments gave them");
     } else {
-      refuse_field("parts", "parts of type text or attachment: no model here sees images");
+      refuse_field("parts", type == "image"
+                                ? "text or attachments; a picture needs a model that sees, and Watra runs none "
+                                  "of those yet: say in words what is on it"
+                                : "parts of type text or attachment");
     }
   }
 }

@@ -40,6 +40,13 @@ std::optional<std::pair<int64_t, int64_t>> jpeg_size(std::string_view b) {
   return std::nullopt;
 }
 
+Status move_here(const fs::path& from, const fs::path& to) {
+  std::error_code ec;
+  fs::permissions(from, fs::perms::owner_read | fs::perms::owner_write, ec);
+  if (ec) return fail("file.io", fmt::format("the rights of {} cannot be set: {}", from.string(), ec.message()));
+  return rename_durable(from, to);
+}
+
 }  // namespace
 
 std::optional<std::pair<int64_t, int64_t>> image_size(std::string_view b) {
@@ -66,7 +73,8 @@ bool Attachment::is_text() const {
   return false;
 }
 
-Result<Attachment> Attachments::keep(std::string_view content, const std::string& name, const std::string& mime) {
+Result<Attachment> Attachments::keep(std::string_view content, const std::string& name, const std::string& mime,
+                                     const fs::path& from) {
   return guarded([&] {
     checked_text(name, "X-Watra-Name", 1, 255);
     checked_text(mime, "Content-Type", 1, 255);
@@ -81,7 +89,8 @@ Result<Attachment> Attachments::keep(std::string_view content, const std::string
     if (a.mime == "application/octet-stream" && is_utf8(content)) a.mime = "text/plain";
     if (const auto size = image_size(content)) std::tie(a.width, a.height) = *size;
     value_or_refuse(make_folders(folder_));
-    if (!fs::exists(folder_ / a.hash)) value_or_refuse(write_file_atomic(folder_ / a.hash, content, 0600));
+    const fs::path to = folder_ / a.hash;
+    if (!fs::exists(to)) value_or_refuse(from.empty() ? write_file_atomic(to, content, 0600) : move_here(from, to));
     db_.run("INSERT INTO attachments VALUES(?,?,?,?,?,?,?) ON CONFLICT(hash) DO NOTHING", a.hash, a.name, a.mime,
             a.bytes, a.width, a.height, now_ms());
     return a;

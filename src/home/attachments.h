@@ -20,8 +20,10 @@ class Attachments {
   Attachments(Database& db, fs::path folder) : db_(db), folder_(std::move(folder)) {}
   const fs::path& folder() const { return folder_; }
 
+  // `from`: a file of the same disk that holds exactly this content already; it is moved here and not written again.
   // Errors: "request.invalid" for an unusable name or type, "request.too_large", those of writing the file.
-  Result<Attachment> keep(std::string_view content, const std::string& name, const std::string& mime);
+  Result<Attachment> keep(std::string_view content, const std::string& name, const std::string& mime,
+                          const fs::path& from = {});
   Result<Attachment> find(const std::string& hash) const;      // "attachment.unknown"
   Result<std::string> content(const std::string& hash) const;  // the same
 

@@ -21,6 +21,8 @@ struct Compare {
   bool hides() const { return blind && !revealed; }
 };
 
+constexpr size_t kMostAskedColumns = 4;
+
 class Compares {
  public:
   Compares(Ledger& ledger, Answers& answers) : ledger_(ledger), answers_(answers) {}
@@ -29,6 +31,8 @@ class Compares {
     Compare compare;
     bool fresh = true;  // false: this client_id has been here before
   };
+  // The compare this client_id has begun within a day.
+  Result<std::optional<std::string>> seen(const Json& client_id) const;
   // {"client_id", "question", "system"?, "columns", "blind"}; models are the caller's to check. `order` is how they
   // will run.
   Result<Begun> begin(const Json& body, const std::string& order);
@@ -65,6 +69,7 @@ class Compares {
   Json json(const Compare& c, bool with_answers) const;
   void write(const Compare& c);
   void tell(const Compare& c);
+  Json changed(Transaction& t, const Compare& c);  // written down, told and committed; with its answers
 
   Ledger& ledger_;
   Answers& answers_;

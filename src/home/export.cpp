@@ -19,6 +19,30 @@ Json thread_json(Home& home, const std::string& id) {
   return {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", std::move(messages)}};
 }
 
+// A line holds one message at least, however long that is.
+std::string thread_lines(Home& home, const std::string& id, size_t line_bytes) {
+  const auto held = home.db().lock();
+  std::string head = dump({{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", Json::array()}});
+  head.resize(head.size() - 2);  // "]}" comes behind the messages
+  std::string out = head;
+  size_t line_begin = 0;
+  bool is_first = true;
+  constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
+  for (const Message& m : home.ledger().messages(id, kAll, kAll)) {
+    const std::string text = dump(m.json());
+    if (!is_first && out.size() - line_begin + text.size() > line_bytes) {
+      out += "]}\n";
+      line_begin = out.size();
+      out += head;
+      is_first = true;
+    }
+    if (!is_first) out += ',';
+    out += text;
+    is_first = false;
+  }
+  return out + "]}\n";
+}
+
 std::string thread_markdown(Home& home, const std::string& id) {
   const auto held = home.db().lock();
   const Thread thread = home.ledger().thread(id);
@@ -100,15 +124,18 @@ class ZipWriter {
 
 }  // namespace
 
-Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format) {
+Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format, size_t line_bytes) {
   return guarded([&]() -> std::string {
     if (format == "md") return thread_markdown(home, thread);
-    if (format == "json") return thread_json(home, thread).dump(1, ' ', false, Json::error_handler_t::replace);
+    if (format == "json") {
+      std::string whole = thread_json(home, thread).dump(1, ' ', false, Json::error_handler_t::replace);
+      return whole.size() > line_bytes ? thread_lines(home, thread, line_bytes) : whole;
+    }
     refuse_field("format", "md, json");
   });
 }
 
-Status export_house(Home& home, const fs::path& file, const std::function<bool()>& go_on) {
+Status export_house(Home& home, const fs::path& file, const std::function<bool()>& go_on, size_t line_bytes) {
   return guarded([&] {
     ZipWriter zip(file, go_on);
     zip.add("watra.json", dump({{"watra", 1}, {"what", "house"}, {"at_ms", now_ms()}, {"tz", local_zone()}}));
@@ -119,7 +146,7 @@ Status export_house(Home& home, const fs::path& file, const std::function<bool()
     }
     std::string lines;
     for (const std::string& id : ids) {
-      lines += dump(thread_json(home, id)) + "\n";
+      lines += thread_lines(home, id, line_bytes);
       zip.add("markdown/" + id + ".md", thread_markdown(home, id));
     }
     zip.add("threads.jsonl", lines);

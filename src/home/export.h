@@ -1,8 +1,9 @@
 // Export: conversations out of the house: one as Markdown or JSON, all of it as one zip that import_file() takes back.
 //
-// The zip: watra.json (what it is), threads.jsonl (a thread with its whole tree on each line), markdown/ (the branch
-// that is shown, to be read), attachments/ and attachments.jsonl, personas.json, presets.json, sets.json,
-// settings.json, and SHA256SUMS over all of them. Any thread may call.
+// The zip: watra.json (what it is), threads.jsonl (a thread with its whole tree on each line; a very long one on
+// several lines one after the other, each with some of its messages), markdown/ (the branch that is shown, to be read),
+// attachments/ and attachments.jsonl, personas.json, presets.json, sets.json, settings.json, and SHA256SUMS over all of
+// them. Any thread may call.
 #pragma once
 
 #include <functional>
@@ -11,11 +12,17 @@
 
 namespace watra::home {
 
-// Errors: "thread.unknown", "request.invalid" for another format than "md" and "json".
-Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format);
+// Whatever is exported can be imported again: a line is kept far below what import_file() takes (import_formats.h).
+constexpr size_t kExportLineBytes = size_t{32} << 20;
+
+// JSON longer than a line may be comes as lines like those of threads.jsonl. Errors: "thread.unknown",
+// "request.invalid" for another format than "md" and "json".
+Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format,
+                                  size_t line_bytes = kExportLineBytes);
 
 // Writes the zip; hidden threads (of compares) are in it. `go_on` is asked all the time. Errors: "export.cancelled",
 // "export.failed", those of the store.
-Status export_house(Home& home, const fs::path& zip, const std::function<bool()>& go_on);
+Status export_house(Home& home, const fs::path& zip, const std::function<bool()>& go_on,
+                    size_t line_bytes = kExportLineBytes);
 
 }  // namespace watra::home

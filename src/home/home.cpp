@@ -25,14 +25,13 @@ Result<std::unique_ptr<Home>> Home::open(const fs::path& folder) {
 }
 
 Status Home::recover() {
+  WATRA_ASSIGN(passing_, PassingFolder::claim(folder_ / "passing"));
   WATRA_ASSIGN(serving_, FileLock::try_take(folder_ / "serving.lock"));
   if (!serving_) {
     log::warn("another server answers from {}; both may, but only the first closes what a crash left open",
               folder_.string());
     return {};
   }
-  std::error_code ec;
-  fs::remove_all(passing_folder(), ec);  // what a crash left behind
   WATRA_ASSIGN(const int64_t n, answers_.close_left_over());
   if (n > 0) log::info("{} answers were under way when the last server ended; they can go on", n);
   return compares_.close_left_over();

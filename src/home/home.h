@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/file_lock.h"
+#include "base/passing_folder.h"
 #include "home/answers.h"
 #include "home/attachments.h"
 #include "home/compares.h"
@@ -20,12 +21,13 @@ class Home {
   // $WATRA_HOME, made if missing. Errors: those of Database::open and migrate().
   static Result<std::unique_ptr<Home>> open(const fs::path& folder);
 
-  // For the one process that answers: what its predecessor left open is closed as interrupted. Left alone while another
-  // server answers from this home.
+  // For a process that answers: what its predecessor left open is closed as interrupted. Left alone while another
+  // server answers from this home, whose files on their way stay too.
   Status recover();
 
   const fs::path& folder() const { return folder_; }
-  fs::path passing_folder() const { return folder_ / "passing"; }  // of PassingFile; emptied by recover()
+  // For PassingFile: this process's own after recover().
+  fs::path passing_folder() const { return passing_ ? passing_->path() : folder_ / "passing"; }
   Database& db() { return *db_; }
   EventLog& events() { return events_; }
   Settings& settings() { return settings_; }
@@ -43,6 +45,7 @@ class Home {
   Home(fs::path folder, std::unique_ptr<Database> db);
   fs::path folder_;
   std::optional<FileLock> serving_;
+  std::optional<PassingFolder> passing_;
   std::unique_ptr<Database> db_;
   EventLog events_;
   Settings settings_;

@@ -26,23 +26,27 @@ class Importer {
     report.skipped += t.n_skipped;
     if (t.messages.empty()) return;
     Transaction transaction(ledger_.db());
-    const std::string existing = find("threads", t.external, t.id);
     const int64_t before = report.messages;
-    const std::string thread = existing.empty() ? make_thread(t) : existing;
-    std::map<std::string, std::string> ids;  // by external
+    if (t.external != external_) {  // else the same one goes on
+      external_ = t.external;
+      ids_.clear();
+      thread_ = find("threads", t.external, t.id);
+      is_new_ = thread_.empty();
+      if (is_new_) thread_ = make_thread(t);
+    }
     std::string last;
     int64_t newest_ms = t.updated_ms;
     for (const ImportedMessage& m : t.messages) {
-      last = take_message(m, thread, t, ids);
+      last = take_message(m, t);
       newest_ms = std::max(newest_ms, m.at_ms);
     }
     if (!dry_ && report.messages > before) {
-      const auto head = ids.find(t.head);
+      const auto head = ids_.find(t.head);
       ledger_.db().run(
           "UPDATE threads SET head = coalesce(?, head), updated_ms = CASE WHEN ? > 0 THEN ? ELSE updated_ms END WHERE "
           "id = ?",
-          head == ids.end() ? last : head->second, existing.empty() ? newest_ms : 0, newest_ms, thread);
-      ledger_.tell_thread(thread);
+          head == ids_.end() ? last : head->second, is_new_ ? newest_ms : 0, newest_ms, thread_);
+      ledger_.tell_thread(thread_);
     }
     if (!dry_) transaction.commit();
   }
@@ -103,9 +107,8 @@ class Importer {
     return thread.id;
   }
 
-  std::string take_message(const ImportedMessage& m, const std::string& thread, const ImportedThread& t,
-                           std::map<std::string, std::string>& ids) {
-    std::string& id = ids[m.external];
+  std::string take_message(const ImportedMessage& m, const ImportedThread& t) {
+    std::string& id = ids_[m.external];
     id = find("messages", m.external, m.id);
     if (!id.empty()) {
       ++report.skipped;
@@ -117,7 +120,7 @@ class Importer {
     if (dry_) return id;
     const bool answer = m.role == "assistant";
     Message message{.id = id,
-                    .thread = thread,
+                    .thread = thread_,
                     .role = answer || m.role == "system" ? m.role : "user",
                     .actor_kind = answer               ? "model"
                                   : m.role == "system" ? "system"
@@ -129,7 +132,7 @@ class Importer {
                     .state = m.state,
                     .source = "import",
                     .facts = m.facts};
-    if (const auto parent = ids.find(m.parent); parent != ids.end() && !parent->second.empty())
+    if (const auto parent = ids_.find(m.parent); parent != ids_.end() && !parent->second.empty())
       message.parent = parent->second;
     ledger_.insert_message(message, report.id, m.external);
     return id;
@@ -139,6 +142,10 @@ class Importer {
   Ledger& ledger_;
   const bool dry_;
   const std::function<bool()>& go_on_;
+  // The thread at hand: our own exports may write a long one in several pieces, one after the other.
+  std::string external_, thread_;
+  bool is_new_ = false;
+  std::map<std::string, std::string> ids_;  // of its messages, by external
 };
 
 }  // namespace

@@ -36,7 +36,7 @@ std::string read_list(TextReader& in, const ImportSink& sink) {
 template <class F>
 void for_each_line(TextReader& in, const ImportSink& sink, F take) {
   std::string line;
-  for (Got got; (got = in.line(line, kMostTalkBytes)) != Got::nothing;)
+  for (Got got; (got = in.line(line, kMostLineBytes)) != Got::nothing;)
     if (got == Got::whole)
       take(line);
     else
@@ -55,7 +55,7 @@ std::string read_sillytavern(const std::string& head, TextReader& in, const Impo
   return "sillytavern";
 }
 
-// Our own export of a house: a thread a line.
+// Our own export: a thread on a line, or on several one after the other.
 std::string read_threads(const Json& first, TextReader& in, const ImportSink& sink) {
   read_watra(first, sink);
   for_each_line(in, sink, [&](const std::string& line) {
@@ -68,14 +68,15 @@ std::string read_json(ImportSource& source, const ImportSink& sink) {
   TextReader in(source);
   if (in.enter_list()) return read_list(in, sink);
   std::string text;
-  const Got got = in.line(text, kMostTalkBytes);
-  const bool goes_on = in.first().has_value();
+  const Got got = in.line(text, kMostLineBytes);
+  const bool is_lines = in.first().has_value();
   if (const Json head = parsed_talk(text); head.is_object()) {
     if (is_sillytavern(head)) return read_sillytavern(text, in, sink);
-    if (goes_on && head.contains("thread") && head.contains("messages")) return read_threads(head, in, sink);
+    const bool is_ours = is_lines || head.contains("watra");
+    if (is_ours && head.contains("thread") && head.contains("messages")) return read_threads(head, in, sink);
   }
   // One object, on one line or over many.
-  if (got == Got::too_long || !in.rest(text, kMostTalkBytes))
+  if (got == Got::too_long || text.size() > kMostTalkBytes || !in.rest(text, kMostTalkBytes))
     refuse("import.too_large", "this is " + too_long(), "an export of several conversations, each its own");
   const Json whole = parsed_talk(text);
   if (!whole.is_object()) return {};
@@ -84,6 +85,19 @@ std::string read_json(ImportSource& source, const ImportSink& sink) {
   if (member(whole, "chat_messages").is_array()) return read_claude(whole, sink), "claude";
   if (member(whole, "internal").is_array()) return read_textgen(whole, sink), "textgen";
   return {};
+}
+
+// One by one: the list of all personas may be longer than anything that is held.
+bool read_kept(ImportSource& source, const char* kind, const ImportSink& sink) {
+  TextReader in(source);
+  if (!in.enter_list()) return false;
+  std::string one;
+  for (Got got; (got = in.element(one, kMostTalkBytes)) != Got::nothing;)
+    if (got == Got::whole)
+      sink.kept(kind, Json::array({parsed_talk(one)}));
+    else
+      sink.problem(kind, fmt::format("an entry longer than {} MiB", kMostTalkBytes >> 20));
+  return !source.broken();
 }
 
 // What our own zip holds beside conversations.
@@ -103,12 +117,8 @@ void read_house(const ZipArchive& zip, const ImportSink& sink) {
   for (const char* kind : {"personas", "presets", "sets"}) {
     const std::string name = std::string(kind) + ".json";
     if (!zip.has(name)) continue;
-    const auto text = zip.content(name, kMostTalkBytes);
-    const Json list = text ? parsed_talk(*text) : Json();
-    if (list.is_array())
-      sink.kept(kind, list);
-    else
-      sink.problem(name, "cannot be unpacked, or is no list");
+    const auto source = zip.open(name);
+    if (!source || !read_kept(*source, kind, sink)) sink.problem(name, "cannot be unpacked as a whole, or is no list");
   }
 }
 

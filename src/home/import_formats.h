@@ -52,12 +52,15 @@ struct ImportSink {
   std::function<void(ImportedThread)> thread;
   std::function<void(const std::string& where, const std::string& what)> problem;
   std::function<void(const ImportedFile&)> file;
-  // "personas", "presets" or "sets", with the list of them.
+  // "personas", "presets" or "sets", with a list of some of them.
   std::function<void(std::string_view kind, const Json& list)> kept;
 };
 
 // A conversation may be this long, as JSON; the whole file as long as it likes.
 constexpr size_t kMostTalkBytes = size_t{64} << 20;
+// A line of our own export may be longer by what stands around a single message that came in by such a conversation.
+// Longer conversations are written on several lines (export.h).
+constexpr size_t kMostLineBytes = kMostTalkBytes + (size_t{16} << 20);
 
 // Both give the format's name. A file is read piece by piece: what is held is one conversation, or one file that a zip
 // has. Throws Failure: "import.unreadable" when it is none of these formats, "import.too_large" when it is one

@@ -1,5 +1,7 @@
 #include "home/import.h"
 
+#include <algorithm>
+
 #include "base/memory.h"
 #include "base/passing_file.h"
 #include "home/export.h"
@@ -259,6 +261,59 @@ TEST(Export, AHouseGoesIntoAnotherOne) {
   EXPECT_NE(export_thread(*from, thread->id, "md")->find("Zażółć"), std::string::npos);
   EXPECT_EQ(import(*to, *export_thread(*from, thread->id, "json")).messages, 0);
   EXPECT_EQ(export_thread(*from, thread->id, "pdf").error().code, "request.invalid");
+}
+
+// A thread with two branches, whose lines hold one message each.
+TEST(Export, ALongThreadComesBackFromSeveralLines) {
+  TestHome from;
+  const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}});
+  const auto say = [&](const char* client_id, std::optional<std::string> parent) {
+    const auto turn = from->answers().begin({.client_id = client_id,
+                                             .thread = thread->id,
+                                             .parent = std::move(parent),
+                                             .parts = Json::array({{{"type", "text"}, {"text", client_id}}}),
+                                             .by = {.model = "m", .model_name = "M"}});
+    EXPECT_TRUE(turn) << turn.error().message;
+    EXPECT_TRUE(from->answers().close_left_over());
+    return *turn;
+  };
+  const Turn a = say("a", {}), b = say("b", a.answer.id), c = say("c", a.answer.id);
+  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  ASSERT_TRUE(from->personas().put("baca", {{"name", "Baca"}, {"text", "długo"}}));
+  const fs::path zip = from.folder / "out.zip";
+  ASSERT_TRUE(export_house(*from, zip, kGoOn, 1));
+  const std::string lines = *export_thread(*from, thread->id, "json", 1);
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 6);
+  for (const std::string& exported : {lines, *read_text_file(zip)}) {
+    TestHome to;
+    const ImportReport counted = import(*to, exported, true);
+    EXPECT_EQ(counted.messages, 6);
+    EXPECT_EQ(counted.threads, 1);
+    const ImportReport report = import(*to, exported);
+    EXPECT_EQ(report.problems, Json::array());
+    EXPECT_EQ(report.messages, 6);
+    EXPECT_EQ(report.threads, 1);
+    EXPECT_EQ(to->conversations().thread(thread->id)->thread.head, c.answer.id);
+    EXPECT_EQ(to->conversations().message(b.said->id)->parent, a.answer.id);
+    EXPECT_EQ(to->conversations().message(c.answer.id)->parent, c.said->id);
+    EXPECT_EQ(import(*to, exported).messages, 0);
+    EXPECT_EQ(import(*from, exported).messages, 0);
+  }
+  TestHome to;
+  import(*to, *read_text_file(zip));
+  EXPECT_EQ(to->personas().find("baca")->text, "długo");
+  EXPECT_EQ(to->personas().find("gazda")->text, "krótko");
+}
+
+TEST(Export, AMessageAsLongAsAConversationMayBeComesBack) {
+  TestHome to;
+  Json exported = {{"watra", 1}, {"thread", {{"id", "t1"}, {"title", "Zima"}}}, {"messages", Json::array()}};
+  Json message = {{"id", "m1"}, {"role", "user"}, {"parts", Json::array()}};
+  message["parts"].push_back(Json{{"type", "text"}, {"text", std::string(kMostTalkBytes, 'x')}});
+  exported["messages"].push_back(std::move(message));
+  const ImportReport report = import(*to, dump(exported) + "\n", true);
+  EXPECT_EQ(report.messages, 1);
+  EXPECT_EQ(report.problems, Json::array());
 }
 
 }  // namespace

@@ -58,6 +58,9 @@ class Jobs::Running final : public JobControl {
   const std::string& id() const override { return id_; }
   bool cancelled() const override { return cancelled_; }
   void cancel() { cancelled_ = true; }
+
+  bool is_kept = false;  // its row is written; with the lock of Jobs
+
   Job job() const {
     const std::lock_guard lock(mutex_);
     return job_;
@@ -150,7 +153,7 @@ void Jobs::close() {
   std::unique_lock lock(mutex_);
   ending_ = true;
   for (const auto& [id, running] : running_) running->cancel();
-  emptied_.wait(lock, [&] { return running_.empty(); });
+  changed_.wait(lock, [&] { return running_.empty(); });
 }
 
 Result<Job> Jobs::start(Wish wish) {
@@ -167,10 +170,12 @@ Result<Jobs::Begun> Jobs::begin(Wish wish, bool once) {
   if (job.total_bytes > 0) job.progress = 0;
   const auto running = std::make_shared<Running>(*this, job);
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    while (const auto other = once && wish.subject && !ending_ ? find_running(wish.kind, *wish.subject) : nullptr) {
+      if (other->is_kept) return Begun{other->job(), false};
+      changed_.wait(lock);  // another one just begins: its row may not come to be
+    }
     if (ending_) return fail("job.stopping", "the server is stopping");
-    if (once && wish.subject)
-      if (auto other = find_running(wish.kind, *wish.subject)) return Begun{*std::move(other), false};
     running_.emplace(job.id, running);
   }
   const auto begun = guarded([&] {
@@ -186,9 +191,14 @@ Result<Jobs::Begun> Jobs::begin(Wish wish, bool once) {
   if (!begun) {
     const std::lock_guard lock(mutex_);
     running_.erase(job.id);
-    emptied_.notify_all();
+    changed_.notify_all();
     return fail(begun.error());
   }
+  {
+    const std::lock_guard lock(mutex_);
+    running->is_kept = true;
+  }
+  changed_.notify_all();
   std::thread([this, running, w = std::move(wish)]() mutable { run(running, std::move(w)); }).detach();
   return Begun{std::move(job), true};
 }
@@ -212,7 +222,7 @@ void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
   wish = {};  // what it holds goes before the destructor may go on
   const std::lock_guard lock(mutex_);
   running_.erase(over.id);
-  emptied_.notify_all();
+  changed_.notify_all();
 }
 
 void Jobs::tell(const Job& job) {
@@ -276,15 +286,16 @@ Result<std::vector<Job>> Jobs::list() const {
 
 std::optional<Job> Jobs::under_way(std::string_view kind, std::string_view subject) const {
   const std::lock_guard lock(mutex_);
-  return find_running(kind, subject);
+  const auto running = find_running(kind, subject);
+  return running && running->is_kept ? std::optional(running->job()) : std::nullopt;
 }
 
-std::optional<Job> Jobs::find_running(std::string_view kind, std::string_view subject) const {
+std::shared_ptr<Jobs::Running> Jobs::find_running(std::string_view kind, std::string_view subject) const {
   for (const auto& [id, running] : running_) {
-    Job job = running->job();
-    if (job.kind == kind && job.subject == subject && !job.is_over()) return job;
+    const Job job = running->job();
+    if (job.kind == kind && job.subject == subject && !job.is_over()) return running;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 }  // namespace watra::home

@@ -67,7 +67,8 @@ class Jobs {
     std::function<void(const Job&)> ended;  // on the job's thread, after its end was told
   };
   Result<Job> start(Wish wish);
-  // The same, but of a kind and subject one is under way at a time: that one comes back, and `fresh` is false.
+  // The same, but of a kind and subject one is under way at a time: that one comes back, and `fresh` is false. While
+  // another one is being written down, this waits for what becomes of it.
   struct Begun {
     Job job;
     bool fresh = true;
@@ -83,14 +84,14 @@ class Jobs {
  private:
   class Running;
   Result<Begun> begin(Wish wish, bool once);
-  std::optional<Job> find_running(std::string_view kind, std::string_view subject) const;  // with the lock
+  std::shared_ptr<Running> find_running(std::string_view kind, std::string_view subject) const;  // with the lock
   void tell(const Job& job);
   void run(const std::shared_ptr<Running>& running, Wish wish);
 
   Database& db_;
   EventLog& events_;
   mutable std::mutex mutex_;
-  std::condition_variable emptied_;
+  std::condition_variable changed_;  // what runs is kept, or over
   std::map<std::string, std::shared_ptr<Running>> running_;
   bool ending_ = false;
 };

@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <set>
 
+#include "base/must_test.h"
 #include "home/ids.h"
 #include "home/migrations.h"
 
@@ -165,6 +167,31 @@ TEST_F(JobsTest, TheEndWaitsForWhatRuns) {
                             }}));
   jobs_.reset();
   EXPECT_TRUE(over);
+}
+
+TEST_F(JobsTest, OneThatIsNeverWrittenDownIsNobodysJob) {
+  const auto start = [this] {
+    return jobs_->start_once({.kind = "load", .title = "m", .subject = "m", .work = [](JobControl&) -> Result<Json> {
+                                return Json(nullptr);
+                              }});
+  };
+  std::future<Result<Jobs::Begun>> first, second;
+  {
+    const auto held = db_->lock();  // the first one cannot write its row yet
+    first = std::async(std::launch::async, start);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    second = std::async(std::launch::async, start);
+    EXPECT_EQ(second.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout)
+        << "it was given a job that is not there yet";
+    db_->run("PRAGMA query_only = ON");  // nor ever
+  }
+  EXPECT_FALSE(first.get());
+  EXPECT_FALSE(second.get());
+  EXPECT_FALSE(jobs_->under_way("load", "m"));
+  db_->run("PRAGMA query_only = OFF");
+  const auto third = must(start());
+  EXPECT_TRUE(third.fresh);
+  EXPECT_EQ(ended(third.job.id).state, "done");
 }
 
 }  // namespace

@@ -208,7 +208,16 @@ CREATE TABLE folders(id TEXT PRIMARY KEY, path TEXT NOT NULL UNIQUE, added_ms IN
 CREATE TABLE model_speeds(model TEXT PRIMARY KEY, decode_tokens_per_s REAL NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 )sql";
 
-constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf};
+// 5: which file it was that answered: hashes of model files that no download has checked, with their size and time.
+constexpr const char* kModelHashes = R"sql(
+CREATE TABLE model_hashes(
+  file TEXT PRIMARY KEY,
+  stamp TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  at_ms INTEGER NOT NULL) STRICT;
+)sql";
+
+constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes};
 
 }  // namespace
 

@@ -52,4 +52,21 @@ Result<std::optional<double>> ShelfNotes::speed_of(const std::string& model) con
   });
 }
 
+Status ShelfNotes::note_hash(const fs::path& file, const std::string& stamp, const std::string& sha256) {
+  return guarded([&] {
+    db_.run(
+        "INSERT INTO model_hashes(file, stamp, sha256, at_ms) VALUES(?,?,?,?) ON CONFLICT(file) DO UPDATE SET "
+        "stamp = excluded.stamp, sha256 = excluded.sha256, at_ms = excluded.at_ms",
+        file.string(), stamp, sha256, now_ms());
+  });
+}
+
+Result<std::optional<std::string>> ShelfNotes::hash_of(const fs::path& file, const std::string& stamp) const {
+  return guarded([&]() -> std::optional<std::string> {
+    Statement s = db_.query("SELECT sha256 FROM model_hashes WHERE file = ? AND stamp = ?", file.string(), stamp);
+    if (!s.step()) return std::nullopt;
+    return s.text(0);
+  });
+}
+
 }  // namespace watra::home

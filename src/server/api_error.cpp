@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <initializer_list>
 #include <utility>
 
 namespace watra::server {
@@ -13,6 +14,14 @@ ApiError bad_field(std::string param, std::string message) {
 ApiError unsupported(std::string param, std::string message) {
   if (message.find(param) == std::string::npos) message = param + ": " + message;
   return {.status = 400, .code = "unsupported", .message = std::move(message), .param = std::move(param)};
+}
+
+ApiError no_eyes(std::string param, std::string_view kind) {
+  std::string message = fmt::format(
+      "{} is of type {}, and this model reads text alone: pictures and sound need a model that takes them, "
+      "and Watra runs none of those yet; say in words what they hold",
+      param, kind);
+  return unsupported(std::move(param), std::move(message));
 }
 
 namespace {
@@ -51,42 +60,24 @@ ApiError from_error(const Error& e, const std::string& prompt_field) {
 
 namespace {
 
+using TypeOf = std::pair<int, const char*>;
+
+// The words for statuses that both know, but those of `own`, which go before them.
+const char* type_of(int status, std::initializer_list<TypeOf> own, const char* server_error) {
+  static constexpr TypeOf kShared[] = {
+      {401, "authentication_error"}, {403, "permission_error"}, {404, "not_found_error"}, {429, "rate_limit_error"}};
+  const auto is = [&](const TypeOf& t) { return t.first == status; };
+  if (const auto* t = std::ranges::find_if(own, is); t != own.end()) return t->second;
+  if (const auto* t = std::ranges::find_if(kShared, is); t != std::end(kShared)) return t->second;
+  return status >= 500 ? server_error : "invalid_request_error";
+}
+
 const char* openai_type(int status) {
-  switch (status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 429:
-      return "rate_limit_error";
-    case 501:
-      return "not_supported_error";
-    case 503:
-      return "unavailable_error";
-    default:
-      return status >= 500 ? "server_error" : "invalid_request_error";
-  }
+  return type_of(status, {{501, "not_supported_error"}, {503, "unavailable_error"}}, "server_error");
 }
 
 const char* anthropic_type(int status) {
-  switch (status) {
-    case 401:
-      return "authentication_error";
-    case 403:
-      return "permission_error";
-    case 404:
-      return "not_found_error";
-    case 413:
-      return "request_too_large";
-    case 429:
-      return "rate_limit_error";
-    case 503:
-      return "overloaded_error";
-    default:
-      return status >= 500 ? "api_error" : "invalid_request_error";
-  }
+  return type_of(status, {{413, "request_too_large"}, {503, "overloaded_error"}}, "api_error");
 }
 
 // The codes of docs/api.md, section 1, for what is thrown on behalf of every API.

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -31,6 +32,8 @@ struct ApiError {
 ApiError bad_field(std::string param, std::string message);
 // 400: understood, and not something this server does.
 ApiError unsupported(std::string param, std::string message);
+// The same, of a picture or another thing that is no text.
+ApiError no_eyes(std::string param, std::string_view kind);
 // From the engine and below. `prompt_field`: what the route calls its prompt ("messages").
 ApiError from_error(const Error& error, const std::string& prompt_field);
 

@@ -65,8 +65,7 @@ std::string read_content(const Json& content, const std::string& place) {
       text += part.required_text("refusal");
       continue;
     }
-    if (type != "text" && type != "input_text" && type != "output_text")
-      throw unsupported(at, fmt::format("{} is of type {}, and this model reads text alone", at, type));
+    if (type != "text" && type != "input_text" && type != "output_text") throw no_eyes(at, type);
     if (!text.empty()) text += '\n';
     text += part.required_text("text");
   }

@@ -8,17 +8,20 @@
 namespace watra::server {
 
 Json Comparing::begin(const Json& body) {
-  // Whoever is asked must be there before anything is written down.
   const Fields fields(body);
+  if (const auto seen = house_value(house_.home.compares().seen(fields.has("client_id") ? body["client_id"] : Json())))
+    return house_value(house_.home.compares().shown(*seen)).at("compare");
+  // Whoever is asked must be there before anything is written down, and there must be room for all their answers.
   const Json* columns = fields.array("columns");
   std::set<std::string> models;
+  std::vector<Runs::Place> places;
   if (columns)
     for (const Json& c : *columns) {
       const Fields column(c, "columns");
       models.insert(
           find_answering(house_, column.required_text("model"), column.text("persona").value_or(""), {}).by.model);
+      if (places.size() < home::kMostAskedColumns) places.push_back(runs_.take_place());
     }
-  runs_.check_room();
   const bool together = models.size() == 1;
   auto begun = house_value(house_.home.compares().begin(body, together ? "together" : "in_turn"));
   const std::string id = begun.compare.id;
@@ -29,7 +32,8 @@ Json Comparing::begin(const Json& body) {
       Answering answering = find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(),
                                            {c.at("sampling")});
       answering.model.reset();  // who waits must not keep a model from being put away
-      live.waiting.push_back({c.at("id"), std::move(answering)});
+      live.waiting.push_back({c.at("id"), std::move(answering), std::move(places.back())});
+      places.pop_back();
     }
     std::ranges::reverse(live.waiting);
     {
@@ -60,13 +64,13 @@ void Comparing::go_on(const std::string& id) {
       live_.erase(it);
     }
   }
-  for (const Column& column : next) start(id, column);
+  for (Column& column : next) start(id, std::move(column));
   if (!end.empty())
     if (const Status done = house_.home.compares().end(id, end); !done)
       log::error("compare {} could not be ended: {}", id, done.error().message);
 }
 
-void Comparing::start(const std::string& id, const Column& column) {
+void Comparing::start(const std::string& id, Column column) {
   const auto turn = house_.home.compares().open(id, column.id, column.answering.by);
   if (!turn) {
     log::error("a column of compare {} could not begin: {}", id, turn.error().message);
@@ -93,7 +97,8 @@ void Comparing::start(const std::string& id, const Column& column) {
                .sampling = column.answering.sampling,
                .persona = column.answering.by.persona,
                .priority = engine::Priority::compare,
-               .ended = [this, id, run = turn->run](const std::string& state) { column_ended(id, run, state); }});
+               .ended = [this, id, run = turn->run](const std::string& state) { column_ended(id, run, state); }},
+              std::move(column.place));
   if (stopped) runs_.stop(turn->run);
 }
 

@@ -25,6 +25,7 @@ class Comparing {
   struct Column {
     std::string id;
     Answering answering;
+    Runs::Place place;  // until it begins
   };
   struct Live {
     std::vector<Column> waiting;  // the next one last
@@ -34,7 +35,7 @@ class Comparing {
   };
 
   void go_on(const std::string& id);
-  void start(const std::string& id, const Column& column);
+  void start(const std::string& id, Column column);
   void column_ended(const std::string& id, const std::string& run, const std::string& state);
 
   Household& house_;

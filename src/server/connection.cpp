@@ -1,22 +1,20 @@
-// The only file that includes Boost.Beast, for its parser; answers are written by hand, they are few lines.
+// Beast's parser reads; answers are written by hand, they are few lines.
 #include "server/connection.h"
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <optional>
 
 #include "base/log.h"
+#include "server/reply_head.h"
 #include "server/request_body.h"
-#include "server/request_check.h"
 
 namespace watra::server {
 namespace {
@@ -28,23 +26,9 @@ using asio::redirect_error;
 using asio::use_awaitable;
 using asio::ip::tcp;
 using boost::system::error_code;
-using Clock = std::chrono::steady_clock;
-using Parser = http::request_parser<RequestBody>;
+using Clock = Deadline::Clock;
 
 constexpr size_t kReadPiece = 4096;
-
-const char* reason_of(int status) {
-  const auto reason = http::obsolete_reason(http::int_to_status(static_cast<unsigned>(status)));
-  return reason.empty() ? "Status" : reason.data();
-}
-
-// What leaves with every answer: nothing of it may be framed, sniffed, or run unless it is this server's own.
-constexpr std::string_view kSafetyHead =
-    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
-    "connect-src 'self'; worker-src 'self'; img-src 'self' blob:; base-uri 'self'; form-action 'self'; "
-    "frame-ancestors 'none'\r\n"
-    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n";
 
 // Stream: tcp::socket, or TLS over one.
 template <class Stream>
@@ -54,10 +38,10 @@ class Connection final : public Exchange {
       : stream_(std::move(stream)),
         shared_(shared),
         buffer_(shared.limits.head_bytes + shared.limits.pipelined_bytes + kReadPiece),
-        deadline_timer_(stream_.get_executor()) {}
+        deadline_(stream_.get_executor()) {}
 
   Awaitable<void> run() {
-    co_await (requests_until_gone() || watchdog());
+    co_await (requests_until_gone() || deadline_.watch(socket()));
     error_code ignored;
     socket().shutdown(tcp::socket::shutdown_both, ignored);
     socket().close(ignored);
@@ -98,44 +82,17 @@ class Connection final : public Exchange {
 
  private:
   Awaitable<void> send(std::string text) {
-    set_deadline(shared_.limits.write);
+    deadline_.set(shared_.limits.write);
     sending_ = true;
     co_await asio::async_write(stream_, asio::buffer(text), use_awaitable);
     sending_ = false;
-    deadline_ = Clock::time_point::max();
+    deadline_.lift();
   }
 
   std::string head(int status, std::string_view content_type) {
     status_ = status;
-    std::string text = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_of(status));
-    if (!content_type.empty()) text += fmt::format("Content-Type: {}\r\n", content_type);
-    text += fmt::format("Cache-Control: {}\r\n", cache_control);
-    text += kSafetyHead;
     if (shared_.state.draining) keep_ = false;
-    text += keep_ ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
-    return text + extra_head;
-  }
-
-  void set_deadline(std::chrono::milliseconds from_now) {
-    deadline_ = Clock::now() + from_now;
-    if (deadline_ < deadline_timer_.expiry()) deadline_timer_.cancel();  // it looks again
-  }
-
-  // Closes the socket when what is waited for takes too long; whoever waits gets an error.
-  Awaitable<void> watchdog() {
-    for (;;) {
-      deadline_timer_.expires_at(deadline_);
-      error_code ec;
-      co_await deadline_timer_.async_wait(redirect_error(use_awaitable, ec));
-      if (!socket().is_open()) co_return;
-      const asio::cancellation_state state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) co_return;
-      if (Clock::now() >= deadline_) {
-        error_code ignored;
-        socket().close(ignored);
-        co_return;
-      }
-    }
+    return reply_head({status, content_type, cache_control, keep_, extra_head});
   }
 
   // Of two that run side by side the one that throws would wait for the other: so neither throws.
@@ -153,7 +110,7 @@ class Connection final : public Exchange {
     local_address_ = plain_address(here.address());
     remote_address_ = plain_address(there.address());
     if constexpr (!std::is_same_v<Stream, tcp::socket>) {
-      set_deadline(shared_.limits.head);
+      deadline_.set(shared_.limits.head);
       co_await stream_.async_handshake(asio::ssl::stream_base::server, redirect_error(use_awaitable, ec));
       if (ec) co_return;
     }
@@ -162,13 +119,13 @@ class Connection final : public Exchange {
       parser_->header_limit(static_cast<uint32_t>(shared_.limits.head_bytes));
       parser_->body_limit(uint64_t{1} << 40);  // the route's own limit is looked at below
       if (buffer_.size() == 0) {
-        set_deadline(first ? shared_.limits.head : shared_.limits.idle);
+        deadline_.set(first ? shared_.limits.head : shared_.limits.idle);
         const size_t n =
             co_await stream_.async_read_some(buffer_.prepare(kReadPiece), redirect_error(use_awaitable, ec));
         if (ec) co_return;
         buffer_.commit(n);
       }
-      set_deadline(shared_.limits.head);
+      deadline_.set(shared_.limits.head);
       co_await http::async_read_header(stream_, buffer_, *parser_, redirect_error(use_awaitable, ec));
       begin_exchange();
       if (ec) {
@@ -195,7 +152,7 @@ class Connection final : public Exchange {
     const size_t question = target.find('?');
     path = target.substr(0, question);
     query = question == std::string::npos ? "" : target.substr(question + 1);
-    dialect = dialect_of(path);
+    dialect = dialect_of(shared_.router.inner(path).value_or(path));
     body.clear();
     body_file.reset();
     params.clear();
@@ -231,7 +188,7 @@ class Connection final : public Exchange {
   Awaitable<void> linger() {
     error_code ec;
     socket().shutdown(tcp::socket::shutdown_send, ec);
-    set_deadline(std::chrono::seconds(1));
+    deadline_.set(std::chrono::seconds(1));
     std::array<char, kReadPiece> waste;
     while (!ec) co_await stream_.async_read_some(asio::buffer(waste), redirect_error(use_awaitable, ec));
   }
@@ -262,7 +219,7 @@ class Connection final : public Exchange {
     }
     if (!error) {
       if (beast::iequals(header("Expect"), "100-continue")) co_await send("HTTP/1.1 100 Continue\r\n\r\n");
-      error = co_await read_body(*route);
+      error = co_await take_body(*route);
       if (gone_) co_return;
     }
     if (error) {
@@ -272,8 +229,9 @@ class Connection final : public Exchange {
       if (unread) co_await linger();
       co_return;
     }
-    deadline_ = Clock::time_point::max();
+    deadline_.lift();
     const auto winner = co_await (handle(*route) || watch() || shared_.state.last_call.wait(stream_.get_executor()));
+    body_file.reset();  // whoever needs it longer has taken a share
     if (winner.index() == 1) gone_ = true;
     if (winner.index() == 2) co_await tell_the_end();
     if (gone_) {
@@ -290,34 +248,13 @@ class Connection final : public Exchange {
     return length ? std::optional<uint64_t>(*length) : std::nullopt;
   }
 
-  static ApiError no_place(const Error& e) {
-    return {.status = 507, .code = "disk.full", .message = "the body cannot be kept: " + e.message};
-  }
-
-  Awaitable<std::optional<ApiError>> read_body(const Route& route) {
-    RequestBody::value_type& kept = parser_->get().body();
-    if (!route.body_folder.empty()) {
-      auto file = PassingFile::create(route.body_folder);
-      if (!file) co_return no_place(file.error());
-      kept.file = std::move(*file);
-    }
-    parser_->body_limit(route.max_body_bytes);
-    const uint64_t length = parser_->content_length().value_or(route.max_body_bytes);
-    set_deadline(shared_.limits.body + std::chrono::seconds(length / shared_.limits.body_bytes_per_s));
-    error_code ec;
-    co_await http::async_read(stream_, buffer_, *parser_, redirect_error(use_awaitable, ec));
-    if (ec == http::error::body_limit) co_return body_too_large(route);
-    if (kept.failure) co_return no_place(*kept.failure);
-    if (ec && ec.category() == http::make_error_code(http::error::bad_method).category() &&
-        ec != http::error::partial_message)
-      co_return ApiError{.status = 400, .code = "bad_request", .message = "the body is not sent as HTTP wants it"};
-    if (ec) {
-      gone_ = true;
-      co_return std::nullopt;
-    }
-    body = std::move(kept.text);
-    body_file = std::move(kept.file);
-    co_return std::nullopt;
+  Awaitable<std::optional<ApiError>> take_body(const Route& route) {
+    BodySource<Stream> from{stream_, buffer_, *parser_, deadline_};
+    ReadBody read = co_await read_body(from, route, shared_);
+    gone_ = read.gone;
+    body = std::move(read.text);
+    body_file = std::move(read.file);
+    co_return std::move(read.refused);
   }
 
   Awaitable<void> handle(const Route& route) {
@@ -403,8 +340,8 @@ class Connection final : public Exchange {
   std::string local_address_, remote_address_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  asio::steady_timer deadline_timer_;
-  Clock::time_point deadline_ = Clock::time_point::max(), started_;
+  Deadline deadline_;
+  Clock::time_point started_;
   unsigned version_ = 11;
   int status_ = 0;
   bool keep_ = true, streaming_ = false, chunked_ = false, sending_ = false;

@@ -14,6 +14,7 @@
 #include "server/last_call.h"
 #include "server/limits.h"
 #include "server/router.h"
+#include "server/slow_work.h"
 #include "server/tls.h"
 
 namespace watra::server {
@@ -29,6 +30,7 @@ struct Shared {  // by all connections of one door
   const Door& door;
   const Limits& limits;
   ServerState& state;
+  SlowWork& slow;
   Entrance* entrance = nullptr;     // null: no people, the token alone
   std::shared_ptr<TlsContext> tls;  // null: as it is
   bool programs_only = false;       // --ollama-port: no token, and nothing that a browser sends

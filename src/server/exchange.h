@@ -9,6 +9,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -27,7 +28,7 @@ class Exchange {
 
   // The request. `path` without the query, percent-decoded by segment where the router took parameters from it.
   std::string method, path, query, body;
-  std::optional<PassingFile> body_file;       // the body, on routes that keep it in a file; `body` is empty there
+  std::shared_ptr<PassingFile> body_file;     // the body, on routes that keep it in a file; `body` is empty there
   std::map<std::string, std::string> params;  // of the route's pattern
   Dialect dialect = Dialect::openai;
 

@@ -1,8 +1,8 @@
 // The conversation half of /watra/v1 (docs/api.md sections 6, 7, 8): routes over home/, and runs that answer.
 //
 // Routes are added before the server starts, by one thread. Handlers run on their connection's strand and touch the
-// store there, which takes milliseconds; files, exports and imports go to the threads of SlowWork and of Jobs. Errors
-// of home/ reach the client as house_error() has them.
+// store there, which takes milliseconds; what is uploaded is written, read and exported on the threads of SlowWork,
+// imports run on those of Jobs. Errors of home/ reach the client as house_error() has them.
 #pragma once
 
 #include <functional>

@@ -19,13 +19,16 @@ Json attachment_json(Household& house, const home::Attachment& a, const std::str
   return out;
 }
 
+// Reads it whole and may count its tokens: for the threads of SlowWork.
 Json keep_attachment(Exchange& x, Household& house) {
   std::string name;
   if (!percent_decode(x.header("X-Watra-Name"), name)) throw request_invalid("X-Watra-Name", "a percent-encoded name");
   if (name.empty()) name = "file";
   std::string mime = x.header("Content-Type");
   if (mime.empty()) mime = "application/octet-stream";
-  return attachment_json(house, house_value(house.home.attachments().keep(x.body, name, mime)), x.body);
+  const fs::path& file = x.body_file->path();
+  const std::string content = house_value(read_text_file(file, home::kMostAttachmentBytes));
+  return attachment_json(house, house_value(house.home.attachments().keep(content, name, mime, file)), content);
 }
 
 // Only what cannot run in a page keeps its type; the rest is bytes to be saved.
@@ -53,12 +56,13 @@ Awaitable<void> reply_thread(Exchange& x, Household& house) {
 }
 
 Awaitable<void> reply_house(Exchange& x, Household& house) {
-  const PassingFile zip = house_value(PassingFile::create(house.home.passing_folder()));
+  const auto make = [&] { return house.slow.ends_here(house_value(PassingFile::create(house.home.passing_folder()))); };
+  const std::shared_ptr<PassingFile> zip = co_await house.slow.run(make);
   const auto write = [&] {
-    house_value(home::export_house(house.home, zip.path(), [&] { return !house.slow.ending(); }));
-    return house_value(File::open(zip.path(), File::Mode::read));
+    house_value(home::export_house(house.home, zip->path(), [&] { return !house.slow.ending(); }));
+    return house_value(File::open(zip->path(), File::Mode::read));
   };
-  const File file = co_await house.slow.run(write);
+  const File file = co_await house.slow.run(write);  // another file than was made: the zip was put in its place
   x.extra_head += "Content-Disposition: attachment; filename=\"watra.zip\"\r\n";
   std::string type = "application/zip";
   co_await x.begin_stream(std::move(type));
@@ -79,7 +83,7 @@ Awaitable<void> reply_house(Exchange& x, Household& house) {
 Json start_import(Exchange& x, Household& house) {
   const auto dry = query_text(x, "dry");
   if (dry && *dry != "true" && *dry != "false") throw request_invalid("dry", "true or false");
-  auto file = std::make_shared<PassingFile>(std::move(*x.body_file));  // gone with the job
+  const std::shared_ptr<PassingFile> file = x.body_file;  // gone with the job
   const uint64_t n_bytes = file->file().position();
   if (n_bytes == 0) throw request_invalid("body", "the file to be imported");
   home::Jobs::Wish wish{.kind = "import", .title = "import", .total_bytes = n_bytes};
@@ -99,6 +103,7 @@ void add_house_files(Router& router, Household& house) {
     co_await x.reply_json(std::move(reply), 201);
   });
   attachments.max_body_bytes = home::kMostAttachmentBytes;
+  attachments.body_folder = house.home.passing_folder();
   router.add(std::move(attachments));
   router.add(house_route("GET", "/attachments/{hash}", [&house](Exchange& x) { return reply_attachment(x, house); }));
   router.add(house_route("GET", "/threads/{id}/export", [&house](Exchange& x) { return reply_thread(x, house); }));

@@ -109,7 +109,7 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
       persona = m.actor_id.value_or("");
   const Answering answering = find_answering(house, model, persona, {thread.sampling, given});
   check_fits(house, thread, wish, answering);
-  runs.check_room();
+  Runs::Place place = runs.take_place();
   wish.by = answering.by;
   const home::Turn turn = house_value(house.home.answers().begin(wish));
   if (turn.fresh)
@@ -119,7 +119,8 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
                 .model = answering.by.model,
                 .sampling = answering.sampling,
                 .persona = answering.by.persona,
-                .go_on = wish.go_on.has_value()});
+                .go_on = wish.go_on.has_value()},
+               std::move(place));
   return turn_json(runs, turn);
 }
 

@@ -16,8 +16,9 @@ struct Limits {
   size_t body_bytes_per_s = 32 << 10;        // ... as its length takes at this rate
   std::chrono::milliseconds write{30'000};   // for the client to take one piece of an answer
   std::chrono::milliseconds ping{15'000};    // silence before a stream says that it lives
-  std::chrono::milliseconds drain{4'000};    // at the end: for answers that are being written ...
-  std::chrono::milliseconds last_word{500};  // ... of which those that are not done by then are told so
+  std::chrono::milliseconds drain{4'000};    // at the end: for answers that are being written to be done ...
+  std::chrono::milliseconds last_word{500};  // ... the last part of it for telling the others that they are cut; as
+                                             // long as all of it: they are told at once
 };
 
 }  // namespace watra::server

@@ -31,7 +31,7 @@ void read_prompts_of(const Fields& f, PlainAsk& a) {
   const Json* given = f.find("prompt");
   const auto read = [&](const Json& one) {
     if (one.is_object() && !one.value("multimodal_data", Json()).empty())
-      throw unsupported("prompt.multimodal_data", "prompt.multimodal_data: this model reads text alone");
+      throw no_eyes("prompt.multimodal_data", "multimodal_data");
     const Json wrapped = {{"prompt", one.is_object() ? one.value("prompt_string", Json()) : one}};
     a.prompts.push_back(read_mixed(Fields(wrapped), "prompt", *a.model));
     const auto& spec = a.model->tokenizer().spec();  // an empty text is where the model begins
@@ -72,7 +72,7 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
     a.prompts.push_back(read_infill(f, *a.model));
   else
     read_prompts_of(f, a);
-  a.sampling = read_sampling(f, *a.model);
+  a.sampling = read_sampling(f, *a.model, Ranges::llamacpp);
   a.stream = f.boolean("stream").value_or(false);
   a.return_tokens = f.boolean("return_tokens").value_or(false);
   a.timings_per_token = f.boolean("timings_per_token").value_or(false);

@@ -7,7 +7,7 @@ namespace watra::server {
 Json sampling_json(const engine::SamplingParams& p) {
   Json samplers = Json::array();
   for (const auto kind : p.order) samplers.push_back(engine::sampler_name(kind));
-  return {{"seed", p.seed},
+  return {{"seed", p.seed ? Json(*p.seed) : Json(-1)},
           {"temperature", p.temperature},
           {"dynatemp_range", p.dynatemp_range},
           {"dynatemp_exponent", p.dynatemp_exponent},

@@ -1,6 +1,7 @@
 // POST /tokenize, /detokenize, /apply-template
 #include "server/chat_messages.h"
 #include "server/llamacpp.h"
+#include "server/openai.h"
 #include "text/jinja_text.h"
 
 namespace watra::server {
@@ -69,12 +70,7 @@ void add_llamacpp_text(Router& router, House& house) {
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const Json* tokens = f.array("tokens");
     if (!tokens) f.refuse("tokens", "a list of token ids");
-    std::vector<TokenId> ids;
-    for (const Json& t : *tokens) {
-      if (!t.is_number_integer() || t.get<int64_t>() < 0 || t.get<int64_t>() >= model->n_vocab())
-        f.refuse("tokens", fmt::format("token ids from 0 to {}", model->n_vocab() - 1));
-      ids.push_back(t.get<TokenId>());
-    }
+    const auto ids = read_token_ids(f, "tokens", *tokens, *model);
     Json reply = {{"content", model->tokenizer().decode(ids, true)}};
     co_await x.reply_json(std::move(reply));
   };

@@ -85,7 +85,15 @@ Result<std::shared_ptr<const ModelFacts>> ModelFiles::facts(const fs::path& path
     if (key != "tokenizer.chat_template") facts->metadata[key] = to_json(value);
   facts->metadata["general.parameter_count"] = facts->n_params;
   const std::lock_guard lock(mutex_);
+  // Whenever one comes in, those whose files are gone leave.
+  std::error_code ec;
+  std::erase_if(known_, [&](const auto& entry) { return !fs::exists(entry.first, ec); });
   return known_[path] = facts;
+}
+
+size_t ModelFiles::n_known() const {
+  const std::lock_guard lock(mutex_);
+  return known_.size();
 }
 
 std::string digest_of(const std::string& id, const ModelFacts& facts) {

@@ -1,6 +1,7 @@
 // ModelFiles: what model files say about themselves, read without loading them: for lists and for /api/show.
 //
-// A file that did not change is opened once. Any thread may call; it opens files, so not the threads that serve.
+// A file that did not change is opened once; of one that is gone nothing is kept. Any thread may call; it opens files,
+// so not the threads that serve.
 #pragma once
 
 #include <map>
@@ -29,10 +30,11 @@ class ModelFiles {
   explicit ModelFiles(const fs::path& home) : shelf_(home) {}
   // Errors: those of Checkpoint::open.
   Result<std::shared_ptr<const ModelFacts>> facts(const fs::path& path);
+  size_t n_known() const;  // files of which facts are kept
 
  private:
   const hub::Shelf shelf_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<fs::path, std::shared_ptr<const ModelFacts>> known_;
 };
 

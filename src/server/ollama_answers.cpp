@@ -32,7 +32,7 @@ void read_options(const Fields& f, OllamaAsk& a) {
   const Json none = Json::object();
   const Json* given = f.object("options");
   const Fields options(given ? *given : none, "options");
-  a.sampling = read_sampling(options, *a.model);
+  a.sampling = read_sampling(options, *a.model, Ranges::llamacpp);
   a.generate = read_generate(options, {"num_predict"}, *a.model);
   refuse_unsupported(options);
   // How Ollama would load and run the model; here that is the server's choice. Only their ranges are looked at.
@@ -56,7 +56,7 @@ Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> mod
   if (const Json* messages = f.array("messages"))
     for (size_t i = 0; i < messages->size(); ++i)
       if ((*messages)[i].is_object() && !(*messages)[i].value("images", Json()).empty())
-        throw unsupported(fmt::format("messages[{}].images", i), "this model reads text alone");
+        throw no_eyes(fmt::format("messages[{}].images", i), "image");
   const Json extra = with_think(f);
   const Toolbox tools = read_openai_tools(f);
   a.task = chat_task(*a.model, read_messages(f), tools, Fields(extra));
@@ -80,8 +80,7 @@ void add_before(const Fields& f, OllamaAsk& a) {
 }
 
 Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
-  if (const Json* images = f.array("images"); images && !images->empty())
-    throw unsupported("images", "this model reads text alone");
+  if (const Json* images = f.array("images"); images && !images->empty()) throw no_eyes("images", "image");
   const Toolbox no_tools;
   OllamaAsk a;
   a.chat = false;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "server/router.h"
+#include "server/sse.h"
 #include "server/task.h"
 
 namespace watra::server {
@@ -14,6 +15,11 @@ void add_openai_responses(Router& router, House& house);
 
 // `usage` over all answers of a request; the prompt is counted once for each prompt.
 Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt);
+
+// The end of a stream: `usage`, an event without choices, is completed where there is one; then "[DONE]", and numbers
+// for the log line. `stats`: of all answers.
+void tell_stream_end(Exchange& x, SseStream& sse, const std::vector<engine::RequestStats>& stats, size_t n_per_prompt,
+                     std::optional<Json> usage);
 
 // Vectors, one for each prompt (normalized), and the tokens read. Throws ApiError.
 struct Embedded {
@@ -29,6 +35,10 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
                           const EmbedWish& wish);
 // `dimensions`: fewer than the model has are had of an encoder alone. 0 = not asked for.
 int64_t read_dimensions(const Fields& fields, const ServedModel& model);
+
+// A list of the model's token ids; `field` names it where it is none.
+std::vector<TokenId> read_token_ids(const Fields& fields, std::string_view field, const Json& list,
+                                    const ServedModel& model);
 
 // A prompt field: a text, token ids, or a list of either.
 std::vector<std::vector<TokenId>> read_prompts(const Fields& fields, std::string_view name, const ServedModel& model);

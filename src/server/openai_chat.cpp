@@ -193,18 +193,12 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     sse.data(last);
   };
   co_await sse.follow(answers, house.limits.ping, "messages", tell_event);
-  std::vector<const engine::RequestStats*> all;
-  for (const auto& s : stats) all.push_back(&s);
+  std::optional<Json> usage;
   if (a.include_usage) {
-    Json last = chunk(a, 0, Json::object(), "", nullptr);
-    last["choices"] = Json::array();
-    last["usage"] = usage_json(all, all.size());
-    last["timings"] = timings_json(stats[0]);
-    sse.data(last);
+    usage = chunk(a, 0, Json::object(), "", nullptr);
+    (*usage)["choices"] = Json::array();
   }
-  sse.raw("data: [DONE]\n\n");
-  x.note("n_prompt", stats[0].n_prompt);
-  x.note("n_gen", stats[0].n_generated);
+  tell_stream_end(x, sse, stats, stats.size(), std::move(usage));
   co_await sse.end();
 }
 
@@ -222,6 +216,20 @@ Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_
           {"completion_tokens", n_generated},
           {"total_tokens", n_prompt + n_generated},
           {"prompt_tokens_details", {{"cached_tokens", n_cached}}}};
+}
+
+void tell_stream_end(Exchange& x, SseStream& sse, const std::vector<engine::RequestStats>& stats, size_t n_per_prompt,
+                     std::optional<Json> usage) {
+  if (usage) {
+    std::vector<const engine::RequestStats*> all;
+    for (const auto& s : stats) all.push_back(&s);
+    (*usage)["usage"] = usage_json(all, n_per_prompt);
+    (*usage)["timings"] = timings_json(stats[0]);
+    sse.data(*usage);
+  }
+  sse.raw("data: [DONE]\n\n");
+  x.note("n_prompt", stats[0].n_prompt);
+  x.note("n_gen", stats[0].n_generated);
 }
 
 void add_openai_chat(Router& router, House& house) {

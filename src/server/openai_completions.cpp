@@ -253,34 +253,29 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
     sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
   };
   co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
-  if (a.include_usage) {
-    std::vector<const engine::RequestStats*> all;
-    for (const auto& s : stats) all.push_back(&s);
-    Json last = envelope(a, Json::array());
-    last["usage"] = usage_json(all, a.n);
-    last["timings"] = timings_json(stats[0]);
-    sse.data(last);
-  }
-  sse.raw("data: [DONE]\n\n");
-  x.note("n_prompt", stats[0].n_prompt);
-  x.note("n_gen", stats[0].n_generated);
+  std::optional<Json> usage;
+  if (a.include_usage) usage = envelope(a, Json::array());
+  tell_stream_end(x, sse, stats, a.n, std::move(usage));
   co_await sse.end();
 }
 
 }  // namespace
 
+std::vector<TokenId> read_token_ids(const Fields& f, std::string_view field, const Json& list,
+                                    const ServedModel& model) {
+  std::vector<TokenId> out;
+  for (const Json& id : list) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.n_vocab())
+      f.refuse(field, fmt::format("token ids from 0 to {}", model.n_vocab() - 1));
+    out.push_back(id.get<TokenId>());
+  }
+  return out;
+}
+
 std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view name, const ServedModel& model) {
   const Json* given = f.find(name);
   if (!given) f.refuse(name, "a text, token ids, or a list of these");
-  const auto ids = [&](const Json& list) {
-    std::vector<TokenId> out;
-    for (const Json& id : list) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.n_vocab())
-        f.refuse(name, fmt::format("token ids from 0 to {}", model.n_vocab() - 1));
-      out.push_back(id.get<TokenId>());
-    }
-    return out;
-  };
+  const auto ids = [&](const Json& list) { return read_token_ids(f, name, list, model); };
   std::vector<std::vector<TokenId>> prompts;
   if (given->is_string()) {
     prompts.push_back(model.encode(given->get<std::string>()));

@@ -35,8 +35,7 @@ class Check {
       throw ApiError{
           .status = 405, .code = "method_not_allowed", .message = fmt::format("{} takes {}", x_.path, found.allow)};
     }
-    if (!found.route)
-      throw ApiError{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", x_.path)};
+    if (!found.route) throw nothing_there();
     if (shared_.state.draining) throw server_stopping();
     if (head.content_length && *head.content_length > found.route->max_body_bytes) throw body_too_large(*found.route);
     check_encoding();
@@ -45,6 +44,12 @@ class Check {
   }
 
  private:
+  ApiError nothing_there() const {
+    ApiError error{.status = 404, .code = "route_unknown", .message = fmt::format("there is nothing at {}", x_.path)};
+    if (!shared_.router.inner(x_.path)) error.message += "; all of it lies under " + shared_.router.prefix();
+    return error;
+  }
+
   void check_is_program() const {
     for (const char* name : {"Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"})
       if (!x_.header(name).empty()) throw foreign("this port is for programs; no browser's request is taken");
@@ -98,7 +103,8 @@ class Check {
     if (x_.caller.has_token) return;
     const bool is_house = route ? access == Access::house : x_.dialect == Dialect::watra;
     if (is_house && shared_.entrance) return check_person();
-    if (!route && is_read() && dialect_of(x_.path) == Dialect::openai && !x_.path.starts_with("/v1")) return;
+    const std::string_view inner = shared_.router.inner(x_.path).value_or(x_.path);
+    if (!route && is_read() && dialect_of(inner) == Dialect::openai && !inner.starts_with("/v1")) return;
     x_.extra_head += "WWW-Authenticate: Bearer\r\n";
     throw ApiError{.status = 401,
                    .code = "invalid_api_key",

@@ -1,7 +1,6 @@
 #include "server/router.h"
 
 #include <charconv>
-#include <optional>
 
 namespace watra::server {
 namespace {
@@ -41,12 +40,19 @@ std::optional<std::map<std::string, std::string>> match(std::string_view pattern
 
 }  // namespace
 
+std::optional<std::string_view> Router::inner(std::string_view path) const {
+  if (!path.starts_with(prefix_)) return std::nullopt;
+  path.remove_prefix(prefix_.size());
+  if (!prefix_.empty() && !path.starts_with('/')) return std::nullopt;  // "/llmx" does not lie under "/llm"
+  return path;
+}
+
 Router::Found Router::find(std::string_view method, std::string_view path) const {
   Found found;
-  if (!path.starts_with(prefix_)) return found;
-  path.remove_prefix(prefix_.size());
+  const auto asked = inner(path);
+  if (!asked) return found;
   for (const Route& route : routes_) {
-    auto params = match(route.pattern, path);
+    auto params = match(route.pattern, *asked);
     if (!params) continue;
     if (route.method == method || (route.method == "GET" && method == "HEAD")) {
       found.route = &route;

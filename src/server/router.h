@@ -2,6 +2,7 @@
 // adds them before the server starts. Read-only afterwards, from any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ class Router {
   void add(Route route) { routes_.push_back(std::move(route)); }
   // Every path begins with it, whatever the patterns say: "/llm". Before the server starts.
   void set_prefix(std::string prefix) { prefix_ = std::move(prefix); }
+  const std::string& prefix() const { return prefix_; }
+  // A path as the patterns have it, without the prefix; nothing for one that does not lie under it.
+  std::optional<std::string_view> inner(std::string_view path) const;
 
   struct Found {
     const Route* route = nullptr;  // null: nothing at this path, or not with this method
@@ -42,7 +46,7 @@ class Router {
   std::string prefix_;
 };
 
-// Which API a path belongs to: decides the shape of errors where no route matches.
+// Which API a path (without the prefix) belongs to: decides the shape of errors where no route matches.
 Dialect dialect_of(std::string_view path);
 
 // %41 -> A. False when a % is not followed by two hex digits.

@@ -24,6 +24,17 @@ TEST(Router, FindsByMethodAndPath) {
   EXPECT_EQ(r.find("GET", "/nowhere").allow, "");
 }
 
+TEST(Router, APrefixIsWholeSegments) {
+  Router r = example();
+  r.set_prefix("/llm");
+  EXPECT_NE(r.find("GET", "/llm/v1/models").route, nullptr);
+  for (const char* outside : {"/v1/models", "/llmv1/models", "/llmx/v1/models", "/llm", "/"})
+    EXPECT_EQ(r.find("GET", outside).route, nullptr) << outside;
+  EXPECT_EQ(r.inner("/llm/api/tags"), "/api/tags");
+  EXPECT_EQ(r.inner("/llmx"), std::nullopt);
+  EXPECT_EQ(example().inner("/v1/models"), "/v1/models");
+}
+
 TEST(Router, TakesParametersFromThePath) {
   const Router r = example();
   EXPECT_EQ(r.find("GET", "/v1/models/org/repo/file").params.at("id"), "org/repo/file");

@@ -1,9 +1,6 @@
 #include "server/runs.h"
 
-#include <random>
-
 #include "base/log.h"
-#include "hub/receipt.h"
 #include "hub/sha256.h"
 #include "server/house_fields.h"
 #include "server/live_run.h"
@@ -16,12 +13,8 @@ namespace {
 constexpr auto kCommitEvery = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::milliseconds(500);  // at runs that say nothing: progress of loading
 constexpr size_t kMostRuns = 256;  // as many as a scheduler lets wait; each has a thread until its request is made
+constexpr int64_t kPlannedAnswer = 256;                // tokens of an answer that may go on until its end
 constexpr auto kRetryAfter = std::chrono::seconds(1);  // when the store could not be written
-
-std::string sha256_of_model(const fs::path& home, const fs::path& file) {
-  const auto receipt = hub::read_receipt(hub::Shelf(home), file.lexically_relative(home / "models"));
-  return receipt ? receipt->sha256 : "";
-}
 
 std::string hash_of(const std::vector<TokenId>& ids) {
   hub::Sha256 sha;
@@ -29,19 +22,14 @@ std::string hash_of(const std::vector<TokenId>& ids) {
   return sha.hex().substr(0, 16);
 }
 
-// Of an answer whose sampling says "random": known beforehand, so that it can be kept.
-int64_t random_seed() {
-  std::random_device random;
-  return static_cast<int64_t>(random());
-}
-
-Json facts_before(const home::Home& home, const ServedModel& model, const RunWish& wish, const TurnPrompt& prompt,
-                  int64_t seed, std::optional<double> predicted) {
+Json facts_before(const ServedModel& model, std::string sha256, const RunWish& wish, const TurnPrompt& prompt,
+                  uint64_t seed, std::optional<double> predicted) {
   const auto& metadata = model.model().file().metadata();
   return {{"model",
            {{"id", model.id()},
             {"name", metadata.get_string("general.name").value_or(model.id())},
-            {"sha256", sha256_of_model(home.folder(), model.names().path)},
+            {"file", model.names().path.filename().string()},
+            {"sha256", std::move(sha256)},
             {"quant", model.quant()},
             {"template", template_name(model)}}},
           {"persona", wish.persona ? Json(*wish.persona) : Json(nullptr)},
@@ -73,10 +61,11 @@ std::optional<ShelfEntry> find_on_shelf(const ModelRoom& room, std::string_view 
 
 struct Runs::Live : LiveRun {
   using LiveRun::LiveRun;
+  std::vector<fs::path> files;  // of its model; set before it is prepared
 };
 
-Runs::Runs(Household& house, Predicted predicted)
-    : house_(house), predicted_(std::move(predicted)), committer_([this] { commit_all(); }) {}
+Runs::Runs(Household& house, Options options)
+    : house_(house), options_(std::move(options)), committer_([this] { commit_all(); }) {}
 
 Runs::~Runs() { close(); }
 
@@ -88,20 +77,29 @@ void Runs::wake() {
   news_.notify_all();
 }
 
-void Runs::check_room() const {
+Runs::Place Runs::take_place() {
   const std::lock_guard lock(mutex_);
-  if (live_.size() >= kMostRuns)
+  if (const size_t n = live_.size() + n_places_; n >= kMostRuns)
     throw ApiError{.status = 503,
                    .code = "engine.full",
-                   .message = fmt::format("{} answers are under way or wait; more are not taken", live_.size()),
+                   .message = fmt::format("{} answers are under way or wait; more are not taken", n),
                    .retry_after_s = 5};
+  ++n_places_;
+  return Place(*this);
 }
 
-void Runs::begin(RunWish wish) {
+void Runs::give_back() {
+  const std::lock_guard lock(mutex_);
+  --n_places_;
+}
+
+void Runs::begin(RunWish wish, Place place) {
   auto live = std::make_shared<Live>(std::move(wish), [this] { wake(); });
   {
     const std::lock_guard lock(mutex_);
     live_.emplace(next_++, live);
+    --n_places_;
+    place.runs_ = nullptr;
     if (closing_) live->interrupted = true;
     live->preparing = std::thread([this, live] { prepare(live); });
   }
@@ -144,11 +142,17 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     TurnPrompt prompt = make_turn_prompt(*model, words, generate.max_tokens);
     generate.stop.insert(generate.stop.end(), prompt.stop.begin(), prompt.stop.end());
     engine::SamplingParams sampling = read_sampling(fields, *model);
-    if (sampling.seed < 0) sampling.seed = random_seed();
+    // Known beforehand, so that it can be kept; of the 32 bits in which settings take one to ask for it again.
+    if (!sampling.seed) sampling.seed = static_cast<uint32_t>(engine::random_seed());
     prompt.record["sampling"] = wish.sampling;
-    prompt.record["seed"] = sampling.seed;
-    const auto predicted = predicted_ ? predicted_(model->id()) : std::nullopt;
-    live->prepared(model, prompt, facts_before(house_.home, *model, wish, prompt, sampling.seed, predicted), parts);
+    prompt.record["seed"] = *sampling.seed;
+    const int64_t most = generate.max_tokens > 0 ? std::min(generate.max_tokens, kPlannedAnswer) : kPlannedAnswer;
+    const auto predicted = options_.predicted
+                               ? options_.predicted(*model, static_cast<int64_t>(prompt.ids.size()) + most / 2)
+                               : std::nullopt;
+    live->files = model->model().file().paths();
+    live->prepared(model, prompt, facts_before(*model, sha256_of(live->files), wish, prompt, *sampling.seed, predicted),
+                   parts);
     engine::Request request = make_request(std::move(prompt.ids), sampling, generate);
     request.priority = wish.priority;
     if (const Status asked = live->submit(std::move(request)); !asked) live->fail(from_error(asked.error(), "parts"));
@@ -158,6 +162,17 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     log::error("run {}: {}", wish.run, e.what());
     live->fail({.status = 500, .code = "run.failed", .message = "an unexpected error ended this answer"});
   }
+}
+
+std::string Runs::sha256_of(const std::vector<fs::path>& files) const {
+  return options_.sha256 && !files.empty() ? options_.sha256(files) : std::string();
+}
+
+// What was not known when it began may be known by now.
+void Runs::complete(home::AnswerStep& ended, const Live& live) const {
+  if (ended.kind != home::AnswerStep::Kind::ended || !ended.facts.is_object()) return;
+  Json& sha256 = ended.facts.at("model").at("sha256");
+  if (sha256 == "") sha256 = sha256_of(live.files);
 }
 
 std::optional<Json> Runs::stop(const std::string& run) {
@@ -211,6 +226,7 @@ bool Runs::take_inboxes(std::vector<home::AnswerStep>& steps, std::vector<std::s
   int64_t ahead = 0;
   for (const auto& [order, live] : all) {
     if (live->take(steps, house_.hearth, ahead)) {
+      complete(steps.back(), *live);
       over.push_back(live);
       const std::lock_guard lock(mutex_);
       live_.erase(order);

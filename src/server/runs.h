@@ -1,7 +1,7 @@
 // Runs: answers that the server writes for the page. A run belongs to the server: pages come and go, only stop() or the
 // end of the answer ends it (HOUSE section 2).
 //
-// begin() returns at once; how many are under way at the most says check_room(). A thread of the run waits for its
+// begin() returns at once; how many are under way at the most says take_place(). A thread of the run waits for its
 // model, chooses the context, writes the prompt and hands the request to the scheduler; from then on the scheduler's
 // thread only puts events into the run's inbox. One thread of Runs takes all inboxes together at most every 50 ms and
 // commits what came of them in one transaction; what pages see is told after that (home/answers.h). Any thread may
@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/request.h"
@@ -38,14 +39,40 @@ std::optional<ShelfEntry> find_on_shelf(const ModelRoom& room, std::string_view 
 
 class Runs {
  public:
-  // What the plan says a model will write here, tokens a second: the shelf's number, kept beside what it really wrote.
-  using Predicted = std::function<std::optional<double>(const std::string& model)>;
-  explicit Runs(Household& house, Predicted predicted = {});
+  // Room for one answer, from before its turn is written down until its run has begun. Given back by whoever drops it.
+  // Moves, does not copy; Runs outlives it.
+  class Place {
+   public:
+    Place(Place&& other) noexcept : runs_(std::exchange(other.runs_, nullptr)) {}
+    Place& operator=(Place&& other) noexcept {
+      std::swap(runs_, other.runs_);
+      return *this;
+    }
+    ~Place() {
+      if (runs_) runs_->give_back();
+    }
+
+   private:
+    friend class Runs;
+    explicit Place(Runs& runs) : runs_(&runs) {}
+    Runs* runs_;
+  };
+
+  // What the plan says of an answer of this model as it runs now, tokens a second: kept beside what it really was.
+  // n_tokens: prompt and half of the answer.
+  using Predicted = std::function<std::optional<double>(ServedModel& model, int64_t n_tokens)>;
+  // The hash of a model's files; "" = not known yet.
+  using Sha256 = std::function<std::string(const std::vector<fs::path>& files)>;
+  struct Options {
+    Predicted predicted = {};  // may be null, as the other
+    Sha256 sha256 = {};
+  };
+  Runs(Household& house, Options options);
   ~Runs();  // close()
 
-  // Throws ApiError 503 "engine.full" when as many as are taken wait already; asked before a turn is kept.
-  void check_room() const;
-  void begin(RunWish wish);
+  // Throws ApiError 503 "engine.full" when as many as are taken are under way or have a place.
+  Place take_place();
+  void begin(RunWish wish, Place place);
   // Ends it within a step; the answer keeps what it has. Null when no such run is under way.
   std::optional<Json> stop(const std::string& run);
   std::optional<Json> find(const std::string& run) const;  // Run
@@ -57,19 +84,23 @@ class Runs {
 
  private:
   struct Live;
+  void give_back();
   void prepare(const std::shared_ptr<Live>& live);
   std::shared_ptr<ServedModel> await_model(const std::shared_ptr<Live>& live);
   void commit_all();
   void commit(const std::vector<home::AnswerStep>& steps);
   bool take_inboxes(std::vector<home::AnswerStep>& steps, std::vector<std::shared_ptr<Live>>& over);
   void wake();
+  std::string sha256_of(const std::vector<fs::path>& files) const;
+  void complete(home::AnswerStep& ended, const Live& live) const;
 
   Household& house_;
-  const Predicted predicted_;
+  const Options options_;
   mutable std::mutex mutex_;
   std::condition_variable news_;
   std::map<int64_t, std::shared_ptr<Live>> live_;  // by order of coming
   int64_t next_ = 0;
+  size_t n_places_ = 0;  // taken, not yet in live_
   bool has_news_ = false, closing_ = false;
   std::thread committer_;
 };

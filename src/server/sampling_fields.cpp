@@ -9,7 +9,7 @@ namespace watra::server {
 namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 40;
-constexpr int64_t kMostExact = (int64_t{1} << 53) - 1;
+constexpr int64_t kMostExact = (int64_t{1} << 53) - 1;  // beyond it JSON's numbers are others to many clients
 constexpr size_t kMostStops = 64;
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
@@ -35,24 +35,16 @@ TokenId token_of(const Fields& f, const Json& id, const ServedModel& model) {
   return static_cast<TokenId>(token);
 }
 
-float bias_of(const Fields& f, const Json& value) {
-  if (value.is_boolean() && !value.get<bool>()) return kForbidden;  // llama.cpp's way to forbid
-  constexpr double kMost = 100;                                     // OpenAI's
-  if (!value.is_number() || std::abs(value.get<double>()) > kMost)
-    f.refuse("logit_bias", "a number from -100 to 100 (or false) for each token");
-  return static_cast<float>(value.get<double>());
-}
-
 // {"15043": 1.5}, [[15043, 1.5], [29, false]] or [{"id": .., "bias": ..}].
-void read_logit_bias(const Fields& f, const ServedModel& model, std::vector<engine::LogitBias>& out) {
+void read_logit_bias(const Fields& f, const ServedModel& model, Ranges ranges, std::vector<engine::LogitBias>& out) {
   const Json* bias = f.find("logit_bias");
   if (!bias) return;
   if (bias->is_object()) {
-    for (const auto& [id, value] : bias->items()) out.push_back({token_of(f, id, model), bias_of(f, value)});
+    for (const auto& [id, value] : bias->items()) out.push_back({token_of(f, id, model), read_bias(f, value, ranges)});
   } else if (bias->is_array()) {
     for (const Json& entry : *bias) {
       if (!entry.is_array() || entry.size() != 2) f.refuse("logit_bias", "pairs of token id and number");
-      const float value = bias_of(f, entry[1]);
+      const float value = read_bias(f, entry[1], ranges);
       if (entry[0].is_string())
         for (const TokenId t : model.encode(entry[0].get<std::string>(), false)) out.push_back({t, value});
       else
@@ -100,10 +92,33 @@ T value_of_field(const Fields& f, Result<T> result) {
 
 }  // namespace
 
-engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model) {
+void read_seed(const Fields& f, Ranges ranges, std::optional<uint64_t>& seed) {
+  const Json* given = f.find("seed");
+  if (!given) return;
+  if (given->is_number_unsigned() && ranges == Ranges::llamacpp) {
+    seed = given->get<uint64_t>();
+  } else {
+    const int64_t x = *f.integer("seed", -1, kMostExact);
+    seed = static_cast<uint64_t>(x);
+    if (x < 0) seed.reset();
+  }
+  constexpr uint64_t kRandom = std::numeric_limits<uint32_t>::max();  // how llama.cpp holds its -1
+  if (ranges == Ranges::llamacpp && seed == kRandom) seed.reset();
+}
+
+float read_bias(const Fields& f, const Json& value, Ranges ranges) {
+  if (value.is_boolean() && !value.get<bool>()) return kForbidden;  // llama.cpp's way to forbid
+  const double most = ranges == Ranges::openai ? 100 : std::numeric_limits<double>::max();
+  if (!value.is_number() || std::abs(value.get<double>()) > most)
+    f.refuse("logit_bias", ranges == Ranges::openai ? "a number from -100 to 100 (or false) for each token"
+                                                    : "a number (or false) for each token");
+  constexpr double kDecides = 1e30;  // nothing a model says comes near; sums of such are still numbers
+  return static_cast<float>(std::clamp(value.get<double>(), -kDecides, kDecides));
+}
+
+engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model, Ranges ranges) {
   engine::SamplingParams p = model.manner().sampling;
-  // Beyond 2^53 a number of JSON is another one to many clients.
-  if (const auto seed = f.integer("seed", -1, kMostExact)) p.seed = *seed;
+  read_seed(f, ranges, p.seed);
   set(f, "temperature", p.temperature);
   set(f, "dynatemp_range", p.dynatemp_range);
   set(f, "dynatemp_exponent", p.dynatemp_exponent);
@@ -129,7 +144,7 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model) 
   set(f, "mirostat_eta", p.mirostat_eta);
   if (const auto names = sampler_names(f); !names.empty())
     p.order = value_of_field(f, engine::parse_sampler_order(names));
-  read_logit_bias(f, model, p.logit_bias);
+  read_logit_bias(f, model, ranges, p.logit_bias);
   if (f.boolean("ignore_eos").value_or(false))
     for (const TokenId id : model.tokenizer().spec().end_of_generation) p.logit_bias.push_back({id, kForbidden});
   if (p.dry_multiplier > 0) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "engine/request.h"
 #include "server/fields.h"
@@ -9,9 +10,19 @@
 
 namespace watra::server {
 
+// Whose word counts where ranges differ. OpenAI's: a seed is a whole number that every reader of JSON keeps, a bias
+// lies between -100 and 100. llama.cpp's (and Ollama's, who hands them on): a seed of up to 64 bits, of which -1 and
+// 2^32-1 are a random one, any bias.
+enum class Ranges : uint8_t { openai, llamacpp };
+
 // temperature, top_p, top_k, min_p, penalties, DRY, XTC, Mirostat, seed, logit_bias, samplers, ignore_eos ... What is
 // absent keeps the engine's default. Throws ApiError (400, `param`) for what is out of range.
-engine::SamplingParams read_sampling(const Fields& fields, const ServedModel& model);
+engine::SamplingParams read_sampling(const Fields& fields, const ServedModel& model, Ranges ranges = Ranges::openai);
+
+// The field "seed" alone: none is a random one; what is absent leaves it.
+void read_seed(const Fields& fields, Ranges ranges, std::optional<uint64_t>& seed);
+// One bias, of the field "logit_bias"; -inf forbids.
+float read_bias(const Fields& fields, const Json& value, Ranges ranges);
 
 // The engine's options, and what else a request may say about the writing of its answer.
 struct WriteOptions : engine::GenerateOptions {

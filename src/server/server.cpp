@@ -23,8 +23,9 @@ using boost::system::error_code;
 
 // One socket that is listened on, and who may come in by it.
 struct Listener {
-  Listener(asio::io_context& io, const Router& router, const Door& door, const Limits& limits, ServerState& state)
-      : acceptor(asio::make_strand(io)), shared{router, door, limits, state, nullptr, nullptr, false} {}
+  Listener(asio::io_context& io, const Router& router, const Door& door, const Limits& limits, ServerState& state,
+           SlowWork& slow)
+      : acceptor(asio::make_strand(io)), shared{router, door, limits, state, slow, nullptr, nullptr, false} {}
   tcp::acceptor acceptor;
   Shared shared;
 
@@ -54,9 +55,10 @@ struct Server::Impl {
   Router router, programs_router;
   ServerState state;
   std::atomic<size_t> n_connections{0};
+  SlowWork slow;  // before the connections, whose files end there
   asio::io_context io;
-  Listener main{io, router, door, options.limits, state};
-  Listener programs{io, programs_router, programs_door, options.limits, state};
+  Listener main{io, router, door, options.limits, state, slow};
+  Listener programs{io, programs_router, programs_door, options.limits, state, slow};
   asio::signal_set signals{io, SIGTERM, SIGINT};
   std::vector<std::thread> threads;
   std::vector<std::function<void()>> on_stop;
@@ -98,6 +100,7 @@ Server::~Server() {
 }
 
 Router& Server::router() { return impl_->router; }
+SlowWork& Server::slow() { return impl_->slow; }
 Router& Server::programs_router() { return impl_->programs_router; }
 const Door& Server::door() const { return impl_->door; }
 void Server::on_stop(std::function<void()> call) { impl_->on_stop.push_back(std::move(call)); }
@@ -189,6 +192,7 @@ void Server::stop() {
 void Server::wait() {
   for (std::thread& t : impl_->threads)
     if (t.joinable()) t.join();
+  impl_->slow.close();  // handlers that were cut may have left work there
 }
 
 }  // namespace watra::server

@@ -8,6 +8,7 @@
 #include "server/entrance.h"
 #include "server/limits.h"
 #include "server/router.h"
+#include "server/slow_work.h"
 
 namespace watra::server {
 
@@ -31,6 +32,7 @@ class Server {
 
   Router& router();
   Router& programs_router();  // of programs_port
+  SlowWork& slow();           // of all handlers; ends with wait()
   void start();
   uint16_t port() const;
   std::string url() const;  // "http://127.0.0.1:8686"

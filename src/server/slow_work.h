@@ -1,15 +1,18 @@
 // SlowWork: threads for what a handler must not do on the threads that serve: opening model files, looking through
 // folders, planning, hashing passwords, reading and writing what is large. A handler awaits it; what the work throws
-// arrives at the handler. When the client leaves meanwhile, the handler ends after the work has.
+// arrives at the handler. When the client leaves meanwhile, the handler ends after the work has. A server has one of
+// these for all its handlers (server.h).
 //
-// Any thread may call. The destructor waits for what runs; work that takes minutes asks ending() whether to go on.
+// Any thread may call. Work that takes minutes asks ending() whether to go on.
 #pragma once
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <memory>
 
 #include "server/exchange.h"
 
@@ -17,7 +20,9 @@ namespace watra::server {
 
 class SlowWork {
  public:
-  ~SlowWork() {
+  ~SlowWork() { close(); }
+  // Waits for what was asked for. What is posted afterwards is never begun, and ends with this object.
+  void close() {
     ending_ = true;
     pool_.join();
   }
@@ -28,9 +33,23 @@ class SlowWork {
     co_return co_await asio::co_spawn(pool_, done(std::move(work)), asio::use_awaitable);
   }
 
+  // The same, but one after the other: the writing of what clients send. However many send, and however slow the disk
+  // is, one thread waits for it and the others are free for the rest.
+  template <class F>
+  Awaitable<std::invoke_result_t<F>> run_in_line(F work) {
+    co_return co_await asio::co_spawn(line_, done(std::move(work)), asio::use_awaitable);
+  }
+
   template <class F>
   void post(F work) {
     asio::post(pool_, std::move(work));
+  }
+
+  // A thing whose end takes a while, as that of a large file does: wherever its last owner lets go of it, it ends here.
+  // The owners do not outlive this object.
+  template <class T>
+  std::shared_ptr<T> ends_here(T thing) {
+    return {new T(std::move(thing)), [this](T* last) { post([end = std::unique_ptr<T>(last)] {}); }};
   }
 
  private:
@@ -43,6 +62,7 @@ class SlowWork {
   static constexpr size_t kThreads = 4;
   std::atomic<bool> ending_{false};
   asio::thread_pool pool_{kThreads};
+  asio::strand<asio::thread_pool::executor_type> line_{pool_.get_executor()};
 };
 
 }  // namespace watra::server

@@ -86,9 +86,7 @@ engine::Request make_request(std::vector<TokenId> prompt, const engine::Sampling
       std::erase_if(r.sampling.logit_bias, [](const engine::LogitBias& b) { return std::isinf(b.bias); });
     }
   }
-  if (r.sampling.seed >= 0)
-    r.sampling.seed =
-        static_cast<int64_t>((static_cast<uint64_t>(r.sampling.seed) + index) & uint64_t{0x7fffffffffffffff});
+  if (r.sampling.seed) *r.sampling.seed += index;
   return r;
 }
 

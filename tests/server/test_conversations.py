@@ -1,4 +1,5 @@
 """The conversation half of /watra/v1 against the running server: threads, turns, runs, events, search, erasing."""
+import hashlib
 import json
 import signal
 import threading
@@ -136,6 +137,14 @@ class Turns(House):
         fork = self.page.ok("POST", f"/threads/{thread}/fork", {"client_id": client_id(), "at": answer["id"]})
         copied = self.page.ok("GET", f"/threads/{fork['id']}/messages")["messages"]
         self.assertEqual([m["origin"] for m in copied], [first["message"]["id"], answer["id"]])
+
+    def test_an_answer_names_the_file_that_made_it(self):
+        file = self.server.home / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        loaded = lambda: next(m for m in self.page.ok("GET", "/models")["models"] if m["state"] == "loaded")
+        wait_until(lambda: loaded()["sha256"] == sha256, 60, "the hash of a file that no download has checked")
+        answer = self.page.finished(self.page.say(self.page.thread()["id"], "Hi", sampling={"max_tokens": 2}))
+        self.assertEqual((answer["answer"]["model"]["file"], answer["answer"]["model"]["sha256"]), (file.name, sha256))
 
     def test_settings_persona_and_system_reach_the_model(self):
         self.page.ok("PUT", "/personas/gazda", {"name": "Gazda", "text": "Jesteś gospodarzem chaty na hali."})

@@ -50,13 +50,34 @@ class Fields(Named):
         self.refused("/v1/responses", {"input": "a", "background": True}, "background")
 
     def test_ranges(self):
-        for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2,), "seed": (-2, 1 << 53, 1 << 62, 1.5),
-                              "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9}), "t_max_predict_ms": (-2, "1")}.items():
+        for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2,), "seed": (1.5, "1"),
+                              "logit_bias": ({"5": True}, [[5, "x"]]), "t_max_predict_ms": (-2, "1")}.items():
             for value in values:
                 for path, body in self.routes[:3]:
                     self.refused(path, {**body, field: value}, field)
+        for field, values in {"seed": (-2, 1 << 53, 1 << 62), "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9})}.items():
+            for value in values:
+                for path, body in self.routes[:2]:
+                    self.refused(path, {**body, field: value}, field)
         for field, value in {"n_keep": -1, "n_discard": 0, "id_slot": -1, "seed": (1 << 53) - 1, "logit_bias": {"5": -100}}.items():
             self.ok("/completion", {"prompt": PARIS, "n_predict": 1, field: value})
+
+    def test_llamacpps_clients_have_its_ranges(self):
+        for seed, used in ((1 << 32, 1 << 32), ((1 << 53) + 1, (1 << 53) + 1), ((1 << 64) - 1, (1 << 64) - 1)):
+            first, again = (self.ok("/completion", {"prompt": PARIS, "n_predict": 8, "temperature": 1.5, "seed": seed}) for _ in range(2))
+            self.assertEqual((first["generation_settings"]["seed"], first["content"]), (used, again["content"]))
+        for seed in (-1, (1 << 32) - 1):
+            drawn = {self.ok("/completion", {"prompt": PARIS, "n_predict": 1, "seed": seed})["generation_settings"]["seed"] for _ in range(2)}
+            self.assertEqual(len(drawn), 2)
+        for seed in (1 << 64, -2):
+            self.refused("/completion", {"prompt": PARIS, "seed": seed}, "seed")
+        plain = self.ok("/completion", {"prompt": PARIS, "n_predict": 1, "temperature": 0, "return_tokens": True})["tokens"][0]
+        for bias in (-5000, -1e300, False):
+            other = self.ok("/completion", {"prompt": PARIS, "n_predict": 1, "temperature": 0, "return_tokens": True, "logit_bias": [[plain, bias]]})
+            self.assertNotEqual(other["tokens"][0], plain)
+        for bias in (5000, 1e300):
+            forced = self.ok("/completion", {"prompt": PARIS, "n_predict": 2, "temperature": 1, "return_tokens": True, "logit_bias": {"5": bias}})
+            self.assertEqual(forced["tokens"], [5, 5])
 
     def test_a_seed_that_was_drawn_can_be_asked_for_again(self):
         first = self.ok("/completion", {"prompt": PARIS, "n_predict": 12, "temperature": 1.5})
@@ -283,7 +304,7 @@ class Ollama(Named):
         for options, name in (({"temperature": -1}, "temperature"), ({"temperature": "x"}, "temperature"), ({"top_p": 2}, "top_p"),
                               ({"num_predict": -3}, "num_predict"), ({"num_ctx": 0}, "num_ctx"), ({"num_ctx": -1}, "num_ctx"),
                               ({"num_ctx": "x"}, "num_ctx"), ({"num_ctx": 1 << 40}, "num_ctx"), ({"num_keep": -2}, "num_keep"),
-                              ({"num_thread": -1}, "num_thread"), ({"seed": 1 << 60}, "seed"), ({"stop": 5}, "stop"), ({"mirostat": 1}, "mirostat"),
+                              ({"num_thread": -1}, "num_thread"), ({"seed": 1 << 64}, "seed"), ({"stop": 5}, "stop"), ({"mirostat": 1}, "mirostat"),
                               ({"repeat_penalty": 0}, "repeat_penalty")):
             for path, body in (("/api/chat", {"messages": USER}), ("/api/generate", {"prompt": "a"})):
                 self.assertIn(f"options.{name}", self.ok(path, {**body, "options": options}, 400)["error"])

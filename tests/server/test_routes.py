@@ -133,6 +133,13 @@ class Twin(unittest.TestCase):
             self.assertEqual(server.get("/props")[0], 404)
             self.assertEqual(server.get("/health", token=False)[0], 404)
             self.assertEqual(server.get("/llm/health", token=False)[0], 200)
+            for outside in ("/llmhealth", "/llm", "/v1/models", "/api/tags"):
+                status, _, reply = server.get(outside)
+                self.assertEqual(status, 404, outside)
+                self.assertIn("under /llm", reply["error"]["message"] if isinstance(reply["error"], dict) else reply["error"])
+            # What is unknown under it has the shape of its API.
+            self.assertIsInstance(server.get("/llm/api/nowhere")[2]["error"], str)
+            self.assertEqual(server.get("/llm/v1/messages/nowhere")[2]["type"], "error")
             props = server.get("/llm/props")[2]
             params = props["default_generation_settings"]["params"]
             self.assertEqual([params[k] for k in ("temperature", "top_k", "top_p", "min_p", "seed", "mirostat_tau", "repeat_last_n", "samplers")],

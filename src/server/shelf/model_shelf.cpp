@@ -4,11 +4,11 @@
 #include <set>
 
 #include "base/log.h"
-#include "hub/receipt.h"
 #include "hub/shelf.h"
 #include "model/model.h"
 #include "server/house_fields.h"
 #include "server/shelf/estimate.h"
+#include "server/shelf/model_hashes.h"
 #include "server/shelf/model_words.h"
 
 namespace watra::server {
@@ -221,10 +221,7 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
   const ModelWords by_id = model_words(m.id), by_name = model_words(facts->name);
   const ModelWords& words = by_id.polish != "unknown" ? by_id : by_name;
   const auto& o = facts->outline;
-  const auto receipt = m.origin == ShelfModel::Origin::shelf && m.files.size() == 1
-                           ? hub::read_receipt(hub::Shelf(house_.home.folder()),
-                                               m.path.lexically_relative(hub::Shelf(house_.home.folder()).folder()))
-                           : std::nullopt;
+  const std::string sha256 = known_sha256(house_.home.folder(), notes_, m.files);
   Json out = {{"id", m.id},
               {"name", name},
               {"file", m.path.empty() ? Json(nullptr) : Json(m.path.string())},
@@ -242,7 +239,7 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
               {"vision", false},
               {"chat", facts->has_template},
               {"encoder", o && o->is_encoder},
-              {"sha256", receipt                       ? Json(receipt->sha256)
+              {"sha256", !sha256.empty()               ? Json(sha256)
                          : m.catalog && m.path.empty() ? Json(m.catalog->sha256)
                                                        : Json(nullptr)},
               {"job", downloading ? Json(downloading->id)

@@ -47,7 +47,7 @@ export type Part =
   | { type: 'image'; hash: string; name: string; mime: string; bytes: number; width: number; height: number }
   | { type: 'attachment'; hash: string; name: string; mime: string; bytes: number; n_tokens: number | null };
 export interface Answer {
-  model: { id: Id; name: string; sha256: string; quant: string; template: string }; persona: Id | null; sampling: Sampling; seed: number;
+  model: { id: Id; name: string; file?: string; sha256: string; quant: string; template: string }; persona: Id | null; sampling: Sampling; seed: number;
   prompt_hash: string; n_prompt: number; n_cached: number; n_generated: number; ttft_ms: number; prefill_tokens_per_s: number;
   decode_tokens_per_s: number; predicted_tokens_per_s: number | null; seconds: number;
   finish_reason: 'stop' | 'length' | 'stopped' | 'failed' | 'interrupted' | null; tau: number; context: Context; memory_bytes: number;
