@@ -105,6 +105,7 @@ class Importer {
 
   std::string take_message(const ImportedMessage& m, const std::string& thread, const ImportedThread& t,
                            std::map<std::string, std::string>& ids) {
+    const auto parent = ids.find(m.parent);  // before it is known itself: nothing goes on from itself
     std::string& id = ids[m.external];
     id = find("messages", m.external, m.id);
     if (!id.empty()) {
@@ -129,8 +130,7 @@ class Importer {
                     .state = m.state,
                     .source = "import",
                     .facts = m.facts};
-    if (const auto parent = ids.find(m.parent); parent != ids.end() && !parent->second.empty())
-      message.parent = parent->second;
+    if (parent != ids.end() && !parent->second.empty()) message.parent = parent->second;
     ledger_.insert_message(message, report.id, m.external);
     return id;
   }
