@@ -39,7 +39,7 @@ test-env:
 	@tools/deps build test
 	@tools/test_env
 
-## make lint         formatting, clang-tidy's short list, layers
+## make lint         formatting and layers; clang-tidy's short list on what differs from main (everything: tools/lint --all)
 lint:
 	@tools/deps build lint
 	@tools/lint

@@ -12,8 +12,12 @@ void check(const ImportedThread& thread) {
   for (const ImportedMessage& m : thread.messages) {
     if (m.external.empty() || !m.parts.is_array()) std::abort();
     if (m.state != "done" && m.state != "stopped" && m.state != "interrupted" && m.state != "failed") std::abort();
-    for (const Json& part : m.parts)
+    for (const Json& part : m.parts) {
       if (!part.is_object() || !part.contains("type")) std::abort();
+      if (part["type"] == "text" && !part["text"].is_string()) std::abort();
+      if (part.contains("hash") && !part["hash"].is_string()) std::abort();
+    }
+    if (m.facts.is_object() && !m.facts.at("context").contains("sees_from")) std::abort();
     dump(m.parts);
     dump(m.facts);
   }

@@ -217,6 +217,44 @@ TEST(Import, ALineThatIsNoneIsTold) {
   EXPECT_EQ(report.problems[0]["where"], "line 2");
 }
 
+// What others read of a message without asking again must be there: else it is told, and the rest comes.
+TEST(Import, PartsAndFactsThatAreNoneAreLeftOut) {
+  TestHome home;
+  const auto message = [](const char* id, Json parts, Json facts) -> Json {
+    return {{"id", id}, {"role", "assistant"}, {"at_ms", 1}, {"parts", std::move(parts)}, {"answer", std::move(facts)}};
+  };
+  const Json words = {{"type", "text"}, {"text", "dobre"}};
+  Json exported = {{"watra", 1}, {"thread", {{"id", "t1"}, {"title", "Zima"}}}, {"messages", Json::array()}};
+  exported["messages"].push_back(message("m1",
+                                         {words,
+                                          {{"type", "attachment"}, {"hash", 5}, {"name", "a"}, {"mime", "b"}},
+                                          {{"type", "attachment"}, {"hash", "ab"}},
+                                          {{"type", "text"}, {"text", "x"}, {"hash", nullptr}}},
+                                         {{"context", {{"sees_from", 7}}}}));
+  exported["messages"].push_back(message("m2", {words}, {{"context", {{"sees_from", "m1"}}}}));
+  const ImportReport report = import(*home, exported.dump());
+  EXPECT_EQ(report.messages, 2);
+  EXPECT_EQ(report.problems.size(), 3u) << report.problems.dump();
+  const Message m1 = *home->conversations().message("m1");
+  EXPECT_EQ(m1.parts, Json::array({words}));
+  EXPECT_TRUE(m1.facts.is_null());
+  EXPECT_EQ(home->said(m1).value(), "dobre");
+  EXPECT_EQ(home->conversations().message("m2")->facts["context"]["sees_from"], "m1");
+}
+
+TEST(Import, NothingGoesOnFromItself) {
+  TestHome home;
+  const Json words = Json::array({{{"type", "text"}, {"text", "echo"}}});
+  const Json exported = {
+      {"watra", 1},
+      {"thread", {{"id", "t1"}, {"head", "m2"}}},
+      {"messages",
+       {{{"id", "m1"}, {"parent", "m2"}, {"parts", words}}, {{"id", "m2"}, {"parent", "m2"}, {"parts", words}}}}};
+  EXPECT_EQ(import(*home, exported.dump()).messages, 2);
+  for (const char* id : {"m1", "m2"}) EXPECT_FALSE(home->conversations().message(id)->parent) << id;
+  EXPECT_EQ(home->conversations().path("m2")->size(), 1u);
+}
+
 TEST(Export, CanBeGivenUp) {
   TestHome home;
   ASSERT_TRUE(home->conversations().create({{"client_id", "t"}, {"title", "Zima"}}));

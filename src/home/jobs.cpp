@@ -203,8 +203,32 @@ Result<Jobs::Begun> Jobs::begin(Wish wish, bool once) {
   return Begun{std::move(job), true};
 }
 
+namespace {
+
+// What work throws in spite of its promise ends the job, not the program.
+Result<Json> carried_out(const Jobs::Wish& wish, JobControl& control) {
+  try {
+    return wish.work(control);
+  } catch (const std::bad_alloc&) {
+    return fail("job.no_memory", "there is no memory for this");
+  } catch (const std::exception& e) {
+    log::error("{} {}: {}", wish.kind, control.id(), e.what());
+    return fail("job.failed", "an unexpected error ended this");
+  }
+}
+
+void tell_end(const Jobs::Wish& wish, const Job& over) {
+  try {
+    if (wish.ended) wish.ended(over);
+  } catch (const std::exception& e) {
+    log::error("{} {}: {}", wish.kind, over.id, e.what());
+  }
+}
+
+}  // namespace
+
 void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
-  Result<Json> done = wish.work(*running);
+  Result<Json> done = carried_out(wish, *running);
   std::string state = "done";
   Json error, result;
   if (done) {
@@ -218,7 +242,7 @@ void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
   }
   const Job over = running->end(std::move(state), std::move(error), std::move(result));
   tell(over);
-  if (wish.ended) wish.ended(over);
+  tell_end(wish, over);
   wish = {};  // what it holds goes before the destructor may go on
   const std::lock_guard lock(mutex_);
   running_.erase(over.id);

@@ -5,6 +5,7 @@
 
 #include <future>
 #include <set>
+#include <stdexcept>
 
 #include "base/must_test.h"
 #include "home/ids.h"
@@ -97,6 +98,19 @@ TEST_F(JobsTest, CancelledAndFailedAreTwoThings) {
   EXPECT_EQ(ended(b.id).error["hint"], "another file");
   EXPECT_EQ(jobs_->cancel("j_none").error().code, "job.unknown");
   EXPECT_EQ((*jobs_->cancel(b.id)).state, "failed");
+}
+
+TEST_F(JobsTest, WhatIsThrownFailsTheJobAlone) {
+  const auto thrower = [](auto what) { return [what](JobControl&) -> Result<Json> { throw what; }; };
+  const Job a = *jobs_->start({.kind = "load", .title = "a", .work = thrower(std::runtime_error("secret words"))});
+  const Job b =
+      *jobs_->start({.kind = "load", .title = "b", .work = thrower(std::bad_alloc()), .ended = [](const Job&) {
+                       throw std::runtime_error("nobody listens");
+                     }});
+  EXPECT_EQ(ended(a.id).state, "failed");
+  EXPECT_EQ(ended(a.id).error["code"], "job.failed");
+  EXPECT_EQ(ended(a.id).error["message"].get<std::string>().find("secret"), std::string::npos);
+  EXPECT_EQ(ended(b.id).error["code"], "job.no_memory");
 }
 
 TEST_F(JobsTest, WhatWasUnderWayAtACrashHasFailed) {

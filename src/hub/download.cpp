@@ -110,8 +110,9 @@ Status Download::begin() {
     state_ = DownloadState::load(job_.state, source, remote_.identity, *remote_.bytes);
     if (state_ && there != *remote_.bytes) state_.reset();
     if (!state_) {
-      state_.emplace(source, remote_.identity, *remote_.bytes, DownloadState::block_bytes_for(*remote_.bytes));
       WATRA_TRY(file_.truncate(0));  // gives back the room of what cannot be used
+      WATRA_TRY(check_space(0));     // a size that no disk has is refused before anything is made for it
+      state_.emplace(source, remote_.identity, *remote_.bytes, DownloadState::block_bytes_for(*remote_.bytes));
     }
     WATRA_TRY(check_space(state_->done_bytes()));
     WATRA_TRY(file_.truncate(*remote_.bytes));

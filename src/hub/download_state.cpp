@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/checked.h"
-
 namespace watra::hub {
 namespace {
 
@@ -12,6 +10,9 @@ using nlohmann::json;
 
 constexpr uint64_t kSmallestBlock = 256 << 10, kLargestBlock = 16 << 20;
 constexpr uint64_t kMaxStateBytes = 64 << 20;
+
+// Of any claim: rounding up must not overflow.
+uint64_t n_blocks_of(uint64_t bytes, uint64_t block_bytes) { return bytes / block_bytes + (bytes % block_bytes != 0); }
 
 }  // namespace
 
@@ -24,7 +25,7 @@ DownloadState::DownloadState(std::string source, std::string identity, uint64_t 
       identity_(std::move(identity)),
       bytes_(bytes),
       block_bytes_(block_bytes),
-      done_(ceil_div(bytes, block_bytes)) {}
+      done_(n_blocks_of(bytes, block_bytes)) {}
 
 uint64_t DownloadState::done_bytes() const {
   uint64_t sum = 0;
@@ -46,9 +47,9 @@ std::optional<DownloadState> DownloadState::load(const fs::path& path, const std
   if (!block.is_number_unsigned() || !done.is_string()) return std::nullopt;
   const auto block_bytes = block.get<uint64_t>();
   if (block_bytes < kSmallestBlock || block_bytes > kLargestBlock) return std::nullopt;
-  DownloadState state(source, identity, bytes, block_bytes);
   const auto& marks = done.get_ref<const std::string&>();
-  if (marks.size() != state.done_.size()) return std::nullopt;
+  if (marks.size() != n_blocks_of(bytes, block_bytes)) return std::nullopt;
+  DownloadState state(source, identity, bytes, block_bytes);
   for (size_t b = 0; b < marks.size(); ++b) state.done_[b] = marks[b] == '1';
   return state;
 }

@@ -64,5 +64,13 @@ TEST_F(DownloadStateTest, DamageIsNoState) {
   }
 }
 
+TEST_F(DownloadStateTest, ASizeThatNoFileHasIsNoState) {
+  constexpr uint64_t kAll = ~uint64_t{0};
+  ASSERT_TRUE(write_file_atomic(path_, fmt::format(R"({{"kind": "ranges", "source": "s", "identity": "i", "bytes": {},
+      "block_bytes": 16777216, "done": ""}})",
+                                                   kAll)));
+  EXPECT_FALSE(DownloadState::load(path_, "s", "i", kAll)) << "2^40 blocks, none of which is marked";
+}
+
 }  // namespace
 }  // namespace watra::hub

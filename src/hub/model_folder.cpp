@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_nesting.h"
 #include "hub/hub_reference.h"
 #include "hub/url.h"
 
@@ -15,6 +16,7 @@ namespace {
 constexpr int kDeepest = 8;
 constexpr size_t kMostEntries = 20'000;
 constexpr uint64_t kSmallestModel = 1 << 20;  // below are vocabularies and tests
+constexpr int kMostNesting = 16;              // of a manifest, which is flat
 
 bool is_model_name(const fs::path& path) {
   const std::string name = to_lower(path.filename().string());
@@ -58,7 +60,8 @@ void add_ollama_models(const fs::path& folder, std::map<std::string, ShelfModel>
   for (size_t n = 0; !ec && it != fs::recursive_directory_iterator() && n < kMostEntries; it.increment(ec), ++n) {
     if (!it->is_regular_file(ec)) continue;
     const auto text = read_text_file(it->path(), 1 << 20);
-    const auto manifest = text ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
+    const auto manifest =
+        text && !nests_deeper(*text, kMostNesting) ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
     const auto layers = manifest.is_object() ? manifest.find("layers") : manifest.end();
     if (!manifest.is_object() || layers == manifest.end() || !layers->is_array()) continue;
     for (const auto& layer : *layers) {

@@ -110,5 +110,12 @@ TEST_F(ModelFolder, PlacesOfOtherProgramsThatAreHere) {
   EXPECT_FALSE(has("GPT4All", folder_ / "home/.local/share/nomic.ai/GPT4All"));
 }
 
+TEST_F(ModelFolder, AManifestThatOnlyNestsIsNone) {
+  const std::string deep = std::string(400'000, '[') + std::string(400'000, ']');
+  write("manifests/registry.ollama.ai/library/deep/latest", R"({"layers": [{"mediaType": )" + deep + "}]}");
+  put("blobs/sha256-aa");
+  EXPECT_TRUE(names().empty());
+}
+
 }  // namespace
 }  // namespace watra::hub

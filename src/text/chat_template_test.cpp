@@ -179,6 +179,10 @@ TEST(ChatTemplate, FiltersAndTests) {
        "[[1, 2], [3, 0]] [[1, 2], [3]] cba 2"},
       {"{{ '<a>'|safe ~ '<b>' }} {{ ('<a>'|safe) + '<b>' }}", "<a><b> <a>&lt;b&gt;"},
       {"{{ 'aaa bbb ccc'|wordwrap(7) }}", "aaa bbb\nccc"},
+      {"{{ [25|round(-1), 35|round(-1), -25|round(-1), -26|round(-1), 4|round(-1)] }}", "[20, 40, -20, -30, 0]"},
+      {"{{ (-5)|abs }} {{ true|abs }} {{ range(-(2**126) - 2**125, 2**126, 2**126)|list }}",
+       "5 1 [-127605887595351923798765477786913079296, -42535295865117307932921825928971026432, "
+       "42535295865117307932921825928971026432]"},
   });
   EXPECT_EQ(code_of("{{ 1|nosuch }}"), "template.syntax");
   EXPECT_EQ(code_of("{% if false %}{{ 1|nosuch }}{% endif %}"), "no error: ");
@@ -302,6 +306,9 @@ TEST(ChatTemplate, LimitsEndWhatWouldNotEnd) {
       "{{ [1]|batch(10**9, 0)|list|length }}",
       "{{ '\\t'.expandtabs(10**9) }}",
       "{{ 10 ** 100 }}",
+      "{{ ((-2) ** 127)|abs }}",
+      "{{ ((-2) ** 127)|round(-38)|int }}",
+      "{{ range(2**126 + (2**126 - 3), 2**126 + (2**126 - 1), 2**126)[1:] }}",
       "{{ ('a' * 10**6).replace('', 'b' * 10**4)|length }}",
   };
   for (const char* source : endless) EXPECT_EQ(code_of(source), "template.limit") << source;

@@ -159,14 +159,12 @@ Int round_int(Int v, Int places) {  // places < 0
   if (places < -38) return 0;
   Int unit = 1;
   for (Int i = 0; i > places; --i) unit *= 10;
-  Int down = v / unit * unit;
-  if (down > v) down -= unit;
-  const Int rest = v - down;
-  const Int to_next = unit - rest;
-  if (rest < to_next || (rest == to_next && down / unit % 2 == 0)) return down;
-  Int up = 0;
-  if (__builtin_add_overflow(down, unit, &up)) refuse_limit("an integer needs more than 128 bits");
-  return up;
+  const Int toward_zero = v / unit * unit, rest = v < 0 ? toward_zero - v : v - toward_zero, to_next = unit - rest;
+  if (rest < to_next || (rest == to_next && toward_zero / unit % 2 == 0)) return toward_zero;
+  Int away = 0;
+  if (__builtin_add_overflow(toward_zero, v < 0 ? -unit : unit, &away))
+    refuse_limit("an integer needs more than 128 bits");
+  return away;
 }
 
 Value filter_round(Runtime& rt, const Value& self, Args& args) {
@@ -192,11 +190,11 @@ Value filter_round(Runtime& rt, const Value& self, Args& args) {
   return Value::of(round_float(self.f, places));
 }
 
-Value filter_abs(Runtime&, const Value& self, Args& args) {
+Value filter_abs(Runtime& rt, const Value& self, Args& args) {
   const Bound a("abs", args, {}, 0);
   if (self.is(Kind::kFloat)) return Value::of(std::fabs(self.f));
   if (!self.is_int()) refuse_type(fmt::format("bad operand type for abs(): '{}'", type_name(self)));
-  return Value::of_int(self.as_int() < 0 ? -self.as_int() : self.as_int());
+  return self.as_int() < 0 ? negate(rt, self) : Value::of_int(self.as_int());
 }
 
 Value filter_int(Runtime&, const Value& self, Args& args) {

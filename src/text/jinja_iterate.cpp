@@ -105,7 +105,7 @@ IteratorObj* iterate(Runtime& rt, const Value& v) {
     case Kind::kRange:
       it->step = [r = v.range, i = uint64_t{0}](Value& out) mutable {
         if (i >= r->length) return false;
-        out = Value::of_int(r->start + static_cast<Int>(i++) * r->step);
+        out = Value::of_int(r->at(i++));
         return true;
       };
       break;

@@ -276,7 +276,7 @@ Value get_item(Runtime& rt, const Value& owner, const Value& key) {
           rt.meter.tick(owner.s.size_bytes() / 1024);
           return char_at(owner.s, static_cast<uint64_t>(i), owner.markup);
         }
-        if (owner.is(Kind::kRange)) return Value::of_int(owner.range->start + i * owner.range->step);
+        if (owner.is(Kind::kRange)) return Value::of_int(owner.range->at(static_cast<uint64_t>(i)));
         return owner.list->items[static_cast<size_t>(i)];
       }
       break;
@@ -337,9 +337,15 @@ Value get_slice(Runtime& rt, const Value& owner, const Value& start, const Value
     }
     case Kind::kRange: {
       auto* r = rt.make<RangeObj>();
-      r->start = owner.range->start + from * owner.range->step;
+      const auto item = [&](Int i) {  // one behind the last may be where no integer is
+        Int way = 0, at = 0;
+        if (__builtin_mul_overflow(i, owner.range->step, &way) || __builtin_add_overflow(owner.range->start, way, &at))
+          refuse_big();
+        return at;
+      };
+      r->start = item(from);
       if (__builtin_mul_overflow(owner.range->step, by, &r->step)) refuse_big();
-      r->stop = owner.range->start + to * owner.range->step;
+      r->stop = item(to);
       r->length = static_cast<uint64_t>(count);
       return Value::object_of(Kind::kRange, r);
     }

@@ -194,6 +194,11 @@ struct DictObj : Object {
 struct RangeObj : Object {
   Int start = 0, stop = 0, step = 1;
   uint64_t length = 0;
+  // i < length. The item fits where the way to it from `start` may not.
+  Int at(uint64_t i) const {
+    using Wide = unsigned __int128;
+    return static_cast<Int>(static_cast<Wide>(start) + i * static_cast<Wide>(step));
+  }
 };
 
 struct IteratorObj : Object {

@@ -20,6 +20,10 @@
 namespace watra::text {
 namespace {
 
+// Every split of a piece is looked up while a vocabulary is loaded: of longer ones, which a damaged file may have, that
+// would take hours. The longest in use have some 250 bytes.
+constexpr size_t kLongestMergeable = 1024;
+
 class Spm final : public Tokenizer {
  public:
   explicit Spm(VocabSpec spec) : Tokenizer(std::move(spec)) {}
@@ -68,7 +72,7 @@ class Spm final : public Tokenizer {
 bool Spm::is_mergeable(TokenId id) const {
   const TokenType kind = type(id);
   return (kind == TokenType::normal || kind == TokenType::user_defined || kind == TokenType::unused) &&
-         !piece(id).empty() && utf8_is_valid(piece(id));
+         !piece(id).empty() && piece(id).size() <= kLongestMergeable && utf8_is_valid(piece(id));
 }
 
 void Spm::load() {

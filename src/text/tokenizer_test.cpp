@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <thread>
 
 #include "text/internal/byte_alphabet.h"
@@ -246,6 +246,15 @@ TEST(Spm, UnusedPiecesFallApart) {
   EXPECT_EQ(pieces(*t, t->encode("hello", kParse)), Pieces{" hello"}) << "and still lead to larger ones";
 }
 
+TEST(Spm, APieceOfMegabytesHoldsNothingUp) {
+  auto spec = spm_spec();
+  add(spec, std::string(4 << 20, 'l'), TokenType::unused);
+  add(spec, std::string(4 << 20, 'h'));
+  const auto t = make(spec);
+  EXPECT_EQ(pieces(*t, t->encode("hello", kParse)), Pieces{" hello"});
+  EXPECT_EQ(t->token_bytes(t->n_vocab() - 1).size(), size_t{4} << 20);
+}
+
 TEST(Unigram, TheBestSumOfScoresWins) {
   VocabSpec spec;
   spec.kind = VocabKind::unigram;
@@ -361,10 +370,9 @@ TEST(Tokenizer, LongTextsWithoutBreaksStayFast) {
     std::string text;
     while (text.size() < 1 << 20) text += unit;
     for (const Tokenizer* t : {bpe.get(), spm.get()}) {
-      const auto start = std::chrono::steady_clock::now();
+      const std::clock_t start = std::clock();  // of the processor: others may be busy on it
       EXPECT_EQ(t->decode(t->encode(text, kParse)), text);
-      EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), 10)
-          << unit;  // quadratic: minutes
+      EXPECT_LT(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC, 10) << unit;  // quadratic: minutes
     }
   }
 }

@@ -344,6 +344,13 @@ TEST_F(ConvertTest, RefusesWhatAGgufCannotSay) {
   EXPECT_EQ(refusal("phi3-longrope", "original_max_position_embeddings", 1), "convert.unsupported_config");
 }
 
+TEST_F(ConvertTest, AConfigThatOnlyNestsIsRefused) {
+  const fs::path folder = copy_of("llama");
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  std::ofstream(folder / "config.json") << R"({"architectures": ["LlamaForCausalLM"], "hidden_size": )" << deep << "}";
+  EXPECT_EQ(convert_to(folder).error().code, "convert.bad_json");
+}
+
 TEST_F(ConvertTest, EncodersInEveryType) {
   for (const std::string name : {"bert", "nomic-bert"})
     for (OutType type : {OutType::automatic, OutType::f32, OutType::bf16, OutType::q8_0}) {

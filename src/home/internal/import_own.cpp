@@ -16,10 +16,24 @@ std::string kept_id(std::string id) {
   return fits ? std::move(id) : std::string();
 }
 
+bool are_texts(const Json& part, std::initializer_list<const char*> names) {
+  return std::ranges::all_of(names, [&](const char* name) { return member(part, name).is_string(); });
+}
+
+// What the rest of the house reads of a part without asking again.
 bool is_part(const Json& part) {
   const std::string type = text_or(member(part, "type"));
-  if (type == "text" || type == "reasoning") return member(part, "text").is_string();
+  const bool is_file = type == "attachment" || part.contains("hash");
+  if (is_file && !are_texts(part, {"hash", "name", "mime"})) return false;
+  if (type == "text" || type == "reasoning") return are_texts(part, {"text"});
   return !type.empty();
+}
+
+bool are_facts(const Json& facts) {
+  const Json& context = member(facts, "context");
+  if (!context.is_object() || !context.contains("sees_from")) return false;
+  const Json& from = context.at("sees_from");
+  return from.is_null() || from.is_string();
 }
 
 bool is_state(const std::string& state) {
@@ -71,10 +85,8 @@ void read_watra(const Json& exported, const ImportSink& sink) {
       if (part.is_object() && is_part(part))
         m.parts.push_back(part);
       else
-        sink.problem(thread.title, "a part of a message that has no type or no text");
-    const Json& facts = member(j, "answer");
-    if (facts.is_object() && member(facts, "context").is_object() && facts.at("context").contains("sees_from"))
-      m.facts = facts;
+        sink.problem(thread.title, "a part of a message that lacks its type, its text or its file");
+    if (const Json& facts = member(j, "answer"); are_facts(facts)) m.facts = facts;
     const std::string state = text_or(member(j, "state"), "done");
     m.state = state == "running" ? "interrupted" : is_state(state) ? state : "done";
     thread.messages.push_back(std::move(m));

@@ -96,7 +96,7 @@ bool TextReader::enter_list() {
 
 TextReader::Got TextReader::element(std::string& out, size_t most) {
   out.clear();
-  int depth = 0;
+  int64_t depth = 0;  // a zip may unpack to more brackets than an int counts
   bool in_string = false, escaped = false, fits = true, is_there = false;
   while (!list_over_) {
     const int c = next();

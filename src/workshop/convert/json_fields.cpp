@@ -3,9 +3,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_nesting.h"
+
 namespace watra::workshop {
 
 using nlohmann::json;
+
+namespace {
+constexpr int kMostNesting = 100;  // messages show values, and showing goes as deep as they do
+}  // namespace
 
 JsonFields::JsonFields(const json& object, std::string where) : object_(object), where_(std::move(where)) {}
 
@@ -113,6 +119,8 @@ Status JsonFields::status() const {
 
 Result<json> read_json_object(const fs::path& path, uint64_t max_bytes) {
   WATRA_ASSIGN(const std::string text, read_text_file(path, max_bytes));
+  if (nests_deeper(text, kMostNesting))
+    return fail("convert.bad_json", fmt::format("{} nests deeper than {} levels", path.string(), kMostNesting));
   json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded() || !value.is_object())
     return fail("convert.bad_json", fmt::format("{} is not a JSON object", path.string()), "is the download complete?");
