@@ -80,9 +80,21 @@ std::vector<Entry> look() {
       Entry("look.fire", "choice", "living", "plain")
           .named("Ogień", "Fire")
           .what("Żywy ogień pokazuje, co robi model.", "A living fire shows what the model does.")
-          .costs("Mniej niż 2% jednego rdzenia; w ukrytej karcie nic.",
-                 "Less than 2% of one core; nothing in a hidden tab.")
+          .costs("Z kartą graficzną mniej niż 2% jednego rdzenia; w ukrytej karcie nic. Bez karty graficznej ogień stoi, a "
+                 "słowa przychodzą po kilka, żeby rdzenie zostały modelowi.",
+                 "With a graphics card less than 2% of one core; nothing in a hidden tab. Without a graphics card the fire "
+                 "stands still and words come a few at a time, so that the cores are left to the model.")
           .choices({{"living", "Żywy", "Living"}, {"still", "Spokojny", "Still"}, {"none", "Bez ognia", "None"}}),
+      Entry("look.window", "choice", "hour", "plain")
+          .named("Widok z okna", "View from the window")
+          .what("Góry, niebo i pogoda. Mogą iść za zegarem i porą roku albo zostać takie, jak się podobają.",
+                "Mountains, sky and weather. They can follow the clock and the season or stay as they please.")
+          .choices({{"hour", "Za porą dnia i roku", "By hour and season"},
+                    {"stars", "Gwiaździsta noc", "Starry night"},
+                    {"snow", "Śnieżny wieczór", "Snowy evening"},
+                    {"sunrise", "Wschód słońca", "Sunrise"},
+                    {"summer", "Letnie południe", "Summer noon"},
+                    {"mist", "Jesienna mgła", "Autumn mist"}}),
       Entry("look.text_size", "choice", "normal", "plain")
           .named("Wielkość tekstu", "Text size")
           .what("Litery w rozmowie.", "The letters of the conversation.")

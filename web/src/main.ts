@@ -7,6 +7,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { house } from './state/house.svelte';
 import { settings } from './state/settings.svelte';
+import './hearth/crack';
 import './state/title';
 
 settings.show();

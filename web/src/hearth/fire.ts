@@ -1,6 +1,7 @@
 // The fire on the graphics card: one triangle, one small buffer. It asks for a low-power context and none at all where drawing would fall
 // to the processor (then the still picture stays). Frames: 30 a second while speaking, 12 otherwise, none when hidden; a governor halves
 // the buffer when frames come late, then stops. Brightness of the whole varies by less than 10 % and slower than 3 Hz.
+import { drawnByProcessor } from '../look/card';
 import type { HearthState } from '../wire/types';
 
 export interface Fire { show(state: HearthState | 'unreachable', progress: number | null, rate: number | null): void; spark(): void; calm(yes: boolean): void; stop(): void }
@@ -62,12 +63,6 @@ function compile(gl: WebGLRenderingContext): WebGLProgram | null {
   }
   gl.linkProgram(program);
   return gl.getProgramParameter(program, gl.LINK_STATUS) ? program : null;
-}
-
-/** Some browsers give a context that the processor draws and do not call that a caveat; it would take the cores that the model needs. */
-function drawnByProcessor(gl: WebGLRenderingContext): boolean {
-  const info = gl.getExtension('WEBGL_debug_renderer_info');
-  return info !== null && /swiftshader|llvmpipe|softpipe|software|basic render/i.test(String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)));
 }
 
 /** null where there is no graphics card to draw on: the still picture stays. */

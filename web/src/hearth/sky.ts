@@ -19,6 +19,17 @@ export function weatherOf(day: Date): Weather {
   return isWinter(day) ? 'snow' : 'rain';
 }
 
+/** Views that somebody chose to keep, whatever the clock says. */
+const KEPT: Record<string, Light> = {
+  stars: { from: 'night', to: 'night', mix: 0, sun: null, moon: 0.3, stars: 1, weather: 'clear', winter: true },
+  snow: { from: 'dusk', to: 'night', mix: 0.62, sun: null, moon: null, stars: 0.45, weather: 'snow', winter: true },
+  sunrise: { from: 'dawn', to: 'day', mix: 0.2, sun: 0.07, moon: null, stars: 0, weather: 'clear', winter: false },
+  summer: { from: 'day', to: 'day', mix: 0, sun: 0.62, moon: null, stars: 0, weather: 'clouds', winter: false },
+  mist: { from: 'dawn', to: 'day', mix: 0.75, sun: null, moon: null, stars: 0, weather: 'fog', winter: false },
+};
+/** The light of a view: one that is kept, or that of the hour. */
+export const lightOf = (view: string, now: Date): Light => KEPT[view] ?? lightAt(now);
+
 export function lightAt(now: Date): Light {
   const hour = now.getHours() + now.getMinutes() / 60;
   const at = Math.max(0, SKIES.findIndex(([h], i) => hour >= h && hour < (SKIES[i + 1]?.[0] ?? 25)));

@@ -1,5 +1,5 @@
-// One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces are gathered and shown at most 30 times a second;
-// only the message they belong to changes.
+// One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces come at the beat of the stream (beat.ts) and
+// are put in together; only the message they belong to changes.
 import { clientId, get, post, patch, remove } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
 import { on, onRenew } from './bus';
@@ -19,8 +19,6 @@ export const wordsOf = (message: Message): string => message.parts.map((part) =>
 export interface Say { parts: Part[]; ref?: string | null }
 export interface Wish { model?: string; sampling?: Sampling; persona?: string }
 
-const BETWEEN_MS = 33;
-
 export class Conversation {
   readonly id: string;
   head = $state<string | null>(null);
@@ -33,8 +31,7 @@ export class Conversation {
   #roots: string[] = [];
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
   #pieces = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
-  #due: ReturnType<typeof setTimeout> | undefined;
-  #flushed = 0;
+  #due = false;
 
   constructor(id: string) { this.id = id; }
 
@@ -129,13 +126,12 @@ export class Conversation {
     const list = this.#pieces.get(message) ?? [];
     list.push({ seq, part, kind, text });
     this.#pieces.set(message, list);
-    // Between two frames, not in one: the frame then has only to lay out and to paint. A page that nobody sees takes its words too.
-    this.#due ??= setTimeout(() => this.#flush(), Math.max(0, this.#flushed + BETWEEN_MS - performance.now()));
+    if (this.#due) return;
+    this.#due = true;
+    queueMicrotask(() => this.#flush()); // all of a beat come in one task
   }
   #flush(): void {
-    clearTimeout(this.#due);
-    this.#due = undefined;
-    this.#flushed = performance.now();
+    this.#due = false;
     const early = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
     for (const [id, pieces] of this.#pieces) {
       const node = this.nodes.get(id);

@@ -2,6 +2,7 @@
 import { get, door, post, Refusal } from '../wire/client';
 import { Stream } from '../wire/stream';
 import type { Engine, Hearth, House } from '../wire/types';
+import { Beat } from './beat';
 import { dispatch, on, renewAll } from './bus';
 import { entryCode } from './route.svelte';
 import { settings } from './settings.svelte';
@@ -17,6 +18,7 @@ class HouseStore {
   hearth = $state.raw<Hearth>({ state: 'asleep', progress: null, rate: null });
   spoken = $state(0);
   #stream: Stream | null = null;
+  #beat = new Beat((event) => { if (event.type === 'answer.piece') this.spoken++; dispatch(event); });
 
   async enter(): Promise<void> {
     door.closed = (password) => { this.door.password = password; this.phase = 'door'; this.#stream?.close(); };
@@ -46,7 +48,7 @@ class HouseStore {
   #listen(after: number): void {
     this.#stream?.close();
     this.#stream = new Stream(after, {
-      event: (event) => { if (event.type === 'answer.piece') this.spoken++; dispatch(event); },
+      event: (event) => this.#beat.take(event),
       hello: (resumed) => { if (!resumed) { void this.#renew(); } },
       reachable: (yes) => { this.reachable = yes; },
     });

@@ -1,13 +1,13 @@
 // node tests/page/frames.mjs [SECONDS] [--why]: 200 tokens a second into a thread of 5,000 messages; what the page's main thread does in
 // each frame of 1/60 s: script, style, layout and the recording of paint, everything that runs on that thread, by the clock of the
 // thread (its own CPU time: on a shared machine the wall clock counts the neighbours). HOUSE: 95th percentile at most 6 ms, no task
-// over 50 ms. `--why` adds where the time went.
+// over 50 ms. `--why` adds where the time went. The page believes in a graphics card, so that words come thirty times a second; `--processor`: as without one.
 import { launch, open } from './harness.mjs';
 
 const SECONDS = Number(process.argv.slice(2).find((a) => /^\d+$/.test(a)) ?? 15);
 const FRAME_US = 1_000_000 / 60;
 const browser = await launch();
-const { page, done } = await open(browser, { big: true, rate: 200, lang: 'en' });
+const { page, done } = await open(browser, { big: true, rate: 200, lang: 'en', card: !process.argv.includes('--processor') });
 page.setDefaultTimeout(120_000);
 await page.locator('.list a', { hasText: 'Zima na hali' }).click();
 await page.waitForSelector('.md > *');

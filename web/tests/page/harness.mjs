@@ -32,6 +32,9 @@ async function startChild({ rate = 24 }) {
 /** For pictures: the page takes the processor's WebGL for a card's and lets the fire live. */
 export const letItBurn = (context) => context.addInitScript(() => { const real = WebGLRenderingContext.prototype.getExtension; WebGLRenderingContext.prototype.getExtension = function (name) { return name === 'WEBGL_debug_renderer_info' ? null : real.call(this, name); }; });
 
+/** For timings: the page believes in a graphics card and shows words as oft as it does with one; the fire stands still, no context is given to its canvas. */
+export const asWithACard = (context) => context.addInitScript(() => { const real = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...rest) { return kind !== 'webgl' ? real.call(this, kind, ...rest) : this.isConnected ? null : { getExtension: () => null }; }; });
+
 /** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
 export async function launch({ fire = false } = {}) {
   if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', `--host-resolver-rules=MAP ${FAR} 127.0.0.1`, '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
@@ -46,6 +49,7 @@ export async function open(browser, options = {}, view = {}) {
   if (options.far) mock.url = mock.url.replace('127.0.0.1', FAR);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
   if (options.fire) await letItBurn(context);
+  if (options.card) await asWithACard(context);
   const page = await context.newPage();
   const faults = [];
   await page.addInitScript(() => {

@@ -14,6 +14,8 @@ async function settle(page) {
   await inside(page);
 }
 
+const choose = async (page, item) => { await last(page).getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: item, exact: true }).click(); };
+
 export const cases = [
   { name: 'real: first start, the model is by the fire, hello', async run({ page }) {
     await page.getByRole('button', { name: 'In English' }).click();
@@ -124,5 +126,220 @@ export const cases = [
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('button', { name: 'Stop' }).waitFor();
     await answerDone(page);
+  } },
+  { name: 'real: quote, pin, once more with another model and other settings, fork', async run({ page }) {
+    await settle(page);
+    await say(page, 'Name three colours.');
+    await answerDone(page);
+    await choose(page, 'Quote');
+    await say(page, 'Why these?');
+    await answerDone(page);
+    assert.equal(await page.locator('.row-in.mine .ref').count(), 1);
+    await choose(page, 'Pin');
+    await last(page).locator('header [aria-label=Pinned]').waitFor();
+    await choose(page, 'Once more, differently…');
+    const panel = page.getByRole('dialog');
+    const coder = await panel.locator('label.model option', { hasText: /0\.5B/i }).first().getAttribute('value');
+    await panel.locator('label.model select').selectOption(coder);
+    await panel.getByLabel('Temperature', { exact: true }).first().fill('0.35');
+    await panel.getByLabel('Temperature', { exact: true }).first().press('Tab');
+    await panel.getByRole('button', { name: 'Once more' }).click();
+    await last(page).getByText('2/2').waitFor();
+    await answerDone(page);
+    await page.locator('button.facts').last().click();
+    const facts = await page.locator('dl').last().innerText();
+    assert.match(facts, /0\.5B/i);
+    assert.match(facts, /temperature 0\.35/);
+    await choose(page, 'New conversation from here');
+    await page.getByText('A new conversation begins here.').first().waitFor();
+    await page.waitForFunction(() => document.querySelectorAll('.row-in').length === 4);
+  } },
+  { name: 'real: a text file dropped in is read by the model', async run({ page }) {
+    await settle(page);
+    await page.evaluate(() => { const data = new DataTransfer(); data.items.add(new File(['The dog of the shepherd is called Zagraj.'], 'dog.md', { type: 'text/markdown' })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); });
+    await page.getByText(/dog\.md/).waitFor();
+    await say(page, 'What is the name of the dog?');
+    await answerDone(page);
+    await choose(page, 'What the model saw');
+    await page.locator('.span.content', { hasText: 'is called Zagraj' }).waitFor();
+  } },
+  { name: 'real: a sent message leaves no draft behind, a typed one comes back', async run({ page }) {
+    await settle(page);
+    await say(page, 'Say one word.');
+    await answerDone(page);
+    await composer(page).pressSequentially('to be sent', { delay: 15 });
+    await page.waitForTimeout(1200);
+    await composer(page).press('Enter');
+    await answerDone(page);
+    await page.reload();
+    await page.locator('.mine', { hasText: 'to be sent' }).waitFor();
+    assert.equal(await composer(page).inputValue(), '');
+    await composer(page).pressSequentially('to be kept', { delay: 15 });
+    await page.waitForTimeout(1200);
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('.composer textarea')?.value === 'to be kept');
+  } },
+  { name: 'real: with and without a persona, an answer from elsewhere, the table', async run({ page }) {
+    await settle(page);
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Personas' }).click();
+    await page.getByRole('button', { name: 'New persona' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('Baca');
+    await page.getByLabel('Who it is and how it speaks').fill('You are an old shepherd. You speak little.');
+    await page.getByRole('button', { name: 'Save the persona' }).click();
+    await page.getByText('Persona saved.').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: /Side by side/ }).click();
+    await page.getByLabel('Question', { exact: true }).fill('Who are you?');
+    const smol = await page.getByLabel('Model A').locator('option', { hasText: /SmolLM2/i }).first().getAttribute('value');
+    for (const label of ['Model A', 'Model B']) await page.getByLabel(label, { exact: true }).selectOption(smol);
+    await page.getByLabel('Persona').nth(1).selectOption({ label: 'Baca' });
+    await page.getByRole('checkbox').uncheck();
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.getByText('Which answer is better?').waitFor();
+    await page.locator('.column', { hasText: 'Baca' }).waitFor();
+    await page.getByRole('button', { name: 'Paste an answer from elsewhere' }).click();
+    await page.getByLabel('Where this answer is from').fill('A friend');
+    await page.getByLabel('Answer', { exact: true }).fill('I am a friend.');
+    await page.getByRole('button', { name: 'Add the column' }).click();
+    await page.locator('.column', { hasText: 'I am a friend.' }).waitFor();
+    await page.getByRole('button', { name: 'I choose C' }).click();
+    await page.locator('.column.best', { hasText: 'A friend' }).waitFor();
+    await page.getByRole('button', { name: 'Save the table' }).click();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: 'Table, CSV' }).click()]);
+    const { readFile } = await import('node:fs/promises');
+    const table = await readFile(await file.path(), 'utf8');
+    for (const word of ['Who are you?', 'I am a friend.', 'A friend']) assert.ok(table.includes(word), `the table lacks ${word}`);
+  } },
+  { name: 'real: a whole set of questions', async run({ page }) {
+    await settle(page);
+    await page.getByRole('link', { name: /Side by side/ }).click();
+    for (const question of ['Say yes.', 'Say no.']) {
+      await page.getByLabel('Question', { exact: true }).fill(question);
+      await page.getByRole('button', { name: 'Keep the question' }).click();
+      await page.locator('.sets li', { hasText: question }).waitFor();
+    }
+    await page.locator('.sets details', { hasText: 'My questions' }).getByRole('button', { name: 'Ask the whole set' }).click();
+    for (const question of ['Say yes.', 'Say no.']) await page.locator('ul li.card', { hasText: question }).waitFor();
+    await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
+  } },
+  { name: 'real: by the keyboard alone', async run({ page }) {
+    await settle(page);
+    const focused = (name) => page.waitForFunction((n) => document.activeElement?.getAttribute('aria-label') === n, name);
+    await page.keyboard.press('Control+Shift+O');
+    await focused('Message');
+    await page.keyboard.type('Tell me a very long story about the sea.');
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await page.keyboard.press('Escape');
+    await page.getByText('Stopped.').waitFor();
+    await focused('Message');
+    await page.keyboard.press('ArrowUp');
+    await focused('Text being edited');
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('Say hello.');
+    await page.keyboard.press('Enter');
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    // The last message's menu is reached by Tab, walked by arrows, left by Escape, and the focus comes back.
+    await last(page).getByRole('button', { name: 'Copy', exact: true }).last().focus();
+    for (let i = 0; i < 6 && await page.evaluate(() => document.activeElement?.getAttribute('aria-label')) !== 'More'; i++) await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await page.getByRole('menuitem').first().waitFor();
+    await page.keyboard.press('ArrowDown');
+    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'menuitem');
+    await page.keyboard.press('Escape');
+    await focused('More');
+    await page.keyboard.press('Control+2');
+    await page.locator('[data-room=polka]').waitFor();
+    await page.keyboard.press('Control+K');
+    await page.keyboard.type('Machine room');
+    await page.keyboard.press('Enter');
+    await page.locator('[data-room=maszynownia]').waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').locator('kbd').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('radio', { name: 'Paper' }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
+  } },
+  { name: 'real: a Polish phone', options: { lang: 'pl' }, view: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, locale: 'pl-PL' }, async run({ page }) {
+    await page.getByRole('button', { name: 'Rozpalmy ogień' }).click();
+    await page.getByRole('button', { name: 'Wybierzmy model' }).click();
+    await page.getByRole('button', { name: /^(Dalej|Później)$/ }).click();
+    await page.getByRole('button', { name: 'Wejdź do izby' }).click();
+    const field = page.getByRole('textbox', { name: 'Wiadomość' });
+    await field.fill('Say hello.');
+    await page.getByRole('button', { name: 'Wyślij' }).click();
+    await answerDone(page);
+    const wide = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(await wide() <= 0, 'something sticks out');
+    for (const room of ['Półka', 'Obok siebie', 'Maszynownia']) {
+      await page.getByRole('link', { name: room }).click();
+      await page.waitForTimeout(500);
+      assert.ok(await wide() <= 0, `${room}: something sticks out`);
+    }
+    await page.getByRole('button', { name: 'Ustawienia' }).click();
+    await page.getByRole('radio', { name: 'Poranek na hali' }).click();
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'poranek');
+  } },
+  { name: 'real: presets, a folder, the archive, a theme and a view of one’s own', async run({ page }) {
+    await settle(page);
+    await say(page, 'Say one word.');
+    await answerDone(page);
+    await page.getByRole('button', { name: 'How it speaks' }).click();
+    await page.getByLabel('Hint to the model').fill('Answer briefly.');
+    await page.getByRole('button', { name: 'Story', exact: true }).click();
+    await page.getByLabel('Temperature', { exact: true }).first().fill('0.55');
+    await page.getByLabel('Temperature', { exact: true }).first().press('Tab');
+    await page.getByRole('button', { name: 'Keep these settings' }).click();
+    await page.getByLabel('What shall they be called?').fill('Halfway');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('button', { name: 'Halfway', exact: true }).waitFor();
+    await page.keyboard.press('Escape');
+    const more = page.getByRole('button', { name: 'More about this conversation' });
+    await more.click();
+    await page.getByRole('menuitem', { name: 'Put into a folder…' }).click();
+    await page.getByLabel('Name of the folder').fill('Fires');
+    await page.getByRole('button', { name: 'Put there' }).click();
+    await page.locator('.list h2', { hasText: 'Fires' }).waitFor();
+    await more.click();
+    await page.getByRole('menuitem', { name: 'Put into the archive' }).click();
+    await page.getByRole('button', { name: 'Archive', exact: true }).click();
+    await page.locator('.list ul a').first().waitFor();
+    await page.keyboard.press('Control+,');
+    await page.getByLabel('View from the window', { exact: true }).selectOption('mist');
+    await page.getByRole('button', { name: 'A theme of your own' }).click();
+    await page.getByLabel('ember', { exact: true }).fill('#7fb0ff');
+    await page.waitForFunction(() => getComputedStyle(document.documentElement).getPropertyValue('--ember').trim().toLowerCase() === '#7fb0ff');
+    await page.waitForTimeout(900);
+    await page.reload();
+    await inside(page);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--ember').trim().toLowerCase()), '#7fb0ff');
+  } },
+  { name: 'real: everything is taken along and brought back', async run({ page }) {
+    await settle(page);
+    await say(page, 'Remember the word: szarotka.');
+    await answerDone(page);
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Door and data' }).click();
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Take everything (zip)' }).click()]);
+    const { readFile } = await import('node:fs/promises');
+    const zip = await readFile(await file.path());
+    assert.equal(zip.subarray(0, 2).toString(), 'PK');
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: 'More about this conversation' }).click();
+    await page.getByRole('menuitem', { name: 'Erase the conversation' }).click();
+    await page.getByRole('button', { name: 'Erase for good' }).click();
+    await page.locator('.list ul a').first().waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Door and data' }).click();
+    await page.locator('dialog input[type=file]').setInputFiles({ name: 'watra.zip', mimeType: 'application/zip', buffer: zip });
+    await page.getByText('Conversations are coming in.').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.list ul a').first().click();
+    await page.locator('.mine', { hasText: 'szarotka' }).waitFor();
   } },
 ];

@@ -11,7 +11,7 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', real } })) : mockCases;
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : mockCases;
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
