@@ -303,6 +303,10 @@ void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--draft-shape", o->answers.draft.shape, "chain, tree or auto")
       ->check(CLI::IsMember({"chain", "tree", "auto"}))
       ->needs(answers);
+  c->add_flag("--idle", o->answers.idle, "Between answers drafts read the conversation, as while a person types")
+      ->needs(answers);
+  c->add_flag("--learn", o->answers.learn, "Keep what drafts taught for the next such bench, each way for itself")
+      ->needs(answers);
   add_sampling_options(*c, o->answers.sampling);
   c->callback([&g, &chosen, o] {
     chosen = [&g, o]() -> Status {

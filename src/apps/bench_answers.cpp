@@ -5,7 +5,9 @@
 #include "apps/chat.h"
 #include "apps/loading.h"
 #include "base/file.h"
+#include "base/home.h"
 #include "base/terminal.h"
+#include "engine/kept_experience.h"
 #include "watra_version.h"
 
 namespace watra::apps {
@@ -50,7 +52,12 @@ Status bench_answers(const Globals& g, const AnswersOptions& o) {
   for (const std::string& method : o.methods) {
     DraftOptions draft = o.draft;
     draft.method = method;
-    WATRA_ASSIGN(auto speculation, make_speculation(g, draft, session));
+    std::shared_ptr<engine::DraftExperience> experience;
+    if (o.learn) {
+      WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+      experience = engine::keep_experience(home / "bench" / fs::path(method).filename(), session.model());
+    }
+    WATRA_ASSIGN(auto speculation, make_speculation(g, draft, session, nullptr, std::move(experience)));
     speculations.push_back(std::move(speculation));
   }
   Json out = {{"model", o.model},
@@ -77,6 +84,8 @@ Status bench_answers(const Globals& g, const AnswersOptions& o) {
         WATRA_ASSIGN(by_method[m],
                      talk->answer(questions[q], o.sampling,
                                   {.max_tokens = o.max_tokens, .ignore_end = o.sampling.ignore_eos}, {}, nullptr));
+        while (o.idle && session.use_idle_time()) {
+        }
       }
       const engine::GenerateReport& first = by_method[0].generated;
       for (size_t m = 0; m < o.methods.size(); ++m) {

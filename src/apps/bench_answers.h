@@ -16,6 +16,10 @@ struct AnswersOptions {
   SamplingOptions sampling;
   int64_t max_tokens = 128;
   int rounds = 1;
+  bool idle = false;  // drafts read between answers, as they do while a person types
+  // What drafts taught is kept under the home folder and taken up by the next bench, each way of drafting for itself;
+  // otherwise every bench begins with nothing.
+  bool learn = false;
 };
 
 // FILE: a JSON list; each entry a list of messages, or a text to continue. Every round answers each entry with each

@@ -1,6 +1,7 @@
 #include "apps/chat.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <ranges>
@@ -155,11 +156,19 @@ class Conversation {
     if (stdin_is_terminal()) fmt::print(stderr, "{}", sign);
   }
 
+  // While the person thinks and types, a draft model reads what was said.
+  void use_idle_time() {
+    constexpr std::chrono::milliseconds kNow{0};
+    while (stdin_is_terminal() && !interrupt_->raised() && talk_.session().use_idle_time() && !stdin_is_ready(kNow)) {
+    }
+  }
+
   // One message, or nothing at the end of the input. Ctrl-C at the prompt drops the line; twice in a row it leaves.
   std::optional<std::string> read_input() {
     std::string text, line;
     bool block = false;
     prompt("> ");
+    use_idle_time();
     for (;;) {
       interrupt_->clear();
       if (!std::getline(std::cin, line)) {

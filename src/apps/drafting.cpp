@@ -1,7 +1,9 @@
 #include "apps/drafting.h"
 
 #include "apps/model_proposer.h"
+#include "base/home.h"
 #include "base/log.h"
+#include "engine/kept_experience.h"
 #include "engine/memory_needs.h"
 #include "engine/model_proposer.h"
 #include "engine/ngram_proposer.h"
@@ -22,7 +24,8 @@ bool wants_model(const DraftOptions& o) { return o.method != "none" && o.method 
 }  // namespace
 
 void add_draft_options(CLI::App& command, DraftOptions& o) {
-  command.add_option("--draft", o.method, "Speculation: none, auto, ngram, self or a draft MODEL")
+  command
+      .add_option("--draft", o.method, "Speculation: none, auto, ngram, self (self:q2_k, self:q3_k) or a draft MODEL")
       ->capture_default_str();
   command.add_option("--draft-shape", o.shape, "chain, tree or auto")->check(CLI::IsMember({"chain", "tree", "auto"}));
   command.add_option("--draft-max", o.max, "Tokens drafted at most")->check(CLI::Range(1, 1024));
@@ -39,13 +42,14 @@ Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const
   if (o.method.starts_with(kSynthetic) || model.starts_with(kSynthetic)) return bytes;
   WATRA_ASSIGN(const fs::path path, draft_path(g, o.method, model));
   WATRA_ASSIGN(const auto draft, model::Model::open(path));
-  const bool shares_cache = o.method == "self" && g.kv_type.find("q") == std::string::npos;
+  const bool shares_cache = is_self_draft(o.method) && g.kv_type.find("q") == std::string::npos;
   return bytes + engine::draft_model_bytes(model::outline_of(*draft), n_ctx, shares_cache);
 }
 
 Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
                                                               const engine::Session& session,
-                                                              std::shared_ptr<const engine::SuffixHistory> history) {
+                                                              std::shared_ptr<const engine::SuffixHistory> history,
+                                                              std::shared_ptr<engine::DraftExperience> experience) {
   if (o.method == "none") return nullptr;
   const engine::LoadedModel& target = session.model();
   std::vector<std::unique_ptr<engine::Proposer>> proposers;
@@ -59,13 +63,21 @@ Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, 
     WATRA_ASSIGN(auto model, make_model_proposer(g, o.method, target));
     proposers.push_back(std::move(model));
   }
-  return session.make_speculation(std::move(proposers), speculation_options(o));
+  engine::SpeculationOptions options = speculation_options(o);
+  options.experience = std::move(experience);
+  return session.make_speculation(std::move(proposers), options);
+}
+
+std::shared_ptr<engine::DraftExperience> kept_experience(const Globals& g, const engine::LoadedModel& target) {
+  const auto home = home_folder(g.home);
+  return home ? engine::keep_experience(*home, target) : nullptr;
 }
 
 Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
                                                  const engine::LoadedModel& target, int64_t n_parallel) {
   // About a hundred thousand tokens of earlier answers: many times what a person reads in a day.
   constexpr uint64_t kAnswersBytes = 8 << 20;
+  constexpr int64_t kIdleTokens = 64;  // that a draft reads while nobody waits, before it looks whether somebody does
   engine::SchedulerOptions out;
   out.turn_tokens = 64;  // some seconds of a full house: a newcomer waits no longer for its first word
   if (o.method == "none" || target.model->hparams().is_encoder) return out;
@@ -82,6 +94,13 @@ Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOp
     WATRA_ASSIGN(model, load_draft_for(g, o.method, target));
   }
   if (!has_room && !model) return out;
+  out.speculation.experience = kept_experience(g, target);
+  if (model && !model->shares_cache)
+    out.use_idle_time = [reader = std::make_shared<engine::ModelProposer>(model),
+                         experience = out.speculation.experience](std::span<const text::TokenId> tokens) {
+      if (experience && !experience->promises(reader->name())) return false;
+      return reader->read_ahead(tokens, kIdleTokens).value_or(false);
+    };
   out.make_proposers = [history = out.history, model](int64_t n_tokens) {
     std::vector<std::unique_ptr<engine::Proposer>> proposers;
     if (history) {
@@ -101,7 +120,8 @@ nlohmann::ordered_json speculation_json(const engine::GenerateReport& report) {
           {"tau", c.tau()},
           {"drafted", c.n_drafted},
           {"accepted", c.n_accepted},
-          {"passes", c.n_passes}};
+          {"passes", c.n_passes},
+          {"counted_speed_up", report.counted_speed_up}};
 }
 
 std::string speculation_note(const engine::GenerateReport& report) {

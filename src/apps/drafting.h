@@ -16,7 +16,7 @@ namespace watra::apps {
 inline constexpr uint64_t kHistoryBytes = 2 << 20;
 
 struct DraftOptions {
-  std::string method = "auto";  // none, auto, ngram, self, or a draft MODEL
+  std::string method = "auto";  // none, auto, ngram, self, self:TYPE, or a draft MODEL
   std::string shape = "auto";   // chain, tree, auto
   int32_t max = 16;             // nodes of a draft
 };
@@ -31,17 +31,22 @@ Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const
 int64_t logit_rows(const DraftOptions& o);
 
 // Null for `none`. The n-gram proposer is part of every other method, and so is the suffix proposer where there is a
-// history: they cost nothing to ask. Errors: those of make_model_proposer().
+// history: they cost nothing to ask. experience: what earlier answers taught; null = begun with nothing, and forgotten.
+// Errors: those of make_model_proposer().
 Result<std::shared_ptr<engine::Speculation>> make_speculation(
     const Globals& g, const DraftOptions& o, const engine::Session& session,
-    std::shared_ptr<const engine::SuffixHistory> history = nullptr);
+    std::shared_ptr<const engine::SuffixHistory> history = nullptr,
+    std::shared_ptr<engine::DraftExperience> experience = nullptr);
+// What is kept of earlier answers under the home folder (engine/kept_experience.h); null where there is none.
+std::shared_ptr<engine::DraftExperience> kept_experience(const Globals& g, const engine::LoadedModel& target);
 
-// The same for a model that answers many at once: what later answers are drafted from is also what earlier ones said.
+// The same for a model that answers many at once: what later answers are drafted from is also what earlier ones said,
+// kept experience is used, and while nobody asks anything a draft model reads the conversation that spoke last.
 // Without drafts the options are the default ones. Errors as above.
 Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
                                                  const engine::LoadedModel& target, int64_t n_parallel);
 
-// {"method", "accept_rate", "tau", "drafted", "accepted", "passes"}
+// {"method", "accept_rate", "tau", "drafted", "accepted", "passes", "counted_speed_up"}
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);
 // For the line under an answer: "; 2.31 tokens a pass (ngram)", or nothing.
 std::string speculation_note(const engine::GenerateReport& report);

@@ -10,13 +10,25 @@
 namespace watra::apps {
 namespace {
 
-Result<fs::path> copy_of(const Globals& g, const fs::path& target, int threads) {
+// The type of a copy's matrices.
+Result<tensor::DType> copy_type(const std::string& draft) {
+  const size_t colon = draft.find(':');
+  if (colon == std::string::npos) return workshop::SelfDraftOptions{}.type;
+  const std::string name = draft.substr(colon + 1);
+  for (const auto type : {tensor::DType::q2_k, tensor::DType::q3_k, tensor::DType::q4_k})
+    if (tensor::dtype_name(type) == name) return type;
+  return fail("draft.unknown_type", fmt::format("a copy that drafts has type q2_k, q3_k or q4_k, found {}", name),
+              "--draft self");
+}
+
+Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::path& target, int threads) {
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
+  WATRA_ASSIGN(const tensor::DType type, copy_type(draft));
   ProgressBar bar(ProgressBar::Unit::bytes);
-  auto made =
-      workshop::self_draft(target, {.home = home, .threads = threads, .progress = [&](uint64_t done, uint64_t total) {
-                                      bar.update("making a copy that drafts (once)", done, total);
-                                    }});
+  auto made = workshop::self_draft(
+      target, {.home = home, .type = type, .threads = threads, .progress = [&](uint64_t done, uint64_t total) {
+                 bar.update("making a copy that drafts (once)", done, total);
+               }});
   bar.clear();
   if (!made) return fail(std::move(made).error());
   if (made->was_made) log::info("{} made in {:.0f} s", made->path.string(), made->seconds);
@@ -26,14 +38,14 @@ Result<fs::path> copy_of(const Globals& g, const fs::path& target, int threads) 
 }  // namespace
 
 Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target) {
-  WATRA_ASSIGN(const std::string path, resolve_model(g, draft == "self" ? target : draft));
-  if (draft != "self") return fs::path(path);
-  return copy_of(g, path, g.threads > 0 ? g.threads : default_thread_count());
+  WATRA_ASSIGN(const std::string path, resolve_model(g, is_self_draft(draft) ? target : draft));
+  if (!is_self_draft(draft)) return fs::path(path);
+  return copy_of(g, draft, path, g.threads > 0 ? g.threads : default_thread_count());
 }
 
 Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, const std::string& draft,
                                                            const engine::LoadedModel& target) {
-  const bool is_self = draft == "self";
+  const bool is_self = is_self_draft(draft);
   if (is_self && !target.model->file().has_files())
     return fail("draft.no_file", "a model that was made in memory has no file to copy", "--draft ngram");
   WATRA_ASSIGN(const fs::path path,
@@ -45,7 +57,11 @@ Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, con
                                         }});
   bar.clear();
   if (!model) return fail(std::move(model).error());
-  if (is_self) (*model)->method = "self";
+  if (is_self) {
+    WATRA_ASSIGN(const tensor::DType type, copy_type(draft));
+    (*model)->method = "self";
+    (*model)->name = fmt::format("self:{}", tensor::dtype_name(type));
+  }
   log::info("draft {}: {} a pass, {:.1f} ms{}", draft, format_bytes((*model)->pass_bytes), 1e3 * (*model)->pass_seconds,
             !is_self                 ? ""
             : (*model)->shares_cache ? ", on the model's own cache"

@@ -9,6 +9,7 @@
 #include "apps/plan_text.h"
 #include "base/home.h"
 #include "base/memory.h"
+#include "engine/kept_experience.h"
 #include "engine/loaded_model.h"
 #include "engine/plan_advice.h"
 #include "engine/run_record.h"
@@ -115,6 +116,18 @@ Status choose_drafts(const Globals& g, const PlanCommand& c, const ModelOutline&
   return {};
 }
 
+// What drafts were worth in answers of this model here; nothing where it never answered.
+std::vector<engine::MeasuredDraft> measured_drafts(const Globals& g, const fs::path& home, const std::string& name) {
+  const auto path = resolve_model(g, name);
+  if (!path || name.starts_with("synthetic:")) return {};
+  const auto opened = model::Model::open(*path);
+  if (!opened) return {};
+  const auto key = engine::experience_key(**opened);
+  engine::DraftExperience experience;
+  if (!key || !engine::load_experience(home, *key, "", experience)) return {};
+  return engine::measured_drafts(experience);
+}
+
 std::string_view tier_name(Tier t) { return t == Tier::vram ? "vram" : t == Tier::ram ? "ram" : "disk"; }
 
 Json draft_json(const engine::DraftPlan& d) {
@@ -122,7 +135,7 @@ Json draft_json(const engine::DraftPlan& d) {
           {"model", d.model.empty() ? Json(nullptr) : Json(d.model)},
           {"n", d.n},
           {"acceptance", d.acceptance.p},
-          {"is_measured", d.acceptance.is_measured},
+          {"is_measured", d.acceptance.measured.has_value()},
           {"source", d.acceptance.source},
           {"tau", d.tau},
           {"seconds", d.seconds},
@@ -300,7 +313,7 @@ Status plan(const Globals& g, const PlanCommand& c) {
   } else {
     WATRA_ASSIGN(hardware, this_machine(g, c.measure));
     WATRA_ASSIGN(const fs::path home, home_folder(g.home));
-    options.measured_drafts = engine::measured_drafts(engine::load_runs(home), c.model);
+    if (c.shape.empty() && c.quant.empty()) options.measured_drafts = measured_drafts(g, home, c.model);
   }
   WATRA_ASSIGN(const engine::Plan made, engine::make_plan(outline, hardware, options));
   std::vector<engine::Advice> advice;  // of an encoder's speed there is nothing to tell

@@ -222,12 +222,16 @@ void print_plan(const PlanReport& r) {
           gb(static_cast<double>(r.outline.weight_bytes())), p.depth, p.n_ctx, p.kv_types.text(), p.threads)));
   fmt::print("  {}\n", dim(fmt::format("a prompt of {} tokens is read in {}{}", p.n_prompt, seconds_text(p.ttft_s),
                                        p.load_s > 0 ? fmt::format("; loading takes {}", seconds_text(p.load_s)) : "")));
-  if (p.draft.n > 0)
+  const std::string who = p.draft.method == "model"  ? p.draft.model
+                          : p.draft.method == "self" ? "a 2-bit copy of the model"
+                                                     : "what was said before";
+  if (p.draft.n > 0 && p.draft.acceptance.measured)
+    fmt::print("  {}\n",
+               dim(fmt::format("drafts by {} made it {:.2f} times as fast, a pass yielded {:.2f} tokens ({})", who,
+                               p.draft.acceptance.measured->speed_up, p.draft.tau, p.draft.acceptance.source)));
+  else if (p.draft.n > 0)
     fmt::print("  {}\n", dim(fmt::format("each pass checks {} tokens drafted by {} and yields {:.1f} ({})", p.draft.n,
-                                         p.draft.method == "model"  ? p.draft.model
-                                         : p.draft.method == "self" ? "a 2-bit copy of the model"
-                                                                    : "what was said before",
-                                         p.draft.tau, p.draft.acceptance.source)));
+                                         who, p.draft.tau, p.draft.acceptance.source)));
   else if (p.draft.method != "none")
     fmt::print("  {}\n", dim(fmt::format("drafting ({}) does not pay here and is left out", p.draft.method)));
   if (p.placed.vram_bytes > 0)

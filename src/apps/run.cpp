@@ -115,7 +115,9 @@ Status run(const Globals& g, const RunOptions& o) {
   WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, kv_store, draft_room));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
   if (o.endless) WATRA_TRY(talk->go_endless(o.system));
-  WATRA_ASSIGN(auto speculation, make_speculation(g, o.draft, talk->session(), talk->history()));
+  WATRA_ASSIGN(auto speculation,
+               make_speculation(g, o.draft, talk->session(), talk->history(),
+                                o.draft.method == "none" ? nullptr : kept_experience(g, talk->model())));
   talk->session().speculate(std::move(speculation));
   if (prompt) return run_once(g, o, *talk, *prompt);
   return converse(*talk, {.system = o.system,

@@ -33,7 +33,6 @@ void record_run(const Globals& g, const std::string& model_name, const engine::L
     r.draft_method = gen.speculation_method;
     r.accept_rate = drafts.accept_rate();
     r.tau = drafts.tau();
-    r.n_drafted = (drafts.n_drafted + drafts.n_passes - 1) / drafts.n_passes;
   }
   r.weight_gb_s = static_cast<double>(model.model->pass_bytes()) * r.measured_tps / r.tau / 1e9;
   r.load = answer.during;

@@ -160,7 +160,9 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
   d->forward->warm();
   WATRA_ASSIGN(d->pass_seconds, time_pass(*d->forward));
   d->read_token_seconds = d->pass_seconds * kReadingShare;
+  if (!d->shares_cache) d->prefixes.emplace(d->forward->kv(), PageKey{});
   d->method = "model";
+  d->name = "model:" + m->hparams().name;
   d->pass_bytes = m->pass_bytes();
   return d;
 }

@@ -10,10 +10,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/loaded_model.h"
+#include "engine/prefix_cache.h"
 
 namespace watra::engine {
 
@@ -63,9 +65,11 @@ struct DraftModel {
   std::shared_ptr<Forward> forward;
   SharedVocabulary vocabulary;
   bool shares_cache = false;
-  std::string method;             // "self" for a copy of the target, otherwise "model"
-  double pass_seconds = 0;        // one row, measured when it was loaded
-  double read_token_seconds = 0;  // of a prompt: estimated from that, then the mean of what was measured
+  std::optional<PrefixCache> prefixes;  // of its own cache; its pages go before any sequence lacks room
+  std::string method;                   // "self" for a copy of the target, otherwise "model"
+  std::string name;                     // "model:NAME", "self:TYPE": under which its worth is remembered
+  double pass_seconds = 0;              // of a pass that drafts: of one row when it was loaded, then a running mean
+  double read_token_seconds = 0;        // of a prompt: estimated from that, then the mean of what was measured
   uint64_t pass_bytes = 0;
 
   // What lies outside of buffers: the file's directory with its list of words, the lists of a proposer.

@@ -38,24 +38,19 @@ double expected_tau(double p, int n) {
   return p >= 1 ? n + 1 : (1 - std::pow(p, n + 1)) / (1 - p);
 }
 
-double acceptance_of_tau(double tau, int n) {
-  double low = 0, high = 1;
-  for (int i = 0; i < 60; ++i) (expected_tau((low + high) / 2, n) < tau ? low : high) = (low + high) / 2;
-  return low;
-}
-
 Acceptance expected_acceptance(std::string_view method, double draft_params, double target_params,
                                std::string_view draft_name, const std::vector<MeasuredDraft>& measured) {
   for (const MeasuredDraft& m : measured)
     if (m.method == method && m.model == draft_name)
-      return {std::clamp(m.acceptance, 0.0, 0.999), fmt::format("measured here in {} passes", m.n_passes), true};
-  if (method == "ngram") return {kNgram, "assumed for free conversation; text that repeats itself gives far more"};
-  if (method == "self") return {kSelf, "assumed: nobody has published it for copies of two to three bits"};
+      return {std::clamp(m.accept_rate, 0.0, 0.999),
+              m.n_answers == 1 ? "from your last answer" : fmt::format("from your last {} answers", m.n_answers), m};
+  if (method == "ngram") return {kNgram, "assumed for free conversation; text that repeats itself gives far more", {}};
+  if (method == "self") return {kSelf, "assumed: nobody has published it for copies of two to three bits", {}};
   if (method == "model") {
     // The closer in size, the fewer surprises; beyond half the size a draft no longer pays and is not asked for.
     const double p =
         target_params > 0 && draft_params > target_params ? kBySize[std::size(kBySize) - 1].p : by_size(draft_params);
-    return {p, "published figures for pairs of this size"};
+    return {p, "published figures for pairs of this size", {}};
   }
   return {};
 }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <random>
 
 namespace watra::engine {
@@ -27,10 +28,12 @@ Curve two_cores() {
   };
 }
 
-// A chain of guesses that come true with probability `rate`, and are said to with `belief`.
+// A chain of guesses that come true with probability `rate`, and are said to with `belief`. Several simulations may
+// share an experience: requests of one model.
 class Simulation {
  public:
-  Simulation(Curve curve, uint32_t seed) : curve_(std::move(curve)), rng_(seed), policy_(&times_, 1) {}
+  Simulation(Curve curve, uint32_t seed, std::shared_ptr<DraftExperience> experience = nullptr)
+      : curve_(std::move(curve)), rng_(seed), policy_(&times_, {"model:test"}, 16, std::move(experience)) {}
 
   double rate = 0.5, belief = 0.5, cost_s = 0, noise = 0.03;
   int64_t n_tokens = 0, n_drafted = 0, n_asked = 0;
@@ -57,11 +60,9 @@ class Simulation {
     while (n_tokens < until_tokens) {
       const Costly proposer(cost_s);
       const int64_t missing = n_prompt + n_tokens - n_known_, unread = missing > 32 ? missing : 0;
+      policy_.begin_pass(n_tokens, n_most - n_tokens);
       const auto ask = policy_.nodes_to_ask(0, {}, proposer, 15,
-                                            {.n_unread = read_token_s > 0 ? unread : 0,
-                                             .token_s = read_token_s,
-                                             .n_written = n_tokens,
-                                             .n_left = n_most - n_tokens});
+                                            {.n_unread = read_token_s > 0 ? unread : 0, .token_s = read_token_s});
       const int32_t n = ask.n_nodes;
       if (n > 0) {
         if (read_token_s > 0) {
@@ -88,12 +89,26 @@ class Simulation {
       n_tokens += n_accepted + 1;
       n_drafted += n_nodes;
       if (n_nodes > 0 || spent > 0) policy_.settle(0, {}, n_nodes, n_accepted, spent);
+      policy_.count({}, n_nodes, n_accepted, spent);
       policy_.observe(0, proposed, emitted);
     }
+  }
+  // One whole answer; how many times faster than without drafts. n_shared: of the prompt, read for earlier answers.
+  double answer(int64_t n, int64_t n_shared = 0) {
+    forget_totals();
+    n_known_ = n_shared;
+    policy_.begin_answer(1);
+    run(n);
+    policy_.end_answer();
+    return speed_up();
   }
   double speed_up() const { return static_cast<double>(n_tokens) * curve_(1) / seconds; }
   void forget_totals() { n_tokens = n_drafted = n_asked = 0, seconds = 0; }
   void change_curve(Curve c) { curve_ = std::move(c); }
+  // What passes take is known, as it is after a restart.
+  void know_the_machine() {
+    for (int64_t m = 1; m <= 16; ++m) times_.assume(std::array{PassTimes::Known{m, curve_(m)}});
+  }
 
  private:
   Curve curve_;
@@ -167,46 +182,151 @@ TEST(DraftPolicy, AProposerReadsNoMoreThanTheAnswerCanPayFor) {
         s.read_token_s = 0.035;
         s.n_most = n_answer;
         s.noise = 0.01;
-        s.run(n_answer);
-        EXPECT_GT(s.speed_up(), 0.94) << "rate " << rate << " tokens " << n_answer << " seed " << seed;
-        EXPECT_LE(static_cast<double>(s.n_read) * s.read_token_s, 0.04 * static_cast<double>(n_answer)) << rate;
+        s.answer(n_answer);
+        EXPECT_GT(s.speed_up(), 0.97) << "rate " << rate << " tokens " << n_answer << " seed " << seed;
+        EXPECT_LE(static_cast<double>(s.n_read) * s.read_token_s, 0.02 * static_cast<double>(n_answer)) << rate;
       }
 }
 
 TEST(DraftPolicy, WhatPaysIsRead) {
-  Simulation cheap(two_cores(), 3);  // the prompt costs three passes
+  Simulation cheap(two_cores(), 3);  // the prompt costs two passes
   cheap.rate = cheap.belief = 0.85;
   cheap.cost_s = 0.1;
-  cheap.n_prompt = 300;
+  cheap.n_prompt = 200;
   cheap.read_token_s = 0.01;
-  cheap.run(400);
-  EXPECT_GE(cheap.n_read, 300);
-  EXPECT_GT(cheap.speed_up(), 1.3);
+  for (int i = 0; i < 8; ++i) cheap.answer(400);
+  cheap.n_read = 0;
+  EXPECT_GT(cheap.answer(400), 1.3);
+  EXPECT_GE(cheap.n_read, 200) << "it is known by now that it pays";
   Simulation dear(two_cores(), 3);  // thirty: its newest part
   dear.rate = dear.belief = 0.85;
   dear.cost_s = 0.1;
   dear.n_prompt = 850;
   dear.read_token_s = 0.035;
-  dear.run(400);
+  EXPECT_GT(dear.answer(400), 1.3);
   EXPECT_GE(dear.n_read, 48);
   EXPECT_LT(dear.n_read, 400);
-  EXPECT_GT(dear.speed_up(), 1.3);
 }
 
 TEST(DraftPolicy, AnswersThatAreShortTeachItToReadLess) {
   PassTimes times;
   for (int i = 0; i < 3; ++i)
     for (int64_t m = 1; m <= 16; ++m) times.measured(m, 1);
-  DraftPolicy policy(&times, 1);
+  DraftPolicy policy(&times, {"model:test"});
   const Simulation::Costly who(0.1);
-  const DraftPolicy::Reading prompt{.n_unread = 90, .token_s = 0.03};
+  const DraftPolicy::Reading prompt{.n_unread = 60, .token_s = 0.003};
+  policy.begin_answer();
   EXPECT_GT(policy.nodes_to_ask(0, {}, who, 8, prompt).n_nodes, 0);
   for (int i = 0; i < 20; ++i) {
     policy.begin_answer();
-    policy.nodes_to_ask(0, {}, who, 8, {.n_written = 10});
+    for (int n = 0; n < 10; ++n) policy.count({}, 0, 0, 0);
   }
   policy.begin_answer();
   EXPECT_EQ(policy.nodes_to_ask(0, {}, who, 8, prompt).n_nodes, 0);
+}
+
+double worst_quartile(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  v.resize(std::max<size_t>(1, v.size() / 4));
+  return std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
+}
+
+// What people do: answer after answer, most of them short, behind a long prompt or none, with a draft that is cheap or
+// dear. The quarter of answers that fared worst lost less than 3 %; where they are a dozen tokens long, and one guess
+// that fails is 2 to 6 % of them, less than 5 %.
+TEST(DraftPolicy, AnswerAfterAnswerTheWorstQuarterLosesLessThanThreePerCent) {
+  for (const auto& [name, curve] : {std::pair("flat", flat()), {"steep", steep()}, {"two cores", two_cores()}})
+    for (const double rate : {0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97})
+      for (const double cost_s : {0.0, 0.1, 0.22, 0.5})
+        for (const int64_t n_prompt : {0, 100, 850, 4000})
+          for (const int64_t n_usual : {16, 32, 64, 128, 400}) {
+            if (cost_s == 0 && n_prompt > 0) continue;  // whoever costs nothing reads nothing
+            auto experience = std::make_shared<DraftExperience>();
+            std::mt19937 rng(static_cast<uint32_t>(n_prompt + n_usual));
+            std::uniform_real_distribution<double> length(0.5, 1.5);
+            std::vector<double> ratios;
+            Simulation s(curve, 3, experience);
+            s.rate = rate;
+            s.belief = 0.6;
+            s.cost_s = cost_s;
+            s.noise = 0.01;
+            s.n_prompt = n_prompt;
+            s.read_token_s = cost_s * 0.125;
+            s.know_the_machine();
+            for (int i = 0; i < 20; ++i)
+              ratios.push_back(s.answer(static_cast<int64_t>(length(rng) * static_cast<double>(n_usual))));
+            EXPECT_GT(worst_quartile(ratios), n_usual < 32 ? 0.95 : 0.97)
+                << name << " rate " << rate << " cost " << cost_s << " prompt " << n_prompt << " answer " << n_usual;
+          }
+}
+
+// On a machine that nobody knows yet passes of each width have to be tried: dear only where a second row is as dear as
+// the first, and only once.
+TEST(DraftPolicy, AnUnknownMachineIsLearntWithinTheFirstAnswers) {
+  for (const auto& [name, curve] : {std::pair("flat", flat()), {"steep", steep()}, {"two cores", two_cores()}})
+    for (const double rate : {0.0, 0.3, 0.6}) {
+      Simulation s(curve, 3);
+      s.rate = rate;
+      s.belief = 0.6;
+      s.noise = 0.01;
+      double worst = 1, later = 1;
+      for (int i = 0; i < 20; ++i) {
+        const double ratio = s.answer(100);
+        (i < 4 ? worst : later) = std::min(i < 4 ? worst : later, ratio);
+      }
+      EXPECT_GT(worst, std::string_view(name) == "steep" ? 0.94 : 0.97) << name << " rate " << rate;
+      EXPECT_GT(later, 0.97) << name << " rate " << rate;
+    }
+}
+
+// Answers of two kinds in turn: what one taught is wrong for the other. Whoever costs nothing to ask wins where there
+// is something to win all the same; whoever is dear may miss that.
+TEST(DraftPolicy, AnswersOfTwoKindsInTurnLoseNothingEither) {
+  for (const double cost_s : {0.0, 0.22, 0.5})
+    for (const int64_t n_answer : {32, 100, 300}) {
+      auto experience = std::make_shared<DraftExperience>();
+      Simulation s(two_cores(), 9, experience);
+      s.cost_s = cost_s;
+      s.noise = 0.01;
+      std::vector<double> good, bad;
+      for (int i = 0; i < 40; ++i) {
+        s.rate = s.belief = i % 2 ? 0.9 : 0.02;
+        s.belief = 0.6;
+        (i % 2 ? good : bad).push_back(s.answer(n_answer));
+      }
+      EXPECT_GT(worst_quartile(bad), 0.97) << cost_s << " " << n_answer;
+      EXPECT_GT(worst_quartile(good), cost_s == 0 ? 1.2 : 0.99) << cost_s << " " << n_answer;
+    }
+}
+
+TEST(DraftPolicy, TheNextRequestBeginsWithWhatTheLastOnesLearned) {
+  auto experience = std::make_shared<DraftExperience>();
+  std::vector<double> ratios;
+  for (uint32_t request = 0; request < 12; ++request) {  // each a policy of its own, as in a scheduler
+    Simulation s(two_cores(), request, experience);
+    s.rate = 0.2;
+    s.belief = 0.9;
+    s.cost_s = 0.3;
+    s.noise = 0.01;
+    ratios.push_back(s.answer(200));
+    if (request >= 4) EXPECT_LE(s.n_asked, 3) << "it failed before: a try once in a while";
+  }
+  EXPECT_GT(worst_quartile(ratios), 0.975);
+  EXPECT_FALSE(experience->promises("model:test"));
+  const DraftTotals totals = experience->totals().at("model:test");
+  EXPECT_EQ(totals.n_answers, 12);
+  EXPECT_GE(totals.n_tokens, 2400);
+  EXPECT_GT(totals.speed_up(), 0.97);
+  EXPECT_LT(totals.speed_up(), 1.01);
+  // The text becomes another: after some answers it is found out.
+  double last = 0;
+  for (uint32_t request = 0; request < 40; ++request) {
+    Simulation s(two_cores(), 100 + request, experience);
+    s.rate = s.belief = 0.9;
+    s.cost_s = 0.15;
+    last = s.answer(200);
+  }
+  EXPECT_GT(last, 1.3);
 }
 
 TEST(DraftPolicy, DraftsAreDroppedWhenTheyBeginToFailAndTakenUpWhenTheyComeTrueAgain) {
@@ -239,7 +359,7 @@ TEST(DraftPolicy, KeepsTheLikeliestNodesOfATreeAndTheirParents) {
   PassTimes times;
   for (int i = 0; i < 3; ++i)  // three nodes are free, more are not
     for (int64_t m = 1; m <= 8; ++m) times.measured(m, m <= 4 ? 1.0 : 10.0);
-  DraftPolicy policy(&times, 1);
+  DraftPolicy policy(&times, {"test"});
   Draft tree, kept;
   tree.nodes = {{10, -1, 0.5f}, {11, 0, 0.1f}, {12, -1, 0.4f}, {13, 2, 0.9f}, {14, 3, 0.2f}};
   EXPECT_GT(policy.choose(0, {}, tree, 0, 15, kept), 1.5);
@@ -257,7 +377,7 @@ TEST(DraftPolicy, InAFullPassADraftMustBeWorthWhatItCostsTheOthers) {
   PassTimes times;
   for (int i = 0; i < 3; ++i)
     for (int64_t m = 1; m <= 16; ++m) times.measured(m, 1 + 0.1 * static_cast<double>(m - 1));
-  DraftPolicy policy(&times, 1);
+  DraftPolicy policy(&times, {"test"});
   Draft chain, kept;
   chain.nodes = {{10, -1, 0.3f}};
   policy.choose(0, {}, chain, 0, 15, kept);
@@ -270,7 +390,7 @@ TEST(DraftPolicy, InAFullPassADraftMustBeWorthWhatItCostsTheOthers) {
 TEST(DraftPolicy, WhatIsProposedButNotVerifiedIsComparedToo) {
   PassTimes times;
   for (int64_t m = 1; m <= 16; ++m) times.measured(m, static_cast<double>(m));
-  DraftPolicy policy(&times, 1);
+  DraftPolicy policy(&times, {"test"});
   Draft chain;
   chain.nodes = {{10, -1, 0.05f}, {11, 0, 0.05f}};
   const std::vector<TokenId> emitted = {10};

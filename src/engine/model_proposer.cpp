@@ -10,7 +10,7 @@ namespace {
 // Continuations taken from one row. Beyond the 16th even a flat distribution rarely has one worth its place.
 constexpr size_t kMostChildren = 16;
 // The target accepts no more than a draft and a token of its own at once: longer readings are prompts.
-constexpr size_t kMostAccepted = 32;
+constexpr int64_t kMostAccepted = 32;
 // Weight of the newest proposal in the running means: half of what they say is from the last five.
 constexpr double kNewest = 0.13;
 
@@ -25,19 +25,19 @@ float agreement(float q) { return 0.2f + 0.78f * q; }
 
 }  // namespace
 
-ModelProposer::ModelProposer(std::shared_ptr<DraftModel> model)
-    : model_(std::move(model)), pass_seconds_(model_->pass_seconds) {
+ModelProposer::ModelProposer(std::shared_ptr<DraftModel> model) : model_(std::move(model)) {
   Forward& f = *model_->forward;
   if (!model_->shares_cache) {
     sequence_ = f.kv().add();
     read_.reserve(static_cast<size_t>(f.options().n_ctx));
+    match_.pages.reserve(static_cast<size_t>(f.kv().total_pages()));
   }
   const auto max_rows = static_cast<size_t>(f.options().max_rows);
   batch_.rows.reserve(max_rows);
   tree_.reserve(1024);
   likely_.reserve(static_cast<size_t>(f.model().hparams().n_vocab));
   slots_.reserve(max_rows * 32);
-  root_.reserve(kMostAccepted);
+  root_.reserve(static_cast<size_t>(kMostAccepted));
   chosen_.reserve(max_rows);
 }
 
@@ -45,8 +45,58 @@ ModelProposer::~ModelProposer() {
   if (!model_->shares_cache) model_->forward->kv().remove(sequence_);
 }
 
+// Tokens of the sequence, from start_ on, that are cached.
+size_t ModelProposer::n_same(std::span<const TokenId> tokens) const {
+  if (tokens.size() <= start_) return 0;
+  return static_cast<size_t>(std::ranges::mismatch(read_, tokens.subspan(start_)).in1 - read_.begin());
+}
+
+int64_t ModelProposer::n_missing(std::span<const TokenId> tokens) const {
+  return static_cast<int64_t>(tokens.size() > start_ ? tokens.size() - start_ - n_same(tokens) : tokens.size());
+}
+
+// Whole pages of the beginning that the model has read, in tokens; they are in match_.
+int64_t ModelProposer::n_known(std::span<const TokenId> tokens) const {
+  // The newest token is run in any case.
+  model_->prefixes->find(tokens.first(tokens.size() - 1), match_);
+  return match_.n_tokens / kernels::kKvPage * kernels::kKvPage;
+}
+
+Status ModelProposer::take_known_pages(std::span<const TokenId> tokens) {
+  const int64_t n = n_known(tokens);
+  if (static_cast<int64_t>(tokens.size()) - n >= n_missing(tokens)) return {};
+  KvCache& kv = model_->forward->kv();
+  const auto pages = std::span<const PageId>(match_.pages).first(static_cast<size_t>(n / kernels::kKvPage));
+  WATRA_ASSIGN(const SequenceId with_pages, kv.add_on(pages, n));
+  kv.remove(sequence_);
+  sequence_ = with_pages;
+  anchor_ = {.last = pages.back(), .n_pages = static_cast<int64_t>(pages.size())};
+  start_ = 0;
+  read_.assign(tokens.begin(), tokens.begin() + n);
+  tree_.clear();
+  return {};
+}
+
+// Only the first n_read of what is cached stay.
+void ModelProposer::cut_back(size_t n_read) {
+  KvCache& kv = model_->forward->kv();
+  const auto n_pages = static_cast<int64_t>(n_read) / kernels::kKvPage;
+  if (n_pages < anchor_.n_pages)
+    anchor_ = n_pages > 0 ? PrefixCache::Anchor{kv.page(sequence_, n_pages - 1), n_pages} : PrefixCache::Anchor{};
+  kv.truncate(sequence_, static_cast<int64_t>(n_read));
+  read_.resize(n_read);
+  tree_.clear();
+}
+
+// For those whose texts begin alike.
+void ModelProposer::keep_pages() {
+  if (start_ == 0 && static_cast<int64_t>(read_.size()) / kernels::kKvPage > anchor_.n_pages)
+    model_->prefixes->store_pages(sequence_, read_, anchor_);
+}
+
 // False: nothing can be drafted here. Moves the window of a full context of its own.
-bool ModelProposer::catch_up_possible(std::span<const TokenId> tokens, const DraftLimits& limits, int32_t& max_depth) {
+Result<bool> ModelProposer::catch_up_possible(std::span<const TokenId> tokens, const DraftLimits& limits,
+                                              int32_t& max_depth) {
   const auto n = static_cast<int64_t>(tokens.size());
   const int64_t n_ctx = model_->forward->options().n_ctx;
   max_depth = std::min(limits.max_depth, limits.max_nodes);
@@ -55,70 +105,77 @@ bool ModelProposer::catch_up_possible(std::span<const TokenId> tokens, const Dra
     const KvCache& kv = model_->forward->kv();
     if (!kv.has(limits.sequence)) return false;
     const int64_t missing = n - kv.length(limits.sequence);
-    if (missing < 1 || missing > static_cast<int64_t>(kMostAccepted)) return false;
+    if (missing < 1 || missing > kMostAccepted) return false;
     max_depth = static_cast<int32_t>(std::min<int64_t>(max_depth, n_ctx - n));
     return max_depth >= 1;
   }
   max_depth = static_cast<int32_t>(std::min<int64_t>(max_depth, n_ctx / 4));
   if (max_depth < 1) return false;
+  if (n_missing(tokens) > kMostAccepted && n + max_depth <= n_ctx) WATRA_TRY(take_known_pages(tokens));
   const bool fits = n - static_cast<int64_t>(start_) + max_depth <= n_ctx && n > static_cast<int64_t>(start_);
   if (fits && n_unread(tokens) <= limits.max_read) return true;
   // Another conversation, its context is full, or it is to read less: the newer half of what it can hold at most.
+  cut_back(0);
   start_ = n + max_depth > n_ctx ? static_cast<size_t>(n - n_ctx / 2) : 0;
   if (const int64_t first = n - std::max<int64_t>(limits.max_read, 1); first > static_cast<int64_t>(start_))
     start_ = static_cast<size_t>(first);
-  model_->forward->kv().truncate(sequence_, 0);
-  read_.clear();
-  tree_.clear();
   return true;
 }
 
 int64_t ModelProposer::n_unread(std::span<const TokenId> tokens) const {
-  if (model_->shares_cache) return 0;
-  size_t missing = tokens.size();
-  if (tokens.size() > start_) {
-    const std::span<const TokenId> window = tokens.subspan(start_);
-    const auto differ = std::ranges::mismatch(read_, window).in1;
-    missing = window.size() - static_cast<size_t>(differ - read_.begin());
-  }
-  return missing > kMostAccepted ? static_cast<int64_t>(missing) : 0;
+  if (model_->shares_cache || tokens.empty()) return 0;
+  int64_t missing = n_missing(tokens);
+  if (missing > kMostAccepted) missing = std::min(missing, static_cast<int64_t>(tokens.size()) - n_known(tokens));
+  return missing > kMostAccepted ? missing : 0;
 }
 
 // What the target accepted of the last tree stays cached; what it decided otherwise is taken back.
 void ModelProposer::keep_accepted(std::span<const TokenId> tokens) {
-  KvCache& kv = model_->forward->kv();
   const std::span<const TokenId> window = tokens.subspan(start_);
   // The newest token is run in any case: its logits are what the next tree begins with.
-  const size_t most = std::min(read_.size(), window.size() - 1);
-  size_t same = 0;
-  while (same < most && read_[same] == window[same]) ++same;
-  if (same < read_.size()) {
-    kv.truncate(sequence_, static_cast<int64_t>(same));
-    read_.resize(same);
-  } else {
-    tree_.follow(window.subspan(same, window.size() - 1 - same), slots_);
-    kv.keep_path(sequence_, slots_);
-    read_.insert(read_.end(), window.begin() + static_cast<ptrdiff_t>(same),
-                 window.begin() + static_cast<ptrdiff_t>(same + slots_.size()));
-  }
+  const size_t same = std::min(n_same(tokens), window.size() - 1);
+  if (same < read_.size()) return cut_back(same);
+  tree_.follow(window.subspan(same, window.size() - 1 - same), slots_);
+  model_->forward->kv().keep_path(sequence_, slots_);
+  read_.insert(read_.end(), window.begin() + static_cast<ptrdiff_t>(same),
+               window.begin() + static_cast<ptrdiff_t>(same + slots_.size()));
   tree_.clear();
 }
 
 Status ModelProposer::run_pass(bool is_reading) {
+  if (PrefixCache* prefixes = model_->prefixes ? &*model_->prefixes : nullptr) {
+    const KvCache& kv = model_->forward->kv();
+    const int64_t n = batch_.first_slot + static_cast<int64_t>(batch_.rows.size());
+    if (const int64_t missing = kv.pages_to_grow(sequence_, n) - kv.free_pages(); missing > 0) prefixes->evict(missing);
+  }
   const auto begin = std::chrono::steady_clock::now();
   WATRA_TRY(model_->forward->run(batch_));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (is_reading) {
     stats_.read_s += seconds;
     const auto n_rows = static_cast<double>(batch_.rows.size());
-    if (batch_.rows.size() > kMostAccepted)
+    if (n_rows >= kMostAccepted)
       model_->read_token_seconds += kNewest * (seconds / n_rows - model_->read_token_seconds);
   } else {
     ++stats_.n_passes;
     stats_.n_rows += static_cast<int64_t>(batch_.rows.size());
     stats_.draft_s += seconds;
-    pass_seconds_ += kNewest * (seconds - pass_seconds_);
+    model_->pass_seconds += kNewest * (seconds - model_->pass_seconds);
   }
+  return {};
+}
+
+// The next n of the window.
+Status ModelProposer::read_rows(std::span<const TokenId> window, size_t n, bool wants_logits, bool is_prompt) {
+  const auto next = window.subspan(read_.size(), n);
+  batch_.clear();
+  for (const TokenId token : next)
+    batch_.rows.push_back({.token = model_->vocabulary.to_draft(token), .sequence = sequence_});
+  batch_.rows.back().wants_logits = wants_logits;
+  WATRA_TRY(run_pass(is_prompt));
+  stats_.n_read += static_cast<int64_t>(n);
+  read_.insert(read_.end(), next.begin(), next.end());
+  keep_pages();
   return {};
 }
 
@@ -126,21 +183,33 @@ Status ModelProposer::read_own(std::span<const TokenId> tokens) {
   keep_accepted(tokens);
   const std::span<const TokenId> window = tokens.subspan(start_);
   const auto max_rows = static_cast<size_t>(model_->forward->options().max_rows);
-  const bool is_prompt = window.size() - read_.size() > kMostAccepted;
+  const bool is_prompt = n_missing(tokens) > kMostAccepted;
   n_pending_ = 0;
   root_.clear();
   while (read_.size() < window.size()) {
     const size_t n = std::min(max_rows, window.size() - read_.size());
-    batch_.clear();
-    for (size_t i = 0; i < n; ++i)
-      batch_.rows.push_back({.token = model_->vocabulary.to_draft(window[read_.size() + i]), .sequence = sequence_});
-    batch_.rows.back().wants_logits = read_.size() + n == window.size();
-    WATRA_TRY(run_pass(is_prompt));
-    stats_.n_read += static_cast<int64_t>(n);
-    read_.insert(read_.end(), window.begin() + static_cast<ptrdiff_t>(read_.size()),
-                 window.begin() + static_cast<ptrdiff_t>(read_.size() + n));
+    WATRA_TRY(read_rows(window, n, read_.size() + n == window.size(), is_prompt));
   }
   return {};
+}
+
+Result<bool> ModelProposer::read_ahead(std::span<const TokenId> tokens, int64_t n_most) {
+  if (model_->shares_cache || n_most < 1) return false;
+  const auto n = static_cast<int64_t>(tokens.size()) / kernels::kKvPage * kernels::kKvPage;
+  if (n == 0 || n > model_->forward->options().n_ctx) return false;
+  const auto whole = tokens.first(static_cast<size_t>(n));
+  if (start_ > 0) cut_back(0);
+  start_ = 0;
+  cut_back(n_same(whole));
+  WATRA_TRY(take_known_pages(tokens));
+  if (const auto left = whole.size() - read_.size(); left > 0) {
+    const auto max_rows = static_cast<size_t>(model_->forward->options().max_rows);
+    if (Status read = read_rows(whole, std::min({left, max_rows, static_cast<size_t>(n_most)}), false, true); !read) {
+      cut_back(0);
+      return fail(std::move(read).error());
+    }
+  }
+  return read_.size() < whole.size();
 }
 
 // Everything behind the target's cached positions is a row of the tree, so that none of it stays.
@@ -215,7 +284,7 @@ Status ModelProposer::grow(const DraftLimits& limits, int32_t max_depth) {
   for (;;) {
     const double promised = tree_.choose(beam, limits.max_nodes, max_depth, chosen_);
     if (chosen_.empty() || n_pending_ + static_cast<int32_t>(chosen_.size()) > kMostPending) return {};
-    if (promised * limits.token_seconds < pass_seconds_ && limits.token_seconds > 0) return {};
+    if (promised * limits.token_seconds < model_->pass_seconds && limits.token_seconds > 0) return {};
 
     slots_.clear();
     for (const int32_t i : chosen_) {
@@ -246,7 +315,8 @@ Status ModelProposer::grow(const DraftLimits& limits, int32_t max_depth) {
 Status ModelProposer::propose(std::span<const TokenId> tokens, const DraftLimits& limits, Draft& draft) {
   draft.clear();
   int32_t max_depth = 0;
-  if (!catch_up_possible(tokens, limits, max_depth)) return {};
+  WATRA_ASSIGN(const bool possible, catch_up_possible(tokens, limits, max_depth));
+  if (!possible) return {};
   const int64_t passes_before = stats_.n_passes;
   KvCache& kv = model_->forward->kv();
   Status drafted;
@@ -263,9 +333,7 @@ Status ModelProposer::propose(std::span<const TokenId> tokens, const DraftLimits
   }
   if (!drafted) {
     // Whatever its own cache holds now may not be what read_ says: it begins anew.
-    if (!model_->shares_cache) kv.truncate(sequence_, 0);
-    read_.clear();
-    tree_.clear();
+    model_->shares_cache ? tree_.clear() : cut_back(0);
     return drafted;
   }
   tree_.emit(limits.max_nodes, draft);
@@ -279,7 +347,7 @@ Status ModelProposer::propose(std::span<const TokenId> tokens, const DraftLimits
 }
 
 double ModelProposer::expected_seconds(int32_t n_nodes) const {
-  return pass_seconds_ * std::max(1.0, passes_per_node_ * n_nodes);
+  return model_->pass_seconds * std::max(1.0, passes_per_node_ * n_nodes);
 }
 
 }  // namespace watra::engine

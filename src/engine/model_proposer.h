@@ -6,9 +6,10 @@
 //
 // A draft with a cache of its own keeps it in step by comparing tokens: rows of its last tree that the target accepted
 // stay, everything else is taken back. It reads the prompt at the first proposal, after the target's first token is
-// out, or the newest part of it that the caller allows (DraftLimits::max_read); when its context is full it goes on
-// with the newer half. A draft that shares the target's cache keeps nothing: its rows lie behind the target's cached
-// positions and are dropped at the end of propose().
+// out, less what the model has read for others that began alike (DraftModel::prefixes), or the newest part of it that
+// the caller allows (DraftLimits::max_read); when its context is full it goes on with the newer half. A draft that
+// shares the target's cache keeps nothing: its rows lie behind the target's cached positions and are dropped at the end
+// of propose().
 //
 // With the target's sampling settings a node's first child is what the draft itself would draw with the target's random
 // number at that position (common random numbers); the others follow by probability.
@@ -41,16 +42,25 @@ class ModelProposer final : public Proposer {
   ModelProposer& operator=(const ModelProposer&) = delete;
 
   std::string_view method() const override { return model_->method; }
+  std::string name() const override { return model_->name; }
   Status propose(std::span<const TokenId> tokens, const DraftLimits& limits, Draft& draft) override;
   double expected_seconds(int32_t n_nodes) const override;
   int64_t n_unread(std::span<const TokenId> tokens) const override;
   double read_token_seconds() const override { return model_->shares_cache ? 0 : model_->read_token_seconds; }
+  Result<bool> read_ahead(std::span<const TokenId> tokens, int64_t n_most) override;
 
   const DraftStats& stats() const { return stats_; }
 
  private:
-  bool catch_up_possible(std::span<const TokenId> tokens, const DraftLimits& limits, int32_t& max_depth);
+  Result<bool> catch_up_possible(std::span<const TokenId> tokens, const DraftLimits& limits, int32_t& max_depth);
+  size_t n_same(std::span<const TokenId> tokens) const;
+  int64_t n_missing(std::span<const TokenId> tokens) const;
+  int64_t n_known(std::span<const TokenId> tokens) const;
+  Status take_known_pages(std::span<const TokenId> tokens);
+  void cut_back(size_t n_read);
+  void keep_pages();
   void keep_accepted(std::span<const TokenId> tokens);
+  Status read_rows(std::span<const TokenId> window, size_t n, bool wants_logits, bool is_prompt);
   Status read_own(std::span<const TokenId> tokens);
   Status read_shared(std::span<const TokenId> tokens, SequenceId sequence);
   Status grow(const DraftLimits& limits, int32_t max_depth);
@@ -64,6 +74,8 @@ class ModelProposer final : public Proposer {
   // Own cache: tokens [start_, start_ + read_.size()) of the sequence are cached.
   size_t start_ = 0;
   std::vector<TokenId> read_;
+  PrefixCache::Anchor anchor_;        // where start_ is 0: how far its pages are those of `prefixes`
+  mutable PrefixCache::Match match_;  // scratch
 
   internal::DraftTree tree_;
   internal::LikelyTokens likely_;
@@ -77,7 +89,7 @@ class ModelProposer final : public Proposer {
   const SamplingParams* sampler_params_ = nullptr;
   uint64_t sampler_seed_ = 0;
 
-  double pass_seconds_ = 0, passes_per_node_ = 1;  // running means
+  double passes_per_node_ = 1;  // running mean
   DraftStats stats_;
 };
 

@@ -308,6 +308,99 @@ TEST(ModelProposer, ReadsTheNewestTokensAlone) {
   EXPECT_TRUE(same_draft(draft, expected)) << "the window grows with the answer";
 }
 
+// A persona in front: whoever comes later reads what is new.
+TEST(ModelProposer, WhatWasReadForOthersIsNotReadAgain) {
+  Models models;
+  const auto draft_model = models.draft(false);
+  ASSERT_TRUE(draft_model);
+  const std::vector<TokenId> persona = some_tokens(140, 3);
+  const auto with = [&](uint32_t seed, size_t n) {
+    std::vector<TokenId> tokens = persona;
+    const auto more = some_tokens(n, seed);
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    return tokens;
+  };
+  const DraftLimits limits{.max_nodes = 4, .max_depth = 4};
+  Draft draft, expected;
+  {
+    ModelProposer first(draft_model);
+    ASSERT_TRUE(first.propose(with(1, 20), limits, draft));
+    EXPECT_EQ(first.stats().n_read, 160);
+  }
+  ModelProposer second(draft_model), third(draft_model);
+  const auto tokens = with(2, 50);
+  EXPECT_EQ(second.n_unread(tokens), 190 - 128);
+  ASSERT_TRUE(second.propose(tokens, limits, draft));
+  EXPECT_EQ(second.stats().n_read, 190 - 128);
+  // The same guesses as from a model that never saw anybody else.
+  const auto apart = models.draft(false);
+  ModelProposer alone(apart);
+  ASSERT_TRUE(alone.propose(tokens, limits, expected));
+  EXPECT_TRUE(same_draft(draft, expected));
+  // Also inside a conversation: another turn of it, then another conversation, and back again.
+  for (const auto& text :
+       {with(2, 90), with(3, 60), with(2, 110), std::vector<TokenId>(persona.begin(), persona.begin() + 70)}) {
+    ASSERT_TRUE(second.propose(text, limits, draft));
+    ModelProposer fresh(models.draft(false));
+    ASSERT_TRUE(fresh.propose(text, limits, expected));
+    EXPECT_TRUE(same_draft(draft, expected));
+  }
+  // With a little of the prompt allowed, what is known already makes the whole of it affordable.
+  ASSERT_TRUE(third.propose(with(4, 40), {.max_nodes = 4, .max_depth = 4, .max_read = 60}, draft));
+  ModelProposer fresh(models.draft(false));
+  ASSERT_TRUE(fresh.propose(with(4, 40), limits, expected));
+  EXPECT_TRUE(same_draft(draft, expected));
+}
+
+TEST(ModelProposer, KnownBeginningsMakeRoomForWhoeverDrafts) {
+  Models models(192);
+  const auto draft_model = models.draft(false, {.kv_positions = 192});
+  ASSERT_TRUE(draft_model);
+  Draft draft;
+  for (uint32_t i = 0; i < 12; ++i) {
+    ModelProposer proposer(draft_model);
+    const Status proposed = proposer.propose(some_tokens(130 + i, i), {.max_nodes = 8, .max_depth = 8}, draft);
+    ASSERT_TRUE(proposed) << proposed.error().to_string();
+    EXPECT_EQ(draft.nodes.size(), 8u);
+  }
+}
+
+TEST(ModelProposer, ReadsAheadForThoseWhoCome) {
+  Models models;
+  const auto draft_model = models.draft(false);
+  ASSERT_TRUE(draft_model);
+  const std::vector<TokenId> tokens = some_tokens(150, 3);
+  ModelProposer reader(draft_model);
+  int n_steps = 0;
+  for (bool is_more = true; is_more; ++n_steps) {
+    ASSERT_LT(n_steps, 10);
+    const auto read = reader.read_ahead(tokens, 50);
+    ASSERT_TRUE(read) << read.error().to_string();
+    is_more = *read;
+  }
+  EXPECT_EQ(n_steps, 3);
+  EXPECT_EQ(reader.stats().n_read, 128) << "whole pages";
+  EXPECT_FALSE(*reader.read_ahead(tokens, 50));
+  EXPECT_EQ(reader.stats().n_read, 128);
+  ModelProposer proposer(draft_model), fresh(models.draft(false));
+  EXPECT_EQ(proposer.n_unread(tokens), 0);
+  Draft draft, expected;
+  ASSERT_TRUE(proposer.propose(tokens, {.max_nodes = 4, .max_depth = 4, .max_read = 0}, draft));
+  ASSERT_TRUE(fresh.propose(tokens, {.max_nodes = 4, .max_depth = 4}, expected));
+  EXPECT_TRUE(same_draft(draft, expected));
+  // Whoever drafted may read ahead too, and draft again.
+  for (const auto& text : {some_tokens(200, 8), tokens}) {
+    while (*proposer.read_ahead(text, 64)) {
+    }
+    ASSERT_TRUE(proposer.propose(text, {.max_nodes = 4, .max_depth = 4}, draft));
+    ModelProposer once(models.draft(false));
+    ASSERT_TRUE(once.propose(text, {.max_nodes = 4, .max_depth = 4}, expected));
+    EXPECT_TRUE(same_draft(draft, expected));
+  }
+  // A copy that shares the target's cache has nothing to read.
+  EXPECT_FALSE(*ModelProposer(models.draft(true, {.share_cache = true})).read_ahead(tokens, 50));
+}
+
 TEST(ModelProposer, ASharedCacheStaysTheTargets) {
   for (const KvType kv_type : {KvType::f16, KvType::f32}) {
     Models models(256, kv_type);

@@ -70,6 +70,25 @@ void PassTimes::measured(int64_t n_rows, double seconds) {
   stale_ = true;
 }
 
+void PassTimes::known(std::vector<Known>& out) const {
+  out.clear();
+  for (const Point& p : points_)
+    if (p.n > 0) out.push_back({p.n_rows, scale_ * p.median});
+}
+
+void PassTimes::assume(std::span<const Known> times) {
+  for (const auto& [n_rows, seconds] : times) {
+    if (n_rows < 1 || n_rows > static_cast<int64_t>(seconds_.size()) || !(seconds > 0)) continue;
+    Point& p = points_[point_of(n_rows)];
+    if (p.n > 0) continue;
+    p.samples.fill(seconds / scale_);
+    p.median = seconds / scale_;
+    p.n = kKnown;
+    most_measured_ = std::max(most_measured_, n_rows);
+  }
+  stale_ = true;
+}
+
 void PassTimes::rebuild() const {
   stale_ = false;
   const Point* before = nullptr;

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace watra::engine {
@@ -32,6 +33,14 @@ class PassTimes {
   bool knows(int64_t n_rows) const { return points_[point_of(n_rows)].n > 0; }
   // Twice the most rows measured so far: what is known of larger passes is a guess that may cost much.
   int64_t trusted_rows() const { return 2 * std::max<int64_t>(most_measured_, 1); }
+  // What was measured, and what another program that ran the same passes here had measured: believed like three passes
+  // of each kind, so that one surprise makes room for the next.
+  struct Known {
+    int64_t n_rows;
+    double seconds;
+  };
+  void known(std::vector<Known>& out) const;
+  void assume(std::span<const Known> times);
   // Passes since one over a single row was measured.
   int64_t since_single() const { return since_single_; }
 

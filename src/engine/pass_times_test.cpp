@@ -40,6 +40,28 @@ TEST(PassTimes, BetweenPointsIsALineAndItNeverFalls) {
   EXPECT_EQ(t.seconds(1000), t.seconds(128));
 }
 
+TEST(PassTimes, WhatWasKnownBeforeIsBelievedUntilItIsOtherwise) {
+  PassTimes before;
+  for (int i = 0; i < 5; ++i)
+    for (const int64_t n : {1, 2, 8}) before.measured(n, 0.1 + 0.01 * static_cast<double>(n));
+  std::vector<PassTimes::Known> known;
+  before.known(known);
+  ASSERT_EQ(known.size(), 3u);
+  PassTimes now;
+  now.measured(2, 0.3);  // its own is not overwritten
+  now.assume(known);
+  EXPECT_TRUE(now.knows(8));
+  EXPECT_NEAR(now.seconds(1), 0.11, 1e-9);
+  EXPECT_NEAR(now.seconds(2), 0.3, 1e-9);
+  EXPECT_EQ(now.trusted_rows(), 16);
+  for (int i = 0; i < 2; ++i) now.measured(1, 0.5);  // the machine is another today
+  EXPECT_NEAR(now.seconds(1), 0.5, 1e-9);
+  const PassTimes::Known wild[] = {{0, 1}, {-3, 1}, {1000000, 1}, {4, -1}, {5, 0}};
+  PassTimes t;
+  t.assume(wild);
+  EXPECT_EQ(t.seconds(1), 0);
+}
+
 TEST(PassTimes, OneBadFirstPassIsNotTheWholeTruth) {
   PassTimes t;
   for (int i = 0; i < 5; ++i) t.measured(1, 0.1);

@@ -263,7 +263,16 @@ class Attempt {
     draft.model = candidate.name;
     draft.acceptance = candidate.acceptance;
     const double each = candidate.outline ? draft_token_seconds(*candidate.outline) : 0;
-    for (int n = 1; n <= options_.draft_max && candidate.method != "none"; ++n) {
+    if (const auto& measured = candidate.acceptance.measured; measured && measured->speed_up > 1) {
+      draft.n = std::max(1, static_cast<int>(std::lround(measured->nodes_per_pass)));
+      draft.tau = measured->tau;
+      plan_.pass = time(draft.n + 1);
+      plan_.decode_tokens_per_s = measured->speed_up / one.seconds;
+      plan_.seconds = draft.tau / plan_.decode_tokens_per_s;
+      draft.seconds = std::max(0.0, plan_.seconds - plan_.pass.seconds);
+    }
+    const bool is_open = candidate.method != "none" && !candidate.acceptance.measured;
+    for (int n = 1; n <= options_.draft_max && is_open; ++n) {
       const PassTime pass = time(n + 1);
       const double tau = expected_tau(candidate.acceptance.p, n), seconds = pass.seconds + n * each;
       if (tau / seconds <= plan_.decode_tokens_per_s) continue;

@@ -172,11 +172,12 @@ TEST(Plan, TauIsAGeometricSum) {
   EXPECT_DOUBLE_EQ(expected_tau(0.5, 2), 1.75);
   EXPECT_DOUBLE_EQ(expected_tau(0.8, 0), 1);
   EXPECT_DOUBLE_EQ(expected_tau(1, 4), 5);
-  EXPECT_NEAR(acceptance_of_tau(expected_tau(0.73, 8), 8), 0.73, 1e-9);
-  EXPECT_EQ(expected_acceptance("ngram", 0, 1e9, "", {}).is_measured, false);
-  const auto measured = expected_acceptance("model", 1e9, 70e9, "Small", {{"model", "Small", 0.9, 120}});
-  EXPECT_TRUE(measured.is_measured);
+  EXPECT_FALSE(expected_acceptance("ngram", 0, 1e9, "", {}).measured);
+  const auto measured = expected_acceptance(
+      "model", 1e9, 70e9, "Small", {{.method = "model", .model = "Small", .accept_rate = 0.9, .n_answers = 12}});
+  EXPECT_TRUE(measured.measured);
   EXPECT_DOUBLE_EQ(measured.p, 0.9);
+  EXPECT_EQ(measured.source, "from your last 12 answers");
 }
 
 TEST(Plan, DraftsAreChosenByWhatTheyYield) {
@@ -192,10 +193,18 @@ TEST(Plan, DraftsAreChosenByWhatTheyYield) {
   EXPECT_EQ(p.draft.tier, Tier::vram);
   // A draft that is never right is not asked.
   options.draft = "ngram";
-  options.measured_drafts = {{"ngram", "", 0.0, 50}};
+  options.measured_drafts = {{.method = "ngram", .speed_up = 0.99, .n_answers = 50}};
   const Plan none = plan_of(o, pc, options);
   EXPECT_EQ(none.draft.n, 0);
   EXPECT_DOUBLE_EQ(none.decode_tokens_per_s, none.no_speculation_tps);
+  // What came of answers here is what is predicted.
+  options.measured_drafts = {
+      {.method = "ngram", .accept_rate = 0.6, .tau = 1.5, .nodes_per_pass = 0.8, .speed_up = 1.4, .n_answers = 50}};
+  const Plan measured = plan_of(o, pc, options);
+  EXPECT_DOUBLE_EQ(measured.decode_tokens_per_s, 1.4 * measured.no_speculation_tps);
+  EXPECT_EQ(measured.draft.n, 1);
+  EXPECT_EQ(measured.draft.tau, 1.5);
+  EXPECT_NEAR(measured.decode_tokens_per_s, measured.draft.tau / measured.seconds, 1e-12);
   EXPECT_FALSE(make_plan(shape("falcon-180b", "Q4_K_M"), pc, {.draft = "model"}));
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -68,6 +69,8 @@ class Proposer {
   virtual ~Proposer() = default;
 
   virtual std::string_view method() const = 0;  // "ngram", "suffix", "model", "self": as `watra run --json` reports it
+  // Under which what it is worth is remembered (draft_experience.h): the method, and which draft.
+  virtual std::string name() const { return std::string(method()); }
 
   // `tokens`: the sequence so far, prompt and answer, the newest last. Fills `draft` (empty = no idea). Errors are
   // those of a draft model's passes; the caller then decodes without drafts.
@@ -85,6 +88,12 @@ class Proposer {
     return 0;
   }
   virtual double read_token_seconds() const { return 0; }
+  // Reads up to n_most tokens of that now, from the beginning on, for whoever has time: proposals to texts that begin
+  // so need not. False: there is nothing more to read. Errors as propose().
+  virtual Result<bool> read_ahead(std::span<const TokenId> tokens, int64_t n_most) {
+    (void)tokens, (void)n_most;
+    return false;
+  }
 };
 
 }  // namespace watra::engine

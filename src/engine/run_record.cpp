@@ -45,7 +45,6 @@ Json to_json(const RunRecord& r) {
           {"draft_method", r.draft_method},
           {"accept_rate", r.accept_rate},
           {"tau", r.tau},
-          {"n_drafted", r.n_drafted},
           {"available_bytes", r.available_bytes}};
 }
 
@@ -80,7 +79,6 @@ RunRecord from_json(const Json& j) {
   read("draft_method", r.draft_method);
   read("accept_rate", r.accept_rate);
   read("tau", r.tau);
-  read("n_drafted", r.n_drafted);
   read("available_bytes", r.available_bytes);
   r.clock_before.max_mhz = r.clock_after.max_mhz;
   return r;
@@ -109,32 +107,6 @@ Status save_run(const fs::path& home, const RunRecord& record) {
   for (const auto& r : runs) list.push_back(to_json(r));
   WATRA_TRY(make_folders(home));
   return write_file_atomic(path_of(home), Json{{"runs", list}}.dump(1, ' ', false, Json::error_handler_t::replace));
-}
-
-std::vector<MeasuredDraft> measured_drafts(const std::vector<RunRecord>& runs, std::string_view model) {
-  std::vector<MeasuredDraft> out;
-  for (const RunRecord& r : runs) {
-    if (r.model != model || r.draft_method.empty() || r.draft_method == "none" || r.n_drafted <= 0 || r.tau <= 0)
-      continue;
-    const auto n_passes = static_cast<int64_t>(static_cast<double>(r.n_gen) / r.tau);
-    const double p = acceptance_of_tau(r.tau, static_cast<int>(r.n_drafted));
-    // "model:NAME" names the draft model.
-    const size_t colon = r.draft_method.find(':');
-    const std::string method = r.draft_method.substr(0, colon);
-    const std::string name = colon == std::string::npos ? "" : r.draft_method.substr(colon + 1);
-    const auto same = std::find_if(out.begin(), out.end(),
-                                   [&](const MeasuredDraft& m) { return m.method == method && m.model == name; });
-    if (same == out.end()) {
-      out.push_back({method, name, p, n_passes});
-      continue;
-    }
-    const auto all = static_cast<double>(same->n_passes + n_passes);
-    if (all > 0)
-      same->acceptance =
-          (same->acceptance * static_cast<double>(same->n_passes) + p * static_cast<double>(n_passes)) / all;
-    same->n_passes += n_passes;
-  }
-  return out;
 }
 
 bool is_slower(const RunRecord& r) {

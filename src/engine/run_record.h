@@ -1,5 +1,5 @@
 // RunRecord: what a run was predicted to do, what it did, and what the machine did meanwhile. The last run of each
-// model is kept, so that `watra plan --why` can say why it was slow, and a plan can use measured acceptance of drafts.
+// model is kept, so that `watra plan --why` can say why it was slow.
 //
 // explain_run() is pure. Records lie in $WATRA_HOME/runs.json, newest first, at most kMostRecords.
 #pragma once
@@ -11,7 +11,6 @@
 
 #include "base/file.h"
 #include "base/machine_load.h"
-#include "engine/draft_outlook.h"
 #include "engine/hardware_profile.h"
 
 namespace watra::engine {
@@ -33,15 +32,12 @@ struct RunRecord {
   ClockRate clock_before, clock_after;
   std::string draft_method;
   double accept_rate = 0, tau = 1;
-  int64_t n_drafted = 0;         // tokens proposed for a pass, about; 0 = none
   uint64_t available_bytes = 0;  // memory the machine had left at the end
 };
 
 // Errors: "file.*". A file that cannot be understood is begun anew.
 Status save_run(const fs::path& home, const RunRecord& record);
 std::vector<RunRecord> load_runs(const fs::path& home);
-// Acceptance of drafts of this model as its runs counted it, for PlanOptions::measured_drafts.
-std::vector<MeasuredDraft> measured_drafts(const std::vector<RunRecord>& runs, std::string_view model);
 
 struct Cause {
   std::string what;     // "another program kept the processor busy"

@@ -103,22 +103,5 @@ TEST(RunRecord, TheLastRunsAreKept) {
   fs::remove_all(home);
 }
 
-TEST(RunRecord, RunsThatDraftedTellWhatDraftsAreWorth) {
-  RunRecord r = slow_run();
-  r.draft_method = "ngram";
-  r.n_drafted = 4;
-  r.tau = expected_tau(0.6, 4);
-  RunRecord other = r;
-  other.tau = expected_tau(0.4, 4);
-  other.n_gen = static_cast<int64_t>(100 * other.tau / r.tau);
-  const auto measured = measured_drafts({r, other, slow_run()}, "m");
-  ASSERT_EQ(measured.size(), 1u);
-  EXPECT_EQ(measured[0].method, "ngram");
-  EXPECT_NEAR(measured[0].acceptance, 0.5, 0.02);
-  EXPECT_TRUE(measured_drafts({r}, "another").empty());
-  r.draft_method = "model:Qwen2.5 0.5B";
-  EXPECT_EQ(measured_drafts({r}, "m").at(0).model, "Qwen2.5 0.5B");
-}
-
 }  // namespace
 }  // namespace watra::engine

@@ -134,7 +134,7 @@ void Scheduler::Impl::run() {
   for (;;) {
     {
       std::unique_lock lock(door->mutex);
-      door->arrived.wait(lock, [&] { return door->stopping || !door->inbox.empty() || core.has_requests(); });
+      door->arrived.wait(lock, [&] { return door->stopping || !door->inbox.empty() || core.has_work(); });
       if (door->stopping) return;
     }
     core.step();

@@ -42,7 +42,10 @@ struct SchedulerOptions {
   // Called when a request starts; its answer is then speculated on with what comes back. n_tokens: as many as prompt
   // and answer may become. Null = no drafts.
   std::function<std::vector<std::unique_ptr<Proposer>>(int64_t n_tokens)> make_proposers;
-  SpeculationOptions speculation;
+  SpeculationOptions speculation;  // without an experience the requests share one of the scheduler's own
+  // Called again and again while nobody wants anything, with the tokens of the answer that was finished last and its
+  // prompt, on the thread that steps: something short, for a newcomer waits for it. False: there is nothing left to do.
+  std::function<bool(std::span<const TokenId>)> use_idle_time;
   std::shared_ptr<SuffixHistory> history;  // finished answers are added to it, on the thread that steps
 };
 
@@ -59,7 +62,7 @@ class Scheduler {
   Result<RequestHandle> submit(Request request);
 
   void start();
-  // One pass. False when there is nothing to do.
+  // One pass, or where nobody wants one a little of use_idle_time. False when there is nothing to do.
   bool step();
 
   SchedulerStats stats() const;

@@ -11,6 +11,8 @@ using Clock = std::chrono::steady_clock;
 // A full context gives up this share of what it does not keep, at least a page.
 constexpr int64_t kWindowParts = 4;
 constexpr int64_t kEndless = int64_t{1} << 60;
+// Read ahead at once, by a draft model: whoever comes meanwhile waits for that.
+constexpr int64_t kIdleTokens = 64;
 
 double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
 
@@ -218,7 +220,7 @@ Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions
   const auto begin = Clock::now();
   auto first = begin;
   const auto cancelled = [&] { return cancel && cancel->load(std::memory_order_relaxed); };
-  speculation_->begin_counting();
+  speculation_->begin_answer(tokens_);
   speculation_->choose_none();  // the logits at hand follow the prompt
   tokens_.reserve(static_cast<size_t>(f.options().n_ctx));
   while (!generation.finished()) {
@@ -256,8 +258,10 @@ Result<GenerateReport> Session::generate(Sampler& sampler, const GenerateOptions
     store->used(*root_, std::span(keys_).first(static_cast<size_t>(n_stored_)));
   report.finish = generation.finish_reason();
   report.decode_s = report.ids.empty() ? 0 : since(first);
+  speculation_->end_answer();
   report.speculation = speculation_->counts();
   report.speculation_method = speculation_->method();
+  report.counted_speed_up = speculation_->counted_speed_up();
   return report;
 }
 
@@ -269,6 +273,8 @@ std::shared_ptr<Speculation> Session::make_speculation(std::vector<std::unique_p
                                                        const SpeculationOptions& options) const {
   return std::make_shared<Speculation>(std::move(proposers), times_, model_.model->hparams().n_vocab, options);
 }
+
+bool Session::use_idle_time() { return dropped_.empty() && speculation_->read_ahead(tokens_, kIdleTokens); }
 
 // A draft takes a row, a row of logits and a position of the cache for each node.
 int64_t Session::free_for_draft() const {

@@ -41,6 +41,7 @@ struct GenerateReport {
   double decode_s = 0;       // all tokens after the first
   SpeculationCounts speculation;
   std::string speculation_method = "none";  // what really ran
+  double counted_speed_up = 1;              // Speculation::counted_speed_up()
   double decode_tokens_per_s() const {
     return decode_s > 0 && ids.size() > 1 ? static_cast<double>(ids.size() - 1) / decode_s : 0;
   }
@@ -77,6 +78,10 @@ class Session {
   Result<GenerateReport> generate(Sampler& sampler, const GenerateOptions& options,
                                   const std::function<void(std::string_view)>& on_text = {},
                                   const std::atomic<bool>* cancel = nullptr);
+
+  // Between answers: drafts read a little of the conversation (a tenth of a second or so), so that they need not when
+  // the next answer begins. False: there is nothing left to do.
+  bool use_idle_time();
 
   // Tokens whose keys and values are cached, by position, and the last sampled one if it was chosen but not run.
   const std::vector<TokenId>& tokens() const { return tokens_; }

@@ -11,12 +11,23 @@ SpeculationCounts& SpeculationCounts::operator+=(const SpeculationCounts& other)
   return *this;
 }
 
+namespace {
+
+std::vector<std::string> names_of(const std::vector<std::unique_ptr<Proposer>>& proposers) {
+  std::vector<std::string> out;
+  for (const auto& p : proposers) out.push_back(p->name());
+  return out;
+}
+
+}  // namespace
+
 Speculation::Speculation(std::vector<std::unique_ptr<Proposer>> proposers, std::shared_ptr<PassTimes> times,
                          int64_t n_vocab, const SpeculationOptions& options)
     : times_(times ? std::move(times) : std::make_shared<PassTimes>(options.max_nodes + 1)),
-      policy_(times_.get(), proposers.size(), options.max_nodes),
+      policy_(times_.get(), names_of(proposers), options.max_nodes, options.experience),
       n_vocab_(n_vocab),
       options_(options) {
+  if (options.experience) options.experience->recall_times(*times_);
   const auto n = static_cast<size_t>(std::max(options.max_nodes, 0));
   sources_.resize(proposers.size());
   for (size_t i = 0; i < proposers.size(); ++i) {
@@ -69,9 +80,7 @@ void Speculation::ask(size_t i, std::span<const TokenId> tokens, DraftLimits lim
   int32_t n = limits.max_nodes;
   if (!options_.always) {
     const DraftPolicy::Reading reading{.n_unread = s.proposer->n_unread(tokens),
-                                       .token_s = s.proposer->read_token_seconds(),
-                                       .n_written = n_written_,
-                                       .n_left = n_left_};
+                                       .token_s = s.proposer->read_token_seconds()};
     const auto ask = policy_.nodes_to_ask(i, pass_, *s.proposer, limits.max_nodes, reading);
     n = ask.n_nodes;
     if (reading.n_unread > 0) limits.max_read = ask.max_read;
@@ -79,14 +88,16 @@ void Speculation::ask(size_t i, std::span<const TokenId> tokens, DraftLimits lim
   if (n == 0) return;
   // A tree is as deep as its likeliest path makes it.
   if (!limits.tree) limits.max_nodes = limits.max_depth = std::min(limits.max_depth, n);
-  if (Status proposed = s.proposer->propose(tokens, limits, s.proposed); !proposed) {
-    trouble_ = std::move(proposed).error();
-    s.proposer.reset();
-    s.proposed.clear();
-    return;
-  }
+  if (Status proposed = s.proposer->propose(tokens, limits, s.proposed); !proposed)
+    return give_up(s, std::move(proposed).error());
   s.spent_s = s.proposer->expected_seconds(std::max(1, static_cast<int32_t>(s.proposed.nodes.size())));
   repair(s.proposed, limits.max_nodes, limits.max_depth);
+}
+
+void Speculation::give_up(Source& s, Error error) {
+  trouble_ = std::move(error);
+  s.proposer.reset();
+  s.proposed.clear();
 }
 
 double Speculation::take_all(Source& s) {
@@ -110,8 +121,7 @@ int32_t Speculation::choose(const Generation& generation, SequenceId sequence, s
                             int64_t n_free, const DraftPolicy::Pass& pass) {
   choose_none();
   pass_ = pass;
-  n_written_ = generation.n_tokens();
-  n_left_ = generation.max_tokens() - n_written_;
+  policy_.begin_pass(generation.n_tokens(), generation.max_tokens() - generation.n_tokens());
   const auto most = static_cast<int32_t>(std::min<int64_t>(options_.max_nodes, n_free));
   // The pass gives one token more than the draft is deep.
   const int64_t depth = std::min<int64_t>(most, generation.max_tokens() - generation.n_tokens() - 1);
@@ -181,7 +191,12 @@ void Speculation::drop(KvCache& kv, SequenceId sequence) {
 void Speculation::settle(KvCache& kv, SequenceId sequence) {
   keep_rows(kv, sequence);
   const auto n_accepted = static_cast<int32_t>(path_.size());
-  counts_.n_passes += decodes_;
+  if (decodes_) {
+    ++counts_.n_passes;
+    double spent_s = 0;
+    for (const Source& s : sources_) spent_s += s.spent_s;
+    policy_.count(pass_, n_nodes(), n_accepted, spent_s);
+  }
   decodes_ = false;
   counts_.n_drafted += n_nodes();
   counts_.n_accepted += n_accepted;
@@ -198,9 +213,22 @@ void Speculation::settle(KvCache& kv, SequenceId sequence) {
   choose_none();
 }
 
-void Speculation::begin_counting() {
+bool Speculation::read_ahead(std::span<const TokenId> tokens, int64_t n_most) {
+  bool is_more = false;
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    Source& s = sources_[i];
+    if (!s.proposer || !policy_.promises(i)) continue;
+    if (auto read = s.proposer->read_ahead(tokens, n_most); read)
+      is_more |= *read;
+    else
+      give_up(s, std::move(read).error());
+  }
+  return is_more;
+}
+
+void Speculation::begin_answer(std::span<const TokenId> prompt) {
   counts_ = {};
-  policy_.begin_answer();
+  policy_.begin_answer(DraftExperience::beginning_of(prompt));
   for (Source& s : sources_) s.was_used = false;
 }
 

@@ -30,6 +30,8 @@ struct SpeculationOptions {
   DraftShape shape = DraftShape::automatic;
   // Whatever is proposed is verified, whether it pays or not: to measure accept rates, and to test.
   bool always = false;
+  // Of all answers of one model, whoever writes them; null = what one Speculation sees stays with it.
+  std::shared_ptr<DraftExperience> experience;
 };
 
 // What came of it. Passes are those that decode: a prompt's are not counted.
@@ -47,8 +49,8 @@ struct SpeculationCounts {
 
 class Speculation {
  public:
-  // `times`: shared by all that run passes of one model; null = its own. The proposers' order is that of preference
-  // among equals.
+  // `times`: shared by all that run passes of one model; null = its own; where none was measured yet the experience's
+  // take their place. The proposers' order is that of preference among equals, the dearest last.
   Speculation(std::vector<std::unique_ptr<Proposer>> proposers, std::shared_ptr<PassTimes> times, int64_t n_vocab,
               const SpeculationOptions& options = {});
 
@@ -80,12 +82,21 @@ class Speculation {
   // After a pass of which nothing is wanted any more: the cache holds the last token alone.
   void drop(KvCache& kv, SequenceId sequence);
 
+  // For whoever has time between answers: proposers that promise something read up to n_most tokens of this text, with
+  // which the next prompt may begin. False: there is nothing to read.
+  bool read_ahead(std::span<const TokenId> tokens, int64_t n_most);
+
   void measured(int64_t n_rows, double seconds) { times_->measured(n_rows, seconds); }
   const PassTimes& times() const { return *times_; }
 
-  // Since the start, or since the last call of begin_counting(), which begins an answer.
+  // Around an answer to this prompt: what earlier ones taught is taken up, what this one shows is handed in.
+  void begin_answer(std::span<const TokenId> prompt);
+  void end_answer() { policy_.end_answer(); }
+  // Since the start, or since the last call of begin_answer().
   const SpeculationCounts& counts() const { return counts_; }
-  void begin_counting();
+  // Of the answer that ended last: times as fast as without drafts, by the measured times of passes. Free of the noise
+  // of a single answer's seconds, and blind to what is not counted.
+  double counted_speed_up() const { return policy_.totals().speed_up(); }
   // "none", or the methods whose drafts were verified: "ngram", "ngram+model".
   std::string method() const;
   // Of a proposer that failed and is not asked any more.
@@ -100,6 +111,7 @@ class Speculation {
     bool was_used = false;
   };
   void ask(size_t i, std::span<const TokenId> tokens, DraftLimits limits);
+  void give_up(Source& s, Error error);
   static double take_all(Source& s);
   void repair(Draft& draft, int32_t most, int32_t max_depth);
   void keep_rows(KvCache& kv, SequenceId sequence);
@@ -118,8 +130,7 @@ class Speculation {
   std::optional<size_t> chosen_;
   DraftPolicy::Pass pass_;
   double expected_tokens_ = 1;
-  int64_t n_written_ = 0, n_left_ = 0;  // of the answer
-  bool decodes_ = false;                // the pass is add_rows()'s, not a prompt's
+  bool decodes_ = false;  // the pass is add_rows()'s, not a prompt's
   std::vector<int32_t> path_, slots_, depths_, place_;
   std::vector<TokenId> emitted_;
 };

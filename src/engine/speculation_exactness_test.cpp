@@ -254,6 +254,62 @@ TEST(Speculation, FinishedAnswersDraftLaterOnes) {
   }
 }
 
+// Requests of one scheduler teach each other, and sessions too where they share an experience.
+TEST(Speculation, WhatOneAnswerShowsTheNextOneKnows) {
+  auto experience = std::make_shared<DraftExperience>();
+  SchedulerOptions options;
+  options.speculation = {.max_nodes = 7, .experience = experience};
+  options.make_proposers = [](int64_t) {
+    Proposers p;
+    p.push_back(std::make_unique<NgramProposer>(512));
+    return p;
+  };
+  const auto s = make_scheduler({}, options);
+  for (TokenId i = 0; i < 4; ++i) {
+    Watched w(prompt(80, i), 60);
+    w.into(*s);
+    run_out(*s);
+    EXPECT_EQ(experience->totals().at("ngram").n_answers, i + 1);
+  }
+  const ProposerRecord learned = experience->recall("ngram", DraftExperience::beginning_of(prompt(80, 2)));
+  EXPECT_GT(learned.by_depth[0].tried, 4);
+  PassTimes times;
+  experience->recall_times(times);
+  EXPECT_TRUE(times.knows(1));
+
+  const LoadedModel model = talking_model();
+  Session session(model);
+  Proposers p;
+  p.push_back(std::make_unique<NgramProposer>(512));
+  session.speculate(session.make_speculation(std::move(p), {.experience = experience}));
+  EXPECT_TRUE(session.pass_times().knows(1)) << "times of passes are known before the first";
+  ASSERT_TRUE(session.prefill(prompt(80, 1)));
+  auto sampler = Sampler::create({.temperature = 0}, kTalkingVocab);
+  ASSERT_TRUE(session.generate(*sampler, {.max_tokens = 30, .ignore_end = true}));
+  EXPECT_EQ(experience->totals().at("ngram").n_answers, 5);
+}
+
+TEST(Speculation, IdleTimeIsUsedWhenNobodyWantsAnything) {
+  SchedulerOptions options;
+  std::vector<std::vector<TokenId>> given;
+  options.use_idle_time = [&given](std::span<const TokenId> tokens) {
+    given.emplace_back(tokens.begin(), tokens.end());
+    return given.size() % 3 != 0;
+  };
+  const auto s = make_scheduler({}, options);
+  Watched a(prompt(20, 1), 10), b(prompt(30, 2), 4), job(prompt(40, 3), 30, Priority::job);
+  a.into(*s);
+  b.into(*s);
+  run_out(*s);
+  ASSERT_EQ(given.size(), 3u);
+  EXPECT_EQ(given[0], given[2]);
+  EXPECT_EQ(given[0].size(), 30u) << "of the answer finished last";
+  EXPECT_TRUE(std::ranges::equal(std::span(given[0]).first(20), prompt(20, 1)));
+  job.into(*s);
+  run_out(*s);
+  EXPECT_EQ(given.size(), 3u) << "nobody waits for the next turn of a job";
+}
+
 TEST(Speculation, AProposerThatFailsIsLeftOutAndTheAnswerGoesOn) {
   class Broken : public Proposer {
    public:

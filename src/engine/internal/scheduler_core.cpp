@@ -29,6 +29,7 @@ SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options,
       room_(forward_.kv(), root, requests_, model_.kv_store.get()),
       slices_(options.decode_gap_s, options.read_pass_s, forward_.options().max_rows),
       times_(std::make_shared<PassTimes>(std::min(forward_.options().max_rows, forward_.options().max_logit_rows))) {
+  if (!options_.speculation.experience) options_.speculation.experience = std::make_shared<DraftExperience>();
   const auto n_batch = static_cast<size_t>(options_.max_batch);
   selected_.reserve(n_batch);
   decoders_.reserve(n_batch);
@@ -42,6 +43,10 @@ bool SchedulerCore::step() {
   for (const auto& r : requests_)
     if (r->cancelled.load(std::memory_order_relaxed)) cancel(*r);
   sweep();
+  if (requests_.empty() && !idle_tokens_.empty()) {
+    if (!options_.use_idle_time(idle_tokens_)) idle_tokens_.clear();
+    return has_work();
+  }
   pass_turns();
   choose();
   is_encoder_ ? fill_with_texts() : fill_batch();
@@ -157,6 +162,7 @@ bool SchedulerCore::start(LiveRequest& r) {
   if (r.request.speculate && options_.make_proposers)
     proposers = options_.make_proposers(static_cast<int64_t>(n_tokens));
   r.speculation.emplace(std::move(proposers), times_, model_.model->hparams().n_vocab, options_.speculation);
+  r.speculation->begin_answer(r.tokens);
   if (r.request.events.started) r.request.events.started({r.n_prompt, stats.n_cached, r.sampler->seed()});
   return true;
 }
@@ -372,7 +378,9 @@ void SchedulerCore::cancel(LiveRequest& r) {
 }
 
 void SchedulerCore::remember(const LiveRequest& r) {
-  if (!options_.history || !r.request.speculate || r.outcome.stats.n_generated == 0) return;
+  if (!r.request.speculate || r.outcome.stats.n_generated == 0) return;
+  if (options_.use_idle_time && !is_background(r.priority())) idle_tokens_.assign(r.tokens.begin(), r.tokens.end());
+  if (!options_.history) return;
   const int64_t first = std::max<int64_t>(std::min(r.outcome.stats.n_cached, r.n_prompt) - kRememberedBefore, 0);
   options_.history->add(std::span(r.tokens).subspan(static_cast<size_t>(first)));
 }
@@ -390,6 +398,7 @@ void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Er
   if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
   if (r.request.events.finished) r.request.events.finished(out);
   const int64_t n_tokens = r.n_tokens();
+  if (r.speculation) r.speculation->end_answer();
   // What the events hold dies here, on this thread.
   r.speculation.reset();
   r.generation.reset();

@@ -23,11 +23,11 @@ class SchedulerCore {
   SchedulerCore(LoadedModel model, const SchedulerOptions& options, const std::optional<PageKey>& root,
                 std::shared_ptr<SchedulerDoor> door);
 
-  // Takes in what arrived and runs one pass. False: there is nothing to do.
+  // Takes in what arrived and runs one pass, or uses idle time. False: there is nothing to do.
   bool step();
   // Ends every request, also those still at the door, with this error.
   void finish_all(const Error& error);
-  bool has_requests() const { return !requests_.empty(); }
+  bool has_work() const { return !requests_.empty() || !idle_tokens_.empty(); }
 
  private:
   struct Member {  // of the pass
@@ -77,7 +77,8 @@ class SchedulerCore {
   std::vector<Member> members_;
   int64_t n_decode_ = 0, n_draft_ = 0, n_slice_ = 0;  // rows of the pass
   int64_t n_drafted_ = 0, n_accepted_ = 0;            // since the start
-  double n_expected_ = 0;                             // tokens it is expected to give
+  std::vector<TokenId> idle_tokens_;  // of the answer finished last, while something is left to do for it
+  double n_expected_ = 0;             // tokens it is expected to give
   Batch batch_;
 };
 
