@@ -108,6 +108,7 @@ class Importer {
   }
 
   std::string take_message(const ImportedMessage& m, const ImportedThread& t) {
+    const auto parent = ids_.find(m.parent);  // before it is known itself: nothing goes on from itself
     std::string& id = ids_[m.external];
     id = find("messages", m.external, m.id);
     if (!id.empty()) {
@@ -132,8 +133,7 @@ class Importer {
                     .state = m.state,
                     .source = "import",
                     .facts = m.facts};
-    if (const auto parent = ids_.find(m.parent); parent != ids_.end() && !parent->second.empty())
-      message.parent = parent->second;
+    if (parent != ids_.end() && !parent->second.empty()) message.parent = parent->second;
     ledger_.insert_message(message, report.id, m.external);
     return id;
   }
