@@ -33,6 +33,7 @@ class Comparing {
     int n_done = 0, n_starting = 0;  // starting: taken from waiting, not yet among runs
   };
 
+  std::vector<Column> columns_of(const home::Compare& compare);
   void go_on(const std::string& id);
   void start(const std::string& id, const Column& column);
   void column_ended(const std::string& id, const std::string& run, const std::string& state);
