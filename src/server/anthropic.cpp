@@ -138,9 +138,9 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
   if (!w.reasoning.empty()) content.push_back({{"type", "thinking"}, {"thinking", w.reasoning}, {"signature", ""}});
   if (!w.text.empty() || w.calls.empty()) content.push_back({{"type", "text"}, {"text", w.text}});
   for (const ToolCall& c : w.calls) {
-    Json input = Json::parse(c.arguments, nullptr, false);
-    if (input.is_discarded()) continue;  // cut off by the limit
-    content.push_back({{"type", "tool_use"}, {"id", c.id}, {"name", c.name}, {"input", std::move(input)}});
+    auto input = read_written_arguments(c.arguments);
+    if (!input) continue;  // cut off by the limit
+    content.push_back({{"type", "tool_use"}, {"id", c.id}, {"name", c.name}, {"input", std::move(*input)}});
   }
   const auto& s = w.finished.stats;
   Json reply = message_json(a, std::move(content), stop_of(a, w.finished, w.called),

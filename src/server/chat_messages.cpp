@@ -72,6 +72,14 @@ std::string read_content(const Json& content, const std::string& place) {
   return text;
 }
 
+std::optional<Json> read_written_arguments(const std::string& text) {
+  try {
+    return parse_json(text);
+  } catch (const ApiError&) {
+    return std::nullopt;
+  }
+}
+
 Json read_messages(const Fields& fields) {
   const Json* given = fields.array("messages");
   if (!given || given->empty()) throw bad_field("messages", "messages needs at least one message");

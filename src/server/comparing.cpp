@@ -27,15 +27,13 @@ Json Comparing::begin(const Json& body) {
   const std::string id = begun.compare.id;
   if (begun.fresh) {
     Live live{.together = together};
-    for (const Json& c : begun.compare.columns) {
-      const Json& persona = c.at("persona");
-      Answering answering = find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(),
-                                           {c.at("sampling")});
-      answering.model.reset();  // who waits must not keep a model from being put away
-      live.waiting.push_back({c.at("id"), std::move(answering), std::move(places.back())});
-      places.pop_back();
+    try {
+      live.waiting = columns_of(begun.compare, std::move(places));
+    } catch (const ApiError&) {  // a model or a persona went meanwhile: nothing begins
+      if (const Status done = house_.home.compares().end(id, "failed"); !done)
+        log::error("compare {} could not be ended: {}", id, done.error().message);
+      throw;
     }
-    std::ranges::reverse(live.waiting);
     {
       const std::lock_guard lock(mutex_);
       live_.emplace(id, std::move(live));
@@ -43,6 +41,21 @@ Json Comparing::begin(const Json& body) {
     go_on(id);
   }
   return house_value(house_.home.compares().shown(id)).at("compare");
+}
+
+// The first one last.
+std::vector<Comparing::Column> Comparing::columns_of(const home::Compare& compare, std::vector<Runs::Place> places) {
+  std::vector<Column> out;
+  for (const Json& c : compare.columns) {
+    const Json& persona = c.at("persona");
+    Answering answering =
+        find_answering(house_, c.at("model"), persona.is_null() ? "" : persona.get<std::string>(), {c.at("sampling")});
+    answering.model.reset();  // who waits must not keep a model from being put away
+    out.push_back({c.at("id"), std::move(answering), std::move(places.back())});
+    places.pop_back();
+  }
+  std::ranges::reverse(out);
+  return out;
 }
 
 // Starts what may start now; ends the compare when nothing is left.

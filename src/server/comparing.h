@@ -34,6 +34,8 @@ class Comparing {
     int n_done = 0, n_starting = 0;  // starting: taken from waiting, not yet among runs
   };
 
+  // A place for each of its columns.
+  std::vector<Column> columns_of(const home::Compare& compare, std::vector<Runs::Place> places);
   void go_on(const std::string& id);
   void start(const std::string& id, Column column);
   void column_ended(const std::string& id, const std::string& run, const std::string& state);

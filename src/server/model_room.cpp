@@ -209,7 +209,17 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
     }
     tell();
   };
-  auto loaded = options_.load(path, wish, progress);
+  const auto load_file = [&]() -> Result<engine::LoadedModel> {
+    try {
+      return options_.load(path, wish, progress);
+    } catch (const std::bad_alloc&) {
+      return fail("memory.refused", fmt::format("there is no memory to load {}", id),
+                  "close other programs, or choose a smaller model");
+    } catch (const std::exception& e) {
+      return fail("model.not_loaded", fmt::format("{} could not be loaded: {}", id, e.what()));
+    }
+  };
+  auto loaded = load_file();
   if (!loaded) return failed(loaded.error());
   Result<engine::SchedulerOptions> schedule =
       options_.schedule ? options_.schedule(*loaded) : engine::SchedulerOptions();

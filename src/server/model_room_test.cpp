@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <stdexcept>
 
 namespace watra::server {
 namespace {
@@ -64,6 +65,19 @@ TEST_F(ModelRoomTest, AWishThatWasNotBegunIsWithdrawn) {
   let_go_ = true;
   EXPECT_EQ(first.get().error().code, "test.none");
   EXPECT_EQ(n_begun_, 1);
+}
+
+TEST(ModelRoom, WhatLoadingThrowsIsAnError) {
+  int n_loads = 0;
+  ModelRoom room(
+      {.load = [&](const fs::path&, const LoadWish&, const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
+        if (++n_loads == 1) throw std::bad_alloc();
+        throw std::length_error("vector");
+      }});
+  EXPECT_EQ(room.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr).error().code, "memory.refused");
+  EXPECT_EQ(room.view().state, RoomState::error);
+  EXPECT_EQ(room.load_and_wait({"b", "b.gguf"}, {}, nullptr, nullptr).error().code, "model.not_loaded");
+  EXPECT_EQ(room.view().id, "b");
 }
 
 }  // namespace

@@ -113,10 +113,10 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
 Json calls_json(const std::vector<ToolCall>& calls) {
   Json out = Json::array();
   for (size_t i = 0; i < calls.size(); ++i) {
-    Json arguments = Json::parse(calls[i].arguments, nullptr, false);
-    if (arguments.is_discarded()) continue;
+    auto arguments = read_written_arguments(calls[i].arguments);
+    if (!arguments) continue;
     out.push_back({{"id", calls[i].id},
-                   {"function", {{"index", i}, {"name", calls[i].name}, {"arguments", std::move(arguments)}}}});
+                   {"function", {{"index", i}, {"name", calls[i].name}, {"arguments", std::move(*arguments)}}}});
   }
   return out;
 }
