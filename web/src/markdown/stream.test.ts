@@ -34,6 +34,7 @@ describe('MarkdownStream', () => {
       }
       stream.update(text, true);
       expect(box.innerHTML, `seed ${seed}: ${JSON.stringify(text)}`).toBe(dom(text).innerHTML);
+      expect(box.isEqualNode(dom(text)), `seed ${seed}: texts that were not joined`).toBe(true);
       expect(settled.size).toBe(box.children.length);
     }
   });

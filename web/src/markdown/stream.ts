@@ -52,7 +52,11 @@ export class MarkdownStream {
       if (token.type === 'space' || token.type === 'def') continue;
       // The lexer lets a definition reach back; lexing the block alone lets it reach forward only.
       const block = defines ? lex(token.raw, this.#links) : [token];
-      for (const fresh of render(block)) this.settle(this.#place(fresh, this.#tail.shift()));
+      for (const fresh of render(block)) {
+        const placed = this.#place(fresh, this.#tail.shift());
+        placed.normalize();
+        this.settle(placed);
+      }
     }
     if (done) this.#cut(0);
   }

@@ -6,8 +6,8 @@ import type { WatraEvent } from '../wire/types';
 
 export interface Pace { words_ms: number; figures_ms: number }
 
-/** Where the processor draws, five pictures a second: measured in docs/measurements.md, "The page open beside the page closed". */
-const PACES: Record<'card' | 'processor', Pace> = { card: { words_ms: 33, figures_ms: 33 }, processor: { words_ms: 200, figures_ms: 1000 } };
+/** Where the processor draws, four pictures a second: measured in docs/measurements.md, "The page open beside the page closed". */
+const PACES: Record<'card' | 'processor', Pace> = { card: { words_ms: 33, figures_ms: 33 }, processor: { words_ms: 250, figures_ms: 1000 } };
 export const paceHere = (): Pace => PACES[cardDraws() ? 'card' : 'processor'];
 
 export class Beat {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SHELF = join(process.env.WATRA_TEST_HOME ?? join(ROOT, 'build/test-home'), 'models');
 
-export async function startReal(watra, { model = 'smollm2', files = /SmolLM2|coder-0\.5b/i } = {}) {
+export async function startReal(watra, { model = 'smollm2', args = [], files = /SmolLM2|coder-0\.5b/i } = {}) {
   const home = mkdtempSync(join(tmpdir(), 'watra-page-'));
   mkdirSync(join(home, 'models'));
   for (const file of readdirSync(SHELF)) if (file.endsWith('.gguf') && files.test(file)) symlinkSync(join(SHELF, file), join(home, 'models', file));
@@ -18,7 +18,7 @@ export async function startReal(watra, { model = 'smollm2', files = /SmolLM2|cod
   let way = '';
   const start = () => new Promise((done, reject) => {
     let log = '';
-    child = spawn(resolve(ROOT, watra), ['serve', '--home', home, '--port', String(port), ...(model ? ['--model', model] : []), '-v'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    child = spawn(resolve(ROOT, watra), ['serve', '--home', home, '--port', String(port), ...(model ? ['--model', model] : []), '-v', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     child.once('exit', (code) => reject(new Error(`watra serve ended with ${code}\n${log.slice(-2000)}`)));
     const ready = () => { if (port && way) done(); };
     child.stdout.on('data', (said) => { port = Number(/listening on http:\/\/[^:]+:(\d+)/.exec(said)?.[1] ?? port); ready(); });
