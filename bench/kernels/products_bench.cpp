@@ -109,7 +109,8 @@ void matmul(benchmark::State& state, const Kernels* k, DType dtype, tensor::Layo
   }
   const Peaks& peak = peaks(n_threads, *k);
   const double gb = 1e-9 * rows * row_bytes, gmac = 1e-9 * rows * columns * m;
-  const double roof_gmac_s = is_float(dtype) ? peak.fp32_fma_gflop_s / 2 : peak.int8_gmac_s;
+  const double per_lane = format == kernels::ActFormat::bf16 ? 2 : 1;  // products in an instruction
+  const double roof_gmac_s = is_float(dtype) ? per_lane * peak.fp32_fma_gflop_s / 2 : peak.int8_gmac_s;
   const double from_memory = n_matrices > 1 || rows * row_bytes >= kMemoryBytes ? gb / peak.read_gb_s : 0;
   state.counters["GB/s"] = Counter(gb, Counter::kIsIterationInvariantRate);
   state.counters["GMAC/s"] = Counter(gmac, Counter::kIsIterationInvariantRate);

@@ -17,7 +17,7 @@ namespace {
 
 // Kernels read raw rows as fast as the memory gives them, but put them in order anew for every so many tokens: where
 // there are more, it is done once.
-constexpr int64_t kRawRows = 64;
+constexpr int64_t kRawRows = 256;
 
 // Raw rows into the view's interleaved layout, where they lie. scratch: one group.
 void interleave_in_place(const tensor::TensorView& view, std::byte* rows, std::byte* scratch) {

@@ -1,7 +1,7 @@
 // How activations are stored for the products, and the scalar conversions that define each format.
 //
-// f32: rows as they are. q8 and q8_offset: records of 32 inputs, and a second, finer record where rounding to 8 bits
-// would hurt.
+// f32: rows as they are. bf16: a row after the other, below. q8 and q8_offset: records of 32 inputs, and a second,
+// finer record where rounding to 8 bits would hurt.
 //
 //   record [D/32][M]   48 bytes each: those of one block of inputs lie side by side for all rows of the pass, in the
 //                      order in which the kernels read them
@@ -49,6 +49,23 @@ struct ActLayout {
   }
   int64_t bytes() const { return flag(n_blocks, 0); }
   static constexpr int64_t kRecordBytes = sizeof(ActRecord);
+};
+
+// Rows of bf16: the row rounded, what that left over (in blocks without a rest: zeros), both filled up with zeros to
+// whole blocks, and a bit for each block, chunk by chunk, that is set where it has a rest. Rounding noise grows with
+// the square of what is rounded here too, so the rule is the same, with a limit of its own (docs/decisions/0025).
+inline constexpr float kBf16RestAbove = 8.0f;
+
+struct Bf16ActLayout {
+  int64_t d;
+  static constexpr int64_t kBlock = 32, kChunk = 1024;  // inputs; a chunk's blocks fill a mask of 32 bits
+  int64_t n_blocks() const { return (d + kBlock - 1) / kBlock; }
+  int64_t n_chunks() const { return (d + kChunk - 1) / kChunk; }
+  // All in elements of 16 bits. A row is an odd number of lines (64 bytes) long up to 16384 inputs, so that the rows of
+  // a pass do not all want the same places of a cache.
+  int64_t rest() const { return n_blocks() * kBlock; }
+  int64_t masks() const { return 2 * rest(); }
+  int64_t stride() const { return masks() + (n_chunks() + 15) / 16 * 32; }
 };
 
 int64_t act_bytes(ActFormat format, int64_t m, int64_t d);

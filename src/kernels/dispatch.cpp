@@ -17,6 +17,7 @@ struct Entry {
 
 bool has_avx2(const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }
 bool has_avx512(const CpuFeatures& f) { return has_avx2(f) && f.avx512 && f.avx512_vnni; }
+bool has_avx512_bf16(const CpuFeatures& f) { return has_avx512(f) && f.avx512_bf16; }
 
 // Slowest first. `ref` is only used when it is named.
 constexpr Entry kEntries[] = {
@@ -27,7 +28,9 @@ constexpr Entry kEntries[] = {
     // One name, whichever form this processor has: what is measured here in EVEX form is the reference machine's code.
     {avxvnni_evex_table, [](const CpuFeatures& f) { return has_avx512(f) && !f.avx_vnni; }, "AVX-512 VNNI"},
     {avxvnni_table, [](const CpuFeatures& f) { return has_avx2(f) && f.avx_vnni; }, "AVX-VNNI or AVX-512 VNNI"},
-    {avx512_table, has_avx512, "AVX-512 (F, BW, DQ, VL) and its VNNI"},
+    {avx512_table, [](const CpuFeatures& f) { return has_avx512(f) && !has_avx512_bf16(f); },
+     "AVX-512 (F, BW, DQ, VL) and its VNNI"},
+    {avx512_bf16_table, has_avx512_bf16, "AVX-512 (F, BW, DQ, VL), its VNNI and BF16"},
 #endif
 };
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "base/cpu.h"
 #include "kernels/ops.h"
+#include "kernels/tables.h"
 
 namespace watra::kernels {
 
@@ -39,13 +41,23 @@ inline double nmse(const float* got, const double* want, size_t n) {
   return power > 0 ? error / power : error;
 }
 
+// What may be chosen here, and the table that another of its name stands before on processors with BF16.
+inline std::vector<const Kernels*> every_table() {
+  std::vector<const Kernels*> tables(available().begin(), available().end());
+#if defined(__x86_64__)
+  if (tables.back() == &avx512_bf16_table()) tables.push_back(&avx512_table());
+#endif
+  return tables;
+}
+
 class EveryTable : public testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& k = *GetParam();
   bool is_ref() const { return k.isa == "ref"; }
 };
 inline std::string table_name(const testing::TestParamInfo<const Kernels*>& table) {
-  return std::string(table.param->isa);
+  const bool is_twin = table.index >= available().size();
+  return std::string(table.param->isa) + (is_twin ? "_without_bf16" : "");
 }
 
 }  // namespace watra::kernels

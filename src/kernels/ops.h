@@ -29,9 +29,10 @@ enum class ActFormat : uint8_t {
   f32,        // as they are
   q8,         // blocks of 32 in 8 bits, the few that matter most in 15
   q8_offset,  // the same with 128 added to each integer: for products that want unsigned activations
+  bf16,       // rounded to bfloat16: where the processor multiplies such pairs (docs/decisions/0025)
 };
 
-inline constexpr int kActFormats = 3;
+inline constexpr int kActFormats = 4;
 
 struct MatmulArgs {
   TensorView w;        // [R, D]

@@ -60,7 +60,7 @@ std::vector<DType> weight_dtypes() {
   return out;
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(available().begin(), available().end()), table_name);
+INSTANTIATE_TEST_SUITE_P(Kernels, EveryTable, testing::ValuesIn(every_table()), table_name);
 
 // ---- products ----
 
@@ -119,12 +119,12 @@ TEST_P(EveryTable, ProductsMeetTheTruthAndNeverDependOnMCutOrLayout) {
     const int64_t block = tensor::traits(dtype).block_elements;
     std::vector<std::pair<int64_t, int64_t>> shapes = {{48, 4 * block}, {37, 3 * block}, {1, block}, {16, 9 * block}};
     if (block == 32) shapes.push_back({33, 18 * block});
-    if (block == 1) shapes = {{48, 256}, {37, 77}, {1, 3}, {5, 8}, {19, 1031}};
+    if (block == 1) shapes = {{48, 256}, {37, 77}, {1, 3}, {5, 8}, {19, 2089}, {83, 545}};
     for (const auto& [n_rows, d] : shapes) {
       SCOPED_TRACE(testing::Message() << n_rows << " x " << d);
       const auto bytes = random_weights(rng, dtype, n_rows * d);
       const TensorView w{dtype, tensor::Layout::rows, {n_rows, d}, bytes.data()};
-      constexpr int64_t kMost = 81;  // more than a block of tokens, and not a multiple of anything
+      constexpr int64_t kMost = 273;  // more than a block of tokens, and not a multiple of anything
       const auto x = activation_like(rng, kMost * d);
       const ActFormat format = k.act_format(dtype);
       Acts acts(k, format, x.data(), kMost, d);
@@ -177,6 +177,36 @@ TEST(Kernels, IntegerProductsHaveTheSameBitsOnEveryIsa) {
       const auto y = run_matmul(*k, w, acts, nullptr);
       if (first.empty()) first = y;
       EXPECT_TRUE(same_bits(y.data(), first.data(), y.size())) << k->isa;
+    }
+  }
+}
+
+TEST_P(EveryTable, ActivationsAreRoundedToBf16AndTwiceWhereItMatters) {
+  Rng rng(3);
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  for (int64_t d : {1, 31, 32, 77, 1310}) {
+    auto x = normal_floats(rng, d);
+    x[0] = 1.00390625f;  // half way between two: to the even one, 1
+    if (d == 77) x[1] = 1.01171875f, x[2] = -0.0f, x[3] = 3.4e38f, x[4] = -kInf, x[40] = 1e-37f;
+    if (d > 1300) x[1] = 1.01171875f, x[70] = 100.3f, x[1305] = -99.7f;  // blocks 2 and 40 have a rest
+    for (const int64_t m : {1, 3}) {
+      std::vector<std::byte> got(k.act_bytes(ActFormat::bf16, m, d), std::byte{0xa5}), want(got);
+      ASSERT_EQ(got.size(), act_bytes(ActFormat::bf16, m, d));
+      for (int64_t i = 0; i < m; ++i) {
+        k.convert_act_row(ActFormat::bf16, x.data(), got.data(), i, m, d);
+        convert_act_row(ActFormat::bf16, x.data(), want.data(), i, m, d);
+      }
+      EXPECT_EQ(got, want) << d;
+      std::vector<float> back(d);
+      decode_act_row(ActFormat::bf16, got.data(), m - 1, m, back.data(), d);
+      EXPECT_EQ(back[0], 1.0f);
+      for (int64_t i = 1; i < d; ++i) {
+        const bool fine = d > 1300 && (i / 32 == 2 || i / 32 == 40);
+        EXPECT_TRUE(!std::isfinite(back[i]) ||
+                    std::fabs(back[i] - x[i]) <= std::fabs(x[i]) / (fine ? 65536.0f : 256.0f))
+            << i;
+      }
+      EXPECT_TRUE(d < 77 || back[1] == 1.015625f);
     }
   }
 }

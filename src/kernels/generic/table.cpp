@@ -5,7 +5,7 @@
 #include "kernels/act_format.h"
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/burst.h"
-#include "kernels/lanes/dot.h"
+#include "kernels/lanes/dot_blocks.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/tables.h"
 

@@ -1,208 +1,232 @@
-// y = W x with float activations: the products of every dtype on the generic ISA, and of the plain float types
-// everywhere.
+// y = W x with float activations: the products of every dtype on the generic ISA, of the plain float types and of
+// those without integer products everywhere. Few tokens; dot_blocks.h has the many.
 //
-//   y[m,r] = fold_sum(acc),  acc[i mod 8] += w[r,i] * x[m,i],  i = 0 .. D-1 left to right
+//   y[m,r] = sum over chunks of fold_sum(acc),  acc[i mod L] += w[r,i] * x[m,i],  i = the chunk's columns left to right
 //
-//   W [R,D]  f32, f16, bf16    few tokens: read in place, once, rows side by side
-//            any dtype         more tokens: a chunk of columns of 16 rows becomes floats once for 64 tokens
-//   X [M,D]  f32               64 tokens of a chunk stay in the second-level cache while rows pass by
-//   Y [M,R]  f32               sums wait in scratch, eight lanes each, from chunk to chunk
+//   W [R,D]  f32, f16, bf16    read in place, once, four rows side by side
+//   X [M,D]  f32               a chunk of a few tokens stays in the first-level cache
+//   Y [M,R]  f32               a chunk's share is added to the one before
 //
-// Order: the lanes above, whatever the tile, chunk, M or range: they only decide which sums are computed side by side.
+// Order: L lanes (a step of a weight type, below), chunks of kChunk columns from the row's first column on, chunks
+// added left to right. The same for every tile, M and range: these only decide which sums are computed side by side.
 //
-// Cost   a step of eight columns for 4 rows and 3 tokens is 12 FMAs and 7 loads: bound by the FMAs.
+// Cost   a step for 4 rows and 6 tokens is 24 FMAs and 10 loads (16 registers: 3 tokens, 12 and 7): bound by the FMAs.
 #pragma once
 
-#include "kernels/lanes/math.h"
+#include <type_traits>
+
 #include "kernels/ops.h"
-#include "tensor/quantize.h"
+
+#ifndef WATRA_KERNELS_WIDE
+#define WATRA_KERNELS_WIDE "kernels/lanes/wide_f8.h"
+#endif
+#include WATRA_KERNELS_WIDE
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
-inline constexpr int kDotRows = 4;    // rows of a tile: enough chains of sums to hide most of an FMA's latency
-inline constexpr int kDotTokens = 3;  // tokens of a tile: with 4 rows, as many sums as sixteen registers hold
+inline constexpr int kDotRows = 4;  // rows of a tile; their sums are folded together
 // Up to this M plain float weights are read in place.
 inline constexpr int64_t kInPlace = 16;
 
-inline constexpr int64_t kChunkColumns = 512, kChunkRows = 16, kChunkTokens = 64;
-
-struct WeightF32 {
-  using Element = float;
-  static F8 at(const float* p) { return load(p); }
+// How weights and activations are multiplied: what lies in memory, what of it a step takes, what a step does.
+struct FactorsF32 {
+  using Weight = float;
+  using Act = float;
+  using Vector = Wide;
+  static constexpr bool kRests = false;
+  static constexpr int64_t kStep = kWide;
+  static constexpr int64_t kChunk = 512;  // a tile's weights and activations of so many fit the first-level cache
+  static Vector weights(const Weight* p) { return load_wide(p); }
+  static Vector weights_tail(const Weight* p, int64_t n) { return load_wide_tail(p, n); }
+  static Vector acts(const Act* p) { return load_wide(p); }
+  static Vector acts_tail(const Act* p, int64_t n) { return load_wide_tail(p, n); }
+  static Wide add(Wide sum, Vector w, Vector x) { return fma(w, x, sum); }
+  static void store_unpacked(Act* p, Vector w) { store(p, w); }
 };
-struct WeightF16 {
-  using Element = uint16_t;
-  static F8 at(const uint16_t* p) { return load_f16(p); }
+struct FactorsF16 : FactorsF32 {
+  using Weight = uint16_t;
+  static Vector weights(const Weight* p) { return load_wide_f16(p); }
+  static Vector weights_tail(const Weight* p, int64_t n) { return load_wide_f16_tail(p, n); }
 };
-struct WeightBf16 {
-  using Element = uint16_t;
-  static F8 at(const uint16_t* p) { return load_bf16(p); }
+struct FactorsBf16 : FactorsF32 {
+  using Weight = uint16_t;
+  static Vector weights(const Weight* p) { return load_wide_bf16(p); }
+  static Vector weights_tail(const Weight* p, int64_t n) { return load_wide_bf16_tail(p, n); }
 };
 
-template <class Weight>
-F8 weight_tail(const typename Weight::Element* p, int64_t n) {
-  typename Weight::Element buffer[8] = {};
-  for (int i = 0; i < n; ++i) buffer[i] = p[i];
-  return Weight::at(buffer);
-}
+// Where the weights of a tile lie: `row` elements from row to row, `step` from step to step.
+struct TileStrides {
+  int64_t row, step;
+};
 
-// acc[r][m] += w[r] x[m] over d columns; rows lie `w_stride` elements apart, tokens `x_stride`. As many elements at
-// `ahead`, unless it is null, are fetched meanwhile, one line after the other: that is how memory is fast.
-template <class Weight, int kRows, int kTokens>
-[[gnu::always_inline]] inline void add_columns(F8 (*acc)[kTokens], const typename Weight::Element* w, int64_t w_stride,
-                                               const float* x, int64_t x_stride, int64_t d,
-                                               const typename Weight::Element* ahead) {
-  constexpr int64_t kLine = 64 / sizeof(typename Weight::Element);
-  const auto step = [&](int64_t i) __attribute__((always_inline)) {
-    F8 xs[kTokens];
-    for (int m = 0; m < kTokens; ++m) xs[m] = load(x + m * x_stride + i);
+// acc[m][r] += w[r] x[m], of one step.
+template <class Factors, int kRows, int kTokens, class WeightAt, class ActAt>
+[[gnu::always_inline]] inline void add_step(Wide (*acc)[kRows], WeightAt weight, ActAt act) {
+  // What is fewer waits in registers for what is more.
+  if constexpr (kTokens >= kRows) {
+    typename Factors::Vector w[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) w[r] = weight(r);
+#pragma GCC unroll 8
+    for (int m = 0; m < kTokens; ++m) {
+      const auto x = act(m);
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r) acc[m][r] = Factors::add(acc[m][r], w[r], x);
+    }
+  } else {
+    typename Factors::Vector x[kTokens];
+#pragma GCC unroll 8
+    for (int m = 0; m < kTokens; ++m) x[m] = act(m);
+#pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) {
-      const F8 ws = Weight::at(w + r * w_stride + i);
-      for (int m = 0; m < kTokens; ++m) acc[r][m] = fma(ws, xs[m], acc[r][m]);
+      const auto w = weight(r);
+#pragma GCC unroll 8
+      for (int m = 0; m < kTokens; ++m) acc[m][r] = Factors::add(acc[m][r], w, x[m]);
     }
-  };
-  int64_t i = 0;
-  if (ahead)
-    for (; i + kLine <= d; i += kLine) {
-      for (int r = 0; r < kRows; ++r) __builtin_prefetch(ahead + kRows * i + r * kLine);
-      for (int64_t j = 0; j < kLine; j += 8) step(i + j);
-    }
-  for (; i + 8 <= d; i += 8) step(i);
-  if (i == d) return;
-  F8 xs[kTokens];
-  for (int m = 0; m < kTokens; ++m) xs[m] = load_tail(x + m * x_stride + i, d - i);
-  for (int r = 0; r < kRows; ++r) {
-    const F8 ws = weight_tail<Weight>(w + r * w_stride + i, d - i);
-    for (int m = 0; m < kTokens; ++m) acc[r][m] = fma(ws, xs[m], acc[r][m]);
   }
 }
 
-// kTokens tokens from the first on, few enough to read the weights where they lie; a lone one is as fast as memory and
-// has the next rows fetched.
-template <class Weight, int kRows, int kTokens>
-void dot_in_place(const MatmulArgs& a, int64_t d, int64_t r, int64_t first) {
-  const auto* w = reinterpret_cast<const typename Weight::Element*>(a.w.data) + r * d;
-  const int64_t x_stride = a.x_stride_bytes / static_cast<int64_t>(sizeof(float));
-  const float* x = reinterpret_cast<const float*>(a.x) + first * x_stride;
-  F8 acc[kRows][kTokens];
-  for (auto& row : acc)
-    for (F8& sum : row) sum = zero();
-  add_columns<Weight, kRows, kTokens>(acc, w, d, x, x_stride, d, kTokens == 1 && first == 0 ? w + kRows * d : nullptr);
-  for (int m = 0; m < kTokens; ++m)
-    for (int i = 0; i < kRows; ++i) a.y[(first + m) * a.y_stride + r + i] = fold_sum(acc[i][m]);
-}
-
-template <class Weight, int kRows>
-void tokens_in_place(const MatmulArgs& a, int64_t d, int64_t r) {
-  static_assert(kDotTokens == 3);
-  int64_t m = 0;
-  for (; m + 3 <= a.m; m += 3) dot_in_place<Weight, kRows, 3>(a, d, r, m);
-  if (a.m - m == 2) dot_in_place<Weight, kRows, 2>(a, d, r, m);
-  if (a.m - m == 1) dot_in_place<Weight, kRows, 1>(a, d, r, m);
-}
-
-template <class Weight>
-void matmul_in_place(const MatmulArgs& a, int64_t row_begin, int64_t row_end) {
-  const int64_t d = a.w.shape.cols();
-  int64_t r = row_begin;
-  for (; r + kDotRows <= row_end; r += kDotRows) tokens_in_place<Weight, kDotRows>(a, d, r);
-  for (; r < row_end; ++r) tokens_in_place<Weight, 1>(a, d, r);
-}
-
-template <class Weight>
-void widen(const std::byte* row, float* out, int64_t d) {
-  const auto* w = reinterpret_cast<const typename Weight::Element*>(row);
-  int64_t i = 0;
-  for (; i + 8 <= d; i += 8) store(out + i, Weight::at(w + i));
-  if (i < d) store_tail(out + i, weight_tail<Weight>(w + i, d - i), d - i);
-}
-
-struct alignas(64) DotScratch {
-  float weights[kChunkRows][kChunkColumns];
-  float sums[kChunkTokens][kChunkRows][8];
+// Activations of a pass. Where their format has rests (Factors::kRests), further elements of a row, or null.
+template <class Act>
+struct ActRows {
+  const Act* x;
+  int64_t stride;
+  int64_t rest = 0, masks = 0;  // from a row's begin to its rests, and to their masks: one of 32 bits a chunk
 };
-inline int64_t dot_scratch_bytes(int64_t) { return sizeof(DotScratch); }
 
-// out = `n` columns of row r from column `from` on, as floats.
-inline void chunk_of_row(const TensorView& w, int64_t r, int64_t from, int64_t n, float* out) {
-  const std::byte* row =
-      w.data + static_cast<uint64_t>(r) * tensor::row_bytes(w.dtype, w.shape.cols()) + tensor::row_bytes(w.dtype, from);
-  switch (w.dtype) {
-    case DType::f32:
-      widen<WeightF32>(row, out, n);
+// Those of a tile: kTokens rows from a chunk's first column on; bit s of steps_with_rests: in step s some have a rest.
+template <class Act>
+struct TileActs {
+  const Act* x;
+  int64_t stride;
+  int64_t rest = 0;
+  uint32_t steps_with_rests = 0;
+};
+template <class Factors>
+TileActs<typename Factors::Act> tile_acts(const ActRows<typename Factors::Act>& rows, int64_t first, int n_tokens,
+                                          int64_t from) {
+  const auto* x = rows.x + first * rows.stride;
+  uint32_t steps = 0;
+  if constexpr (Factors::kRests)
+    for (int m = 0; m < n_tokens; ++m) {
+      uint32_t of_token;
+      __builtin_memcpy(&of_token, x + m * rows.stride + rows.masks + from / Factors::kChunk * 2, sizeof of_token);
+      steps |= of_token;
+    }
+  return {x + from, rows.stride, rows.rest, steps};
+}
+
+// What a chunk of n columns adds to kRows rows and kTokens tokens: to y, or, as the first chunk, into it; of the rows
+// only the first n_rows. kFetches: the line at `ahead` and those behind it are fetched meanwhile, as many as the tile's
+// weights have: so memory is read in the order in which it lies, which is how it is fast. A function of its own, so
+// that registers are given out for it alone.
+template <class Factors, int kRows, int kTokens, bool kFetches>
+[[gnu::noinline]] void dot_tile(const typename Factors::Weight* w, TileStrides stride,
+                                const TileActs<typename Factors::Act>& acts, int64_t n, float* y, int64_t y_stride,
+                                int n_rows, bool is_first, const typename Factors::Weight* ahead = nullptr) {
+  constexpr int64_t kStep = Factors::kStep, kLine = 64 / static_cast<int64_t>(sizeof(typename Factors::Weight));
+  Wide acc[kTokens][kRows];
+#pragma GCC unroll 8
+  for (int m = 0; m < kTokens; ++m)
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) acc[m][r] = wide_zero();
+  if (!is_first)
+    for (int m = 0; m < kTokens; ++m) __builtin_prefetch(y + m * y_stride, 1);
+  const auto* x = acts.x;
+  const int64_t x_stride = acts.stride;
+  const auto* at = w;
+  int64_t i = 0;
+  const auto step = [&]() __attribute__((always_inline)) {
+    add_step<Factors, kRows, kTokens>(
+        acc, [&](int r) __attribute__((always_inline)) { return Factors::weights(at + r * stride.row); },
+        [&](int m) __attribute__((always_inline)) { return Factors::acts(x + m * x_stride + i); });
+    at += stride.step;
+    i += kStep;
+  };
+  const auto last_step = [&](int64_t left) __attribute__((always_inline)) {
+    add_step<Factors, kRows, kTokens>(
+        acc, [&](int r) __attribute__((always_inline)) { return Factors::weights_tail(at + r * stride.row, left); },
+        [&](int m) __attribute__((always_inline)) { return Factors::acts_tail(x + m * x_stride + i, left); });
+  };
+  if constexpr (kFetches)
+    while (i + kLine <= n) {
+      for (int r = 0; r < kRows; ++r, ahead += kLine) __builtin_prefetch(ahead);
+      for (int64_t j = 0; j < kLine; j += kStep) step();
+    }
+  while (i + kStep <= n) step();
+  if (i < n) last_step(n - i);
+  if constexpr (Factors::kRests) {
+    x += acts.rest;
+    for (uint32_t steps = acts.steps_with_rests; steps; steps &= steps - 1) {
+      const int64_t s = __builtin_ctz(steps);
+      at = w + s * stride.step;
+      i = s * kStep;
+      i + kStep <= n ? step() : last_step(n - i);
+    }
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < kTokens; ++m) {
+    float share[kRows];
+    if constexpr (kRows == 4)
+      fold_sum4(acc[m], share);
+    else
+      for (int r = 0; r < kRows; ++r) share[r] = fold_sum(acc[m][r]);
+    float* to = y + m * y_stride;
+    if (n_rows == kRows) {
+      if (!is_first)
+        for (int r = 0; r < kRows; ++r) share[r] += to[r];
+      __builtin_memcpy(to, share, sizeof share);
+    } else {
+      for (int r = 0; r < n_rows; ++r) to[r] = is_first ? share[r] : share[r] + to[r];
+    }
+  }
+}
+
+// Calls tile(n, first) for n_tokens tokens in turn; n, a constant of the type, is at most kDotTokens.
+template <class Tile>
+[[gnu::always_inline]] inline void for_token_tiles(int64_t n_tokens, Tile tile) {
+  int64_t m = 0;
+  for (; m + kDotTokens <= n_tokens; m += kDotTokens) tile(std::integral_constant<int, kDotTokens>(), m);
+  switch (n_tokens - m) {
+    case 1:
+      return tile(std::integral_constant<int, 1>(), m);
+    case 2:
+      return tile(std::integral_constant<int, 2>(), m);
+    case 3:
+      if constexpr (kDotTokens > 3) return tile(std::integral_constant<int, 3>(), m);
       break;
-    case DType::f16:
-      widen<WeightF16>(row, out, n);
+    case 4:
+      if constexpr (kDotTokens > 3) return tile(std::integral_constant<int, 4>(), m);
       break;
-    case DType::bf16:
-      widen<WeightBf16>(row, out, n);
+    case 5:
+      if constexpr (kDotTokens > 3) return tile(std::integral_constant<int, 5>(), m);
       break;
     default:
-      tensor::dequantize_row(w.dtype, row, out, n);
+      break;
   }
 }
 
-// Fetches what chunk_of_row() will want when it is asked next for this row's place in the tile: the row's next chunk,
-// or the first one of the row that follows there.
-inline void fetch_ahead(const TensorView& w, int64_t r, int64_t from) {
-  const int64_t d = w.shape.cols(), next = from + kChunkColumns;
-  const uint64_t row_bytes = tensor::row_bytes(w.dtype, d);
-  const std::byte* begin = next < d ? w.data + static_cast<uint64_t>(r) * row_bytes + tensor::row_bytes(w.dtype, next)
-                                    : w.data + static_cast<uint64_t>(r + kChunkRows) * row_bytes;
-  const uint64_t bytes = tensor::row_bytes(w.dtype, d - next < kChunkColumns && next < d ? d - next : kChunkColumns);
-  for (uint64_t i = 0; i < bytes; i += 64) __builtin_prefetch(begin + i);
-}
-
-// A chunk's share of the sums of kRows rows and kTokens tokens; sums[m][kChunkRows][8] of the first row and token.
-template <int kRows, int kTokens>
-[[gnu::noinline]] void dot_tile(const float* w, const float* x, int64_t x_stride, int64_t d, float* sums) {
-  const auto sum = [sums](int r, int m) { return sums + (m * kChunkRows + r) * 8; };
-  F8 acc[kRows][kTokens];
-  for (int r = 0; r < kRows; ++r)
-    for (int m = 0; m < kTokens; ++m) acc[r][m] = load(sum(r, m));
-  add_columns<WeightF32, kRows, kTokens>(acc, w, kChunkColumns, x, x_stride, d, nullptr);
-  for (int r = 0; r < kRows; ++r)
-    for (int m = 0; m < kTokens; ++m) store(sum(r, m), acc[r][m]);
-}
-
-template <int kTokens>
-void dot_chunk(const DotScratch& s, int64_t n_rows, const float* x, int64_t x_stride, int64_t d,
-               float (*sums)[kChunkRows][8]) {
-  int64_t r = 0;
-  for (; r + kDotRows <= n_rows; r += kDotRows) dot_tile<kDotRows, kTokens>(s.weights[r], x, x_stride, d, sums[0][r]);
-  for (; r < n_rows; ++r) dot_tile<1, kTokens>(s.weights[r], x, x_stride, d, sums[0][r]);
-}
-
-// n_rows <= kChunkRows rows from r on, for the tokens [first, first + n), n <= kChunkTokens.
-inline void dot_block(const MatmulArgs& a, int64_t r, int64_t n_rows, int64_t first, int64_t n, DotScratch& s) {
-  const int64_t d = a.w.shape.cols(), x_stride = a.x_stride_bytes / static_cast<int64_t>(sizeof(float));
-  __builtin_memset(s.sums, 0, static_cast<size_t>(n) * sizeof s.sums[0]);
-  for (int64_t from = 0; from < d; from += kChunkColumns) {
-    const int64_t columns = d - from < kChunkColumns ? d - from : kChunkColumns;
-    for (int64_t i = 0; i < n_rows; ++i) {
-      if (first == 0) fetch_ahead(a.w, r + i, from);
-      chunk_of_row(a.w, r + i, from, columns, s.weights[i]);
-    }
-    const float* x = reinterpret_cast<const float*>(a.x) + first * x_stride + from;
-    int64_t m = 0;
-    for (; m + kDotTokens <= n; m += kDotTokens)
-      dot_chunk<kDotTokens>(s, n_rows, x + m * x_stride, x_stride, columns, s.sums + m);
-    for (; m < n; ++m) dot_chunk<1>(s, n_rows, x + m * x_stride, x_stride, columns, s.sums + m);
+// kRows rows from r on, where they lie.
+template <class Factors, int kRows>
+void rows_in_place(const MatmulArgs& a, int64_t r, const ActRows<typename Factors::Act>& acts) {
+  const int64_t d = a.w.shape.cols();
+  const auto* w = reinterpret_cast<const typename Factors::Weight*>(a.w.data) + r * d;
+  for (int64_t from = 0; from < d; from += Factors::kChunk) {
+    const int64_t n = d - from < Factors::kChunk ? d - from : Factors::kChunk;
+    for_token_tiles(a.m, [&](auto tokens, int64_t m) {
+      const auto tile = m == 0 ? dot_tile<Factors, kRows, tokens(), true> : dot_tile<Factors, kRows, tokens(), false>;
+      tile(w + from, {d, Factors::kStep}, tile_acts<Factors>(acts, m, tokens(), from), n, a.y + m * a.y_stride + r,
+           a.y_stride, kRows, from == 0, w + kRows * (d + from));  // where the rows that follow have their share
+    });
   }
-  for (int64_t m = 0; m < n; ++m)
-    for (int64_t i = 0; i < n_rows; ++i) a.y[(first + m) * a.y_stride + r + i] = fold_sum(load(s.sums[m][i]));
 }
 
-inline void matmul_float(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
-  if (a.m <= kInPlace && a.w.dtype == DType::f32) return matmul_in_place<WeightF32>(a, row_begin, row_end);
-  if (a.m <= kInPlace && a.w.dtype == DType::f16) return matmul_in_place<WeightF16>(a, row_begin, row_end);
-  if (a.m <= kInPlace && a.w.dtype == DType::bf16) return matmul_in_place<WeightBf16>(a, row_begin, row_end);
-  DotScratch& s = *reinterpret_cast<DotScratch*>(scratch);
-  for (int64_t first = 0; first < a.m; first += kChunkTokens) {
-    const int64_t n = a.m - first < kChunkTokens ? a.m - first : kChunkTokens;
-    for (int64_t r = row_begin; r < row_end; r += kChunkRows)
-      dot_block(a, r, row_end - r < kChunkRows ? row_end - r : kChunkRows, first, n, s);
-  }
+template <class Factors>
+void matmul_in_place(const MatmulArgs& a, int64_t row_begin, int64_t row_end,
+                     const ActRows<typename Factors::Act>& acts) {
+  int64_t r = row_begin;
+  for (; r + kDotRows <= row_end; r += kDotRows) rows_in_place<Factors, kDotRows>(a, r, acts);
+  for (; r < row_end; ++r) rows_in_place<Factors, 1>(a, r, acts);
 }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

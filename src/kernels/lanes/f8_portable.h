@@ -61,6 +61,10 @@ inline float fold_sum(F8 v) {
   const f32x4 s = v.lo + v.hi;
   return (s[0] + s[2]) + (s[1] + s[3]);
 }
+// out[i] = fold_sum(v[i]), i < 4.
+inline void fold_sum4(const F8* v, float* out) {
+  for (int i = 0; i < 4; ++i) out[i] = fold_sum(v[i]);
+}
 // Lane i of the answer is fold_sum(v[i]).
 inline F8 fold_sum8(const F8* v) {
   float sums[8];

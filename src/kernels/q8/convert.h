@@ -36,7 +36,7 @@ inline void write_record(const __m256* v, float scale, __m256i offset, ActRecord
 }
 
 inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d) {
-  if (format == ActFormat::f32) return convert_act_row(format, x, acts, row, m, d);
+  if (format != ActFormat::q8 && format != ActFormat::q8_offset) return convert_act_row(format, x, acts, row, m, d);
   const ActLayout at(m, d);
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   const auto record = [&](int64_t offset) -> ActRecord& { return *reinterpret_cast<ActRecord*>(acts + offset); };

@@ -32,9 +32,10 @@ namespace watra::kernels::WATRA_KERNELS_ISA {
 
 inline constexpr int64_t kGroupRows = tensor::kInterleavedRows;
 inline constexpr int kParts = kGroupRows / kLanes;  // of a group, each kLanes rows
-// Tokens whose sums wait while the panels of a group pass by: 4 KiB of sums, and one block's records (3 KiB) in the
-// first-level cache. A multiple of 16 (flags are looked at 16 at a time).
-inline constexpr int64_t kTokenBlock = 64;
+// Tokens whose sums wait while the panels of a group pass by, each block of weights unpacked once for all of them: 16
+// KiB of sums, and one block's records (12 KiB) in the first-level cache. A multiple of 16 (flags are looked at 16 at a
+// time), at most 256 (their numbers are kept in bytes).
+inline constexpr int64_t kTokenBlock = 256;
 
 // How far ahead weights are fetched: what a core reads in the time that memory takes to answer (100 ns at 20 GB/s),
 // twice.
@@ -125,10 +126,10 @@ inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t 
           .n = n};
 }
 
-// Bit t: token t has a rest in this block.
+// Bit t: token t of the first 64 of n has a rest in this block.
 inline uint64_t rest_mask(const std::byte* flags, int64_t n) {
   uint64_t mask = 0;
-  for (int64_t from = 0; from < n; from += 16) {
+  for (int64_t from = 0; from < n && from < 64; from += 16) {
     const __m128i f = _mm_loadu_si128(reinterpret_cast<const __m128i*>(flags + from));
     mask |= static_cast<uint64_t>(_mm_movemask_epi8(_mm_cmpgt_epi8(f, _mm_setzero_si128()))) << from;
   }
@@ -152,14 +153,19 @@ template <class Unpack>
   return w;
 }
 
-// The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow.
+// The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow. What lies ahead_bytes
+// behind each is fetched meanwhile: there the next block's records begin, which no processor foresees.
 template <class Unpack, class Token>
-[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n,
-                                           Token token) {
+[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n, Token token,
+                                           int64_t ahead_bytes = 0) {
   constexpr int kTokens = kTokensAtOnce<Unpack>;
   int64_t m = 0;
   const auto from_m = [&](int t) { return token(m + t); };
-  for (; m + kTokens <= n; m += kTokens) add_records<Unpack, kTokens>(sums, w, x, from_m);
+  for (; m + kTokens <= n; m += kTokens) {
+    if (ahead_bytes > 0)
+      for (int t = 0; t < kTokens; ++t) __builtin_prefetch(reinterpret_cast<const std::byte*>(x + m + t) + ahead_bytes);
+    add_records<Unpack, kTokens>(sums, w, x, from_m);
+  }
   if constexpr (kTokens > 4)
     for (; m + 4 <= n; m += 4) add_records<Unpack, 4>(sums, w, x, from_m);
   if constexpr (kTokens > 2)
@@ -172,12 +178,14 @@ template <class Unpack>
 [[gnu::always_inline]] inline void add_block(const BlockTerms& w, int b, const PanelActs& acts, float* sums) {
   const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
   const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
-  add_all<Unpack>(sums, w, record, acts.n, [](int64_t t) { return t; });
+  add_all<Unpack>(
+      sums, w, record, acts.n, [](int64_t t) { return t; }, acts.block_bytes);
 
   uint8_t with_rest[kTokenBlock];
   int64_t n_rests = 0;
-  for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, acts.n); mask; mask &= mask - 1)
-    with_rest[n_rests++] = static_cast<uint8_t>(__builtin_ctzll(mask));
+  for (int64_t from = 0; from < acts.n; from += 64)
+    for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
+      with_rest[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
   add_all<Unpack>(sums, w, rest, n_rests, [&](int64_t t) -> int64_t { return with_rest[t]; });
 }
 

@@ -3,7 +3,7 @@
 
 #include "kernels/lanes/attention.h"
 #include "kernels/lanes/burst.h"
-#include "kernels/lanes/dot.h"
+#include "kernels/lanes/dot_blocks.h"
 #include "kernels/lanes/small_ops.h"
 #include "kernels/ops.h"
 #include "kernels/q8/convert.h"

@@ -47,6 +47,13 @@ inline float fold_sum(F8 v) {
   const __m128 t = _mm_add_ps(s, _mm_movehl_ps(s, s));
   return _mm_cvtss_f32(_mm_add_ss(t, _mm_movehdup_ps(t)));
 }
+inline void fold_sum4(const F8* v, float* out) {
+  __m128 s[4];
+  for (int i = 0; i < 4; ++i) s[i] = _mm_add_ps(_mm256_castps256_ps128(v[i].v), _mm256_extractf128_ps(v[i].v, 1));
+  const auto pairs = [](__m128 a, __m128 b) { return _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a)); };
+  const __m128 ab = pairs(s[0], s[1]), cd = pairs(s[2], s[3]);
+  _mm_storeu_ps(out, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd)));
+}
 inline F8 fold_sum8(const F8* v) {
   const auto halves = [](__m256 a, __m256 b) {  // a's four sums, b's four sums
     return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
