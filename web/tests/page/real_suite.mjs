@@ -152,7 +152,8 @@ export const cases = [
     assert.match(facts, /temperature 0\.35/);
     await choose(page, 'New conversation from here');
     await page.getByText('A new conversation begins here.').first().waitFor();
-    await page.waitForFunction(() => document.querySelectorAll('.row-in').length === 4);
+    const copied = await page.evaluate(() => fetch(`/watra/v1/threads/${location.hash.split('/')[2]}/messages`).then((r) => r.json())); // rows far from the window are not in the document
+    assert.ok(copied.messages.length >= 4 && copied.messages.some((m) => m.parts.some((p) => p.text === 'Why these?')), 'the new conversation lacks what was said');
   } },
   { name: 'real: a text file dropped in is read by the model', async run({ page }) {
     await settle(page);
