@@ -240,7 +240,7 @@ export const cases = [
     await focused('Text being edited');
     await page.keyboard.press('Control+A');
     await page.keyboard.type('Say hello.');
-    await page.keyboard.press('Enter');
+    await page.keyboard.press('Control+Enter');
     await page.getByText('2/2').waitFor();
     await answerDone(page);
     // The last message's menu is reached by Tab, walked by arrows, left by Escape, and the focus comes back.
@@ -255,6 +255,7 @@ export const cases = [
     await page.keyboard.press('Control+2');
     await page.locator('[data-room=polka]').waitFor();
     await page.keyboard.press('Control+K');
+    await focused('Search and act');
     await page.keyboard.type('Machine room');
     await page.keyboard.press('Enter');
     await page.locator('[data-room=maszynownia]').waitFor();
