@@ -248,8 +248,9 @@ export const cases = [
     for (let i = 0; i < 6 && await page.evaluate(() => document.activeElement?.getAttribute('aria-label')) !== 'More'; i++) await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.getByRole('menuitem').first().waitFor();
+    await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'menuitem'); // it takes the focus once it is open
     await page.keyboard.press('ArrowDown');
-    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute('role')), 'menuitem');
+    await page.waitForFunction(() => document.activeElement?.getAttribute('role') === 'menuitem');
     await page.keyboard.press('Escape');
     await focused('More');
     await page.keyboard.press('Control+2');
