@@ -80,9 +80,11 @@ std::vector<Entry> look() {
       Entry("look.fire", "choice", "living", "plain")
           .named("Ogień", "Fire")
           .what("Żywy ogień pokazuje, co robi model.", "A living fire shows what the model does.")
-          .costs("Z kartą graficzną mniej niż 2% jednego rdzenia; w ukrytej karcie nic. Bez karty graficznej ogień stoi, a "
+          .costs("Z kartą graficzną mniej niż 2% jednego rdzenia; w ukrytej karcie nic. Bez karty graficznej ogień "
+                 "stoi, a "
                  "słowa przychodzą po kilka, żeby rdzenie zostały modelowi.",
-                 "With a graphics card less than 2% of one core; nothing in a hidden tab. Without a graphics card the fire "
+                 "With a graphics card less than 2% of one core; nothing in a hidden tab. Without a graphics card the "
+                 "fire "
                  "stands still and words come a few at a time, so that the cores are left to the model.")
           .choices({{"living", "Żywy", "Living"}, {"still", "Spokojny", "Still"}, {"none", "Bez ognia", "None"}}),
       Entry("look.window", "choice", "hour", "plain")

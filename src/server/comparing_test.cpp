@@ -26,7 +26,7 @@ TEST(Comparing, WhatCannotBeginHasEnded) {
   const Limits limits;
   SlowWork slow;
   Household house{*home, jobs, hearth, room, limits, slow};
-  Runs runs(house);
+  Runs runs(house, {});
   Comparing comparing(house, runs);
   const Json column = {{"model", "m"}};
   try {

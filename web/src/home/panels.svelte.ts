@@ -3,5 +3,7 @@ class Panels {
   open = $state<'palette' | 'settings' | 'keys' | null>(null);
   focusComposer = $state(0);
   insert = $state<string | null>(null);
+  /** A dialog tells late that it closed: by then another panel may be open, which stays. */
+  shut(which: NonNullable<Panels['open']>): void { if (this.open === which) this.open = null; }
 }
 export const panels = new Panels();
