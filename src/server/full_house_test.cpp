@@ -1,7 +1,5 @@
 // Compares and turns in a full house: room is there for all of it or for none, and what was taken once is answered
 // again whatever the house is like. The model is one that is never loaded: runs wait for it.
-#include "server/comparing.h"
-
 #include <gtest/gtest.h>
 
 #include <boost/asio/detached.hpp>
@@ -9,6 +7,7 @@
 
 #include "base/must_test.h"
 #include "home/test_home_test.h"
+#include "server/comparing.h"
 #include "server/house_conversations.h"
 
 namespace watra::server {
