@@ -247,10 +247,11 @@ class Rules {
     if (!s.contains("required")) return;
     if (!s["required"].is_array() || !std::ranges::all_of(s["required"], [](const Json& x) { return x.is_string(); }))
       bad(place + "/required", "a list of names");
-    for (const Json& name : s["required"]) {
+    // Copies: a member that comes moves all of an object's.
+    const Json required = s["required"], more = s.value("additionalProperties", Json(true));
+    for (const Json& name : required) {
       const auto& key = name.get_ref<const std::string&>();
       if (s.contains("properties") && s["properties"].contains(key)) continue;
-      const Json& more = s.contains("additionalProperties") ? s["additionalProperties"] : Json(true);
       s["properties"][key] = more.is_object() ? more : Json::object();
     }
   }
@@ -258,9 +259,10 @@ class Rules {
   void ready_arrays(Json& s, const std::string& place, int depth) {
     if (!may_be(s, "array")) return;
     if (s.contains("items") && s["items"].is_array()) {  // until draft 2019
-      s["prefixItems"] = s["items"];
+      const Json items = s["items"];
+      s["prefixItems"] = items;
       s.erase("items");
-      if (s.contains("additionalItems")) s["items"] = s["additionalItems"];
+      if (const Json rest = s.value("additionalItems", Json()); !rest.is_null()) s["items"] = rest;
     }
     s.erase("additionalItems");
     if (s.contains("prefixItems")) {
