@@ -74,3 +74,15 @@ export async function open(browser, options = {}, view = {}) {
     },
   };
 }
+
+/** Writes a persona in the settings, which are left closed. The page speaks English. */
+export async function savePersona(page, name, how) {
+  await page.keyboard.press('Control+,');
+  await page.getByRole('tab', { name: 'Personas' }).click();
+  await page.getByRole('button', { name: 'New persona' }).click();
+  await page.getByLabel('Name', { exact: true }).fill(name);
+  await page.getByLabel('Who it is and how it speaks').fill(how);
+  await page.getByRole('button', { name: 'Save the persona' }).click();
+  await page.getByText('Persona saved.').first().waitFor();
+  await page.keyboard.press('Escape');
+}

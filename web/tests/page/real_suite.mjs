@@ -1,6 +1,8 @@
 // The walk through a real server with smollm2: the same page, answers nobody wrote beforehand.
 import assert from 'node:assert/strict';
 
+import { savePersona } from './harness.mjs';
+
 const composer = (page) => page.getByRole('textbox', { name: 'Message' });
 const last = (page) => page.locator('.row-in:not(.mine)').last();
 const words = (page) => last(page).locator('.md').innerText();
@@ -182,14 +184,7 @@ export const cases = [
   } },
   { name: 'real: with and without a persona, an answer from elsewhere, the table', async run({ page }) {
     await settle(page);
-    await page.keyboard.press('Control+,');
-    await page.getByRole('tab', { name: 'Personas' }).click();
-    await page.getByRole('button', { name: 'New persona' }).click();
-    await page.getByLabel('Name', { exact: true }).fill('Baca');
-    await page.getByLabel('Who it is and how it speaks').fill('You are an old shepherd. You speak little.');
-    await page.getByRole('button', { name: 'Save the persona' }).click();
-    await page.getByText('Persona saved.').first().waitFor();
-    await page.keyboard.press('Escape');
+    await savePersona(page, 'Baca', 'You are an old shepherd. You speak little.');
     await page.getByRole('link', { name: /Side by side/ }).click();
     await page.getByLabel('Question', { exact: true }).fill('Who are you?');
     const smol = await page.getByLabel('Model A').locator('option', { hasText: /SmolLM2/i }).first().getAttribute('value');

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 
+import { savePersona } from './harness.mjs';
+
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const composer = (page) => page.getByRole('textbox', { name: 'Message' });
 const answerDone = (page) => page.waitForFunction(() => { const all = [...document.querySelectorAll('.row-in:not(.mine)')]; return all.length > 0 && !document.querySelector('.md.live') && document.querySelector('button[type=submit]'); }, null);
@@ -294,14 +296,7 @@ export const cases = [
     await page.getByText('2/2').waitFor();
   } },
   { name: 'a persona, a preset, a folder, the archive, a pinned message', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
-    await page.keyboard.press('Control+,');
-    await page.getByRole('tab', { name: 'Personas' }).click();
-    await page.getByRole('button', { name: 'New persona' }).click();
-    await page.getByLabel('Name', { exact: true }).fill('Baca');
-    await page.getByLabel('Who it is and how it speaks').fill('Speaks little, warmly.');
-    await page.getByRole('button', { name: 'Save the persona' }).click();
-    await page.getByText('Persona saved.').first().waitFor();
-    await page.keyboard.press('Escape');
+    await savePersona(page, 'Baca', 'Speaks little, warmly.');
     await firstThread(page);
     await page.getByRole('button', { name: 'How it speaks' }).click();
     await page.locator('dialog label.system select').selectOption({ label: 'Baca' });
