@@ -74,7 +74,8 @@ std::shared_ptr<engine::DraftExperience> kept_experience(const Globals& g, const
 }
 
 Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
-                                                 const engine::LoadedModel& target, int64_t n_parallel) {
+                                                 const engine::LoadedModel& target, int64_t n_parallel,
+                                                 const std::function<bool()>& cancelled) {
   // About a hundred thousand tokens of earlier answers: many times what a person reads in a day.
   constexpr uint64_t kAnswersBytes = 8 << 20;
   constexpr int64_t kIdleTokens = 64;  // that a draft reads while nobody waits, before it looks whether somebody does
@@ -91,7 +92,7 @@ Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOp
     log::warn("no room under --ram for the index that drafts come from: decoding without it");
   std::shared_ptr<engine::DraftModel> model;
   if (wants_model(o)) {
-    WATRA_ASSIGN(model, load_draft_for(g, o.method, target));
+    WATRA_ASSIGN(model, load_draft_for(g, o.method, target, cancelled));
   }
   if (!has_room && !model) return out;
   out.speculation.experience = kept_experience(g, target);

@@ -44,7 +44,8 @@ std::shared_ptr<engine::DraftExperience> kept_experience(const Globals& g, const
 // kept experience is used, and while nobody asks anything a draft model reads the conversation that spoke last.
 // Without drafts the options are the default ones. Errors as above.
 Result<engine::SchedulerOptions> make_scheduling(const Globals& g, const DraftOptions& o,
-                                                 const engine::LoadedModel& target, int64_t n_parallel);
+                                                 const engine::LoadedModel& target, int64_t n_parallel,
+                                                 const std::function<bool()>& cancelled = {});
 
 // {"method", "accept_rate", "tau", "drafted", "accepted", "passes", "counted_speed_up"}
 nlohmann::ordered_json speculation_json(const engine::GenerateReport& report);

@@ -43,12 +43,14 @@ Result<engine::Hardware> named_hardware(const std::string& name) {
   return hw;
 }
 
-Result<engine::Hardware> measured_machine(const Globals& g, std::function<void(std::string_view, int, int)> now) {
+Result<engine::Hardware> measured_machine(const Globals& g, std::function<void(std::string_view, int, int)> now,
+                                          std::function<bool()> cancelled) {
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
   WATRA_TRY(make_folders(home / "models"));
   options.now = std::move(now);
+  options.cancelled = std::move(cancelled);
   WATRA_ASSIGN(const engine::Hardware hw, engine::measure_hardware(*kernels, options));
   WATRA_TRY(engine::save_hardware(home, hw));
   return hw;

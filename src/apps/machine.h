@@ -18,7 +18,8 @@ Result<engine::Hardware> this_machine(const Globals& g, bool anew);
 
 // Measures this machine anew and keeps the result; `now` hears what is measured. Nothing is shown.
 Result<engine::Hardware> measured_machine(const Globals& g,
-                                          std::function<void(std::string_view what, int step, int of)> now);
+                                          std::function<void(std::string_view what, int step, int of)> now,
+                                          std::function<bool()> cancelled = {});
 
 // This machine as cached; nothing when nobody measured it. Never measures.
 std::optional<engine::Hardware> cached_machine(const Globals& g);

@@ -8,6 +8,7 @@
 #include "apps/serve.h"
 #endif
 #include "base/log.h"
+#include "base/process.h"
 #include "watra_version.h"
 
 namespace watra::apps {
@@ -104,6 +105,7 @@ int run_main(int argc, char** argv) {
 }  // namespace watra::apps
 
 int main(int argc, char** argv) {
+  watra::open_standard_streams();
   // Modules return errors; what still arrives here is a machine without memory, or a bug of ours.
   const auto show = [&](const char* code, const char* message, const char* hint) {
     for (int i = 1; i < argc; ++i)

@@ -21,14 +21,19 @@ Result<tensor::DType> copy_type(const std::string& draft) {
               "--draft self");
 }
 
-Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::path& target, int threads) {
+Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::path& target,
+                         const std::function<bool()>& cancelled) {
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   WATRA_ASSIGN(const tensor::DType type, copy_type(draft));
   ProgressBar bar(ProgressBar::Unit::bytes);
+  const int threads = g.threads > 0 ? g.threads : default_thread_count();
   auto made = workshop::self_draft(
-      target, {.home = home, .type = type, .threads = threads, .progress = [&](uint64_t done, uint64_t total) {
-                 bar.update("making a copy that drafts (once)", done, total);
-               }});
+      target,
+      {.home = home,
+       .type = type,
+       .threads = threads,
+       .progress = [&](uint64_t done, uint64_t total) { bar.update("making a copy that drafts (once)", done, total); },
+       .cancelled = cancelled});
   bar.clear();
   if (!made) return fail(std::move(made).error());
   if (made->was_made) log::info("{} made in {:.0f} s", made->path.string(), made->seconds);
@@ -37,24 +42,27 @@ Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::p
 
 }  // namespace
 
-Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target) {
+Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target,
+                            const std::function<bool()>& cancelled) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, is_self_draft(draft) ? target : draft));
   if (!is_self_draft(draft)) return fs::path(path);
-  return copy_of(g, draft, path, g.threads > 0 ? g.threads : default_thread_count());
+  return copy_of(g, draft, path, cancelled);
 }
 
 Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, const std::string& draft,
-                                                           const engine::LoadedModel& target) {
+                                                           const engine::LoadedModel& target,
+                                                           const std::function<bool()>& cancelled) {
   const bool is_self = is_self_draft(draft);
   if (is_self && !target.model->file().has_files())
     return fail("draft.no_file", "a model that was made in memory has no file to copy", "--draft ngram");
   WATRA_ASSIGN(const fs::path path,
-               draft_path(g, draft, is_self ? target.model->file().paths()[0].string() : std::string()));
+               draft_path(g, draft, is_self ? target.model->file().paths()[0].string() : std::string(), cancelled));
   ProgressBar bar(ProgressBar::Unit::bytes);
-  auto model =
-      engine::load_draft(target, path, {.share_cache = is_self, .progress = [&](uint64_t done, uint64_t total) {
-                                          bar.update("loading the draft", done, total);
-                                        }});
+  auto model = engine::load_draft(
+      target, path,
+      {.share_cache = is_self,
+       .progress = [&](uint64_t done, uint64_t total) { bar.update("loading the draft", done, total); },
+       .cancelled = cancelled});
   bar.clear();
   if (!model) return fail(std::move(model).error());
   if (is_self) {

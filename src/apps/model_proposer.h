@@ -12,14 +12,16 @@ inline bool is_self_draft(std::string_view draft) { return draft == "self" || dr
 
 // The file of a draft: "self" is the copy of the MODEL `target`, made now if it is not there (workshop/self_draft.h).
 // Error "draft.unknown_type".
-Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target);
+Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target,
+                            const std::function<bool()>& cancelled = {});
 
 // draft: "self" or a MODEL of the command line. It lives on the target's threads and in its memory budget; proposers
 // of many sequences share it. The copy that `self` means is made at its first use and kept under the home folder
 // (workshop/self_draft.h). Errors: those of load_draft(), self_draft() and resolve_model(); "draft.no_file" for the
 // copy of a model that was made in memory.
 Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, const std::string& draft,
-                                                           const engine::LoadedModel& target);
+                                                           const engine::LoadedModel& target,
+                                                           const std::function<bool()>& cancelled = {});
 
 // For one sequence.
 Result<std::unique_ptr<engine::Proposer>> make_model_proposer(const Globals& g, const std::string& draft,

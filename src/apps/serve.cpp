@@ -8,6 +8,7 @@
 #include "apps/serve_house.h"
 #include "base/home.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "hub/shelf.h"
 #include "server/inference.h"
 #include "server/server.h"
@@ -22,7 +23,8 @@ constexpr int64_t kDefaultContext = 4096;
 constexpr uint64_t kRoomyCache = uint64_t{512} << 20;
 
 Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& serve, const fs::path& path,
-                                       const server::LoadWish& wish, const server::ModelRoom::Progress& progress) {
+                                       const server::LoadWish& wish, const server::ModelRoom::Progress& progress,
+                                       const server::ModelRoom::Cancelled& cancelled) {
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
@@ -43,6 +45,7 @@ Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& ser
   o.disks.assign(g.disks.begin(), g.disks.end());
   WATRA_ASSIGN(o.kv_store, kv_store_options(g, ""));
   o.progress = progress;
+  o.cancelled = cancelled;
   return engine::load_model(path, o);
 }
 
@@ -66,6 +69,7 @@ std::string id_of(const fs::path& path, const std::vector<server::ShelfEntry>& s
 }  // namespace
 
 Status serve(const Globals& g, const ServeOptions& o) {
+  outlive_closed_pipes();
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   std::unique_ptr<ServedHouse> house_of_page;
   const auto shelf = [&] {
@@ -97,56 +101,69 @@ Status serve(const Globals& g, const ServeOptions& o) {
   options.port = static_cast<uint16_t>(o.port);
   options.threads = o.http_threads;
   options.path_prefix = o.path_prefix;
-  WATRA_ASSIGN(auto server, server::Server::create(options));
   server::ModelFiles files(home);
   server::ModelRoom room(
       {.load =
-           [&](const fs::path& file, server::LoadWish wish, server::ModelRoom::Progress progress) {
+           [&](const fs::path& file, server::LoadWish wish, const server::ModelRoom::Progress& progress,
+               const server::ModelRoom::Cancelled& cancelled) {
              if (house_of_page && wish.n_ctx == 0 && g.ctx == 0) wish.n_ctx = house_of_page->wished_context();
-             return load_model(g, o, file, wish, progress);
+             return load_model(g, o, file, wish, progress, cancelled);
            },
        .shelf = shelf,
        .n_parallel = o.n_parallel,
        .load_on_request = true,
-       .schedule = [&g,
-                    &o](const engine::LoadedModel& model) { return make_scheduling(g, o.draft, model, o.n_parallel); },
+       .schedule =
+           [&g, &o](const engine::LoadedModel& model, const server::ModelRoom::Cancelled& cancelled) {
+             return make_scheduling(g, o.draft, model, o.n_parallel, cancelled);
+           },
        .manner = o.manner,
        .changed =
            [&] {
              if (house_of_page) house_of_page->room_changed();
            }});
+  WATRA_ASSIGN(auto server, server::Server::create(options));
+  // However this ends: first nobody asks any more, then what runs ends, then the model goes.
+  const struct End {
+    server::Server& server;
+    ServedHouse* house;
+    server::ModelRoom& room;
+    ~End() {
+      server.stop();
+      server.wait();
+      if (house) house->close();
+      room.close();
+    }
+  } end{*server, house_of_page.get(), room};
   server::House house{room, options.limits, server->slow(), files};
   server::add_inference(server->router(), house);
   if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);
   if (house_of_page) {
     WATRA_TRY(house_of_page->add(*server, room, options.limits));
   }
-  server->start();  // /health tells how far loading is
+  server->on_stop([&room] { room.end_loading(); });  // nobody waits for a model that nobody will ask
+  WATRA_TRY(server->start());                        // /health tells how far loading is
   if (!path.empty()) {
     const std::string id = !o.alias.empty() ? o.alias : id_of(path, shelf());
     // In the line of what requests wish for meanwhile: two models are never loaded side by side.
-    if (Status loaded = room.load_and_wait({id, path, 0, o.aliases}, {}, nullptr, {}); !loaded) {
-      server->stop();
-      server->wait();
-      if (house_of_page) house_of_page->close();
-      room.close();
-      return loaded;
-    }
+    const Status loaded = room.load_and_wait({id, path, 0, o.aliases}, {}, nullptr, {});
+    if (!loaded && loaded.error().code == "server.stopping") return {};  // it was told to end, while it loaded
+    if (!loaded) return loaded;
   }
   fmt::print("listening on {}\n", server->url());
   std::fflush(stdout);
   if (house_of_page && path.empty()) house_of_page->load_default_model();
   if (house_of_page) house_of_page->show_the_way(*server);
   server->wait();
-  if (house_of_page) house_of_page->close();
-  room.close();  // what still runs is given up
   return {};
 }
 
 void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
   auto o = std::make_shared<ServeOptions>();
+  const auto positional = std::make_shared<std::string>();
   auto* c = app.add_subcommand("serve", "Serve a model over HTTP (OpenAI, Anthropic, Ollama and llama.cpp APIs)");
-  c->add_option("--model", o->model, "Model file or name; without it a request may name one on the shelf");
+  auto* named = c->add_option("--model", o->model, "The same");
+  auto* given =
+      c->add_option("MODEL", *positional, "Model file or name; without it a request may name one on the shelf");
   c->add_option("--alias", o->alias, "What the model is called in answers");
   c->add_option("--host", o->host, "Address to listen on")->capture_default_str();
   c->add_option("--port", o->port, "Port; 0 = any that is free")->check(CLI::Range(0, 65535))->capture_default_str();
@@ -167,7 +184,17 @@ void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("--token-file", o->token_file, "Where the token is kept (default: token in Watra's home)");
   c->add_flag("--no-auth-for-tests", o->no_auth, "No token; on loopback only");
   o->page = true;
-  c->callback([&g, &chosen, o] { chosen = [&g, o] { return serve(g, *o); }; });
+  c->callback([&g, &chosen, o, positional, named, given] {
+    const bool are_two = named->count() > 0 && given->count() > 0 && *positional != o->model;
+    chosen = [&g, o, positional, are_two]() -> Status {
+      if (are_two)
+        return fail("usage.model",
+                    fmt::format("one model is served at first, found two: {} and --model {}", *positional, o->model),
+                    "one of them; a request may name any other on the shelf");
+      if (!positional->empty()) o->model = *positional;
+      return serve(g, *o);
+    };
+  });
 }
 
 }  // namespace watra::apps

@@ -49,6 +49,7 @@ struct ServedHouse::Impl {
   std::unique_ptr<server::MachineRoom> machine;
   std::unique_ptr<server::Runs> runs;
   std::unique_ptr<server::Comparing> comparing;
+  bool is_closed = false;
   std::mutex open_mutex;
   bool is_open = false;  // room_changed() may be told; with the lock, so that the end waits for who is telling
 
@@ -154,7 +155,10 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
   s.machine = std::make_unique<server::MachineRoom>(
       *s.household, s.notes,
       server::MachineRoom::Options{.hardware = [&s] { return s.hardware(); },
-                                   .measure = [&s](auto step) { return measured_machine(s.globals, std::move(step)); },
+                                   .measure =
+                                       [&s](auto step, auto cancelled) {
+                                         return measured_machine(s.globals, std::move(step), std::move(cancelled));
+                                       },
                                    .ram_limit_bytes = plan.ram_bytes,
                                    .queue = [&s] { return s.runs->queue_json(); },
                                    .measured =
@@ -222,10 +226,12 @@ void ServedHouse::load_default_model() {
 }
 
 void ServedHouse::close() {
+  if (std::exchange(impl_->is_closed, true)) return;
   {
     const std::lock_guard lock(impl_->open_mutex);
     impl_->is_open = false;
   }
+  if (impl_->household) impl_->household->room.end_loading();  // jobs and runs that wait for a model wait no longer
   if (impl_->runs) impl_->runs->close();  // answers under way end as interrupted, and that is written down
   impl_->jobs->close();                   // before what their work and their ends refer to
   impl_->hashes.reset();

@@ -204,6 +204,7 @@ Status start_detached(const std::vector<std::string>& argv) {
     ::close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
     if (::fork() != 0) ::_exit(0);
     for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(null.get(), fd);
+    ::signal(SIGPIPE, SIG_DFL);
     ::execvp(argument_pointers[0], argument_pointers.data());
     const int error = errno;
     [[maybe_unused]] const auto written = ::write(report.write.get(), &error, sizeof error);
@@ -220,6 +221,15 @@ Status start_detached(const std::vector<std::string>& argv) {
   return fail(exec_error == ENOENT ? "process.not_found" : "process.start",
               fmt::format("cannot start {}: {}", argv[0], std::strerror(exec_error)));
 }
+
+void open_standard_streams() {
+  int fd;
+  while ((fd = ::open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO) {
+  }
+  if (fd >= 0) ::close(fd);
+}
+
+void outlive_closed_pipes() { ::signal(SIGPIPE, SIG_IGN); }
 
 bool has_display() {
   for (const char* name : {"WAYLAND_DISPLAY", "DISPLAY"})

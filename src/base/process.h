@@ -38,6 +38,14 @@ Result<ProcessResult> run_process(const std::vector<std::string>& argv, const Pr
 // "process.not_found", "process.start".
 Status start_detached(const std::vector<std::string>& argv);
 
+// For main(), before any file is opened: where somebody started us with a standard stream closed, it leads nowhere from
+// now on. Otherwise the next file would get its number, and what is printed would be written into that file.
+void open_standard_streams();
+
+// For programs that go on for days: whoever read what they print may go, and writing to nobody is then an error, not
+// the end. Programs that are started have it as usual.
+void outlive_closed_pipes();
+
 // Is there a screen that a program could open a window on?
 bool has_display();
 

@@ -1,10 +1,13 @@
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <thread>
 
 #include "base/file.h"
@@ -112,6 +115,37 @@ TEST(Process, ADetachedOneGoesOnAndHoldsNothingOfOurs) {
 
 TEST(Process, ADetachedOneThatIsNotThereIsAnError) {
   EXPECT_EQ(start_detached({"watra-no-such-program"}).error().code, "process.not_found");
+}
+
+// A program started with its standard streams closed must not print into the next file it opens.
+TEST(Process, ClosedStandardStreamsLeadNowhere) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    for (int fd : {0, 1, 2}) ::close(fd);
+    open_standard_streams();
+    const int next = ::open("/dev/null", O_RDONLY);
+    const bool all_open = ::fcntl(0, F_GETFD) >= 0 && ::fcntl(1, F_GETFD) >= 0 && ::fcntl(2, F_GETFD) >= 0;
+    ::_exit(next > 2 && all_open && ::write(1, "x", 1) == 1 ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(Process, WritingToNobodyIsAnError) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    outlive_closed_pipes();
+    int fds[2];
+    if (::pipe(fds) != 0) ::_exit(2);
+    ::close(fds[0]);
+    ::_exit(::write(fds[1], "x", 1) == -1 && errno == EPIPE ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
 }  // namespace

@@ -46,9 +46,7 @@ void ReadQueue::start(int index) {
                                        .offset = s.offset + s.n_done,
                                        .to = s.buffer.data() + s.n_done,
                                        .n_bytes = s.buffer.size() - s.n_done});
-  if (refused == 0) return;
-  s.error = refused;
-  push_ready(index);
+  if (refused != 0) read_now(index);  // out of memory for requests, as a rule: slower, but it is read
 }
 
 void ReadQueue::push_ready(int index) {

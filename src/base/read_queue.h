@@ -31,8 +31,9 @@ class ReadQueue {
  public:
   enum class Way { best, threads };  // threads: never io_uring
 
-  // At most `depth` reads in flight. Fault points: "uring.setup" (forbidden), "direct.read" (the system refuses a
-  // direct read with EINVAL: it is made through the page cache instead, and all later ones of the file), "file.read"
+  // At most `depth` reads in flight. A read that the system does not take is made by the calling thread, through the
+  // page cache. Fault points: "uring.setup" (forbidden), "uring.submit" (not taken), "direct.read" (the system refuses
+  // a direct read with EINVAL: it is made through the page cache instead, and all later ones of the file), "file.read"
   // (I/O error).
   explicit ReadQueue(int depth, Way way = Way::best);
   ~ReadQueue();

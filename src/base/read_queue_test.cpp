@@ -172,6 +172,52 @@ TEST_F(ReadQueueTest, AForbiddenRingMeansThreads) {
   EXPECT_TRUE(read_all(queue, direct));
 }
 
+// Out of memory for a moment: the read is made another way, and nothing of the one that was not taken is left to be
+// carried out later, when its memory is somebody else's.
+TEST_F(ReadQueueTest, AReadThatIsNotTakenIsMadeOnce) {
+  for (uint64_t nth : {0u, 1u, 5u}) {
+    forget_cached();
+    const DirectFile direct(file_);
+    ReadQueue queue(4);
+    if (queue.way() != "io_uring") GTEST_SKIP() << "no io_uring here";
+    fault::Arm arm("uring.submit", nth);
+    EXPECT_TRUE(read_all(queue, direct));
+    EXPECT_TRUE(arm.fired()) << nth;
+  }
+  forget_cached();
+  const DirectFile direct(file_, true);
+  ReadQueue queue(2);
+  auto staging = Buffer::allocate(nullptr, "test", 2 << 20);
+  ASSERT_TRUE(staging);
+  const auto first = staging->span().first(64 << 10), second = staging->span().subspan(1 << 20, 64 << 10);
+  for (int round = 0; round < 3; ++round) {
+    {
+      const fault::Arm arm("uring.submit", 0);
+      queue.submit(direct, 0, first, 1);
+      EXPECT_TRUE(arm.fired());
+    }
+    ASSERT_EQ(queue.reap().value().tag, 1u);
+    EXPECT_TRUE(std::equal(first.begin(), first.end(), content_.begin()));
+    std::ranges::fill(first, std::byte{0x5a});  // given to somebody else
+    queue.submit(direct, 64 << 10, second, 2);
+    ASSERT_EQ(queue.reap().value().tag, 2u);
+    EXPECT_EQ(queue.n_in_flight(), 0);
+    EXPECT_TRUE(std::equal(second.begin(), second.end(), content_.begin() + (64 << 10)));
+    EXPECT_TRUE(std::ranges::all_of(first, [](std::byte b) { return b == std::byte{0x5a}; })) << "read a second time";
+  }
+}
+
+// However few threads there are: with none at all reads are made by the caller.
+TEST_F(ReadQueueTest, WorksWithThreadsThatAreRefused) {
+  for (uint64_t nth : {0u, 1u, 3u}) {
+    fault::Arm arm("thread.start", nth);
+    const DirectFile direct(file_, true);
+    ReadQueue queue(8, Way::threads);
+    EXPECT_TRUE(arm.fired());
+    EXPECT_TRUE(read_all(queue, direct));
+  }
+}
+
 TEST_F(ReadQueueTest, EveryReadMayFail) {
   for (const bool cold : {false, true})
     for (uint64_t nth = 0;; ++nth) {

@@ -156,7 +156,7 @@ Result<std::shared_ptr<DraftModel>> load_draft(const LoadedModel& target, const 
   uint64_t staging = options.staging_bytes;
   if (const uint64_t limit = d->budget->limit_bytes(), used = d->budget->used_bytes(); limit > 0 && staging == 0)
     staging = std::max<uint64_t>(limit > used ? limit - used : 0, 1 << 20);
-  WATRA_TRY(weights->read(*target.team, options.progress, staging));
+  WATRA_TRY(weights->read(*target.team, options.progress, staging, options.cancelled));
   d->forward->warm();
   WATRA_ASSIGN(d->pass_seconds, time_pass(*d->forward));
   d->read_token_seconds = d->pass_seconds * kReadingShare;

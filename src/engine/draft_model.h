@@ -52,6 +52,7 @@ struct DraftModelOptions {
   int64_t max_beam = 8;        // tree nodes run together
   uint64_t staging_bytes = 0;  // as Residency::read has it
   Residency::Progress progress;
+  std::function<bool()> cancelled;  // as Residency::read has it
 };
 
 struct DraftModel {

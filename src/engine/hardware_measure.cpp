@@ -123,6 +123,11 @@ double small_op_ns(const kernels::Kernels& k) {
   return median(std::move(rounds));
 }
 
+Status go_on(const MeasureHardwareOptions& o) {
+  if (!o.cancelled || !o.cancelled()) return {};
+  return fail("hardware.cancelled", "measuring this machine was stopped");
+}
+
 // What whole passes cost beyond their products alone. Two networks of one format, x = 1 / pass_share, a = seconds of a
 // layer's barriers:  seconds = x * bytes / rate + layers * (a + small_op_ns * elements).  `rate` is measured beside
 // each, over as many bytes as it has, so that the small one, which may lie in a large cache, is held against products
@@ -139,6 +144,7 @@ Status measure_passes(const MeasureHardwareOptions& o, const kernels::Kernels& k
   const auto measure = [&](Decoder& d, int passes) -> Result<Seconds> {
     std::vector<double> pass, products;
     for (int round = 0; round < 5; ++round) {
+      WATRA_TRY(go_on(o));
       WATRA_ASSIGN(const double rate,
                    measure_kernel_gb_s(team, kernels, DType::q8_0, 1,
                                        {.seconds = 0.05,
@@ -221,9 +227,10 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
   int step = 0;
   const auto now = [&](std::string_view what) {
     if (o.now) o.now(what, step++, n_steps);
+    return go_on(o);
   };
 
-  now("memory");
+  WATRA_TRY(now("memory"));
   MeasureOptions read;
   read.buffer_bytes =
       std::min<uint64_t>(read.buffer_bytes, std::max<uint64_t>(32u << 20, available_memory_bytes() / 4));
@@ -234,13 +241,14 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
     hw.ram.gb_s = std::max(hw.ram.gb_s, gb_s);
     if (n == n_threads) break;
   }
-  now("arithmetic");
+  WATRA_TRY(now("arithmetic"));
   ThreadTeam team(n_threads, o.cpus.empty() ? default_affinity(n_threads) : Affinity{.cpus = o.cpus});
   hw.cpu.int8_gop_s = measure_int8_gop_s(team, kernels);
   hw.cpu.fp32_gflop_s = measure_fp32_gflop_s(team, kernels);
   for (DType type : types) {
-    now(fmt::format("products {}", tensor::dtype_name(type)));
+    WATRA_TRY(now(fmt::format("products {}", tensor::dtype_name(type))));
     for (int64_t m : kRows) {
+      WATRA_TRY(go_on(o));
       // Many rows are arithmetic alone: a small matrix tells as much as a large one.
       const MeasureOptions options{.seconds = m == 1 ? 0.2 : 0.08,
                                    .usual = true,
@@ -254,10 +262,10 @@ Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const Measure
         .seconds = 0.2, .usual = true, .buffer_bytes = beyond_caches(128u << 20, 2), .as_in_file = true};
     WATRA_ASSIGN(hw.cpu.streamed_gb_s, measure_kernel_gb_s(team, kernels, DType::q8_0, 1, options));
   }
-  now("whole passes");
+  WATRA_TRY(now("whole passes"));
   WATRA_TRY(measure_passes(o, kernels, team, hw));
   for (const fs::path& folder : o.disks) {
-    now(fmt::format("disk {}", folder.string()));
+    WATRA_TRY(now(fmt::format("disk {}", folder.string())));
     auto disk = measure_disk(folder);
     if (!disk) {
       hw.about += fmt::format("{}{}: {}", hw.about.empty() ? "" : "; ", folder.string(), disk.error().message);

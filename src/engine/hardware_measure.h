@@ -22,9 +22,11 @@ struct MeasureHardwareOptions {
   std::vector<fs::path> disks;
   std::string version;                                  // of the program
   std::function<void(std::string_view, int, int)> now;  // what is measured, step, of how many
+  std::function<bool()> cancelled;                      // asked about every second
 };
 
-// Errors: "memory.refused". A disk that cannot be measured is left out, the reason stands in `about`.
+// Errors: "memory.refused"; "hardware.cancelled". A disk that cannot be measured is left out, the reason stands in
+// `about`.
 Result<Hardware> measure_hardware(const kernels::Kernels& kernels, const MeasureHardwareOptions& options);
 
 // The disk behind one folder. Errors: "file.*", "hardware.no_direct_reads".

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/hardware_measure.h"
+
 namespace watra::engine {
 namespace {
 
@@ -89,6 +91,17 @@ TEST(HardwareProfile, TheKnownMachinesAreValidAndSaySources) {
   EXPECT_EQ(parse_hardware(*known_hardware_json("reference-pc-four-sticks"))->ram.gb_s, 54);
   EXPECT_EQ(reference->compute_threads(), 8);
   EXPECT_FALSE(known_hardware_json("no-such-machine"));
+}
+
+// A server that stops does not wait for a minute's measuring.
+TEST(HardwareProfile, MeasuringEndsWhenItIsCancelled) {
+  int n_steps = 0;
+  const auto hw = measure_hardware(
+      **kernels::select(""),
+      {.threads = 1, .now = [&](std::string_view, int, int) { ++n_steps; }, .cancelled = [] { return true; }});
+  ASSERT_FALSE(hw);
+  EXPECT_EQ(hw.error().code, "hardware.cancelled");
+  EXPECT_EQ(n_steps, 1);
 }
 
 }  // namespace

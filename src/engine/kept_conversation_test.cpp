@@ -215,7 +215,7 @@ TEST(KeptConversation, ManyAtOnceWithShortRoomAnswerAsWithoutADisk) {
     for (TokenId i = 0; i < 8; ++i)
       all.push_back(
           std::make_unique<Watched>(prompt(300 + 20 * i, i % 3), 60, i % 2 ? Priority::person : Priority::api));
-    s->start();
+    EXPECT_TRUE(s->start());
     for (auto& w : all) w->into(*s);
     std::vector<Tokens> out;
     for (auto& w : all) out.push_back(w->handle->wait().ids);

@@ -83,9 +83,13 @@ std::shared_ptr<DraftExperience> keep_experience(const fs::path& home, const Loa
     std::string key, of_passes;
     DraftExperience experience;
     ~Kept() {
-      if (experience.totals().empty()) return;  // nothing was written
-      if (Status saved = save_experience(home, key, of_passes, experience); !saved)
-        log::debug("what drafts were worth was not kept: {}", saved.error().message);
+      try {
+        if (experience.totals().empty()) return;  // nothing was written
+        if (Status saved = save_experience(home, key, of_passes, experience); !saved)
+          log::debug("what drafts were worth was not kept: {}", saved.error().message);
+      } catch (const std::exception& e) {  // no memory: nothing is thrown out of an end
+        log::debug("what drafts were worth was not kept: {}", e.what());
+      }
     }
   };
   auto key = experience_key(*model.model);

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/thread_priority.h"
+#include "base/thread_start.h"
 
 namespace watra::engine {
 
@@ -60,7 +61,11 @@ KvStore::KvStore(const KvStoreOptions& options, uint64_t page_bytes, Buffer buff
     jobs_[static_cast<size_t>(i)].file = slot(i).first(file_bytes_);
   }
   for (int i = 0; i < n_reads; ++i) readings_[static_cast<size_t>(i)].bytes = slot(n_jobs + i);
-  writer_ = std::thread([this] { write_jobs(); });
+  auto writer = start_thread("keeping conversations", [this] { write_jobs(); });
+  if (writer)
+    writer_ = std::move(*writer);
+  else
+    trouble_ = writer.error();
 }
 
 KvStore::~KvStore() {
@@ -69,7 +74,7 @@ KvStore::~KvStore() {
     stopping_ = true;
   }
   arrived_.notify_all();
-  writer_.join();
+  if (writer_.joinable()) writer_.join();
 }
 
 std::span<std::byte> KvStore::slot(int i) const {
@@ -94,6 +99,7 @@ bool KvStore::offer(const PageName& name, const std::byte* page) {
 }
 
 void KvStore::used(const PageKey& root, std::span<const PageKey> keys) {
+  if (!writer_.joinable()) return;
   const std::lock_guard lock(mutex_);
   for (size_t i = 0; i < keys.size(); ++i) touched_.push_back({root, keys[i], static_cast<int64_t>(i)});
   arrived_.notify_one();
@@ -104,7 +110,7 @@ void KvStore::write_jobs() {
   std::vector<internal::KvShelf::Place> touched;
   std::unique_lock lock(mutex_);
   for (;;) {
-    arrived_.wait(lock, [&] { return stopping_ || n_taken_ > 0 || !touched_.empty(); });
+    arrived_.wait(lock, [&] { return !erasing_ && (stopping_ || n_taken_ > 0 || !touched_.empty()); });
     writing_ = true;
     if (n_taken_ > 0) {
       const Job& job = jobs_[static_cast<size_t>(first_)];
@@ -148,9 +154,25 @@ void KvStore::write_jobs() {
   }
 }
 
-bool KvStore::wait_until_idle(std::unique_lock<std::mutex>& lock) {
-  idle_.wait(lock, [&] { return !writing_ && n_taken_ == 0 && touched_.empty(); });
-  return true;
+void KvStore::wait_until_idle(std::unique_lock<std::mutex>& lock) {
+  idle_.wait(lock, [&] { return !erasing_ && !writing_ && n_taken_ == 0 && touched_.empty(); });
+}
+
+// The disk may take its time: whoever offers a page meanwhile does not wait for it.
+Result<int64_t> KvStore::erase_from_shelf(const std::function<Result<int64_t>()>& erase) {
+  std::unique_lock lock(mutex_);
+  wait_until_idle(lock);
+  erasing_ = true;
+  known_.assign(kKnownPages, {});
+  lock.unlock();
+  Result<int64_t> n = erase();
+  lock.lock();
+  // One restored meanwhile may be gone by now.
+  known_.assign(kKnownPages, {});
+  erasing_ = false;
+  arrived_.notify_all();
+  idle_.notify_all();
+  return n;
 }
 
 void KvStore::drain() {
@@ -261,21 +283,16 @@ int64_t KvStore::restore(const PageKey& root, std::span<const PageKey> keys, std
 // ---- erasing, counting ----
 
 Result<int64_t> KvStore::erase(const PageKey& root, std::span<const TokenId> text, int64_t from) {
-  const auto begin = static_cast<size_t>(from / kernels::kKvPage * kernels::kKvPage);
+  const auto n_text = static_cast<int64_t>(text.size());
+  const auto begin = static_cast<size_t>(std::clamp<int64_t>(from, 0, n_text) / kernels::kKvPage * kernels::kKvPage);
   std::vector<PageKey> keys;
   append_page_keys(root, text.first(begin), keys);
   const auto page = text.subspan(begin, std::min(text.size() - begin, static_cast<size_t>(kernels::kKvPage)));
-  std::unique_lock lock(mutex_);
-  wait_until_idle(lock);
-  known_.assign(kKnownPages, {});
-  return shelf_.erase(root, keys.empty() ? root : keys.back(), page);
+  return erase_from_shelf([&] { return shelf_.erase(root, keys.empty() ? root : keys.back(), page); });
 }
 
 Result<int64_t> KvStore::clear() {
-  std::unique_lock lock(mutex_);
-  wait_until_idle(lock);
-  known_.assign(kKnownPages, {});
-  return shelf_.clear();
+  return erase_from_shelf([&] { return shelf_.clear(); });
 }
 
 Result<KvStore::Content> KvStore::content_of(const fs::path& folder) {

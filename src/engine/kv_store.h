@@ -7,8 +7,8 @@
 // removed and read again from the text; nothing wrong is ever restored. How files appear and go: internal/kv_shelf.h.
 //
 // Storing never holds an answer up: offer() copies a page into a bounded buffer and a thread of low priority writes it;
-// when the buffer is full the caller keeps the page and offers it again later. When the disk is full or refuses,
-// storing stops for the life of the store, trouble() says why, and everything else goes on.
+// when the buffer is full the caller keeps the page and offers it again later. When the disk is full or refuses, or the
+// system refuses the thread, storing stops for the life of the store, trouble() says why, and everything else goes on.
 //
 // Several processes may use one folder. offer(), restore() and used() are called by one thread (whoever owns the
 // KvCache); everything else by any.
@@ -78,7 +78,8 @@ class KvStore {
   void drain();  // until everything offered is written, or given up
 
   // Erasing. Pages offered before are not written any more, or removed. Both return how many files went.
-  // Of all conversations that begin with `text`: every page that holds what stands at token `from` or behind it.
+  // Of all conversations that begin with `text`: every page that holds what stands at token `from` or behind it. Behind
+  // the end of `text` nothing is known of them: from there on all goes.
   Result<int64_t> erase(const PageKey& root, std::span<const TokenId> text, int64_t from);
   Result<int64_t> clear();  // of all models
 
@@ -109,7 +110,8 @@ class KvStore {
 
   KvStore(const KvStoreOptions& options, uint64_t page_bytes, Buffer buffer, int n_jobs, int n_reads);
   void write_jobs();
-  bool wait_until_idle(std::unique_lock<std::mutex>& lock);
+  void wait_until_idle(std::unique_lock<std::mutex>& lock);
+  Result<int64_t> erase_from_shelf(const std::function<Result<int64_t>()>& erase);
   std::span<std::byte> slot(int i) const;
   bool open(Reading& r, const PageKey& root, const PageKey& key, int64_t index);
   PageKey& known(const PageKey& key) { return known_[key.a % known_.size()]; }
@@ -129,7 +131,7 @@ class KvStore {
   std::vector<Job> jobs_;  // a ring
   int n_taken_ = 0, first_ = 0;
   std::vector<internal::KvShelf::Place> touched_;
-  bool writing_ = false, stopping_ = false;
+  bool writing_ = false, erasing_ = false, stopping_ = false;
   std::vector<PageKey> known_;  // on disk, or on their way: each at the place its key gives, the newest stays
   std::optional<Error> trouble_;
   Counts counts_;

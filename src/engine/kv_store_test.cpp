@@ -8,9 +8,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <random>
+#include <thread>
 
 #include "base/fault.h"
+#include "base/must_test.h"
 #include "engine/tiny_model_test.h"
 
 namespace watra::engine {
@@ -414,6 +417,60 @@ TEST(KvStore, TwoProcessesShareAFolder) {
   EXPECT_LE(store->content()->bytes, limit + limit / 8) << "each counts the other's now and then";
   restored(*store, Chain(20));
   EXPECT_EQ(store->counts().n_damaged, 0);
+}
+
+// Bounds that a caller gets wrong erase too much rather than too little, and never read beside the text.
+TEST(KvStore, ErasingKeepsToTheText) {
+  const TestFolder folder;
+  const Chain a(4);
+  auto store = open_store(folder.path() / "kv");
+  const auto text = std::span(a.tokens);
+  store_all(*store, a);
+  EXPECT_EQ(must(store->erase(kRoot, text.first(2 * kPage + 5), 100'000)), 2) << "behind the end of what is known";
+  EXPECT_EQ(restored(*store, a), 2);
+  store_all(*store, a);
+  EXPECT_EQ(must(store->erase(kRoot, text.first(3 * kPage), 3 * kPage)), 1) << "at its very end";
+  store_all(*store, a);
+  EXPECT_EQ(must(store->erase(kRoot, {}, 7)), 4) << "nothing is known";
+  store_all(*store, a);
+  EXPECT_EQ(must(store->erase(kRoot, text, -1)), 4);
+  EXPECT_EQ(restored(*store, a), 0);
+}
+
+// A disk that hangs while something is erased holds up nobody who offers pages.
+TEST(KvStore, OfferingDoesNotWaitForErasing) {
+  const TestFolder folder;
+  const Chain a(3), b(3, 5);
+  auto store = open_store(folder.path() / "kv");
+  store_all(*store, a);
+  std::future<Result<int64_t>> erased;
+  {
+    const fault::Stall stall("file.remove");
+    erased = std::async(std::launch::async, [&] { return store->erase(kRoot, a.tokens, 0); });
+    while (stall.waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    auto offered = std::async(std::launch::async, [&] { return store->offer(b.name(0), b.page(0).data()); });
+    EXPECT_EQ(offered.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  }
+  EXPECT_EQ(must(erased.get()), 3);
+  store_all(*store, b);
+  EXPECT_EQ(restored(*store, a), 0);
+  EXPECT_EQ(restored(*store, b), 3);
+}
+
+TEST(KvStore, WithoutAThreadNothingIsStoredAndAllElseGoesOn) {
+  const TestFolder folder;
+  const Chain a(3), b(3, 5);
+  store_all(*open_store(folder.path() / "kv"), a);
+  const fault::Arm arm("thread.start", 0);
+  auto store = open_store(folder.path() / "kv");
+  ASSERT_TRUE(store->trouble());
+  EXPECT_EQ(store->trouble()->code, "system.no_thread");
+  store_all(*store, b);
+  store->used(kRoot, a.keys);
+  store->drain();
+  EXPECT_EQ(restored(*store, a), 3);
+  EXPECT_EQ(restored(*store, b), 0);
+  EXPECT_EQ(must(store->erase(kRoot, a.tokens, 0)), 3);
 }
 
 }  // namespace

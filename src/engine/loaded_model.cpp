@@ -227,13 +227,14 @@ void suit_encoder(const model::HParams& hp, LoadOptions& o) {
 }
 
 // Nothing is cached yet, so one sequence may have all pages for a moment.
-Status touch_cache(KvCache& kv, ThreadTeam& team) {
+Status touch_cache(KvCache& kv, ThreadTeam& team, const std::function<bool()>& cancelled) {
   constexpr int64_t kSystemPage = 4096;
   const auto n_bytes = static_cast<int64_t>(kv.page_bytes());
   const SequenceId all = kv.add();
   WATRA_TRY(kv.reserve(all, kv.total_positions()));
   team.parallel_for(kv.total_pages(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
+      if (cancelled && cancelled()) return;
       std::byte* const page = kv.slot_page(all, i * kernels::kKvPage);
       for (int64_t at = 0; at < n_bytes; at += kSystemPage) page[at] = std::byte{0};
     }
@@ -245,6 +246,10 @@ Status touch_cache(KvCache& kv, ThreadTeam& team) {
 }  // namespace
 
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& wanted) {
+  const auto go_on = [&]() -> Status {
+    if (!wanted.cancelled || !wanted.cancelled()) return {};
+    return fail("load.cancelled", fmt::format("loading {} was stopped", path.filename().string()));
+  };
   LoadedModel m;
   LoadOptions options = wanted;
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(options.isa));
@@ -255,6 +260,7 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& wanted) 
   } else {
     WATRA_ASSIGN(m.model, model::Model::open(path, options.disks));
   }
+  WATRA_TRY(go_on());
   if (m.model->hparams().is_encoder) suit_encoder(m.model->hparams(), options);
   const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min(m.model->hparams().n_ctx_train, kDefaultContext);
   WATRA_ASSIGN(text::VocabSpec vocab, model::load_vocab(m.model->file()));
@@ -273,14 +279,17 @@ Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& wanted) 
   m.team = std::make_shared<ThreadTeam>(
       n_threads, options.cpus.empty() ? default_affinity(n_threads) : Affinity{.cpus = options.cpus});
 
+  WATRA_TRY(go_on());
   // Everything is reserved first, then held against the limit.
   m.budget = std::make_shared<MemoryBudget>();
   Fitting fitting(m, options, *kernels, n_ctx);
   WATRA_ASSIGN(const uint64_t free_while_loading, fitting.fit());
   // While weights are read, what cache and activations will need later is free.
-  WATRA_TRY(fitting.weights().read(*m.team, options.progress, options.ram_bytes ? free_while_loading : 0));
+  WATRA_TRY(
+      fitting.weights().read(*m.team, options.progress, options.ram_bytes ? free_while_loading : 0, options.cancelled));
   m.forward->warm();
-  if (options.touch_cache) WATRA_TRY(touch_cache(m.forward->kv(), *m.team));
+  if (options.touch_cache) WATRA_TRY(touch_cache(m.forward->kv(), *m.team, options.cancelled));
+  WATRA_TRY(go_on());
   return m;
 }
 

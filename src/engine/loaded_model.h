@@ -10,6 +10,7 @@
 // options about contexts beyond its own, caches and their types do not count.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,7 @@ struct LoadOptions {
   std::string isa;          // empty = the best here
   KvTypes kv_types;
   Residency::Progress progress;            // while weights are read
+  std::function<bool()> cancelled;         // asked all the while, also by several threads at once; "load.cancelled"
   std::optional<KvStoreOptions> kv_store;  // conversations are kept on disk
 };
 
@@ -69,7 +71,8 @@ Result<PageKey> root_key(const LoadedModel& model);
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
 // Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,
-// before any weight is read, when not even a model that is wholly streamed fits (or this one cannot be).
+// before any weight is read, when not even a model that is wholly streamed fits (or this one cannot be);
+// "load.cancelled", within the time of a few reads.
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 
 }  // namespace watra::engine

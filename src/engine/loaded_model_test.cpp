@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "engine/tiny_model_test.h"
 #include "model/outline.h"
 
@@ -91,6 +93,21 @@ TEST(LoadedModel, ThePagesOfNarrowPassesAreThereBeforeTheFirst) {
   for (int i = 0; i < 16; ++i) batch.rows.push_back({.token = i, .sequence = s, .wants_logits = true});
   ASSERT_TRUE(m->forward->run(batch));
   EXPECT_LT(resident_bytes(), before + kMiB);
+}
+
+// Whoever loads may be told to leave off at any of the places where it asks.
+TEST(LoadedModel, LoadingEndsWhenItIsCancelled) {
+  const TestFolder folder;
+  const fs::path path = write_tiny_model(folder.path(), {});
+  int n_places = 0;
+  for (;; ++n_places) {
+    std::atomic<int> n_asked{0};
+    const auto m = load_model(
+        path, {.threads = 2, .n_ctx = 256, .touch_cache = true, .cancelled = [&] { return n_asked++ >= n_places; }});
+    if (m) break;
+    ASSERT_EQ(m.error().code, "load.cancelled");
+  }
+  EXPECT_GT(n_places, 6) << "before, while weights are read, while the cache is touched, after";
 }
 
 }  // namespace

@@ -178,7 +178,8 @@ Status Residency::open_stream(MemoryBudget* budget, const ResidencyOptions& opti
   return {};
 }
 
-Status Residency::read(ThreadTeam& team, const Progress& progress, uint64_t staging_bytes) {
+Status Residency::read(ThreadTeam& team, const Progress& progress, uint64_t staging_bytes,
+                       const std::function<bool()>& cancelled) {
   const auto begin = Clock::now();
   if (staging_bytes == 0) staging_bytes = kStagingBytes;
   // With little memory for it, reads are shorter before they are fewer.
@@ -186,7 +187,8 @@ Status Residency::read(ThreadTeam& team, const Progress& progress, uint64_t stag
   const uint64_t share = std::clamp<uint64_t>(staging_bytes / (2 * n_members), 64 << 10, kReadBytes);
   const internal::ReadPlan plan =
       internal::plan_reads(places_, model_->file().has_files() ? share : kSyntheticReadBytes);
-  WATRA_TRY(internal::read_weights(model_->file(), plan, team, {.staging_bytes = staging_bytes, .progress = progress}));
+  WATRA_TRY(internal::read_weights(model_->file(), plan, team,
+                                   {.staging_bytes = staging_bytes, .progress = progress, .cancelled = cancelled}));
   report_ = {std::chrono::duration<double>(Clock::now() - begin).count(), plan.n_bytes};
   return {};
 }

@@ -69,8 +69,10 @@ class Residency {
   static Result<std::unique_ptr<Residency>> reserve(std::shared_ptr<const model::Model> model, MemoryBudget* budget,
                                                     const ResidencyOptions& options = {});
   // staging_bytes: memory for what was read and not placed yet, besides the budget; 0 = as much as a fast disk wants.
-  // Errors: "file.io", "file.short_read", "memory.refused". Once.
-  Status read(ThreadTeam& team, const Progress& progress = {}, uint64_t staging_bytes = 0);
+  // cancelled: asked before each read, by all members of the team.
+  // Errors: "file.io", "file.short_read", "memory.refused", "load.cancelled". Once.
+  Status read(ThreadTeam& team, const Progress& progress = {}, uint64_t staging_bytes = 0,
+              const std::function<bool()>& cancelled = {});
   // Both.
   static Result<std::unique_ptr<Residency>> load(std::shared_ptr<const model::Model> model, ThreadTeam& team,
                                                  MemoryBudget* budget, const Progress& progress = {},

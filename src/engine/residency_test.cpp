@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "base/fault.h"
@@ -166,6 +167,26 @@ TEST(Residency, EveryReadMayFailAndNothingLeaks) {
       ASSERT_FALSE(r);
       EXPECT_EQ(r.error().code, "file.io");
       EXPECT_NE(r.error().message.find(".gguf"), std::string::npos);
+      EXPECT_EQ(budget.used_bytes(), 0u);
+    }
+}
+
+TEST(Residency, ReadingEndsWhenItIsCancelled) {
+  TestFolder folder;
+  const auto path = write_tiny_model(folder.path(), {});
+  const auto m = must(model::Model::open(path));
+  ThreadTeam team(2);
+  for (const bool cold : {false, true})
+    for (const int after : {0, 1}) {
+      if (cold) forget_cached(*m);
+      MemoryBudget budget;
+      {
+        const auto r = must(Residency::reserve(m, &budget, {}));
+        std::atomic<int> n_asked{0};
+        const Status read = r->read(team, {}, 0, [&] { return n_asked++ >= after; });
+        ASSERT_FALSE(read);
+        EXPECT_EQ(read.error().code, "load.cancelled");
+      }
       EXPECT_EQ(budget.used_bytes(), 0u);
     }
 }

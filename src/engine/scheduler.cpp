@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/log.h"
+#include "base/thread_start.h"
 #include "engine/internal/scheduler_core.h"
 #include "engine/memory_needs.h"
 
@@ -49,6 +51,7 @@ struct Scheduler::Impl {
 
   Status check(const Request& request) const;
   void run();
+  void step_or_fail();
 };
 
 Result<std::unique_ptr<Scheduler>> Scheduler::create(LoadedModel model, SchedulerOptions options) {
@@ -137,12 +140,31 @@ void Scheduler::Impl::run() {
       door->arrived.wait(lock, [&] { return door->stopping || !door->inbox.empty() || core.has_work(); });
       if (door->stopping) return;
     }
-    core.step();
+    step_or_fail();
   }
 }
 
-void Scheduler::start() {
-  impl_->thread = std::thread([this] { impl_->run(); });
+// What is thrown in the middle of a step (memory, as a rule) leaves nobody waiting: all requests of now end with it.
+void Scheduler::Impl::step_or_fail() {
+  Error why{"scheduler.failed", "an unexpected error ended this answer", "ask again"};
+  try {
+    core.step();
+    return;
+  } catch (const std::bad_alloc&) {
+    why = internal::no_memory_for_answer();
+  } catch (const std::exception& e) {
+    log::error("the scheduler: {}", e.what());
+  }
+  try {
+    core.finish_all(why);
+  } catch (const std::exception& e) {  // those that are left are tried again
+    log::error("the scheduler: {}", e.what());
+  }
+}
+
+Status Scheduler::start() {
+  WATRA_ASSIGN(impl_->thread, start_thread("answers", [this] { impl_->run(); }));
+  return {};
 }
 
 bool Scheduler::step() { return impl_->core.step(); }

@@ -61,7 +61,7 @@ class Scheduler {
   // wait; "scheduler.stopped" from an event of the destructor's.
   Result<RequestHandle> submit(Request request);
 
-  void start();
+  Status start();  // error "system.no_thread"
   // One pass, or where nobody wants one a little of use_idle_time. False when there is nothing to do.
   bool step();
 

@@ -3,8 +3,10 @@
 
 #include <future>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
+#include "base/fault.h"
 #include "engine/scheduler.h"
 #include "engine/talking_model_test.h"
 
@@ -24,7 +26,7 @@ Request request(int64_t n_prompt, int64_t max_tokens, Priority priority, TokenId
 
 TEST(SchedulerThread, ManyThreadsAskCancelAndWait) {
   auto s = Scheduler::create(talking_model({.kv_positions = 600})).value();
-  s->start();
+  ASSERT_TRUE(s->start());
   std::atomic<int> n_finished{0}, n_tokens{0};
   std::vector<std::thread> people;
   for (int p = 0; p < 4; ++p)
@@ -56,7 +58,7 @@ LoadedModel deep_model() {
 
 TEST(SchedulerThread, CancellingTheOnlyReaderEndsThePass) {
   auto s = Scheduler::create(deep_model(), {.slice_tokens = 4000}).value();
-  s->start();
+  ASSERT_TRUE(s->start());
   std::promise<void> started;
   Request r = request(3900, 5, Priority::api, 1);
   r.events.started = [&](const Started&) { started.set_value(); };
@@ -70,7 +72,7 @@ TEST(SchedulerThread, CancellingTheOnlyReaderEndsThePass) {
 
 TEST(SchedulerThread, APersonEndsThePassOfAJob) {
   auto s = Scheduler::create(deep_model(), {.slice_tokens = 4000}).value();
-  s->start();
+  ASSERT_TRUE(s->start());
   std::promise<void> started;
   Request job = request(3900, 2, Priority::job, 1);
   job.events.started = [&](const Started&) { started.set_value(); };
@@ -89,13 +91,62 @@ TEST(SchedulerThread, EndsWhileAPassIsUnderWay) {
   std::optional<RequestHandle> handle;
   {
     auto s = Scheduler::create(deep_model(), {.slice_tokens = 4000}).value();
-    s->start();
+    ASSERT_TRUE(s->start());
     Request r = request(3900, 5, Priority::person, 1);
     r.events.started = [&](const Started&) { started.set_value(); };
     handle.emplace(s->submit(std::move(r)).value());
     started.get_future().wait();
   }
   EXPECT_EQ(handle->wait().error->code, "scheduler.stopped");
+}
+
+// A request that memory does not suffice for ends with words, and beside it another one is answered.
+TEST(SchedulerThread, WithoutMemoryForOneAnswerTheOthersAreMade) {
+  std::atomic<int> n_starts{0};
+  SchedulerOptions options;
+  options.make_proposers = [&](int64_t) -> std::vector<std::unique_ptr<Proposer>> {
+    if (++n_starts == 1) throw std::bad_alloc();
+    return {};
+  };
+  auto s = Scheduler::create(talking_model(), options).value();
+  auto first = s->submit(request(10, 5, Priority::api, 1)).value();
+  auto second = s->submit(request(12, 5, Priority::api, 2)).value();
+  ASSERT_TRUE(s->start());
+  ASSERT_EQ(first.wait().reason, FinishReason::error);
+  EXPECT_EQ(first.wait().error->code, "memory.refused");
+  EXPECT_EQ(second.wait().reason, FinishReason::length);
+  EXPECT_EQ(second.wait().stats.n_generated, 5);
+}
+
+// What is thrown in the middle of a step ends the requests of now, each once, and neither the thread nor the program.
+TEST(SchedulerThread, OutlivesWhatIsThrown) {
+  auto s = Scheduler::create(talking_model()).value();
+  std::atomic<int> n_finished{0};
+  Request bad = request(10, 50, Priority::api, 1);
+  bad.events.token = [](const TokenEvent&) { throw std::runtime_error("of a bug"); };
+  bad.events.finished = [&](const Finished&) { ++n_finished; };
+  auto first = s->submit(std::move(bad)).value();
+  ASSERT_TRUE(s->start());
+  ASSERT_EQ(first.wait().reason, FinishReason::error);
+  EXPECT_EQ(first.wait().error->code, "scheduler.failed");
+  EXPECT_EQ(n_finished, 1);
+  auto second = s->submit(request(12, 5, Priority::api, 2)).value();
+  EXPECT_EQ(second.wait().reason, FinishReason::length);
+  for (int i = 0; i < 500 && s->stats().n_running > 0; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(s->stats().n_running, 0);
+}
+
+TEST(SchedulerThread, ARefusedThreadIsAnError) {
+  auto s = Scheduler::create(talking_model()).value();
+  {
+    const fault::Arm arm("thread.start", 0);
+    const Status started = s->start();
+    ASSERT_FALSE(started);
+    EXPECT_EQ(started.error().code, "system.no_thread");
+  }
+  auto handle = s->submit(request(10, 5, Priority::api, 1)).value();
+  EXPECT_TRUE(s->start());
+  EXPECT_EQ(handle.wait().reason, FinishReason::length);
 }
 
 }  // namespace

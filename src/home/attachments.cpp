@@ -91,8 +91,12 @@ Result<Attachment> Attachments::keep(std::string_view content, const std::string
     value_or_refuse(make_folders(folder_));
     const fs::path to = folder_ / a.hash;
     if (!fs::exists(to)) value_or_refuse(from.empty() ? write_file_atomic(to, content, 0600) : move_here(from, to));
+    Transaction t(db_);
     db_.run("INSERT INTO attachments VALUES(?,?,?,?,?,?,?) ON CONFLICT(hash) DO NOTHING", a.hash, a.name, a.mime,
             a.bytes, a.width, a.height, now_ms());
+    // The last use of the same content may just have been erased, and its file with it.
+    if (!fs::exists(to)) value_or_refuse(write_file_atomic(to, content, 0600));
+    t.commit();
     return a;
   });
 }

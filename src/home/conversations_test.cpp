@@ -2,6 +2,8 @@
 
 #include <fstream>
 
+#include "base/fault.h"
+#include "base/must_test.h"
 #include "home/search.h"
 #include "home/test_home_test.h"
 
@@ -219,6 +221,42 @@ TEST(Conversations, ErasedWordsAreNowhere) {
   Statement receipt = t.home->db().query("SELECT content FROM log WHERE id = ?", erased->receipt);
   ASSERT_TRUE(receipt.step());
   EXPECT_EQ(receipt.json(0)["ids"], Json::array({turn->said->id}));
+}
+
+// The file of an erased attachment goes even where the process ends, or the disk refuses, right after the erasing; one
+// that was sent again meanwhile stays.
+TEST(Conversations, ErasedFilesAreRemovedAtTheNextStart) {
+  Talk t;
+  const Thread thread = t.thread();
+  const auto ask = [&](const std::string& words) {
+    const Attachment file = must(t.home->attachments().keep(words, "a.txt", "text/plain"));
+    Json parts = text("Czytaj");
+    parts.push_back({{"type", "attachment"},
+                     {"hash", file.hash},
+                     {"name", "a.txt"},
+                     {"mime", "text/plain"},
+                     {"bytes", static_cast<uint64_t>(file.bytes)},
+                     {"n_tokens", nullptr}});
+    const auto turn = must(t.home->answers().begin(
+        {.client_id = file.hash, .thread = thread.id, .parts = parts, .by = {.model = "m", .model_name = "M"}}));
+    t.finish(turn, "Dobrze.");
+    return turn.said->id;
+  };
+  const std::string first = ask("tajemniczyplik"), second = ask("drugiplik");
+  {
+    const fault::Arm arm("file.remove", 0);
+    ASSERT_TRUE(t.talks.erase_message(first));
+    EXPECT_TRUE(arm.fired());
+  }
+  EXPECT_TRUE(is_in_files(t.home.folder, "tajemniczyplik"));
+  {
+    const fault::Arm arm("file.remove", 0);
+    ASSERT_TRUE(t.talks.erase_message(second));
+  }
+  const Attachment again = must(t.home->attachments().keep("drugiplik", "a.txt", "text/plain"));
+  t.home.reopen();
+  EXPECT_FALSE(is_in_files(t.home.folder / "attachments", "tajemniczyplik"));
+  EXPECT_EQ(must(t.home->attachments().content(again.hash)), "drugiplik");
 }
 
 TEST(Conversations, ErasingAThreadErasesItsWords) {

@@ -91,6 +91,7 @@ Result<std::unique_ptr<Database>> Database::open(const fs::path& file) {
   if (rc != SQLITE_OK)
     return fail("store.cannot_open", fmt::format("{} cannot be opened: {}", file.string(), sqlite3_errstr(rc)),
                 "another --home, or the rights of this folder");
+  db->idle_.reserve(kIdleStatements + 1);  // the end of a statement allocates nothing
   sqlite3_busy_timeout(handle, kBusyMs);
   sqlite3_extended_result_codes(handle, 1);
   auto prepared = guarded([&] {

@@ -82,11 +82,14 @@ class ZipWriter {
     std::copy(content.begin(), content.end(), copy);
     put(name, zip_source_buffer(archive_, copy, content.size(), 1));
   }
-  void add_file(const std::string& name, const fs::path& path) {
+  // False: it is not there.
+  bool add_file(const std::string& name, const fs::path& path) {
     check();
-    const std::string content = value_or_refuse(read_text_file(path));
-    note(name, content);
+    auto content = read_text_file(path);
+    if (!content && content.error().code == "file.not_found") return false;
+    note(name, value_or_refuse(std::move(content)));
     put(name, zip_source_file(archive_, path.c_str(), 0, -1));
+    return true;
   }
   void close() {
     add("SHA256SUMS", std::string(sums_));
@@ -160,7 +163,10 @@ Status export_house(Home& home, const fs::path& file, const std::function<bool()
       }
     }
     zip.add("attachments.jsonl", lines);
-    for (const std::string& hash : hashes) zip.add_file("attachments/" + hash, home.attachments().folder() / hash);
+    std::string missing;  // one file that is gone must not keep the rest from going out
+    for (const std::string& hash : hashes)
+      if (!zip.add_file("attachments/" + hash, home.attachments().folder() / hash)) missing += hash + "\n";
+    if (!missing.empty()) zip.add("attachments/MISSING.txt", missing);
     Json personas = Json::array();
     for (const Persona& p : value_or_refuse(home.personas().list())) personas.push_back(p.json());
     zip.add("personas.json", dump(personas));

@@ -32,6 +32,7 @@ Status Home::recover() {
               folder_.string());
     return {};
   }
+  ledger_.remove_erased_files();
   WATRA_ASSIGN(const int64_t n, answers_.close_left_over());
   if (n > 0) log::info("{} answers were under way when the last server ended; they can go on", n);
   return compares_.close_left_over();

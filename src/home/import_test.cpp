@@ -266,6 +266,22 @@ TEST(Export, CanBeGivenUp) {
   }
 }
 
+// A file that is gone keeps nothing else from going out; which one it was stands in the zip.
+TEST(Export, AFileThatIsGoneIsNamed) {
+  TestHome from, to;
+  const auto gone = from->attachments().keep("pierwszy", "a.txt", "text/plain");
+  const auto kept = from->attachments().keep("drugi", "b.txt", "text/plain");
+  ASSERT_TRUE(gone && kept);
+  fs::remove(from->attachments().folder() / gone->hash);
+  const fs::path zip = from.folder / "out.zip";
+  const Status written = export_house(*from, zip, kGoOn);
+  ASSERT_TRUE(written) << written.error().message;
+  const ImportReport report = import(*to, *read_text_file(zip));
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_NE(report.problems[0].at("what").get<std::string>().find(gone->hash), std::string::npos);
+  EXPECT_EQ(*to->attachments().content(kept->hash), "drugi");
+}
+
 TEST(Export, AHouseGoesIntoAnotherOne) {
   TestHome from, to;
   const auto file = from->attachments().keep("treść pliku", "a.txt", "text/plain");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/thread_start.h"
 #include "home/ids.h"
 
 namespace watra::home {
@@ -199,7 +200,13 @@ Result<Jobs::Begun> Jobs::begin(Wish wish, bool once) {
     running->is_kept = true;
   }
   changed_.notify_all();
-  std::thread([this, running, w = std::move(wish)]() mutable { run(running, std::move(w)); }).detach();
+  const auto shared = std::make_shared<Wish>(std::move(wish));
+  auto thread = start_thread(shared->title, [this, running, shared] { run(running, *shared); });
+  if (!thread) {  // it is written down already: so is why it did not begin
+    finish(running, *shared, fail(thread.error()));
+    return fail(std::move(thread).error());
+  }
+  thread->detach();
   return Begun{std::move(job), true};
 }
 
@@ -213,8 +220,10 @@ Result<Json> carried_out(const Jobs::Wish& wish, JobControl& control) {
     return fail("job.no_memory", "there is no memory for this");
   } catch (const std::exception& e) {
     log::error("{} {}: {}", wish.kind, control.id(), e.what());
-    return fail("job.failed", "an unexpected error ended this");
+  } catch (...) {  // whoever wishes for jobs may throw errors that are no std::exception
+    log::error("{} {}: an error of its own", wish.kind, control.id());
   }
+  return fail("job.failed", "an unexpected error ended this");
 }
 
 void tell_end(const Jobs::Wish& wish, const Job& over) {
@@ -222,13 +231,18 @@ void tell_end(const Jobs::Wish& wish, const Job& over) {
     if (wish.ended) wish.ended(over);
   } catch (const std::exception& e) {
     log::error("{} {}: {}", wish.kind, over.id, e.what());
+  } catch (...) {
+    log::error("{} {}: an error when its end was told", wish.kind, over.id);
   }
 }
 
 }  // namespace
 
-void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
-  Result<Json> done = carried_out(wish, *running);
+void Jobs::run(const std::shared_ptr<Running>& running, Wish& wish) {
+  finish(running, wish, carried_out(wish, *running));
+}
+
+void Jobs::finish(const std::shared_ptr<Running>& running, Wish& wish, Result<Json> done) {
   std::string state = "done";
   Json error, result;
   if (done) {
@@ -243,7 +257,7 @@ void Jobs::run(const std::shared_ptr<Running>& running, Wish wish) {
   const Job over = running->end(std::move(state), std::move(error), std::move(result));
   tell(over);
   tell_end(wish, over);
-  wish = {};  // what it holds goes before the destructor may go on
+  wish = {};  // what it holds goes before close() may go on
   const std::lock_guard lock(mutex_);
   running_.erase(over.id);
   changed_.notify_all();

@@ -66,6 +66,8 @@ class Jobs {
     Work work;
     std::function<void(const Job&)> ended;  // on the job's thread, after its end was told
   };
+  // Errors: those of the store; "job.stopping"; "system.no_thread", and then it stands in the list as failed with that
+  // reason, and `ended` was called by this thread.
   Result<Job> start(Wish wish);
   // The same, but of a kind and subject one is under way at a time: that one comes back, and `fresh` is false. While
   // another one is being written down, this waits for what becomes of it.
@@ -86,7 +88,8 @@ class Jobs {
   Result<Begun> begin(Wish wish, bool once);
   std::shared_ptr<Running> find_running(std::string_view kind, std::string_view subject) const;  // with the lock
   void tell(const Job& job);
-  void run(const std::shared_ptr<Running>& running, Wish wish);
+  void run(const std::shared_ptr<Running>& running, Wish& wish);
+  void finish(const std::shared_ptr<Running>& running, Wish& wish, Result<Json> done);
 
   Database& db_;
   EventLog& events_;

@@ -7,6 +7,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "base/fault.h"
 #include "base/must_test.h"
 #include "home/ids.h"
 #include "home/migrations.h"
@@ -53,6 +54,50 @@ class JobsTest : public testing::Test {
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<Jobs> jobs_;
 };
+
+// What is thrown is no std::exception everywhere: it ends the job all the same, and nothing else.
+TEST_F(JobsTest, OutlivesWhatIsNoStandardException) {
+  const auto begun = jobs_->start({.kind = "load",
+                                   .title = "smollm2",
+                                   .work = [](JobControl&) -> Result<Json> { throw 5; },
+                                   .ended = [](const Job&) { throw 6; }});
+  ASSERT_TRUE(begun);
+  const Job over = ended(begun->id);
+  EXPECT_EQ(over.state, "failed");
+  EXPECT_EQ(over.error.at("code"), "job.failed");
+}
+
+// The system has no thread left: whoever asked hears it, the list tells it, and the next one runs.
+TEST_F(JobsTest, AJobWithoutAThreadHasFailedWithWords) {
+  std::vector<Job> ends;
+  const auto wish = [&] {
+    return Jobs::Wish{.kind = "download",
+                      .title = "smollm2",
+                      .subject = "smollm2",
+                      .work = [](JobControl&) -> Result<Json> { return Json(nullptr); },
+                      .ended = [&](const Job& over) { ends.push_back(over); }};
+  };
+  {
+    const fault::Arm arm("thread.start", 0);
+    const auto begun = jobs_->start_once(wish());
+    ASSERT_FALSE(begun);
+    EXPECT_EQ(begun.error().code, "system.no_thread");
+    EXPECT_NE(begun.error().message.find("smollm2"), std::string::npos);
+  }
+  ASSERT_EQ(ends.size(), 1u);
+  EXPECT_FALSE(jobs_->under_way("download", "smollm2"));
+  const auto list = jobs_->list();
+  ASSERT_TRUE(list);
+  ASSERT_EQ(list->size(), 1u);
+  EXPECT_EQ((*list)[0].state, "failed");
+  EXPECT_EQ((*list)[0].error.at("code"), "system.no_thread");
+  EXPECT_EQ(told((*list)[0].id).back().at("state"), "failed");
+  const auto again = jobs_->start_once(wish());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->fresh);
+  EXPECT_EQ(ended(again->job.id).state, "done");
+  jobs_->close();  // waits for nobody that is not there
+}
 
 TEST_F(JobsTest, TellsItsBeginningProgressAndEnd) {
   const Job begun = *jobs_->start({.kind = "download",

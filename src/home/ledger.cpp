@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/folder.h"
+#include "base/log.h"
 #include "home/check.h"
 #include "home/fold.h"
 #include "home/ids.h"
@@ -251,11 +253,30 @@ void Ledger::erase_words(const std::string& id) {
   db_.run("DELETE FROM attachment_uses WHERE message_id = ?", id);
   for (const std::string& hash : hashes) {
     db_.run("DELETE FROM attachments WHERE hash = ?", hash);
-    db_.after_commit([file = attachments_ / hash] {
-      std::error_code ec;
-      fs::remove(file, ec);
-    });
+    db_.run("INSERT OR IGNORE INTO erased_files VALUES(?)", hash);
   }
+  if (!hashes.empty()) db_.after_commit([this] { remove_erased_files(); });
+}
+
+void Ledger::remove_erased_files() {
+  const auto removed = guarded([&] {
+    Transaction t(db_);
+    std::vector<std::pair<std::string, bool>> files;  // and whether it is wanted again
+    {
+      Statement s =
+          db_.query("SELECT hash, EXISTS(SELECT 1 FROM attachments a WHERE a.hash = e.hash) FROM erased_files e");
+      while (s.step()) files.emplace_back(s.text(0), s.boolean(1));
+    }
+    for (const auto& [hash, is_wanted] : files) {
+      const Status gone = is_wanted ? Status() : remove_file(attachments_ / hash);
+      if (gone)
+        db_.run("DELETE FROM erased_files WHERE hash = ?", hash);
+      else
+        log::error("the file of an erased attachment is still there: {}", gone.error().message);
+    }
+    t.commit();
+  });
+  if (!removed) log::error("files of erased attachments are still there: {}", removed.error().message);
 }
 
 void Ledger::forget() {

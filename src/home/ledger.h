@@ -52,6 +52,9 @@ class Ledger {
 
   // Blanks a message everywhere: log, tree, search, events, prompts, attachments nobody else has.
   void erase_words(const std::string& message);
+  // Files of erased attachments that are still there; called after erasing, and at start for what a crash left. What
+  // cannot be removed now is logged, and tried again the next time.
+  void remove_erased_files();
   // After erasing, outside a transaction: what is left of the words in the index's old segments, in freed pages and in
   // the log of changes goes as well.
   void forget();

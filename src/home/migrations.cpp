@@ -217,7 +217,12 @@ CREATE TABLE model_hashes(
   at_ms INTEGER NOT NULL) STRICT;
 )sql";
 
-constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes};
+// 6: files of erased attachments that are to go: written with the erasing, so that no crash leaves one behind.
+constexpr const char* kErasedFiles = R"sql(
+CREATE TABLE erased_files(hash TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes, kErasedFiles};
 
 }  // namespace
 

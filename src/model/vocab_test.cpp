@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "checkpoint/gguf_writer.h"
 #include "text/tokenizer.h"
@@ -111,6 +113,21 @@ TEST_F(VocabTest, DefaultsOfEachKind) {
   Metadata none;
   none.set("tokenizer.ggml.model", string("no_vocab"));
   EXPECT_EQ(good(none).kind, VocabKind::none);
+}
+
+// Lists of floats where whole numbers belong, with what no whole number can be.
+TEST_F(VocabTest, NumbersBeyondAllBoundsAreKeptInside) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  Metadata meta = spm({"<unk>", "<s>", "</s>", "a", "b", "c"});
+  meta.set("tokenizer.ggml.token_type", scores({2, 3e30, -3e30, infinity, std::nan(""), 6}));
+  meta.set("tokenizer.ggml.precompiled_charsmap", scores({-1, 255, 256, 1e10, -infinity, std::nan("")}));
+  const auto spec = good(meta);
+  EXPECT_EQ(spec.types, (std::vector<TokenType>{TokenType::unknown, TokenType::normal, TokenType::control,
+                                                TokenType::normal, TokenType::normal, TokenType::byte}));
+  EXPECT_EQ(spec.precompiled_charsmap, (std::vector<uint8_t>{0, 255, 255, 255, 0, 0}));
+  // Bytes written as signed ones are bytes.
+  meta.set("tokenizer.ggml.precompiled_charsmap", types({-1, 127, -128}));
+  EXPECT_EQ(good(meta).precompiled_charsmap, (std::vector<uint8_t>{255, 127, 128}));
 }
 
 TEST_F(VocabTest, KeysOfTheFileComeBeforeDefaults) {

@@ -55,6 +55,8 @@ ApiError from_error(const Error& e, const std::string& prompt_field) {
     return {.status = 503, .code = "engine_full", .message = with_hint(e), .retry_after_s = 5};
   if (code == "scheduler.stopped")
     return {.status = 503, .code = "model_put_away", .message = with_hint(e), .retry_after_s = 1};
+  if (code == "memory.refused")
+    return {.status = 503, .code = "out_of_memory", .message = with_hint(e), .retry_after_s = 5};
   return {.status = 500, .code = code, .message = with_hint(e)};
 }
 

@@ -14,9 +14,8 @@ TEST(Comparing, WhatCannotBeginHasEnded) {
   Hearth hearth(home->events());
   int n_looks = 0;  // at the shelf: one for each column before anything is written down, then the model goes
   ModelRoom room(
-      {.load = [](const fs::path&, const LoadWish&, const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
-         return fail("test", "none");
-       },
+      {.load = [](const fs::path&, const LoadWish&, const ModelRoom::Progress&,
+                  const ModelRoom::Cancelled&) -> Result<engine::LoadedModel> { return fail("test", "none"); },
        .shelf =
            [&] {
              std::vector<ShelfEntry> shelf;

@@ -100,6 +100,8 @@ class Connection final : public Exchange {
     try {
       co_await requests();
     } catch (const boost::system::system_error&) {
+    } catch (const std::exception& e) {  // no memory even to say so, as a rule
+      log::error("a connection ended: {}", e.what());
     }
   }
 
@@ -262,6 +264,9 @@ class Connection final : public Exchange {
       co_await handle_or_tell(route);
     } catch (const boost::system::system_error&) {  // the client is gone, or too slow
       gone_ = true;
+    } catch (const std::exception& e) {  // in the middle of telling an error: nothing more can be said
+      log::error("{} {}: {}", method, path, e.what());
+      gone_ = true;
     }
   }
 
@@ -278,13 +283,20 @@ class Connection final : public Exchange {
       error = ApiError{.status = 503, .code = "out_of_memory", .message = "there is no memory for this request"};
     } catch (const std::exception& e) {
       log::error("{} {}: {}", method, path, e.what());
-      error = ApiError{.status = 500, .code = "internal", .message = "an unexpected error ended this request"};
+      error = unexpected();
+    } catch (...) {  // errors of a module that are no std::exception
+      log::error("{} {}: an error that no route knows", method, path);
+      error = unexpected();
     }
     if (!streaming_) {
       co_await refuse(*error);
       co_return;
     }
     co_await tell_in_stream(*error);
+  }
+
+  static ApiError unexpected() {
+    return {.status = 500, .code = "internal", .message = "an unexpected error ended this request"};
   }
 
   // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "base/fault.h"
 #include "base/must_test.h"
 #include "home/test_home_test.h"
 #include "server/comparing.h"
@@ -55,8 +56,8 @@ class FullHouseTest : public testing::Test {
   FullHouseTest()
       : jobs_(home_->db(), home_->events()),
         hearth_(home_->events()),
-        room_({.load = [this](const fs::path&, const LoadWish&,
-                              const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
+        room_({.load = [this](const fs::path&, const LoadWish&, const ModelRoom::Progress&,
+                              const ModelRoom::Cancelled&) -> Result<engine::LoadedModel> {
                  while (!let_go_) std::this_thread::sleep_for(1ms);
                  return fail("test.none", "no model here");
                },
@@ -149,6 +150,45 @@ TEST_F(FullHouseTest, ATurnThatIsKnownIsAnsweredAgain) {
   EXPECT_EQ(again.at("answer").at("id"), first.at("answer").at("id"));
   EXPECT_EQ(again.at("run").at("id"), first.at("run").at("id"));
   EXPECT_EQ(refusal([&] { ask("b"); }), "engine.full");
+}
+
+// No thread is left: what is not written down yet is refused, and a turn that is has its reason beside it.
+TEST_F(FullHouseTest, ATurnWithoutAThreadEndsWithWords) {
+  const auto thread = must(home_->conversations().create({{"client_id", "t"}, {"title", "Zima"}}));
+  const std::string path = "/watra/v1/threads/" + thread.id + "/turns";
+  const auto ask = [&](const char* client_id) {
+    const Json body = {
+        {"client_id", client_id}, {"model", "m"}, {"parts", Json::array({Json{{"type", "text"}, {"text", "Hej"}}})}};
+    return Asked(body, {{"id", thread.id}}).asked(router_, "POST", path.c_str());
+  };
+  {
+    const fault::Arm arm("thread.start", 0);
+    EXPECT_EQ(refusal([&] { ask("a"); }), "system.no_thread");
+    EXPECT_EQ(must(home_->conversations().thread(thread.id)).thread.n_messages, 0);
+  }
+  places(1);
+  Json turn;
+  {
+    const fault::Arm arm("thread.start", 0);
+    turn = ask("a");
+    EXPECT_TRUE(arm.fired());
+  }
+  const std::string answer = turn.at("answer").at("id");
+  const auto state = [&] { return must(home_->conversations().message(answer)).state; };
+  for (int i = 0; i < 500 && state() != "failed"; ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_EQ(state(), "failed");
+  EXPECT_EQ(must(home_->conversations().message(answer)).error.at("code"), "system.no_thread");
+  for (int i = 0; i < 500 && !runs_->list().empty(); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(runs_->list().empty());
+}
+
+// After the end nothing begins, and nothing is waited for.
+TEST_F(FullHouseTest, AfterTheEndNothingBegins) {
+  auto place = runs_->take_place();
+  runs_->close();
+  EXPECT_EQ(refusal([&] { runs_->take_place(); }), "stopping");
+  runs_->begin({.run = "r", .thread = "t", .answer = "a", .model = "m", .sampling = Json::object()}, std::move(place));
+  EXPECT_TRUE(runs_->list().empty());
 }
 
 }  // namespace

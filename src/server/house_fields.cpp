@@ -14,7 +14,7 @@ ApiError house_error(const Error& e) {
   }
   if (!e.hint.empty()) error.more = {{"hint", e.hint}};
   const auto ends = [&](std::string_view end) { return std::string_view(e.code).ends_with(end); };
-  if (e.code == "store.busy" || e.code == "job.stopping")
+  if (e.code == "store.busy" || e.code == "job.stopping" || e.code == "server.stopping" || e.code == "system.no_thread")
     error.status = 503;
   else if (e.code == "store.disk_full")
     error.status = 507;

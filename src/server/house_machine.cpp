@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/machine_name.h"
 #include "base/memory.h"
+#include "base/thread_start.h"
 #include "engine/plan.h"
 #include "home/ids.h"
 #include "kernels/ops.h"
@@ -49,7 +50,11 @@ MachineRoom::MachineRoom(Household& house, home::ShelfNotes& notes, Options opti
     : house_(house), notes_(notes), options_(std::move(options)) {
   times_ = processor_times();
   at_ = Clock::now();
-  thread_ = std::thread([this] { take_samples(); });
+  auto thread = start_thread("the machine room", [this] { take_samples(); });
+  if (thread)
+    thread_ = std::move(*thread);
+  else
+    log::warn("the machine room shows no speeds: {}", thread.error().message);
 }
 
 MachineRoom::~MachineRoom() {
@@ -58,7 +63,7 @@ MachineRoom::~MachineRoom() {
     end_ = true;
   }
   ending_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void MachineRoom::take_samples() {
@@ -69,10 +74,14 @@ void MachineRoom::take_samples() {
       std::unique_lock lock(mutex_);
       if (ending_.wait_until(lock, next, [&] { return end_; })) return;
     }
-    const Sample s = sample();
-    const std::lock_guard lock(mutex_);
-    samples_.push_back(s);
-    while (samples_.size() > kKept) samples_.pop_front();
+    try {
+      const Sample s = sample();
+      const std::lock_guard lock(mutex_);
+      samples_.push_back(s);
+      while (samples_.size() > kKept) samples_.pop_front();
+    } catch (const std::exception& e) {  // a second that is not shown
+      log::warn("a look at the machine failed: {}", e.what());
+    }
   }
 }
 
@@ -217,9 +226,10 @@ void MachineRoom::add(Router& router) {
   router.add(house_route("POST", "/machine/measure", [this](Exchange& x) -> Awaitable<void> {
     home::Jobs::Wish wish{.kind = "measure", .title = "machine", .subject = "machine"};
     wish.work = [this](home::JobControl& control) -> Result<Json> {
-      WATRA_ASSIGN(const engine::Hardware hw, options_.measure([&](std::string_view, int step, int of) {
-        if (of > 0) control.share(static_cast<double>(step) / of);
-      }));
+      const auto step = [&](std::string_view, int n, int of) {
+        if (of > 0) control.share(static_cast<double>(n) / of);
+      };
+      WATRA_ASSIGN(const engine::Hardware hw, options_.measure(step, [&] { return control.cancelled(); }));
       return Json{{"ram_gb_s", hw.ram.gb_s}};
     };
     wish.ended = [this](const home::Job& over) {

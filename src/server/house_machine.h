@@ -25,7 +25,7 @@ class MachineRoom {
   using MeasureStep = std::function<void(std::string_view what, int step, int of)>;
   struct Options {
     std::function<std::optional<engine::Hardware>()> hardware;  // as it was measured; never measures
-    std::function<Result<engine::Hardware>(MeasureStep)> measure;
+    std::function<Result<engine::Hardware>(MeasureStep, std::function<bool()> cancelled)> measure;
     uint64_t ram_limit_bytes = 0;    // of --ram; 0 = none
     std::function<Json()> queue;     // runs of the page under way; empty = none
     std::function<void()> measured;  // after a measurement: estimates are others

@@ -83,11 +83,13 @@ Status LiveRun::submit(engine::Request request) {
   return {};
 }
 
+void LiveRun::refuse(const ApiError& e) {
+  const std::lock_guard lock(mutex_);
+  error_ = error_body(e, Dialect::watra).at("error");
+}
+
 void LiveRun::fail(const ApiError& e) {
-  {
-    const std::lock_guard lock(mutex_);
-    error_ = error_body(e, Dialect::watra).at("error");
-  }
+  refuse(e);
   wake_();
 }
 

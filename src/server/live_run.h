@@ -27,7 +27,9 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
   void prepared(std::shared_ptr<ServedModel> model, const TurnPrompt& prompt, Json facts, const Json& parts_so_far);
   Status submit(engine::Request request);
   void fail(const ApiError& error);  // it never began
-  void give_up();                    // stopped before it began
+  // The same from begin(), which holds the lock of Runs and wakes it afterwards.
+  void refuse(const ApiError& error);
+  void give_up();  // stopped before it began
 
   void cancel();  // any thread
   Json shown(int64_t ahead) const;

@@ -1,6 +1,7 @@
 #include "server/model_room.h"
 
 #include <algorithm>
+#include <atomic>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
@@ -11,6 +12,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/thread_start.h"
+#include "server/request_check.h"
 
 namespace watra::server {
 namespace {
@@ -32,6 +35,8 @@ ApiError unknown_model(const std::string& name) {
           .message = fmt::format("the model '{}' is neither loaded nor on the shelf; /v1/models lists them", name),
           .param = "model"};
 }
+
+tl::unexpected<Error> stopping() { return fail("server.stopping", "the server is stopping"); }
 
 }  // namespace
 
@@ -56,7 +61,7 @@ struct ModelRoom::Impl {
   uint64_t next_ticket = 1, done_ticket = 0;  // done in order
   std::set<uint64_t> awaited;                 // tickets somebody waits for
   std::map<uint64_t, Error> failures;         // of these
-  bool closing = false;
+  std::atomic<bool> closing{false};           // set with the lock
   std::thread thread;
 
   Wanted* waiting(const std::string& id) {
@@ -65,8 +70,12 @@ struct ModelRoom::Impl {
   }
 };
 
-ModelRoom::ModelRoom(Options options) : options_(std::move(options)), impl_(std::make_unique<Impl>()) {
-  impl_->thread = std::thread([this] { serve_wishes(); });
+ModelRoom::ModelRoom(Options options) : options_(std::move(options)), impl_(std::make_unique<Impl>()) {}
+
+Status ModelRoom::begin_thread() {
+  if (impl_->thread.joinable()) return {};
+  WATRA_ASSIGN(impl_->thread, start_thread("loading models", [this] { serve_wishes(); }));
+  return {};
 }
 
 void ModelRoom::serve_wishes() {
@@ -89,7 +98,8 @@ void ModelRoom::serve_wishes() {
       is_told = impl_->awaited.contains(next.ticket);
       if (!done && is_told) impl_->failures.insert_or_assign(next.ticket, done.error());
     }
-    if (!done && !is_told) log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
+    if (!done && !is_told && !impl_->closing)
+      log::error("{} could not be loaded: {}", next.entry.id, done.error().message);
     impl_->wanted.notify_all();
   }
 }
@@ -111,27 +121,32 @@ Status ModelRoom::change_to(const ShelfEntry& entry, const LoadWish& wish) {
   // Two models do not fit as a rule: the answers of the old one finish first.
   while (!old.expired()) {
     std::this_thread::sleep_for(kLookEvery);
-    const std::lock_guard lock(impl_->mutex);
-    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+    if (impl_->closing) return stopping();
   }
   return entry.id.empty() ? Status() : load(entry, wish);
 }
 
+// Also on threads that compute, while they read weights: nothing may be thrown there.
 void ModelRoom::tell() const {
-  if (options_.changed) options_.changed();
+  try {
+    if (options_.changed) options_.changed();
+  } catch (const std::exception& e) {
+    log::warn("a change of the model room could not be told: {}", e.what());
+  }
 }
 
 Status ModelRoom::await_change(const ShelfEntry& entry, const LoadWish& wish, const Waiting& waiting) {
   const auto& [progress, cancelled, may_leave] = waiting;
   std::unique_lock lock(impl_->mutex);
-  if (impl_->closing) return fail("server.stopping", "the server is stopping");
+  if (impl_->closing) return stopping();
+  WATRA_TRY(begin_thread());
   const uint64_t ticket = impl_->next_ticket++;
   impl_->queue.push_back({entry, wish, ticket});
   impl_->awaited.insert(ticket);
   impl_->wanted.notify_all();
   while (impl_->done_ticket < ticket) {
     impl_->wanted.wait_for(lock, kLookEvery * 5);
-    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+    if (impl_->closing) return stopping();
     if (impl_->done_ticket >= ticket) break;
     const auto it = std::ranges::find(impl_->queue, ticket, &Impl::Wanted::ticket);
     const bool has_begun = it == impl_->queue.end();
@@ -171,21 +186,27 @@ ModelRoom::~ModelRoom() {
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 
-void ModelRoom::close() {
-  std::shared_ptr<ServedModel> last;
+void ModelRoom::end_loading() {
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->closing = true;
-    last = std::move(impl_->current);
-    impl_->view = {};
   }
   impl_->wanted.notify_all();
+}
+
+void ModelRoom::close() {
+  end_loading();
+  std::shared_ptr<ServedModel> last;
+  const std::lock_guard lock(impl_->mutex);
+  last.swap(impl_->current);
+  impl_->view = {};
 }
 
 Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
   const std::string& id = entry.id;
   const fs::path& path = entry.path;
-  const auto failed = [&](const Error& e) {
+  const auto failed = [&](const Error& e) -> Status {
+    if (impl_->closing) return stopping();
     {
       const std::lock_guard lock(impl_->mutex);
       impl_->view.state = RoomState::error;
@@ -195,6 +216,7 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
     tell();
     return fail(e);
   };
+  const Cancelled cancelled = [this] { return impl_->closing.load(); };
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->view = {.state = RoomState::loading, .id = id};
@@ -209,9 +231,21 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
     }
     tell();
   };
-  const auto load_file = [&]() -> Result<engine::LoadedModel> {
+  const auto serve = [&]() -> Result<std::shared_ptr<ServedModel>> {
+    WATRA_ASSIGN(engine::LoadedModel loaded, options_.load(path, wish, progress, cancelled));
+    engine::SchedulerOptions schedule;
+    if (options_.schedule) {
+      WATRA_ASSIGN(schedule, options_.schedule(loaded, cancelled));
+    }
+    schedule.max_batch = options_.n_parallel;
+    auto names = other_names(path);
+    names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
+    return ServedModel::create(std::move(loaded), {.id = id, .aliases = std::move(names), .path = path},
+                               std::move(schedule), options_.manner);
+  };
+  const auto serve_or_say = [&]() -> Result<std::shared_ptr<ServedModel>> {
     try {
-      return options_.load(path, wish, progress);
+      return serve();
     } catch (const std::bad_alloc&) {
       return fail("memory.refused", fmt::format("there is no memory to load {}", id),
                   "close other programs, or choose a smaller model");
@@ -219,20 +253,11 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
       return fail("model.not_loaded", fmt::format("{} could not be loaded: {}", id, e.what()));
     }
   };
-  auto loaded = load_file();
-  if (!loaded) return failed(loaded.error());
-  Result<engine::SchedulerOptions> schedule =
-      options_.schedule ? options_.schedule(*loaded) : engine::SchedulerOptions();
-  if (!schedule) return failed(schedule.error());
-  schedule->max_batch = options_.n_parallel;
-  auto names = other_names(path);
-  names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
-  auto served = ServedModel::create(std::move(*loaded), {.id = id, .aliases = std::move(names), .path = path},
-                                    std::move(*schedule), options_.manner);
+  auto served = serve_or_say();
   if (!served) return failed(served.error());
   {
     const std::lock_guard lock(impl_->mutex);
-    if (impl_->closing) return fail("server.stopping", "the server is stopping");
+    if (impl_->closing) return stopping();
     impl_->current = std::move(*served);
     impl_->as_loaded = wish;
     impl_->view = {.state = RoomState::ready, .id = id, .progress = 1};
@@ -289,6 +314,13 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
   const std::string id = entry->id;
   {
     const std::lock_guard lock(impl_->mutex);
+    if (impl_->closing) throw server_stopping();
+    if (const Status begun = begin_thread(); !begun)
+      throw ApiError{.status = 503,
+                     .code = begun.error().code,
+                     .message = begun.error().message,
+                     .more = {{"hint", begun.error().hint}},
+                     .retry_after_s = 5};
     const bool under_way = impl_->in_hand == id || (impl_->view.state == RoomState::loading && impl_->view.id == id);
     if (!under_way && !impl_->waiting(id)) impl_->queue.push_back({*entry, {}, impl_->next_ticket++});
   }

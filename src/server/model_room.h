@@ -1,7 +1,8 @@
 // ModelRoom: which model is loaded, which lie on the shelf, and the change from one to another.
 //
 // One model is loaded at a time. A request that names another one from the shelf has it loaded: the answers under way
-// finish first, requests for it wait meanwhile. Loading happens on a thread of the room's own. Any thread may call.
+// finish first, requests for it wait meanwhile. Loading happens on a thread of the room's own, which begins with the
+// first wish. Any thread may call.
 #pragma once
 
 #include <functional>
@@ -34,13 +35,14 @@ struct LoadWish {
 class ModelRoom {
  public:
   using Progress = std::function<void(uint64_t done_bytes, uint64_t total_bytes)>;
+  using Cancelled = std::function<bool()>;  // asked by any thread while a model is loaded: true when nobody wants it
   struct Options {
-    std::function<Result<engine::LoadedModel>(const fs::path&, const LoadWish&, Progress)> load;
+    std::function<Result<engine::LoadedModel>(const fs::path&, const LoadWish&, Progress, Cancelled)> load;
     std::function<std::vector<ShelfEntry>()> shelf;  // looked at anew each time
     int64_t n_parallel = 1;
     bool load_on_request = true;
     // How a model that was just loaded is to answer (drafts, for example); n_parallel stands in any case. May be null.
-    std::function<Result<engine::SchedulerOptions>(const engine::LoadedModel&)> schedule;
+    std::function<Result<engine::SchedulerOptions>(const engine::LoadedModel&, Cancelled)> schedule;
     Manner manner{};
     std::function<void()> changed;  // after each change of view(), by the thread that made it, without a lock
   };
@@ -53,7 +55,7 @@ class ModelRoom {
   // Has a model loaded, or the loaded one put away, and waits for it: for threads that may wait, as those of jobs.
   // Answers under way finish first. Asked for as it is loaded already: at once. `progress` comes from another thread.
   // Errors: those of loading; "load.cancelled" when `cancelled` says so before it begins (what has begun goes on);
-  // "server.stopping".
+  // "server.stopping"; "system.no_thread".
   Status load_and_wait(const ShelfEntry& entry, const LoadWish& wish, const Progress& progress,
                        const std::function<bool()>& cancelled);
   Status unload_and_wait(const std::function<bool()>& cancelled);
@@ -78,15 +80,19 @@ class ModelRoom {
   ShelfEntry entry_of(const ServedModel& model) const;
 
   // The model a request names; "" means the loaded one. Waits while it is loaded. Throws ApiError: 404 unknown, 503
-  // while the first model is loaded, or when loading failed.
+  // while the first model is loaded, when loading failed, or when the server stops.
   Awaitable<std::shared_ptr<ServedModel>> acquire(const Exchange& exchange, std::string name);
 
-  // Ends what runs: requests finish with an error. Nothing is loaded afterwards.
+  // Nothing is loaded afterwards: what is being loaded is given up, and who waits for it is told "server.stopping". The
+  // loaded model stays.
+  void end_loading();
+  // The same, and ends what runs: requests finish with an error.
   void close();
 
  private:
   struct Impl;
-  void serve_wishes();  // on the room's own thread
+  void serve_wishes();    // on the room's own thread
+  Status begin_thread();  // if it has none yet; with the lock
   Status change_to(const ShelfEntry& entry, const LoadWish& wish);
   struct Waiting {
     Progress progress;                // may be null, as the other

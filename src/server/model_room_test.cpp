@@ -7,6 +7,8 @@
 #include <future>
 #include <stdexcept>
 
+#include "base/fault.h"
+
 namespace watra::server {
 namespace {
 
@@ -15,10 +17,11 @@ using namespace std::chrono_literals;
 class ModelRoomTest : public testing::Test {
  protected:
   ModelRoomTest()
-      : room_({.load = [this](const fs::path&, const LoadWish&,
-                              const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
+      : room_({.load = [this](const fs::path&, const LoadWish&, const ModelRoom::Progress&,
+                              const ModelRoom::Cancelled& cancelled) -> Result<engine::LoadedModel> {
           ++n_begun_;
-          while (!let_go_) std::this_thread::sleep_for(1ms);
+          while (!let_go_ && !cancelled()) std::this_thread::sleep_for(1ms);
+          if (cancelled()) return fail("load.cancelled", "nobody wants it");
           return fail("test.none", "no model here");
         }}) {}
   ~ModelRoomTest() override { let_go_ = true; }
@@ -67,13 +70,42 @@ TEST_F(ModelRoomTest, AWishThatWasNotBegunIsWithdrawn) {
   EXPECT_EQ(n_begun_, 1);
 }
 
+// A server that stops waits for no model: neither who asked for it, nor the room's own thread.
+TEST_F(ModelRoomTest, TheEndOfTheServerEndsLoading) {
+  auto first = std::async(std::launch::async, [&] {
+    return room_.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr);
+  });
+  until_begun();
+  auto second = std::async(std::launch::async, [&] {
+    return room_.load_and_wait({"b", "b.gguf"}, {}, nullptr, nullptr);
+  });
+  room_.end_loading();
+  for (auto* waiting : {&first, &second}) {
+    ASSERT_EQ(waiting->wait_for(2s), std::future_status::ready);
+    EXPECT_EQ(waiting->get().error().code, "server.stopping");
+  }
+  EXPECT_NE(room_.view().state, RoomState::error) << "it did not fail";
+  EXPECT_EQ(n_begun_, 1);
+  EXPECT_EQ(room_.load_and_wait({"c", "c.gguf"}, {}, nullptr, nullptr).error().code, "server.stopping");
+  // The destructor waits for the thread, which the load holds up no longer.
+}
+
+TEST_F(ModelRoomTest, WithoutAThreadAWishIsRefusedAndTheNextOneIsNot) {
+  let_go_ = true;
+  {
+    const fault::Arm arm("thread.start", 0);
+    EXPECT_EQ(room_.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr).error().code, "system.no_thread");
+  }
+  EXPECT_EQ(room_.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr).error().code, "test.none");
+}
+
 TEST(ModelRoom, WhatLoadingThrowsIsAnError) {
   int n_loads = 0;
-  ModelRoom room(
-      {.load = [&](const fs::path&, const LoadWish&, const ModelRoom::Progress&) -> Result<engine::LoadedModel> {
-        if (++n_loads == 1) throw std::bad_alloc();
-        throw std::length_error("vector");
-      }});
+  ModelRoom room({.load = [&](const fs::path&, const LoadWish&, const ModelRoom::Progress&,
+                              const ModelRoom::Cancelled&) -> Result<engine::LoadedModel> {
+    if (++n_loads == 1) throw std::bad_alloc();
+    throw std::length_error("vector");
+  }});
   EXPECT_EQ(room.load_and_wait({"a", "a.gguf"}, {}, nullptr, nullptr).error().code, "memory.refused");
   EXPECT_EQ(room.view().state, RoomState::error);
   EXPECT_EQ(room.load_and_wait({"b", "b.gguf"}, {}, nullptr, nullptr).error().code, "model.not_loaded");

@@ -1,9 +1,11 @@
 #include "server/runs.h"
 
 #include "base/log.h"
+#include "base/thread_start.h"
 #include "hub/sha256.h"
 #include "server/house_fields.h"
 #include "server/live_run.h"
+#include "server/request_check.h"
 #include "server/sampling_fields.h"
 #include "server/task.h"
 
@@ -50,6 +52,12 @@ Json facts_before(const ServedModel& model, std::string sha256, const RunWish& w
           {"memory_bytes", 0}};
 }
 
+ApiError without_thread(const Error& error) {
+  ApiError out{.status = 503, .code = error.code, .message = error.message, .retry_after_s = 5};
+  out.more = {{"hint", error.hint}};
+  return out;
+}
+
 }  // namespace
 
 std::optional<ShelfEntry> find_on_shelf(const ModelRoom& room, std::string_view name) {
@@ -64,8 +72,7 @@ struct Runs::Live : LiveRun {
   std::vector<fs::path> files;  // of its model; set before it is prepared
 };
 
-Runs::Runs(Household& house, Options options)
-    : house_(house), options_(std::move(options)), committer_([this] { commit_all(); }) {}
+Runs::Runs(Household& house, Options options) : house_(house), options_(std::move(options)) {}
 
 Runs::~Runs() { close(); }
 
@@ -79,11 +86,17 @@ void Runs::wake() {
 
 Runs::Place Runs::take_place() {
   const std::lock_guard lock(mutex_);
+  if (closing_) throw server_stopping();
   if (const size_t n = live_.size() + n_places_; n >= kMostRuns)
     throw ApiError{.status = 503,
                    .code = "engine.full",
                    .message = fmt::format("{} answers are under way or wait; more are not taken", n),
                    .retry_after_s = 5};
+  if (!committer_.joinable()) {
+    auto thread = start_thread("what answers come to", [this] { commit_all(); });
+    if (!thread) throw without_thread(thread.error());
+    committer_ = std::move(*thread);
+  }
   ++n_places_;
   return Place(*this);
 }
@@ -97,11 +110,15 @@ void Runs::begin(RunWish wish, Place place) {
   auto live = std::make_shared<Live>(std::move(wish), [this] { wake(); });
   {
     const std::lock_guard lock(mutex_);
+    if (closed_) return;  // nobody commits any more: at the next start it is closed as interrupted
     live_.emplace(next_++, live);
     --n_places_;
     place.runs_ = nullptr;
     if (closing_) live->interrupted = true;
-    live->preparing = std::thread([this, live] { prepare(live); });
+    if (auto thread = start_thread("this answer", [this, live] { prepare(live); }))
+      live->preparing = std::move(*thread);
+    else
+      live->refuse(without_thread(thread.error()));  // the turn is written down: so is why it has no answer
   }
   wake();
 }
@@ -163,6 +180,21 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     live->fail({.status = 500, .code = "run.failed", .message = "an unexpected error ended this answer"});
   }
 }
+
+namespace {
+
+// Whoever is told does what it does on this thread, which every answer needs.
+void tell_end(const RunWish& wish, const Json& run) {
+  try {
+    if (wish.ended) wish.ended(run.at("state"));
+  } catch (const ApiError& e) {
+    log::error("run {}: {}", wish.run, e.message);
+  } catch (const std::exception& e) {
+    log::error("run {}: {}", wish.run, e.what());
+  }
+}
+
+}  // namespace
 
 std::string Runs::sha256_of(const std::vector<fs::path>& files) const {
   return options_.sha256 && !files.empty() ? options_.sha256(files) : std::string();
@@ -265,7 +297,8 @@ void Runs::commit_all() {
         news_.wait(lock, due);
       else
         news_.wait_for(lock, kLookEvery, due);
-      if (closing_ && live_.empty()) return;
+      closed_ = closing_ && live_.empty();
+      if (closed_) return;
     }
     const auto began = std::chrono::steady_clock::now();
     std::vector<home::AnswerStep> steps;
@@ -274,7 +307,7 @@ void Runs::commit_all() {
     if (!steps.empty()) commit(steps);
     for (const auto& live : over) {
       if (live->preparing.joinable()) live->preparing.join();
-      if (live->wish.ended) live->wish.ended(live->shown(0).at("state"));
+      tell_end(live->wish, live->shown(0));
     }
     std::this_thread::sleep_until(began + kCommitEvery);
   }
@@ -286,6 +319,7 @@ void Runs::close() {
     const std::lock_guard lock(mutex_);
     if (closing_) return;
     closing_ = true;
+    closed_ = !committer_.joinable();
     for (const auto& [order, live] : live_) all.push_back(live);
   }
   for (const auto& live : all) {
@@ -293,7 +327,7 @@ void Runs::close() {
     live->cancel();
   }
   news_.notify_all();
-  committer_.join();
+  if (committer_.joinable()) committer_.join();
 }
 
 }  // namespace watra::server

@@ -1,6 +1,9 @@
 // Runs: answers that the server writes for the page. A run belongs to the server: pages come and go, only stop() or the
 // end of the answer ends it (HOUSE section 2).
 //
+// The system may refuse a thread: take_place() then throws, and a run whose own thread is refused ends as failed, with
+// the reason.
+//
 // begin() returns at once; how many are under way at the most says take_place(). A thread of the run waits for its
 // model, chooses the context, writes the prompt and hands the request to the scheduler; from then on the scheduler's
 // thread only puts events into the run's inbox. One thread of Runs takes all inboxes together at most every 50 ms and
@@ -70,7 +73,8 @@ class Runs {
   Runs(Household& house, Options options);
   ~Runs();  // close()
 
-  // Throws ApiError 503 "engine.full" when as many as are taken are under way or have a place.
+  // Throws ApiError 503: "engine.full" when as many as are taken are under way or have a place; "stopping";
+  // "system.no_thread".
   Place take_place();
   void begin(RunWish wish, Place place);
   // Ends it within a step; the answer keeps what it has. Null when no such run is under way.
@@ -101,7 +105,7 @@ class Runs {
   std::map<int64_t, std::shared_ptr<Live>> live_;  // by order of coming
   int64_t next_ = 0;
   size_t n_places_ = 0;  // taken, not yet in live_
-  bool has_news_ = false, closing_ = false;
+  bool has_news_ = false, closing_ = false, closed_ = false;
   std::thread committer_;
 };
 

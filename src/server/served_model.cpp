@@ -125,7 +125,7 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   served->tool_format_ = text::find_tool_format(*served->prompt_, ends);
   served->grammars_ = std::make_unique<GrammarDesk>(tokenizer, served->tool_format_.markers(*tokenizer),
                                                     served->scheduler_->model().budget);
-  served->scheduler_->start();
+  WATRA_TRY(served->scheduler_->start());
   return served;
 }
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/thread_start.h"
 #include "server/connection.h"
 
 namespace watra::server {
@@ -68,7 +69,9 @@ struct Server::Impl {
     router.set_prefix(o.path_prefix);
   }
 
+  void serve();
   Awaitable<void> accept_all(Listener& listener);
+  void answer(tcp::socket socket, Listener& listener);
   Awaitable<void> quiet_until(std::chrono::steady_clock::time_point end);
   Awaitable<void> drain();
 };
@@ -78,6 +81,7 @@ Result<std::unique_ptr<Server>> Server::create(const ServerOptions& options) {
   // Nobody's token is asked for there, and nothing outside this machine reaches it.
   WATRA_ASSIGN(Door programs_door, Door::create({.allow_hosts = options.door.allow_hosts, .no_auth = true}));
   auto impl = std::make_unique<Impl>(options, std::move(door), std::move(programs_door));
+  if (impl->slow.n_threads() == 0) return no_thread("the server", EAGAIN);
   impl->main.shared.entrance = options.entrance;
   if (!options.tls_certificate.empty()) {
     WATRA_ASSIGN(impl->main.shared.tls, tls_context(options.tls_certificate, options.tls_key));
@@ -117,7 +121,7 @@ std::string Server::url() const {
                      needs_brackets ? "]" : "", port());
 }
 
-void Server::start() {
+Status Server::start() {
   Impl& s = *impl_;
   for (Listener* listener : {&s.main, &s.programs})
     if (listener->acceptor.is_open())
@@ -125,7 +129,29 @@ void Server::start() {
   s.signals.async_wait([this](error_code ec, int) {
     if (!ec) stop();
   });
-  for (int i = 0; i < s.options.threads; ++i) s.threads.emplace_back([&s] { s.io.run(); });
+  s.threads.reserve(static_cast<size_t>(s.options.threads));
+  for (int i = 0; i < s.options.threads; ++i) {
+    auto thread = start_thread("the server", [&s] { s.serve(); });
+    if (!thread && s.threads.empty()) return fail(std::move(thread).error());
+    if (!thread) {
+      log::warn("{}: {} of {} are here", thread.error().message, i, s.options.threads);
+      break;
+    }
+    s.threads.push_back(std::move(*thread));
+  }
+  return {};
+}
+
+// What a handler of Asio's throws must end neither the thread nor the program.
+void Server::Impl::serve() {
+  for (;;) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& e) {
+      log::error("an unexpected exception on a thread of the server: {}", e.what());
+    }
+  }
 }
 
 Awaitable<void> Server::Impl::accept_all(Listener& listener) {
@@ -151,13 +177,23 @@ Awaitable<void> Server::Impl::accept_all(Listener& listener) {
       asio::write(socket, asio::buffer(kFull), ec);
       continue;
     }
-    ++n_connections;
-    const auto executor = socket.get_executor();
-    asio::co_spawn(executor, serve_connection(std::move(socket), listener.shared), [this](std::exception_ptr e) {
-      --n_connections;
-      if (e) log::error("a connection ended with an unexpected exception");
-    });
+    try {
+      answer(std::move(socket), listener);
+    } catch (const std::bad_alloc&) {  // no memory for this one; the next one may find some
+      log::warn("a connection could not be taken: there is no memory for it");
+    }
   }
+}
+
+void Server::Impl::answer(tcp::socket socket, Listener& listener) {
+  const auto executor = socket.get_executor();
+  auto connection = serve_connection(std::move(socket), listener.shared);
+  // Counted until whatever holds this has gone: also where the connection cannot begin.
+  ++n_connections;
+  auto counted = std::shared_ptr<void>(nullptr, [this](void*) { --n_connections; });
+  asio::co_spawn(executor, std::move(connection), [counted](std::exception_ptr e) {
+    if (e) log::error("a connection ended with an unexpected exception");
+  });
 }
 
 // Until nothing is being answered, or no longer than that.
@@ -175,7 +211,13 @@ Awaitable<void> Server::Impl::drain() {
       error_code ignored;
       listener->acceptor.close(ignored);
     });
-  for (const auto& call : on_stop) call();
+  for (const auto& call : on_stop) {
+    try {
+      call();
+    } catch (const std::exception& e) {  // the server ends all the same
+      log::error("an end of the server: {}", e.what());
+    }
+  }
   const auto end = std::chrono::steady_clock::now() + options.limits.drain;
   co_await quiet_until(end - options.limits.last_word);
   state.last_call.ring();

@@ -26,14 +26,15 @@ struct ServerOptions {
 class Server {
  public:
   // Opens the sockets; connections wait until start(). Errors: those of Door::create and tls_context;
-  // "server.no_address", "server.port_taken".
+  // "server.no_address", "server.port_taken", "system.no_thread".
   static Result<std::unique_ptr<Server>> create(const ServerOptions& options);
   ~Server();
 
   Router& router();
   Router& programs_router();  // of programs_port
   SlowWork& slow();           // of all handlers; ends with wait()
-  void start();
+  // With fewer threads where the system refuses some. Error "system.no_thread" when there is none.
+  Status start();
   uint16_t port() const;
   std::string url() const;  // "http://127.0.0.1:8686"
   const Door& door() const;

@@ -8,11 +8,14 @@
 
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <memory>
+#include <thread>
+#include <vector>
 
 #include "server/exchange.h"
 
@@ -20,17 +23,18 @@ namespace watra::server {
 
 class SlowWork {
  public:
+  // Where the system refuses threads there are fewer; n_threads() tells. With none nothing that is asked for begins.
+  SlowWork();
   ~SlowWork() { close(); }
+  SlowWork(const SlowWork&) = delete;
+  size_t n_threads() const { return threads_.size(); }
   // Waits for what was asked for. What is posted afterwards is never begun, and ends with this object.
-  void close() {
-    ending_ = true;
-    pool_.join();
-  }
+  void close();
   bool ending() const { return ending_; }
 
   template <class F>
   Awaitable<std::invoke_result_t<F>> run(F work) {
-    co_return co_await asio::co_spawn(pool_, done(std::move(work)), asio::use_awaitable);
+    co_return co_await asio::co_spawn(work_, done(std::move(work)), asio::use_awaitable);
   }
 
   // The same, but one after the other: the writing of what clients send. However many send, and however slow the disk
@@ -40,16 +44,23 @@ class SlowWork {
     co_return co_await asio::co_spawn(line_, done(std::move(work)), asio::use_awaitable);
   }
 
+  // What it throws is logged: nobody waits for it.
   template <class F>
   void post(F work) {
-    asio::post(pool_, std::move(work));
+    asio::post(work_, std::move(work));
   }
 
   // A thing whose end takes a while, as that of a large file does: wherever its last owner lets go of it, it ends here.
   // The owners do not outlive this object.
   template <class T>
   std::shared_ptr<T> ends_here(T thing) {
-    return {new T(std::move(thing)), [this](T* last) { post([end = std::unique_ptr<T>(last)] {}); }};
+    return {new T(std::move(thing)), [this](T* last) {
+              std::unique_ptr<T> owned(last);
+              try {
+                post([end = std::move(owned)] {});
+              } catch (const std::bad_alloc&) {  // then it has ended at once
+              }
+            }};
   }
 
  private:
@@ -57,12 +68,13 @@ class SlowWork {
   static Awaitable<std::invoke_result_t<F>> done(F work) {
     co_return work();
   }
+  void serve();
 
-  // An export or an import's upload may take minutes; beside two of them the shelf and the password still answer.
-  static constexpr size_t kThreads = 4;
   std::atomic<bool> ending_{false};
-  asio::thread_pool pool_{kThreads};
-  asio::strand<asio::thread_pool::executor_type> line_{pool_.get_executor()};
+  asio::io_context work_;
+  asio::strand<asio::io_context::executor_type> line_{work_.get_executor()};
+  asio::executor_work_guard<asio::io_context::executor_type> open_{work_.get_executor()};
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace watra::server

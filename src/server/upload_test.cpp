@@ -41,7 +41,7 @@ class UploadTest : public testing::Test {
                            .pattern = "/ping",
                            .handler = [](Exchange& x) { return x.reply(200, "text/plain", "pong"); },
                            .access = Access::open});
-    server_->start();
+    must(server_->start());
   }
   ~UploadTest() override {
     server_.reset();

@@ -205,6 +205,8 @@ Result<RequantizeReport> requantize(const RequantizeOptions& options) {
   for (const Job& job : jobs) {
     const int64_t step = rows_at_a_time(job);
     for (int64_t row = 0; row < job.rows; row += step) {
+      if (options.cancelled && options.cancelled())
+        return fail("requantize.cancelled", fmt::format("writing {} was stopped", options.target.string()));
       const int64_t n = std::min(step, job.rows - row);
       WATRA_ASSIGN(const auto bytes, encoder.encode(job, row, n));
       WATRA_TRY(writer.write(bytes));

@@ -24,6 +24,7 @@ struct RequantizeOptions {
   tensor::DType type = tensor::DType::q3_k;
   int threads = 0;                                   // 0 = one per physical core
   std::function<void(uint64_t, uint64_t)> progress;  // done, total bytes of the source; may be empty
+  std::function<bool()> cancelled;                   // asked as often; may be empty
 };
 
 struct RequantizeReport {
@@ -39,7 +40,8 @@ std::span<const tensor::DType> requantize_types();
 
 // Blocking. Errors: those of Checkpoint::open; "requantize.type" (lists what there is), "requantize.same_file",
 // "requantize.no_space", "requantize.unreadable_type" (a source format without a dequantizer),
-// "requantize.not_finite", "requantize.verify_failed" (read back, a tensor differs), "file.*".
+// "requantize.not_finite", "requantize.verify_failed" (read back, a tensor differs), "requantize.cancelled" (nothing is
+// left behind), "file.*".
 Result<RequantizeReport> requantize(const RequantizeOptions& options);
 
 // The type of one tensor of `source` bytes. Whole tensors only.

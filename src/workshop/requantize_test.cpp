@@ -181,6 +181,20 @@ TEST_F(RequantizeTest, AFailureAnywhereLeavesNothing) {
     }
 }
 
+TEST_F(RequantizeTest, ACancelledOneLeavesNothing) {
+  const fs::path source = write_source();
+  for (const int after : {0, 3}) {
+    int n_asked = 0;
+    const auto r = requantize(
+        {.source = source, .target = folder_ / "out.gguf", .type = DType::q3_k, .threads = 1, .cancelled = [&] {
+           return n_asked++ >= after;
+         }});
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, "requantize.cancelled");
+    EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1) << "the source alone";
+  }
+}
+
 TEST_F(RequantizeTest, ASelfDraftIsMadeOnceAndAgainWhenItsSourceChanges) {
   const fs::path source = write_source();
   const SelfDraftOptions options{.home = folder_ / "home", .type = DType::q2_k, .threads = 1};

@@ -44,7 +44,7 @@ Result<PageKey> source_key(const Checkpoint& file) {
   return key;
 }
 
-Result<FileLock> lock(const fs::path& path) {
+Result<FileLock> lock(const fs::path& path, const std::function<bool()>& cancelled) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   for (;;) {
     WATRA_ASSIGN(auto taken, FileLock::try_take(path));
@@ -52,6 +52,8 @@ Result<FileLock> lock(const fs::path& path) {
     if (std::chrono::steady_clock::now() > until)
       return fail("draft.busy", "another process has been making drafts for ten minutes",
                   "wait for it, or use --draft auto");
+    if (cancelled && cancelled())
+      return fail("requantize.cancelled", "waiting for another process that makes drafts was stopped");
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }
@@ -84,14 +86,15 @@ Result<SelfDraft> self_draft(const fs::path& source, const SelfDraftOptions& opt
   // A file under its name is whole; one that a disk has spoiled since is made again.
   if (fs::exists(draft.path, ec) && Checkpoint::open(draft.path)) return draft;
 
-  WATRA_ASSIGN(const FileLock held, lock(folder / "lock"));
+  WATRA_ASSIGN(const FileLock held, lock(folder / "lock", options.cancelled));
   clean(folder, prefix, hex(key));
   if (!fs::exists(draft.path, ec) || !Checkpoint::open(draft.path)) {
     WATRA_TRY(requantize({.source = source,
                           .target = draft.path,
                           .type = options.type,
                           .threads = options.threads,
-                          .progress = options.progress}));
+                          .progress = options.progress,
+                          .cancelled = options.cancelled}));
     draft.was_made = true;
   }
   draft.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

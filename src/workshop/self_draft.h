@@ -19,6 +19,7 @@ struct SelfDraftOptions {
   tensor::DType type = tensor::DType::q3_k;
   int threads = 0;                                   // 0 = one per physical core
   std::function<void(uint64_t, uint64_t)> progress;  // as requantize's; not called when the copy is there
+  std::function<bool()> cancelled;                   // as requantize's; also while another process makes a copy
 };
 
 struct SelfDraft {

@@ -5,7 +5,7 @@ import threading
 import time
 import unittest
 
-from support import Server, main, sse_data
+from support import Server, main, sse_data, wait_until
 
 USER = [{"role": "user", "content": "Count from one to ten thousand."}]
 
@@ -65,6 +65,20 @@ class Stopping(unittest.TestCase):
         self.assertIsInstance(reply, tuple, repr(reply))
         self.assertEqual((reply[0], reply[2]["error"]["code"]), (503, "stopping"))
         self.assertEqual(reply[1]["retry-after"], "5")
+
+    def test_loading_ends_too(self):
+        """A copy that drafts takes seconds to make: the end does not wait for it, and nothing of it is left to be taken for whole."""
+        self.server.stop()
+        self.server = Server("smollm2", "--draft", "self", model=None, wait=False)
+        drafts = self.server.home / "drafts"
+        wait_until(lambda: drafts.exists() and any(drafts.glob("*.part*")), 60, "the making of a copy")
+        self.server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        self.assertEqual(self.server.process.wait(20), 0)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertEqual(self.server.process.stdout.read(), "", "it never listened")
+        self.assertEqual(list(drafts.glob("*.gguf*")), [])
+        self.server.stop()
 
     def test_what_can_finish_does(self):
         asks = [("/v1/chat/completions", {"messages": USER, "max_tokens": 12, "ignore_eos": True, "stream": True, "temperature": 0})]

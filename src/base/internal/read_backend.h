@@ -24,7 +24,8 @@ class ReadBackend {
     int64_t result;  // bytes, or -errno
   };
   virtual ~ReadBackend() = default;  // nothing is in flight any more
-  // 0, or the error (errno) with which the system refused to begin. May run while another thread waits.
+  // 0, or the error (errno) with which the system refused to begin: then it never begins. May run while another thread
+  // waits.
   virtual int start(const BackendRead& read) = 0;
   virtual Done wait() = 0;                 // one thread at a time waits or polls
   virtual std::optional<Done> poll() = 0;  // what is there already

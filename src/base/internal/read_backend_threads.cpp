@@ -4,11 +4,11 @@
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
 #include "base/internal/read_backend.h"
+#include "base/thread_start.h"
 
 namespace watra::internal {
 namespace {
@@ -19,9 +19,12 @@ constexpr int kMostThreads = 8;
 class ThreadBackend final : public ReadBackend {
  public:
   explicit ThreadBackend(int depth) : reads_(static_cast<size_t>(depth)), done_(static_cast<size_t>(depth)) {
-    try {
-      for (int i = 0; i < std::min(depth, kMostThreads); ++i) threads_.emplace_back([this] { serve(); });
-    } catch (const std::system_error&) {  // fewer threads; with none, reads are made by the caller
+    const int n = std::min(depth, kMostThreads);
+    threads_.reserve(static_cast<size_t>(n));
+    for (int i = 0; i < n; ++i) {
+      auto thread = start_thread("reading", [this] { serve(); });
+      if (!thread) break;  // fewer threads; with none, reads are made by the caller
+      threads_.push_back(std::move(*thread));
     }
   }
   ~ThreadBackend() override {

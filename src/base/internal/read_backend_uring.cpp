@@ -33,13 +33,18 @@ class UringBackend final : public ReadBackend {
   }
 
   int start(const BackendRead& read) override {
-    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);  // never null: at most `depth` are in flight and each is submitted
+    // Never null: at most `depth` are in flight, and what was refused before leaves its entry to this one.
+    io_uring_sqe* sqe = unsent_ ? unsent_ : io_uring_get_sqe(&ring_);
     io_uring_prep_read(sqe, read.fd, read.to, static_cast<unsigned>(read.n_bytes), read.offset);
     io_uring_sqe_set_data64(sqe, static_cast<uint64_t>(read.slot));
     int n;
-    while ((n = io_uring_submit(&ring_)) == -EINTR || n == -EAGAIN || n == -EBUSY) {
+    while ((n = fault::hit("uring.submit") ? -EAGAIN : io_uring_submit(&ring_)) == -EINTR) {
     }
-    return n < 0 ? -n : 0;
+    // Whether the system took the entry is told by the ring alone. One that it did not take stays in the ring and would
+    // go with the next one, into memory that is somebody else's by then: the next read is written over it.
+    unsent_ = io_uring_sq_ready(&ring_) > 0 ? sqe : nullptr;
+    if (!unsent_) return 0;
+    return n < 0 ? -n : EAGAIN;
   }
 
   // Submission and completion are two rings: start() does not touch what these read.
@@ -66,6 +71,7 @@ class UringBackend final : public ReadBackend {
   }
 
   io_uring ring_{};
+  io_uring_sqe* unsent_ = nullptr;  // prepared, and not taken by the system
   bool ready_ = false;
 };
 

@@ -18,6 +18,10 @@ double seconds_between(Clock::time_point a, Clock::time_point b) {
 
 }  // namespace
 
+Error no_memory_for_answer() {
+  return {"memory.refused", "there is no memory left for this answer", "close other programs, or ask for less at once"};
+}
+
 SchedulerCore::SchedulerCore(LoadedModel model, const SchedulerOptions& options, const std::optional<PageKey>& root,
                              std::shared_ptr<SchedulerDoor> door)
     : model_(std::move(model)),
@@ -134,8 +138,18 @@ void SchedulerCore::choose() {
   }
 }
 
-// On the first admission: what the answer needs, and the event.
+// What one answer needs may be more than there is: then that one ends, not all.
 bool SchedulerCore::start(LiveRequest& r) {
+  try {
+    return set_up(r);
+  } catch (const std::bad_alloc&) {
+    finish(r, FinishReason::error, no_memory_for_answer());
+    return false;
+  }
+}
+
+// On the first admission: what the answer needs, and the event.
+bool SchedulerCore::set_up(LiveRequest& r) {
   if (r.has_started) return true;
   r.has_started = true;
   r.started = Clock::now();
@@ -419,7 +433,8 @@ void SchedulerCore::sweep() {
 
 void SchedulerCore::finish_all(const Error& error) {
   take_in();
-  for (const auto& r : requests_) finish(*r, FinishReason::error, error);
+  for (const auto& r : requests_)
+    if (!r->has_finished) finish(*r, FinishReason::error, error);
   sweep();
 }
 

@@ -41,6 +41,7 @@ class SchedulerCore {
   void choose();
   void let_wait(const LiveRequest& r);
   bool start(LiveRequest& r);
+  bool set_up(LiveRequest& r);
   void fill_batch();
   void fill_with_texts();  // of an encoder
   void add_decoding(LiveRequest& r);
@@ -81,5 +82,7 @@ class SchedulerCore {
   double n_expected_ = 0;             // tokens it is expected to give
   Batch batch_;
 };
+
+Error no_memory_for_answer();
 
 }  // namespace watra::engine::internal

@@ -67,6 +67,8 @@ class Reader {
   };
 
   const PlannedRead* claim() {
+    if (options_.cancelled && !failed_.load(std::memory_order_relaxed) && options_.cancelled())
+      give_up({"load.cancelled", "loading was stopped before all weights were read", ""});
     const size_t i = next_.fetch_add(1, std::memory_order_relaxed);
     return i < plan_.reads.size() && !failed_.load(std::memory_order_relaxed) ? &plan_.reads[i] : nullptr;
   }

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/thread_priority.h"
+#include "base/thread_start.h"
 #include "hub/receipt.h"
 #include "hub/sha256.h"
 
@@ -60,7 +61,7 @@ std::string known_sha256(const fs::path& home, const home::ShelfNotes& notes, co
 }
 
 ModelHashes::ModelHashes(fs::path home, home::ShelfNotes& notes, Options options)
-    : home_(std::move(home)), notes_(notes), options_(std::move(options)), thread_([this] { work(); }) {}
+    : home_(std::move(home)), notes_(notes), options_(std::move(options)) {}
 
 ModelHashes::~ModelHashes() {
   {
@@ -68,7 +69,7 @@ ModelHashes::~ModelHashes() {
     ending_ = true;
   }
   news_.notify_all();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 std::string ModelHashes::ask(const ModelFileList& files) {
@@ -77,6 +78,13 @@ std::string ModelHashes::ask(const ModelFileList& files) {
   {
     const std::lock_guard lock(mutex_);
     if (std::ranges::find(wanted_, files) == wanted_.end()) wanted_.push_back(files);
+    if (!thread_.joinable()) {
+      auto thread = start_thread("hashing models", [this] { work(); });
+      if (thread)
+        thread_ = std::move(*thread);
+      else  // asked for again, it is tried again
+        log::warn("{}", thread.error().message);
+    }
   }
   news_.notify_all();
   return {};
@@ -92,13 +100,23 @@ void ModelHashes::work() {
       if (ending_) return;
       files = wanted_.front();
     }
-    const bool done = compute(files);
+    bool done = false;
+    try {
+      done = compute(files);
+    } catch (const std::exception& e) {
+      log::warn("{} cannot be hashed: {}", files.front().string(), e.what());
+    }
     {
       const std::lock_guard lock(mutex_);
       if (ending_) return;
       wanted_.pop_front();
     }
-    if (done && options_.found) options_.found(files);
+    if (!done || !options_.found) continue;
+    try {
+      options_.found(files);
+    } catch (const std::exception& e) {
+      log::warn("the hash of {} could not be told: {}", files.front().string(), e.what());
+    }
   }
 }
 

@@ -286,7 +286,9 @@ void ModelShelf::tell(const std::string& id) const {
     const Status told = m ? house_.home.events().tell("model.changed", std::nullopt, std::nullopt, model_json(*m))
                           : house_.home.events().tell("model.removed", std::nullopt, std::nullopt, {{"id", id}});
     if (!told) trouble = told.error().message;
-  } catch (const std::exception& e) {  // of a library: it is told on threads where nobody waits for what is thrown
+  } catch (const ApiError& e) {  // it is told on threads where nobody waits for what is thrown
+    trouble = e.message;
+  } catch (const std::exception& e) {  // of a library
     trouble = e.what();
   }
   if (!trouble.empty()) log::warn("a change of the shelf could not be told: {}", trouble);
