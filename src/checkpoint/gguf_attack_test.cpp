@@ -93,6 +93,7 @@ TEST(GgufAttack, MagicAndVersion) {
   EXPECT_EQ(refusal(RawGguf().preamble(0, 0, 3)), "none");
 }
 
+// CVE-2026-27940 and before it CVE-2025-53630: sums and products of what the header claims ran over.
 TEST(GgufAttack, HugeCounts) {
   for (const uint64_t n : {uint64_t{1} << 60, ~uint64_t{0}, uint64_t{1} << 63, uint64_t{1} << 32, uint64_t{2}}) {
     EXPECT_EQ(refusal(RawGguf().preamble(0, n)), "checkpoint.bad_count") << n;
@@ -205,6 +206,7 @@ TEST(GgufAttack, Names) {
       "checkpoint.duplicate_tensor");
 }
 
+// CVE-2026-7482: sizes that were not held against the file let memory behind it be read.
 TEST(GgufAttack, Offsets) {
   const auto with = [](uint64_t a, uint64_t b, size_t data = 96) {
     return RawGguf().preamble(2, 0).tensor("a", {4, 2}, kF32, a).tensor("b", {16}, kF32, b).pad().zeros(data);

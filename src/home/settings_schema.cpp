@@ -225,20 +225,20 @@ std::vector<Entry> engine_and_house() {
   return {
       Entry("engine.n_ctx", "int", 4096, "plain")
           .named("Długość pamięci rozmowy", "Context length")
-          .what("Ile tokenów model widzi naraz: pytania, odpowiedzi i plik razem.",
+          .what("Ile tokenów model widzi naraz: pytania, odpowiedzi i pliki razem.",
                 "How many tokens the model sees at once: questions, answers and files together.")
           .costs("Dłuższa pamięć zajmuje więcej RAM; ile dokładnie, mówi półka przy każdym modelu.",
                  "A longer context takes more RAM; the shelf says how much for each model.")
           .range(256, 1048576, 256),
       Entry("engine.load_on_demand", "bool", true, "more")
-          .named("Ładuj na życzenie", "Load on demand")
-          .what("Pytanie do modelu, którego nie ma w pamięci, najpierw go ładuje.",
+          .named("Wczytuj na życzenie", "Load on demand")
+          .what("Pytanie do modelu, którego nie ma w pamięci, najpierw go wczytuje.",
                 "A question to a model that is not in memory loads it first.")
-          .costs("Pierwsza odpowiedź czeka na ładowanie.", "The first answer waits for the load.")
+          .costs("Pierwsza odpowiedź czeka na wczytanie.", "The first answer waits for the load.")
           .applies("now"),
       Entry("engine.default_model", "text", "", "more")
           .named("Model na start", "Model at start")
-          .what("Ładowany, gdy chata się budzi.", "Loaded when the house wakes.")
+          .what("Siada przy ogniu, gdy chata się budzi.", "Sits by the fire when the house wakes.")
           .applies("restart"),
       Entry("house.first_start_done", "bool", false, "expert")
           .named("Powitanie za nami", "Welcome is over")

@@ -252,8 +252,8 @@ Json machine_verdict(const std::optional<engine::Hardware>& hw) {
     const char* pl;
     const char* en;
   };
-  static constexpr Size kSizes[] = {{"llama-3.1-8b", "8 miliardów", "8 billion"},
-                                    {"llama-3.3-70b", "70 miliardów", "70 billion"}};
+  static constexpr Size kSizes[] = {{"llama-3.1-8b", "o 8 miliardach", "8 billion"},
+                                    {"llama-3.3-70b", "o 70 miliardach", "70 billion"}};
   std::string pl, en;
   for (const Size& size : kSizes) {
     const auto shape = model::find_shape(size.shape);

@@ -81,9 +81,7 @@ void add_llamacpp_text(Router& router, House& house) {
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const Json messages = read_messages(f);
-    Json variables = model->manner().template_variables;
-    if (!variables.is_object()) variables = Json::object();
-    if (const Json* given = f.object("chat_template_kwargs")) variables.update(*given);
+    const Json variables = template_variables(*model, f);
     const Toolbox tools = read_openai_tools(f);
     const auto prompt =
         model->render(messages, tools.shown(), &variables, f.boolean("add_generation_prompt").value_or(true));

@@ -1,6 +1,9 @@
 // POST /api/chat, /api/generate
 #include <fmt/chrono.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "server/chat_messages.h"
 #include "server/infill.h"
 #include "server/ollama.h"
@@ -45,9 +48,47 @@ void read_options(const Fields& f, OllamaAsk& a) {
 
 Json with_think(const Fields& f) {
   Json out = Json::object();
-  if (const Json* think = f.find("think"); think && think->is_boolean())
+  const Json* think = f.find("think");
+  if (!think) return out;
+  constexpr std::string_view kMeasures[] = {"low", "medium", "high", "max"};
+  const bool is_measure =
+      think->is_string() && std::ranges::find(kMeasures, think->get<std::string>()) != std::end(kMeasures);
+  if (!think->is_boolean() && !is_measure) f.refuse("think", "true, false, low, medium, high or max");
+  if (is_measure)
+    out["reasoning_effort"] = *think;
+  else
     out["chat_template_kwargs"] = {{"enable_thinking", *think}};
   return out;
+}
+
+// Seconds, or a time as Go writes it: "5m", "1h30m", "-1s".
+std::optional<double> read_keep_alive(const Fields& f) {
+  static constexpr std::pair<std::string_view, double> kUnits[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3},
+                                                                   {"s", 1},     {"m", 60},    {"h", 3600}};
+  const Json* given = f.find("keep_alive");
+  if (!given) return std::nullopt;
+  if (given->is_number()) return given->get<double>();
+  constexpr const char* kNeeds = "seconds, or a time such as 5m";
+  if (!given->is_string()) f.refuse("keep_alive", kNeeds);
+  std::string_view text = given->get_ref<const std::string&>();
+  const bool is_negative = text.starts_with('-');
+  if (is_negative || text.starts_with('+')) text.remove_prefix(1);
+  if (text == "0") return 0.0;
+  if (text.empty()) f.refuse("keep_alive", kNeeds);
+  double total = 0;
+  while (!text.empty()) {
+    const size_t digits = std::min(text.find_first_not_of("0123456789."), text.size());
+    double n = 0;
+    const auto read = std::from_chars(text.data(), text.data() + digits, n);
+    if (read.ec != std::errc() || read.ptr != text.data() + digits) f.refuse("keep_alive", kNeeds);
+    text.remove_prefix(digits);
+    const size_t letters = std::min(text.find_first_of("0123456789."), text.size());
+    const auto unit = std::ranges::find(kUnits, text.substr(0, letters), &std::pair<std::string_view, double>::first);
+    if (unit == std::end(kUnits)) f.refuse("keep_alive", kNeeds);
+    total += n * unit->second;
+    text.remove_prefix(letters);
+  }
+  return is_negative ? -total : total;
 }
 
 Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> model) {
@@ -199,15 +240,15 @@ Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string&
   co_await x.end_stream();
 }
 
-// A request without anything to answer only loads the model.
-Json loaded_reply(const ServedModel& m, bool chat) {
-  Json p = {{"model", m.id()}, {"created_at", now_text()}};
+// A request without anything to answer only loads the model, or puts it away.
+Json empty_reply(const std::string& id, bool chat, const char* reason) {
+  Json p = {{"model", id}, {"created_at", now_text()}};
   if (chat)
     p["message"] = {{"role", "assistant"}, {"content", ""}};
   else
     p["response"] = "";
   p["done"] = true;
-  p["done_reason"] = "load";
+  p["done_reason"] = reason;
   return p;
 }
 
@@ -217,12 +258,32 @@ bool asks_nothing(const Fields& f, bool chat) {
   return !messages || messages->empty();
 }
 
+// Answers under way are written to their end first. One that is not loaded is away already.
+std::string put_away(House& house, const std::string& name) {
+  const ShelfEntry entry = house.room.look_up(name);
+  bool is_loaded = false;
+  if (const auto loaded = house.room.current()) is_loaded = loaded->names().path == entry.path;
+  if (is_loaded)
+    if (const Status done = house.room.unload_and_wait([&] { return house.slow.ending(); }); !done)
+      throw from_error(done.error(), "model");
+  return entry.id;
+}
+
 Awaitable<void> answer(Exchange& x, House& house, bool chat) {
   const Json body = x.json();
   const Fields f(body);
-  auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
+  const std::string name = f.text("model").value_or("");
+  const auto keep_alive_s =
+      read_keep_alive(f);  // but for 0 without a question a model stays until another is asked for
+  if (asks_nothing(f, chat) && keep_alive_s == 0.0) {
+    const auto unload = [&house, name] { return put_away(house, name); };
+    const std::string id = co_await house.slow.run(unload);
+    co_await x.reply_json(empty_reply(id, chat, "unload"));
+    co_return;
+  }
+  auto model = co_await acquire_writer(house, x, name);
   if (asks_nothing(f, chat)) {
-    co_await x.reply_json(loaded_reply(*model, chat));
+    co_await x.reply_json(empty_reply(model->id(), chat, "load"));
     co_return;
   }
   Awaitable<OllamaAsk> reading = chat ? read_chat(f, std::move(model)) : read_generate_ask(f, std::move(model));

@@ -350,6 +350,18 @@ void add_openai_responses(Router& router, House& house) {
       co_await reply_whole(x, ask);
   };
   router.add({.method = "POST", .pattern = "/v1/responses", .handler = handler});
+
+  const auto count = [&house](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    const Fields f(body);
+    const auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
+    const Json variables = template_variables(*model, f);
+    const Toolbox tools = read_responses_tools(f);
+    Json reply = {{"object", "response.input_tokens"},
+                  {"input_tokens", model->render(input_messages(f), tools.shown(), &variables).ids.size()}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/v1/responses/input_tokens", .handler = count});
 }
 
 }  // namespace watra::server

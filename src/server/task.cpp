@@ -19,12 +19,43 @@ Awaitable<std::shared_ptr<ServedModel>> acquire_writer(House& house, const Excha
   co_return model;
 }
 
-ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
+namespace {
+
+// Templates know two words for it: a switch (Qwen and its kin), and a measure (gpt-oss).
+void set_effort(const Fields& f, std::string_view field, const std::string& effort, Json& variables) {
+  static constexpr std::string_view kKnown[] = {"none", "minimal", "low", "medium", "high", "xhigh", "max"};
+  if (std::ranges::find(kKnown, effort) == std::end(kKnown))
+    f.refuse(field, "none, minimal, low, medium, high, xhigh or max");
+  variables["enable_thinking"] = effort != "none";
+  if (effort != "none") variables["reasoning_effort"] = effort;
+}
+
+}  // namespace
+
+Json template_variables(const ServedModel& model, const Fields& fields) {
   Json variables = model.manner().template_variables;
   if (!variables.is_object()) variables = Json::object();
+  if (const auto effort = fields.text("reasoning_effort")) set_effort(fields, "reasoning_effort", *effort, variables);
+  if (const Json* reasoning = fields.find("reasoning"); reasoning && reasoning->is_object()) {
+    const Fields f(*reasoning, fields.name("reasoning"));
+    if (const auto effort = f.text("effort")) set_effort(f, "effort", *effort, variables);
+  }
+  if (const Json* thinking = fields.find("thinking"); thinking && thinking->is_object()) {
+    const Fields f(*thinking, fields.name("thinking"));
+    const std::string type = f.required_text("type");
+    if (type != "enabled" && type != "adaptive" && type != "disabled")
+      f.refuse("type", "enabled, adaptive or disabled");
+    f.integer("budget_tokens", 0);
+    variables["enable_thinking"] = type != "disabled";
+  }
   if (const Json* given = fields.object("chat_template_kwargs"))
     for (const auto& [name, value] : given->items())
       if (name != "messages" && name != "tools") variables[name] = value;
+  return variables;
+}
+
+ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
+  const Json variables = template_variables(model, fields);
   auto rendered = model.render(messages, tools.shown(), &variables);
   check_context(model, rendered.ids.size(), "messages");
   std::string tail;

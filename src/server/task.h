@@ -41,7 +41,11 @@ struct ChatTask {
   Held held;
 };
 
-// Renders and encodes; `fields` may carry chat_template_kwargs. Throws ApiError.
+// What the template is given beside the messages: the server's own variables, how much the model shall think
+// (reasoning_effort and reasoning.effort of OpenAI, thinking of Anthropic), chat_template_kwargs. Throws ApiError.
+Json template_variables(const ServedModel& model, const Fields& fields);
+
+// Renders and encodes; `fields` as template_variables() reads them. Throws ApiError.
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields);
 
 // Compiles what answers are held to, if anything. Throws ApiError.

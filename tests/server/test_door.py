@@ -1,5 +1,6 @@
 """Who may ask, and under which name: token, Host, Origin, the ways a server must refuse to open itself."""
 import os
+import socket
 import stat
 import subprocess
 import unittest
@@ -25,7 +26,7 @@ class Door(unittest.TestCase):
         self.assertEqual(mode, 0o600)
         self.assertGreaterEqual(len(self.server.token), 32)
 
-    def test_either_header_and_nothing_else(self):
+    def test_either_header_and_nothing_else(self):  # CVE-2026-45339: the doors of two APIs were not the same
         t = self.server.token
         ok = [f"Authorization: Bearer {t}", f"authorization: bearer {t}", f"x-api-key: {t}", f"X-Api-Key: {t}"]
         wrong = ["X-Nothing: 1", "Authorization: Bearer x", f"Authorization: Basic {t}", "x-api-key: x",
@@ -66,7 +67,7 @@ class Door(unittest.TestCase):
             self.assertEqual(support.read_reply(s.makefile("rb"))[0], 421)
         self.assertEqual(self.server.get("/health", headers=["Host: evil.example"])[0], 421)
 
-    def test_cors_only_for_the_listed_origin(self):
+    def test_cors_only_for_the_listed_origin(self):  # koboldcpp#539, llama.cpp#25606
         headers = self.server.get("/v1/models", headers=["Origin: http://localhost:3000"])[1]
         self.assertEqual(headers["access-control-allow-origin"], "http://localhost:3000")
         self.assertEqual(headers["vary"], "Origin")
@@ -85,6 +86,22 @@ class Door(unittest.TestCase):
         for path in ("/metrics", "/slots", "/props"):
             self.assertNotIn(secret, str(self.server.get(path)[2]))
         self.assertNotIn(secret, "".join(self.server.log))
+
+
+    def test_no_address_in_a_request_is_fetched(self):  # CVE-2026-31943: a server made to ask others, by addresses that look harmless
+        with socket.create_server(("127.0.0.1", 0)) as trap:
+            trap.settimeout(0.3)
+            port = trap.getsockname()[1]
+            for host in ("127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0x7f000001", "2130706433"):
+                url = f"http://{host}:{port}/x.gguf"
+                picture = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}
+                block = {"max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": url}}]}]}
+                for path, body in (("/v1/chat/completions", picture), ("/v1/messages", block), ("/api/chat", {"messages": [{"role": "user", "content": "a", "images": [url]}]}),
+                                   ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}),
+                                   ("/api/pull", {"model": url, "stream": False}), ("/watra/v1/downloads", {"name": url})):
+                    self.assertIn(self.server.post(path, body)[0], (400, 404), (path, url))
+            with self.assertRaises(TimeoutError):
+                trap.accept()
 
 
 class Refusals(unittest.TestCase):

@@ -105,6 +105,91 @@ class Ollama(unittest.TestCase):
             self.assertIsInstance(reply["error"], str)
 
 
+class Thinking(unittest.TestCase):
+    """How much to think reaches the template by each API's own word for it."""
+
+    @classmethod
+    def setUpClass(cls):
+        template = ("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}[{{ enable_thinking }}|{{ reasoning_effort }}]"
+                    "{% if enable_thinking is defined and not enable_thinking %}{{ '-' * 40 }}{% endif %}")
+        cls.server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", "-c", "512", "--chat-template", template))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def prompt(self, **fields):
+        status, _, reply = self.server.post("/apply-template", {"messages": [{"role": "user", "content": "a"}], **fields})
+        self.assertEqual(status, 200, reply)
+        return reply["prompt"].split("[")[1].split("]")[0]
+
+    def test_words_for_it(self):
+        self.assertEqual(self.prompt(), "|")
+        self.assertEqual(self.prompt(reasoning_effort="high"), "True|high")
+        self.assertEqual(self.prompt(reasoning_effort="none"), "False|")
+        self.assertEqual(self.prompt(reasoning={"effort": "low"}), "True|low")
+        self.assertEqual(self.prompt(thinking={"type": "enabled", "budget_tokens": 2048}), "True|")
+        self.assertEqual(self.prompt(thinking={"type": "disabled"}), "False|")
+        self.assertEqual(self.prompt(reasoning_effort="high", chat_template_kwargs={"enable_thinking": False}), "False|high")
+
+    def test_every_route_obeys(self):
+        user = [{"role": "user", "content": "a"}]
+        for path, body, off, used in (
+                ("/v1/chat/completions", {"messages": user, "max_tokens": 1}, {"reasoning_effort": "none"}, lambda r: r["usage"]["prompt_tokens"]),
+                ("/v1/responses", {"input": "a", "max_output_tokens": 1}, {"reasoning": {"effort": "none"}}, lambda r: r["usage"]["input_tokens"]),
+                ("/v1/messages", {"messages": user, "max_tokens": 1, "cache_prompt": False}, {"thinking": {"type": "disabled"}}, lambda r: r["usage"]["input_tokens"]),
+                ("/api/chat", {"messages": user, "stream": False, "options": {"num_predict": 1}}, {"think": False}, lambda r: r["prompt_eval_count"]),
+                ("/v1/chat/completions/input_tokens", {"messages": user}, {"reasoning_effort": "none"}, lambda r: r["input_tokens"]),
+                ("/v1/responses/input_tokens", {"input": "a"}, {"reasoning": {"effort": "none"}}, lambda r: r["input_tokens"]),
+                ("/v1/messages/count_tokens", {"messages": user}, {"thinking": {"type": "disabled"}}, lambda r: r["input_tokens"])):
+            lengths = []
+            for more in ({}, off):
+                status, _, reply = self.server.post(path, {**body, **more})
+                self.assertEqual(status, 200, reply)
+                lengths.append(used(reply))
+            self.assertGreater(lengths[1], lengths[0], path)
+
+    def test_what_is_no_measure_is_refused(self):
+        for path, fields, param in (("/v1/chat/completions", {"reasoning_effort": "very"}, "reasoning_effort"),
+                                    ("/v1/chat/completions", {"reasoning_effort": 5}, "reasoning_effort"),
+                                    ("/v1/responses", {"input": "a", "reasoning": {"effort": "very"}}, "reasoning.effort"),
+                                    ("/v1/messages", {"max_tokens": 1, "thinking": {"type": "often"}}, "thinking.type"),
+                                    ("/v1/messages", {"max_tokens": 1, "thinking": {"type": "enabled", "budget_tokens": -1}}, "thinking.budget_tokens"),
+                                    ("/api/chat", {"think": "very"}, "think"), ("/api/chat", {"think": 1}, "think")):
+            status, _, reply = self.server.post(path, {"messages": [{"role": "user", "content": "a"}], **fields})
+            self.assertEqual(status, 400, reply)
+            self.assertIn(param, json.dumps(reply))
+
+    def test_a_prompt_is_counted_however_long(self):
+        long = self.server.post("/v1/chat/completions/input_tokens", {"messages": [{"role": "user", "content": "word " * 900}]})[2]
+        self.assertGreater(long["input_tokens"], 512)
+        self.assertEqual(self.server.post("/v1/responses/input_tokens", {"input": "word " * 900})[2]["object"], "response.input_tokens")
+
+
+class KeepAlive(unittest.TestCase):
+    def test_a_model_is_put_away_and_comes_back(self):
+        server = Server()
+        try:
+            for keep_alive in (0, "0", "0s"):
+                self.assertEqual(server.post("/api/generate", {"model": "smollm2"})[2]["done_reason"], "load")
+                self.assertEqual(len(server.get("/api/ps")[2]["models"]), 1)
+                reply = server.post("/api/chat", {"model": "smollm2", "messages": [], "keep_alive": keep_alive})[2]
+                self.assertEqual((reply["done"], reply["done_reason"]), (True, "unload"))
+                self.assertEqual(server.get("/api/ps")[2]["models"], [])
+            self.assertEqual(server.post("/api/generate", {"model": "smollm2", "keep_alive": 0})[2]["done_reason"], "unload")
+            self.assertEqual(server.get("/api/ps")[2]["models"], [])
+            self.assertEqual(server.post("/api/generate", {"model": "none", "keep_alive": 0})[0], 404)
+            for keep_alive in (-1, "-1", "5m", "1h30m", "1.5s", 300, None):
+                status, _, reply = server.post("/api/generate", {"model": "smollm2", "keep_alive": keep_alive})
+                self.assertEqual((status, reply.get("done_reason")), (400, None) if keep_alive == "-1" else (200, "load"), keep_alive)
+            for keep_alive in ("x", "5", "5 m", "m", "", [], True, "1e3s"):
+                status, _, reply = server.post("/api/generate", {"model": "smollm2", "prompt": "a", "keep_alive": keep_alive})
+                self.assertEqual(status, 400, keep_alive)
+                self.assertIn("keep_alive", reply["error"])
+        finally:
+            server.stop()
+
+
 class Twin(unittest.TestCase):
     def test_flags_of_llama_server(self):
         model = "SmolLM2-135M-Instruct.Q4_1"

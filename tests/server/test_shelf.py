@@ -107,7 +107,7 @@ class Estimates(unittest.TestCase):
             machine = page.ok("GET", "/machine")
             self.assertIs(machine["measured"], True)
             self.assertGreater(machine["ram"]["gb_s"], 0)
-            self.assertIn("8 miliardów", machine["verdict"]["pl"])
+            self.assertIn("o 8 miliardach", machine["verdict"]["pl"])
             models = {m["id"]: m for m in page.ok("GET", "/models")["models"]}
             for name in ("smollm2", "qwen2.5-coder-1.5b"):  # also what is not downloaded yet
                 estimate = models[name]["estimate"]

@@ -145,7 +145,7 @@ export const routes = [
   ['POST', '/runs/:id/stop', ({ house, id: key }) => ({ status: 202, json: stopRun(house, key) })],
   ['GET', '/search', ({ house, query }) => search(house, query)],
   ['GET', '/export', ({ house }) => ({ type: 'application/zip', body: JSON.stringify([...house.threads.values()]) })],
-  ['POST', '/import', ({ house, query }) => ({ status: 202, json: house.startJob('import', 'import', null, 4e6, 1, null, (job) => { job.result = { import: id('i'), format: 'chatgpt', threads: 214, messages: 18342, skipped: 3, problems: [], dry: query.get('dry') === 'true' }; }) })],
+  ['POST', '/import', ({ house, query }) => ({ status: 202, json: house.startJob('import', 'import', null, 4e6, 1, null, (job) => { job.result = { import: id('i'), format: 'chatgpt', threads: 214, messages: 18342, skipped: 3, problems: [{ where: 'conversations.json, 17', what: 'no words' }], dry: query.get('dry') === 'true' }; }) })],
   ['DELETE', '/imports/:id', () => ({ erased: 18342 })],
   ['POST', '/attachments', ({ house, raw, headers }) => {
     const hash = id('h');

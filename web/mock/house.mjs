@@ -44,7 +44,7 @@ export class House {
     this.done = new Map();
     this.sessions = new Set();
     this.hearth = { state: 'idle', progress: null, rate: null };
-    this.failNext = null;
+    this.failNext = null; // 'run' | 'middle' | 'job'
     if (this.options.keep && existsSync(this.options.keep)) this.#remember();
     const loaded = this.models.find((m) => m.state === 'loaded');
     this.engine = { state: loaded ? 'ready' : 'empty', model: loaded?.id ?? null, n_ctx: loaded ? 8192 : null, vision: false };
@@ -112,7 +112,7 @@ export class House {
 
   changedModel(model) { this.emit('model.changed', model); }
 
-  startJob(kind, title, subject, totalBytes, seconds, step, finish) {
+  startJob(kind, title, subject, totalBytes, seconds, step, finish, failed) {
     const job = { id: id('j'), kind, title, subject, state: 'running', progress: 0, done_bytes: 0, total_bytes: totalBytes, bytes_per_s: totalBytes / seconds,
       left_s: seconds, created_ms: Date.now(), ended_ms: null, error: null, result: null };
     this.jobs.unshift(job);
@@ -124,7 +124,12 @@ export class House {
       job.done_bytes = Math.round(totalBytes * job.progress);
       job.left_s = seconds * (1 - job.progress);
       step?.(job);
-      if (job.progress >= 1) {
+      if (this.failNext === 'job' && job.progress > 0.2) {
+        this.failNext = null;
+        clearInterval(timer);
+        Object.assign(job, { state: 'failed', ended_ms: Date.now(), error: { code: 'hub.unreachable', message: 'no answer' } });
+        failed?.(job);
+      } else if (job.progress >= 1) {
         clearInterval(timer);
         Object.assign(job, { state: 'done', ended_ms: Date.now(), left_s: 0 });
         finish?.(job);

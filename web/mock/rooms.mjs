@@ -26,15 +26,26 @@ function load(house, key) {
   return job;
 }
 
+/** An address nobody knew before: no card until the file is here, and how large it is shows while it comes. */
+function downloadUnknown(house, name) {
+  const file = name.split('/').pop().replace(/\.gguf$/i, '');
+  const job = house.startJob('download', file, file, 0, 3, (j) => { j.total_bytes = j.progress > 0.3 ? 4e9 : 0; j.done_bytes = Math.round(4e9 * j.progress); j.left_s = j.progress > 0.6 ? 2 : null; }, () => {
+    const model = { ...structuredClone(house.models.find((m) => m.id === 'smollm2')), id: file, name: file, state: 'ready', origin: 'shelf', bytes: 4e9, languages: { pl: 'unknown' }, about: { pl: '', en: '' }, job: null };
+    house.models.push(model);
+    house.changedModel(model);
+  });
+  return job;
+}
+
 function download(house, name) {
-  const model = house.models.find((m) => m.id === name) ?? (/^(https:|hf:).+\.gguf$/.test(name) ? null : undefined);
+  const model = house.models.find((m) => m.id === name) ?? (/^(https:|hf:).+\.gguf$/i.test(name) ? null : undefined);
   if (model === undefined) throw new Refusal(404, 'model.unknown', `no model ${name}`, { param: 'name' });
-  if (!model) throw new Refusal(409, 'disk.full', 'not in the mock');
+  if (!model) return downloadUnknown(house, name);
   model.state = 'downloading';
   const job = house.startJob('download', model.name, model.id, model.bytes, 3, null, () => {
     Object.assign(model, { state: 'ready', job: null, origin: 'shelf', file: `/models/${model.id}.gguf` });
     house.changedModel(model);
-  });
+  }, () => { Object.assign(model, { state: 'absent', job: null }); house.changedModel(model); });
   model.job = job.id;
   house.changedModel(model);
   return job;

@@ -22,12 +22,20 @@ class Notices {
 }
 export const notices = new Notices();
 
-/** What went wrong, in the words of the page. */
+/** Codes that mean the same to a person as another one. */
+const SAME: Record<string, string> = {
+  'model_not_found': 'model.unknown', 'model_is_encoder': 'model.is_encoder', 'context_length_exceeded': 'context.too_long', 'context.overflow': 'context.too_long', 'out_of_memory': 'engine.out_of_memory', 'job.no_memory': 'engine.out_of_memory',
+  'memory.over_budget': 'engine.no_room', 'memory.too_small': 'engine.no_room', 'memory.refused': 'engine.no_room', 'plan.no_fit': 'engine.no_room', 'stopping': 'server.stopping', 'job.stopping': 'server.stopping',
+  'model_put_away': 'model.changed', 'model_changed': 'model.changed', 'model_not_loaded': 'engine.empty', 'model.not_loaded': 'engine.empty', 'hub.no_space': 'disk.full', 'hub.timeout': 'hub.unreachable', 'hub.proxy': 'hub.unreachable', 'hub.cut': 'hub.unreachable',
+  'hub.busy_server': 'hub.rate_limited', 'hub.no_file': 'hub.not_found', 'hub.unknown_name': 'hub.not_found', 'hub.unknown_model': 'hub.not_found', 'hub.bad_reference': 'hub.not_found', 'hub.bad_url': 'hub.not_found', 'hub.denied': 'hub.gated', 'hub.changed': 'hub.checksum',
+  'model.safetensors': 'checkpoint', 'model.bad_vocab': 'checkpoint', 'model.missing_tensor': 'checkpoint', 'model.bad_hparams': 'checkpoint', 'model.wrong_shape': 'checkpoint', 'model.absent': 'hub.incomplete', 'model.broken': 'checkpoint',
+};
+
+/** What went wrong, in the words of the page: by the code, else by its family (`hub.tls` is of `hub`). */
 export function errorText(error: unknown): string {
   const code = error instanceof Refusal ? error.code : (error as { code?: string } | null)?.code;
-  const key = `error.${code}` as Key;
-  if (code && key in pl) return t(key, { hint: error instanceof Refusal ? (error.error.hint ?? '') : '' });
-  return t('error.other', { code: code ?? String(error) });
+  const key = [SAME[code ?? ''] ?? code, code?.split('.')[0]].map((name) => `error.${name}` as Key).find((name) => name in pl);
+  return t(key ?? 'error.other', { code: code ?? String(error) });
 }
 
 /** Runs it; a refusal becomes a notice. */

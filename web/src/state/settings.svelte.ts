@@ -33,7 +33,7 @@ class Settings {
     const before = this.values[key];
     const mine = {};
     this.#wished.set(key, mine);
-    this.take({ [key]: value });
+    this.take({ [key]: value ?? this.initial(key) ?? null });
     const answer = await attempt(() => patch<{ values: Record<string, unknown> }>('/settings', { [key]: value }));
     // An answer holds all values as they stood then: it speaks for this key alone, and only while nothing newer was wished.
     if (this.#wished.get(key) !== mine) return;
@@ -65,9 +65,25 @@ class Settings {
   async dropPreset(id: string): Promise<void> {
     if (await attempt(() => remove(`/presets/${id}`).then(() => true))) this.presets = this.presets.filter((p) => p.id !== id);
   }
-  /** All sampling values as they stand, without what a conversation changes. */
+  /** A theme, at once and lasting: neither colours of one's own nor the hour of the day hide it. */
+  wear(theme: string): void {
+    if (this.values['look.custom_theme']) void this.set('look.custom_theme', null);
+    if (this.values['look.follow_hour']) void this.set('look.follow_hour', false);
+    void this.set('look.theme', theme);
+  }
+  initial(key: string): unknown { return this.schema?.settings.find((s) => s.key === key)?.default; }
+  /** How answers are made where a conversation says nothing: what differs from the defaults. */
   get sampling(): Sampling {
-    return Object.fromEntries(Object.entries(this.values).filter(([k]) => k.startsWith('sampling.')).map(([k, v]) => [k.slice(9), v as number]));
+    const differs = Object.entries(this.values).filter(([key, value]) => key.startsWith('sampling.') && value !== null && JSON.stringify(value) !== JSON.stringify(this.initial(key)));
+    return Object.fromEntries(differs.map(([key, value]) => [key.slice(9), value as number]));
+  }
+  /** All of it anew: what is not named goes back to its default. */
+  speak(next: Sampling): void {
+    const now = this.sampling;
+    for (const key of new Set([...Object.keys(now), ...Object.keys(next)])) {
+      const wish = next[key] ?? this.initial(`sampling.${key}`);
+      if (JSON.stringify(wish) !== JSON.stringify(this.values[`sampling.${key}`])) void this.set(`sampling.${key}`, next[key] ?? null);
+    }
   }
 }
 export const settings = new Settings();

@@ -20,13 +20,13 @@ export interface Estimate {
   verdict: 'good' | 'slow' | 'very_slow' | 'no_fit'; decode_tokens_per_s: number; prefill_tokens_per_s: number; load_s: number;
   n_ctx: number; kv_type: string; bound_by: 'vram' | 'ram' | 'disk' | 'compute'; layers: { tier: Tier; n: number }[];
   placement: Bytes3; capacity: Bytes3; memory: { tag: string; bytes: number }[];
-  advice: { change: string; decode_tokens_per_s: number }[]; measured_tokens_per_s: number | null;
+  advice: { change: string; option?: string; decode_tokens_per_s: number }[]; measured_tokens_per_s: number | null;
 }
 export interface Model {
   id: Id; name: string; file: string | null; origin: 'shelf' | 'folder' | 'catalog';
   state: 'absent' | 'downloading' | 'ready' | 'loading' | 'loaded' | 'broken';
   bytes: number; n_params: number; quant: string; architecture: string; n_layers: number; n_ctx_train: number; licence: string; about: Words;
-  languages: { pl: 'none' | 'some' | 'good' | 'unknown' }; vision: boolean; chat: boolean; sha256: string | null; job: Id | null;
+  languages: { pl: 'none' | 'some' | 'good' | 'unknown' }; vision: boolean; chat: boolean; encoder?: boolean; sha256: string | null; job: Id | null;
   estimate: Estimate | null; error?: WireError | null;
 }
 export interface Folder { id: Id; path: string; n_models: number; bytes: number }

@@ -335,9 +335,83 @@ export const cases = [
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: 'Door and data' }).click();
     await page.locator('dialog input[type=file]').setInputFiles({ name: 'watra.zip', mimeType: 'application/zip', buffer: zip });
-    await page.getByText('Conversations are coming in.').first().waitFor();
+    await page.getByText('Brought: 1 conversation, 2 messages.').first().waitFor();
     await page.keyboard.press('Escape');
     await page.locator('.list ul a').first().click();
     await page.locator('.mine', { hasText: 'szarotka' }).waitFor();
+  } },
+  { name: 'real: what another program exported comes in, is found, and is taken back', async run({ page }) {
+    await settle(page);
+    const node = (parent, role, text) => ({ parent, message: { author: { role }, create_time: 1.7e9, content: { content_type: 'text', parts: [text] } } });
+    const talks = [{ title: 'Stara rozmowa', conversation_id: 'x', current_node: 'a', mapping: { q: node(null, 'user', 'Skąd wieje halny?'), a: node('q', 'assistant', 'Z południa, przez Łysą Przełęcz.') } }];
+    const door = async () => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name: 'Door and data' }).click(); };
+    const bring = (buffer) => page.locator('dialog input[type=file]').setInputFiles({ name: 'conversations.json', mimeType: 'application/json', buffer });
+    await door();
+    await bring(Buffer.from('{"nothing": 1}'));
+    await page.getByText(/The conversations could not be brought. This file cannot be read/).first().waitFor();
+    await bring(Buffer.from(JSON.stringify(talks)));
+    await page.getByText('Brought: 1 conversation, 2 messages.').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.list a', { hasText: 'Stara rozmowa' }).waitFor();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Search and act' }).fill('lysa');
+    await page.locator('[role=option]', { has: page.locator('mark') }).first().click();
+    await page.locator('.row-in', { hasText: 'Łysą' }).waitFor();
+    await door();
+    await bring(Buffer.from(JSON.stringify(talks)));
+    await page.getByText('There is nothing new in this file.').first().waitFor(); // nothing is doubled
+    await page.keyboard.press('Escape');
+    assert.equal(await page.locator('.list a', { hasText: 'Stara rozmowa' }).count(), 1);
+  } },
+  { name: 'real: po polsku: a model is chosen at the first start, speaks, and sits there at the next one', options: { lang: '', model: null }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
+    await page.getByRole('button', { name: 'Rozpalmy ogień' }).click();
+    await page.getByRole('button', { name: 'Wybierzmy model' }).click();
+    await page.getByRole('button', { name: 'Później' }).waitFor();
+    await page.locator('summary', { hasText: 'Nazwa albo adres modelu' }).click();
+    await page.getByLabel('Nazwa albo adres modelu').fill('taki-co-go-nie-ma');
+    await page.getByRole('button', { name: 'Pobierz' }).click();
+    await page.getByText('Nie znam takiego modelu.').first().waitFor();
+    await page.getByRole('button', { name: /SmolLM2/ }).click();
+    await page.getByText('siedzi już przy ogniu').waitFor();
+    await page.getByRole('button', { name: 'Wejdź do izby' }).click();
+    const field = page.getByRole('textbox', { name: 'Wiadomość' });
+    await field.fill('Say hello.');
+    await page.getByRole('button', { name: 'Wyślij' }).click();
+    await answerDone(page);
+    await mock.kill();
+    await page.getByText('Serwer zamilkł').waitFor();
+    await mock.start();
+    await page.getByText('Serwer zamilkł').waitFor({ state: 'detached' });
+    await page.waitForFunction(() => fetch('/watra/v1/house').then((r) => r.json()).then((h) => h.engine.state === 'ready'), null, { polling: 300 });
+    await field.fill('Say goodbye.');
+    await page.getByRole('button', { name: 'Wyślij' }).click();
+    await page.locator('.mine', { hasText: 'goodbye' }).waitFor();
+    await answerDone(page);
+    assert.equal(await page.locator('.failed').count(), 0);
+  } },
+  { name: 'real: two tabs show the same, and neither takes a word from the other', async run({ page, mock }) {
+    await settle(page);
+    const other = await page.context().newPage();
+    other.setDefaultTimeout(30_000);
+    await other.goto(`${mock.url}/?lang=en`);
+    await inside(other);
+    await say(page, 'Tell me a very long story about two tabs.');
+    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await other.locator('.list ul a').first().click();
+    await other.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await composer(other).pressSequentially('typed here', { delay: 10 });
+    await other.getByRole('button', { name: 'Stop' }).click();
+    for (const tab of [page, other]) await tab.getByText('Stopped.').waitFor();
+    assert.equal((await words(page)).replace(/\s+/g, ' '), (await words(other)).replace(/\s+/g, ' '));
+    assert.equal(await composer(other).inputValue(), 'typed here');
+    await other.getByRole('heading', { level: 1 }).getByRole('button').click();
+    await other.getByLabel('Title of the conversation').fill('Two tabs');
+    await other.getByLabel('Title of the conversation').press('Enter');
+    await page.locator('.list a', { hasText: 'Two tabs' }).waitFor();
+    await composer(other).press('Enter'); // while the first tab looks on
+    await page.locator('.mine', { hasText: 'typed here' }).waitFor();
+    for (const tab of [page, other]) await answerDone(tab);
+    assert.equal((await words(page)).replace(/\s+/g, ' '), (await words(other)).replace(/\s+/g, ' '));
+    await other.close();
   } },
 ];

@@ -48,6 +48,31 @@ export const cases = [
     await say(page, 'Hello');
     await answerDone(page);
   } },
+  { name: 'first start: what fails or is called off leaves the choice open, in words; a name does as well; the model is there next time', options: { lang: 'en', firstStart: true }, async run({ page, mock }) {
+    await page.getByRole('button', { name: 'Let us light the fire' }).click();
+    await page.getByRole('button', { name: 'Choose a model' }).click();
+    const small = page.getByRole('button', { name: /SmolLM2/ });
+    mock.house.failNext = 'job';
+    await small.click();
+    await page.getByText(/^The download of SmolLM2 135M failed. The server with the models does not answer/).first().waitFor();
+    await page.getByRole('button', { name: /Qwen2.5 Coder 1.5B/ }).click();
+    await page.getByText(/Downloading Qwen2.5 Coder 1.5B/).waitFor();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByText(/Downloading/).waitFor({ state: 'detached' });
+    assert.equal(await small.isEnabled(), true);
+    await page.locator('summary', { hasText: 'Name or address of a model' }).click();
+    await page.getByLabel('Name or address of a model').fill('no such model');
+    await page.locator('.welcome form').first().getByRole('button', { name: 'Download' }).click();
+    await page.getByText('I know no such model.').first().waitFor();
+    await page.getByLabel('Name or address of a model').fill('hf:someone/models/Giewont-7B.gguf');
+    await page.locator('.welcome form').first().getByRole('button', { name: 'Download' }).click();
+    await page.getByText('Downloading Giewont-7B…').waitFor();
+    await page.getByText(/Downloading Giewont-7B: .* of 4 GB/).first().waitFor();
+    await page.getByText('Giewont-7B sits by the fire.').waitFor();
+    await page.getByRole('button', { name: 'Step inside' }).click();
+    await composer(page).waitFor();
+    assert.equal(mock.house.settings['engine.default_model'], 'Giewont-7B');
+  } },
   { name: 'edit makes a sibling, versions can be leafed through', smoke: true, options: { lang: 'en', rate: 900 }, async run({ page }) {
     await say(page, 'First words');
     await answerDone(page);
@@ -156,6 +181,67 @@ export const cases = [
     assert.deepEqual(await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.dataset.text]), ['papier', 'huge']);
     assert.deepEqual([mock.house.settings['look.theme'], mock.house.settings['look.text_size']], ['papier', 'huge']);
   } },
+  { name: 'how it speaks, for the whole house: a preset, a reset, texts to stop at', options: { lang: 'en' }, async run({ page, mock }) {
+    const values = mock.house.settings;
+    await page.getByRole('button', { name: 'How it speaks' }).click();
+    const preset = (name) => page.getByRole('button', { name, exact: true });
+    await page.locator('.preset.chosen', { hasText: 'Conversation' }).waitFor(); // the defaults are one of them
+    await preset('Story').click();
+    await page.waitForTimeout(500);
+    assert.deepEqual([values['sampling.temperature'], values['sampling.top_p'], values['sampling.dry_multiplier']], [1.1, 1, 0.8]);
+    await preset('Matter-of-fact').click();
+    await page.waitForTimeout(500);
+    assert.deepEqual([values['sampling.temperature'], values['sampling.top_p'], values['sampling.dry_multiplier']], [0.3, 0.9, 0]); // what Story had set is gone
+    await page.getByRole('button', { name: 'Reset: Temperature' }).click();
+    await page.waitForTimeout(500);
+    assert.equal(values['sampling.temperature'], 0.8);
+    assert.equal(await page.getByRole('button', { name: 'Reset: Temperature' }).isDisabled(), true);
+    await page.getByRole('button', { name: 'More settings' }).click();
+    await page.getByLabel('Stop at', { exact: true }).fill('THE END\n***\n');
+    await page.getByLabel('Stop at', { exact: true }).press('Tab');
+    await page.waitForTimeout(500);
+    assert.deepEqual(values['sampling.stop'], ['THE END', '***']);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Engine' }).click();
+    await page.getByRole('button', { name: 'More settings' }).click();
+    await page.getByLabel('Model at start').selectOption('hermes-4-70b');
+    await page.waitForTimeout(300);
+    assert.equal(values['engine.default_model'], 'hermes-4-70b');
+  } },
+  { name: 'conversations are brought, told, and taken back', options: { lang: 'en' }, async run({ page }) {
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Door and data' }).click();
+    await page.locator('input[type=file]').last().setInputFiles({ name: 'conversations.json', mimeType: 'application/json', buffer: Buffer.from('[]') });
+    await page.getByText('Reading conversations.json…').waitFor();
+    await page.keyboard.press('Escape'); // it goes on without the panel
+    await page.getByText('Brought: 214 conversations, 18342 messages.').or(page.getByText('Brought: 214 conversations, 18,342 messages.')).first().waitFor();
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Door and data' }).click();
+    await page.getByText('1 place could not be read').click();
+    await page.getByText('conversations.json, 17').waitFor();
+    await page.getByRole('button', { name: 'Take back' }).click();
+    await page.getByText('The conversations that were brought are gone.').first().waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Take back' }).count(), 0);
+  } },
+  { name: 'read aloud by a voice of this machine, in the language of the words, and stopped', options: { lang: 'en' }, async run({ page }) {
+    await page.evaluate(() => {
+      const voices = [{ name: 'far', lang: 'pl-PL', localService: false }, { name: 'Anna', lang: 'pl-PL', localService: true }, { name: 'Ann', lang: 'en-GB', localService: true }];
+      globalThis.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
+      globalThis.spoken = [];
+      speechSynthesis.getVoices = () => voices;
+      speechSynthesis.speak = (said) => { globalThis.spoken.push({ text: said.text, voice: said.voice.name, lang: said.lang }); };
+      speechSynthesis.cancel = () => { globalThis.spoken.push('stopped'); };
+      speechSynthesis.dispatchEvent(new Event('voiceschanged'));
+    });
+    await firstThread(page);
+    const menu = async (item) => { await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: item, exact: true }).click(); };
+    await menu('Read aloud');
+    await menu('Stop reading');
+    const [first, then] = await page.evaluate(() => globalThis.spoken);
+    assert.deepEqual([first.voice, first.lang, then], ['Anna', 'pl-PL', 'stopped']);
+    assert.ok(/watr/i.test(first.text) && !/[*#|`]/.test(first.text), first.text);
+  } },
   { name: 'own theme: a colour is seen at once, poor contrast is told', options: { lang: 'en' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
     await page.getByRole('button', { name: 'A theme of your own' }).click();
@@ -163,8 +249,31 @@ export const cases = [
     await page.getByText(/hard to read/).waitFor();
     await page.waitForTimeout(900);
     assert.equal(mock.house.settings['look.custom_theme'].tokens.text, '#333333');
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save to a file' }).click()]);
+    const { readFile } = await import('node:fs/promises');
+    const theme = JSON.parse(await readFile(await file.path(), 'utf8'));
+    assert.equal(theme.tokens.text, '#333333');
+    await page.getByRole('button', { name: 'Back to the original' }).click();
+    await page.waitForTimeout(300);
+    assert.equal(mock.house.settings['look.custom_theme'], null);
+    await page.getByRole('button', { name: 'A theme of your own' }).click();
+    const bring = (text) => page.locator('.editor input[type=file]').setInputFiles({ name: 'hut.json', mimeType: 'application/json', buffer: Buffer.from(text) });
+    await bring('no theme');
+    await page.getByText('This file is not a theme.').first().waitFor();
+    await bring(JSON.stringify({ ...theme, name: 'Hut', tokens: { ...theme.tokens, text: '#F0F0F0', evil: 'url(x)' } }));
+    await page.waitForTimeout(500);
+    assert.deepEqual([mock.house.settings['look.custom_theme'].name, mock.house.settings['look.custom_theme'].tokens.text, mock.house.settings['look.custom_theme'].tokens.evil], ['Hut', '#F0F0F0', undefined]);
+    await page.keyboard.press('Escape');
+    mock.house.settings['look.follow_hour'] = true;
+    await page.reload();
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: 'Search and act' }).fill('Theme: Paper');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
+    await page.waitForTimeout(300);
+    assert.deepEqual([mock.house.settings['look.custom_theme'], mock.house.settings['look.follow_hour'], mock.house.settings['look.theme']], [null, false, 'papier']);
   } },
-  { name: 'shelf: load and download with progress', options: { lang: 'en' }, async run({ page }) {
+  { name: 'shelf: load and download with progress, failure and address', options: { lang: 'en' }, async run({ page, mock }) {
     await page.getByRole('link', { name: /Shelf/ }).click();
     const small = page.getByRole('article', { name: 'SmolLM2 135M' });
     await small.getByRole('button', { name: 'Load', exact: true }).click();
@@ -173,6 +282,19 @@ export const cases = [
     await coder.getByRole('button', { name: 'Download' }).click();
     await coder.getByText(/Downloading .* of 491 MB/).waitFor();
     await coder.getByRole('button', { name: 'Load', exact: true }).waitFor();
+    const big = page.getByRole('article', { name: 'Qwen2.5 Coder 1.5B' });
+    mock.house.failNext = 'job';
+    await big.getByRole('button', { name: 'Download' }).click();
+    await page.getByText(/^The download of Qwen2.5 Coder 1.5B failed/).first().waitFor();
+    await big.getByRole('button', { name: 'Download' }).waitFor();
+    // By an address that is on no card: how it comes is seen all the same, and the card stands there at the end.
+    await page.getByLabel('Name or address of a model').fill('https://models.example/Giewont-7B-Q4_K_M.gguf');
+    await page.locator('form.by-name').getByRole('button', { name: 'Download' }).click();
+    await page.getByText('Downloading Giewont-7B-Q4_K_M…').waitFor();
+    await page.getByRole('article', { name: 'Giewont-7B-Q4_K_M' }).waitFor();
+    assert.equal(await page.locator('.coming').count(), 0);
+    await page.getByRole('article', { name: 'Llama 3.3 70B' }).getByText('What would change it').click();
+    await page.getByText('keeping the context more sparingly').first().waitFor();
   } },
   { name: 'shelf: nothing is promised before the machine was measured; other wishes are estimated at once', options: { lang: 'en', unmeasured: true }, async run({ page }) {
     await page.getByRole('link', { name: /Shelf/ }).click();
@@ -210,6 +332,21 @@ export const cases = [
     await page.getByText(/pasted text.txt/).waitFor();
     await page.waitForTimeout(1200);
     assert.equal([...mock.house.threads.values()].filter((t) => t.draft?.text === 'na').length, 1);
+    // A conversation that has not begun keeps its words too, and lends them to no other.
+    await page.locator('.list').getByRole('button', { name: 'New conversation' }).click();
+    await page.waitForFunction(() => document.querySelector('.composer textarea').value === '');
+    await box.pressSequentially('not yet said', { delay: 10 });
+    await page.waitForTimeout(900);
+    await firstThread(page);
+    await page.waitForFunction(() => document.querySelector('.composer textarea').value === 'na');
+    await page.locator('.list').getByRole('button', { name: 'New conversation' }).click();
+    await page.waitForFunction(() => document.querySelector('.composer textarea').value === 'not yet said');
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector('.composer textarea')?.value === 'not yet said');
+    await box.press('Enter');
+    await answerDone(page);
+    await page.locator('.list').getByRole('button', { name: 'New conversation' }).click();
+    await page.waitForFunction(() => document.querySelector('.composer textarea').value === '');
   } },
   { name: 'the door: wrong password, right password', options: { lang: 'en', password: 'owca i pies' }, async run({ page }) {
     await page.getByLabel('Password').fill('wilk');
@@ -306,8 +443,9 @@ export const cases = [
     await page.getByLabel('What shall they be called?').fill('Halfway');
     await page.getByRole('button', { name: 'Save', exact: true }).click();
     await page.getByRole('button', { name: 'Halfway', exact: true }).waitFor();
-    await page.keyboard.press('Escape');
+    await page.keyboard.press('Escape'); // what was changed a moment ago is kept
     const thread = [...mock.house.threads.values()][0];
+    await page.waitForTimeout(300);
     assert.equal(thread.sampling.temperature, 0.55);
     assert.equal(mock.house.personas.get(thread.persona).name, 'Baca');
     const more = page.getByRole('button', { name: 'More about this conversation' });
@@ -390,6 +528,15 @@ export const cases = [
   } },
   { name: 'a dropped text file joins the message, an image the model cannot see does not', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     const drop = (name, type) => page.evaluate(([n, m]) => { const data = new DataTransfer(); data.items.add(new File(['Watra pali się od wiosny.'], n, { type: m })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }, [name, type]);
+    // Sent while the file is still on its way: it waits for it.
+    let late = true;
+    await page.route('**/watra/v1/attachments', async (route) => { if (late) { late = false; await new Promise((go) => { setTimeout(go, 1200); }); } return route.continue(); });
+    await composer(page).fill('Read this first');
+    await drop('late.md', 'text/markdown');
+    await page.getByText('late.md is on its way…').waitFor();
+    await composer(page).press('Enter');
+    await answerDone(page);
+    await page.locator('.row-in.mine', { hasText: 'late.md' }).waitFor();
     await drop('notes.md', 'text/markdown');
     await page.getByText(/notes.md/).waitFor();
     await drop('sheep.png', 'image/png');
@@ -397,7 +544,7 @@ export const cases = [
     await say(page, 'What is in it?');
     await answerDone(page);
     await page.locator('.row-in.mine', { hasText: 'notes.md' }).waitFor();
-    assert.equal([...mock.house.messages.values()].filter((m) => m.parts.some((p) => p.type === 'attachment')).length, 1);
+    assert.equal([...mock.house.messages.values()].filter((m) => m.parts.some((p) => p.type === 'attachment')).length, 2);
   } },
   { name: 'a thread of 5,000 messages opens at its end and stays there', options: { lang: 'en', big: true, rate: 200 }, async run({ page }) {
     await page.locator('.list a', { hasText: 'Zima na hali' }).click();

@@ -9,24 +9,36 @@ type File_ = Extract<Part, { type: 'attachment' | 'image' }>;
 export const LONG_PASTE = 4000; // characters; longer pastes become a chip
 const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt|csv|json|ya?ml|toml|xml|html?|css|[jt]sx?|py|cpp|h|hpp|c|rs|go|java|kt|sh|sql|log|tex)$/i;
 
+// A conversation that has not begun has no place on the server yet: its words wait in this browser.
+const UNBEGUN = 'watra.unbegun';
+const unbegun = {
+  get text(): string { try { return localStorage.getItem(UNBEGUN) ?? ''; } catch { return ''; } },
+  set text(text: string) { try { if (text === '') localStorage.removeItem(UNBEGUN); else localStorage.setItem(UNBEGUN, text); } catch { /* a browser that keeps nothing */ } },
+};
+
 class Draft {
-  text = $state('');
+  text = $state(unbegun.text);
   files = $state.raw<File_[]>([]);
+  /** Names of files that are on their way to the server. */
+  coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
   #thread: string | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #adding = new Set<Promise<boolean>>();
 
   /** Moves to another conversation: what was typed here stays here. */
   async open(thread: string | null): Promise<void> {
     if (thread === this.#thread) return;
-    await this.save();
-    const carry = this.#thread === null && thread !== null ? this.text : '';
+    void this.save();
     this.#thread = thread;
     this.ref = null;
-    if (!thread) { this.text = ''; this.files = []; return; }
+    this.files = [];
+    this.text = thread ? '' : unbegun.text;
+    if (!thread) return;
     const saved = await get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => null);
-    if (this.#thread !== thread) return;
-    if (this.text === '' || carry === '') { this.text = carry || (saved?.text ?? ''); this.files = (saved?.parts ?? []) as File_[]; }
+    if (!saved || this.#thread !== thread || this.text !== '' || this.files.length > 0) return; // somebody types already
+    this.text = saved.text;
+    this.files = saved.parts as File_[];
   }
   touched(): void {
     clearTimeout(this.#timer);
@@ -34,7 +46,7 @@ class Draft {
   }
   async save(): Promise<void> {
     clearTimeout(this.#timer);
-    if (!this.#thread) return;
+    if (!this.#thread) { unbegun.text = this.text; return; }
     const draft: WireDraft | null = this.text === '' && this.files.length === 0 ? null : { text: this.text, parts: this.files, at_ms: Date.now() };
     await patch(`/threads/${this.#thread}`, { draft }).catch(() => undefined);
   }
@@ -46,15 +58,28 @@ class Draft {
     this.text = '';
     this.files = [];
     this.ref = null;
+    if (!this.#thread) unbegun.text = '';
     return { parts, ref };
   }
-  async add(file: Blob, name: string, vision: boolean): Promise<void> {
+  add(file: Blob, name: string, vision: boolean): void {
+    const adding = this.#add(file, name, vision);
+    this.#adding.add(adding);
+    void adding.then(() => this.#adding.delete(adding));
+  }
+  /** Waits for the files on their way; false when one did not arrive. */
+  async arrived(): Promise<boolean> { return (await Promise.all(this.#adding)).every(Boolean); }
+  async #add(file: Blob, name: string, vision: boolean): Promise<boolean> {
     const image = file.type.startsWith('image/');
-    if (image && !vision) { notices.say(t('file.noeyes'), 'bad'); return; }
-    if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return; }
+    if (image && !vision) { notices.say(t('file.noeyes', { name }), 'bad'); return true; }
+    if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return true; }
+    const thread = this.#thread;
+    this.coming = [...this.coming, name];
     const kept = await attempt(() => upload<Omit<File_, 'type'>>('/attachments', file, name));
-    if (kept) this.files = [...this.files, { type: image ? 'image' : 'attachment', ...kept } as File_];
-    this.touched();
+    const at = this.coming.indexOf(name);
+    this.coming = this.coming.filter((_, i) => i !== at);
+    if (!kept) return false;
+    if (this.#thread === thread) { this.files = [...this.files, { type: image ? 'image' : 'attachment', ...kept } as File_]; this.touched(); }
+    return true;
   }
   drop(hash: string): void { this.files = this.files.filter((file) => file.hash !== hash); this.touched(); }
 }

@@ -12,7 +12,16 @@ class Compares {
   answers = $state<Record<string, Message>>({});
   series = $state.raw<{ done: number; all: number } | null>(null);
 
-  async load(): Promise<void> { const answer = await attempt(() => get<{ compares: Compare[] }>('/compares')); if (answer) this.list = answer.compares; }
+  more = $state(false);
+
+  async load(): Promise<void> {
+    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>('/compares'));
+    if (answer) { this.list = answer.compares; this.more = answer.more; }
+  }
+  async older(): Promise<void> {
+    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>(`/compares?before=${this.list.at(-1)?.created_ms ?? 0}`));
+    if (answer) { this.list = [...this.list, ...answer.compares]; this.more = answer.more; }
+  }
   async show(id: string | null): Promise<void> {
     if (!id) { this.open = null; return; }
     const answer = await attempt(() => get<{ compare: Compare }>(`/compares/${id}`));
