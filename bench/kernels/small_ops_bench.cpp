@@ -58,7 +58,7 @@ void add_op(const std::string& name, const Kernels* k, const std::vector<int64_t
 
 const bool registered = [] {
   for (const Kernels* k : available()) {
-    if (k->isa == "ref") continue;
+    if (is_truth(*k)) continue;
     add_op("rms_norm", k, kModelWidths, 12,
            [k](Rows& r, int64_t n) { k->rms_norm(r.x.data(), r.weight.data(), r.y.data(), n, 1e-5f); });
     add_op("add", k, kModelWidths, 12, [k](Rows& r, int64_t n) { k->add(r.y.data(), r.x.data(), n); });

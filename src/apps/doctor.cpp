@@ -38,7 +38,7 @@ Json cpu_report(const Globals& g, const kernels::Kernels& kernels, const std::ve
   const CpuInfo& cpu = cpu_info();
   Json isas = Json::array();
   for (const auto* k : kernels::available())
-    if (k->isa != "ref") isas.push_back(k->isa);
+    if (!kernels::is_truth(*k)) isas.push_back(k->isa);
   const int threads = g.threads ? g.threads : !cpus.empty() ? static_cast<int>(cpus.size()) : default_thread_count();
   return {{"model", cpu.model_name},
           {"isa", isas},

@@ -191,7 +191,7 @@ std::vector<float> stored_row(const Kernels& k, KvType type, const std::vector<f
 // keep_recent: rows see their own page as it was computed.
 void expect_the_truth_however_a_row_is_embedded(const Kernels& k, bool keep_recent) {
   Rng rng(3);
-  const bool is_ref = k.isa == "ref";
+  const bool is_ref = is_truth(k);
   for (const Case& c : kCases) {
     if (keep_recent && !is_quantized(c.k_type) && !is_quantized(c.v_type)) continue;
     for (int64_t n_past : {0, 1, 40, 63, 64, 120, 500, 511, 1020, 1030}) {

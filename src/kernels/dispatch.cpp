@@ -19,9 +19,10 @@ bool has_avx2(const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }
 bool has_avx512(const CpuFeatures& f) { return has_avx2(f) && f.avx512 && f.avx512_vnni; }
 bool has_avx512_bf16(const CpuFeatures& f) { return has_avx512(f) && f.avx512_bf16; }
 
-// Slowest first. `ref` is only used when it is named.
+// Slowest first. The scalar truths are only used when they are named.
 constexpr Entry kEntries[] = {
     {ref_table, [](const CpuFeatures&) { return true; }, "nothing"},
+    {ref_int8_table, [](const CpuFeatures&) { return true; }, "nothing"},
     {generic_table, [](const CpuFeatures&) { return true; }, "nothing"},
 #if defined(__x86_64__)
     {avx2_table, has_avx2, "AVX2, FMA and F16C"},

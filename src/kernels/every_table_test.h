@@ -53,7 +53,7 @@ inline std::vector<const Kernels*> every_table() {
 class EveryTable : public testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& k = *GetParam();
-  bool is_ref() const { return k.isa == "ref"; }
+  bool is_ref() const { return is_truth(k); }
 };
 inline std::string table_name(const testing::TestParamInfo<const Kernels*>& table) {
   const bool is_twin = table.index >= available().size();

@@ -170,6 +170,9 @@ struct Kernels {
   uint64_t (*read_burst)(const std::byte* from, int64_t bytes);
 };
 
+// Scalar, sums in double ("ref", "ref_int8"): made to be read and compared with, never chosen by themselves.
+inline bool is_truth(const Kernels& k) { return k.isa.starts_with("ref"); }
+
 inline constexpr int64_t kRowGroup = 16;  // row ranges begin at multiples of this (the interleaving)
 
 // The table for this machine, or the one WATRA_ISA / --isa names. Error "kernels.unknown_isa" lists what there is.

@@ -8,8 +8,9 @@
 
 namespace watra::kernels {
 
-const Kernels& ref_table();      // scalar, sums in double: the truth
-const Kernels& generic_table();  // portable C++
+const Kernels& ref_table();       // scalar, sums in double: the truth
+const Kernels& ref_int8_table();  // the same of activations rounded as the integer kernels round them
+const Kernels& generic_table();   // portable C++
 #if defined(__x86_64__)
 const Kernels& avx2_table();          // AVX2, FMA, F16C
 const Kernels& avxvnni_table();       // and AVX-VNNI: 256-bit dot products of bytes, VEX form

@@ -151,7 +151,7 @@ Json MachineRoom::machine_json() const {
   const CpuInfo& cpu = cpu_info();
   Json isa = Json::array(), gpus = Json::array(), disks = Json::array();
   for (const auto* k : kernels::available())
-    if (k->isa != "ref" && k->isa != "generic") isa.push_back(k->isa);
+    if (!kernels::is_truth(*k) && k->isa != "generic") isa.push_back(k->isa);
   if (hw && hw->has_vram()) gpus.push_back({{"name", "GPU"}, {"bytes", hw->vram.bytes}, {"gb_s", hw->vram.gb_s}});
   if (hw)
     for (const auto& d : hw->disks)

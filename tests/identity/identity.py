@@ -39,13 +39,14 @@ def repetitive(rng):
     return f"Repeat this text word for word: {text}."
 
 
-def make_prompts(n):
+def make_prompts(first, n):
+    """Those numbered first and following: the same whatever was skipped."""
     rng = random.Random(20)
     out = []
-    for i in range(n):
+    for i in range(first + n):
         question = repetitive(rng) if i % 2 else rng.choice(TASKS).format(rng.choice(TOPICS))
         out.append([{"role": "user", "content": f"{question} ({i})"}])
-    return out
+    return out[first:]
 
 
 def answers(args, prompts, isa, temperature, ram, shape):
@@ -80,18 +81,18 @@ def run_before(args, key):
     if args.report and args.report.exists():
         for line in args.report.read_text(encoding="utf-8").splitlines():
             before = json.loads(line)
-            if all(before[k] == v for k, v in key.items()):
+            if all(before.get(k, 0) == v for k, v in key.items()):
                 return before
     return None
 
 
 def compare(args, isa, temperature):
     """All shapes, in RAM and streamed, with what plain decoding in RAM gives; how many answers differ."""
-    prompts, first, n_different = make_prompts(args.prompts), None, 0
+    prompts, first, n_different = make_prompts(args.skip, args.prompts), None, 0
     for ram in [None, args.ram] if args.ram else [None]:
         for shape in args.draft_shape:
             key = {"model": args.model, "drafts": args.draft, "shape": shape, "isa": isa or "fastest", "temperature": temperature,
-                   "ram": ram, "prompts": args.prompts, "tokens": args.tokens}
+                   "ram": ram, "prompts": args.prompts, "skip": args.skip, "tokens": args.tokens}
             if before := run_before(args, key):
                 first = first or [tuple(ids) for ids in before["plain"]]
                 n_different += before["differ"] + before["moved"] + (not before["drafted"])
@@ -127,6 +128,7 @@ def main():
     p.add_argument("--isa", type=lambda s: s.split(","), default=["generic", ""], help="list; empty = the fastest")
     p.add_argument("--temp", type=lambda s: [float(t) for t in s.split(",")], default=[0, 0.8])
     p.add_argument("--prompts", type=int, default=200)
+    p.add_argument("--skip", type=int, default=0, help="so many prompts before them: a long run in parts, side by side")
     p.add_argument("--tokens", type=int, default=32)
     p.add_argument("--ram", help="stream the model too, within this budget")
     p.add_argument("--report", type=pathlib.Path, help="a file of JSON lines: what was compared, and with what result")

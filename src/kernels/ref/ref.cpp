@@ -31,6 +31,40 @@ void matmul_table(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::
   }
 }
 
+// The rows of x as they were rounded, then the same sums.
+void matmul_int8(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
+  if (a.x_format == ActFormat::f32) return matmul_table(a, row_begin, row_end, scratch);
+  const int64_t d = a.w.shape.cols();
+  std::vector<float> x(static_cast<size_t>(a.m * d));
+  for (int64_t m = 0; m < a.m; ++m) decode_act_row(a.x_format, a.x, m, a.m, x.data() + m * d, d);
+  MatmulArgs floats = a;
+  floats.x = reinterpret_cast<const std::byte*>(x.data());
+  floats.x_stride_bytes = d * static_cast<int64_t>(sizeof(float));
+  floats.x_format = ActFormat::f32;
+  matmul_table(floats, row_begin, row_end, scratch);
+}
+
+// Of the types whose products every ISA of q8/ computes in integers (ops_test.cpp compares the lists).
+ActFormat int8_act_format(DType w) {
+  switch (w) {
+    case DType::q4_0:
+    case DType::q4_1:
+    case DType::q5_0:
+    case DType::q5_1:
+    case DType::q8_0:
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::q6_k:
+    case DType::iq4_nl:
+    case DType::iq4_xs:
+      return ActFormat::q8;
+    default:
+      return ActFormat::f32;
+  }
+}
+
 void rms_norm(const float* x, const float* weight, float* y, int64_t d, float eps) {
   double sum = 0;
   for (int64_t i = 0; i < d; ++i) sum += static_cast<double>(x[i]) * x[i];
@@ -149,6 +183,17 @@ const Kernels& ref_table() {
       .fma_burst = ref::fma_burst,
       .read_burst = ref::read_burst,
   };
+  return table;
+}
+
+const Kernels& ref_int8_table() {
+  static const Kernels table = [] {
+    Kernels k = ref_table();
+    k.isa = "ref_int8";
+    k.act_format = ref::int8_act_format;
+    k.matmul = ref::matmul_int8;
+    return k;
+  }();
   return table;
 }
 

@@ -1,7 +1,8 @@
 // The truth: every operation as its definition reads, one number after the other, sums in double. Slow on purpose.
 //
-// Besides the table (`--isa ref`: whole models in plain arithmetic) the products and attention are here with results in
-// double, for tests that need an error bound below float's own.
+// Besides the tables (`--isa ref`: whole models in plain arithmetic; `--isa ref_int8`: the same, with activations
+// rounded to 8 bits where the integer kernels round them) the products and attention are here with results in double,
+// for tests that need an error bound below float's own.
 #pragma once
 
 #include <cstdint>
