@@ -2,8 +2,9 @@
 //
 // A team whose members wait for each other is as slow as the one that was pushed off its processor: with one other busy
 // program, n - 1 members that nobody disturbs are faster than n (docs/measurements.md). The sizer is told after every
-// run how long its members were ready and not running; when that is a good part of a processor, it leaves members out,
-// and tries again with one more from time to time, ever more rarely while that fails.
+// run how long its members were ready and not running; when that is so much of a processor, for so long, that fewer
+// would have been faster, it leaves members out, and tries again with one more from time to time, ever more rarely
+// while that fails.
 //
 // Pure arithmetic, no clocks and no system calls. Not thread-safe.
 #pragma once
@@ -22,8 +23,9 @@ class TeamSizer {
  private:
   int most_;
   int size_;
-  bool on_trial_ = false;  // one more member than last known to be good
-  int n_disturbed_ = 0;
+  bool on_trial_ = false;   // one more member than last known to be good
+  int n_disturbed_ = 0;     // windows in a row
+  double disturbed_s_ = 0;  // and how long they were
   double wall_s_ = 0, lost_s_ = 0;
   double next_trial_s_ = 0, pause_s_ = 0;
 };

@@ -37,8 +37,8 @@ TEST(TeamSizer, GivesWayToABusyProgramAndComesBack) {
   for (const int n : {2, 8}) {
     TeamSizer sizer(n);
     Machine m{n, 1};
-    m.run(sizer, 0.1, n);
-    EXPECT_EQ(sizer.size(), n - 1) << "after a few passes";
+    m.run(sizer, 0.15, n);
+    EXPECT_EQ(sizer.size(), n - 1) << "after some passes";
     Machine later{n, 1, m.now_s};
     later.run(sizer, 30, n);
     EXPECT_LT(later.n_full, later.n_runs / 20) << "trials are rare";
@@ -73,6 +73,29 @@ TEST(TeamSizer, APassingDisturbanceIsForgotten) {
     now += kPassS;
     sizer.ran(now, kPassS, i % 50 == 0 ? 0.01 : 0);  // two time slices, four times a second
     EXPECT_EQ(sizer.size(), 4);
+  }
+}
+
+// A page that is drawn by the processor: busy for 60 ms, four times a second, on one processor.
+TEST(TeamSizer, ABrowserThatPaintsNowAndThenLeavesTheTeamWhole) {
+  for (const int n : {2, 3, 8}) {
+    TeamSizer sizer(n);
+    double now = 0;
+    for (int i = 0; i < 2000; ++i) {
+      now += kPassS;
+      sizer.ran(now, kPassS, i % 50 < 12 ? 0.9 * kPassS : 0);
+      ASSERT_EQ(sizer.size(), n) << "pass " << i;
+    }
+  }
+}
+
+TEST(TeamSizer, TwoMembersThatLoseLessThanOneIsWorthStay) {
+  TeamSizer sizer(2);
+  double now = 0;
+  for (int i = 0; i < 2000; ++i) {
+    now += kPassS;
+    sizer.ran(now, kPassS, 0.35 * kPassS);
+    ASSERT_EQ(sizer.size(), 2) << "pass " << i;
   }
 }
 

@@ -11,6 +11,11 @@ constexpr int kTrimEvery = 512;  // events
 
 }  // namespace
 
+Urgency urgency_of(std::string_view type) {
+  if (type == "answer.piece") return Urgency::words;
+  return type == "answer.progress" || type == "hearth.state" ? Urgency::figures : Urgency::news;
+}
+
 std::string Event::json() const {
   const auto quoted = [](const std::optional<std::string>& id) { return id ? dump(Json(*id)) : std::string("null"); };
   return fmt::format(R"({{"v":1,"seq":{},"at":{},"type":"{}","thread":{},"node":{},"data":{}}})", seq, at_ms, type,
@@ -26,7 +31,7 @@ int64_t EventLog::publish(std::string_view type, const std::optional<std::string
           dump(data));
   const int64_t seq = db_.last_rowid();
   if (--until_trim_ < 0) trim();
-  db_.after_commit([this] { wake_all(); });
+  db_.after_commit([this, urgency = urgency_of(type)] { wake_all(urgency); });
   return seq;
 }
 
@@ -111,13 +116,13 @@ void EventLog::Subscription::end() {
   log_ = nullptr;
 }
 
-void EventLog::wake_all() const {
+void EventLog::wake_all(Urgency urgency) const {
   std::vector<std::shared_ptr<Wake>> all;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [number, wake] : wakes_) all.push_back(wake);
   }
-  for (const auto& wake : all) (*wake)();
+  for (const auto& wake : all) (*wake)(urgency);
 }
 
 }  // namespace watra::home

@@ -3,7 +3,7 @@
 //
 // publish() belongs into the transaction that makes what it tells: both are committed or neither, numbers grow by one
 // and survive restarts. Subscribers are woken after the commit, never before, by the thread that committed and without
-// any lock; they must not block, and read what is new themselves. Any thread may call.
+// any lock; they are told how urgent it is, must not block, and read what is new themselves. Any thread may call.
 //
 // The last 100,000 events of the last 24 hours are kept. What was erased is taken out of them.
 #pragma once
@@ -30,6 +30,11 @@ struct Event {
 
   std::string json() const;  // as the stream tells it, on one line
 };
+
+// How soon a listener wants to know of it: something has changed; words of an answer, one of many pieces; a figure of
+// work under way, of which the next one makes the last one old. In this order.
+enum class Urgency { news, words, figures };
+Urgency urgency_of(std::string_view type);
 
 class EventLog {
  public:
@@ -59,7 +64,7 @@ class EventLog {
   void forget_node(const std::string& node);
   void forget_thread(const std::string& thread);
 
-  using Wake = std::function<void()>;
+  using Wake = std::function<void(Urgency)>;  // once an event
   class Subscription {
    public:
     Subscription() = default;
@@ -80,7 +85,7 @@ class EventLog {
 
  private:
   void trim();
-  void wake_all() const;
+  void wake_all(Urgency urgency) const;
 
   Database& db_;
   std::string boot_;

@@ -37,7 +37,7 @@ TEST(Events, SubscribersAreWokenAfterTheCommit) {
   int64_t seen = -1;
   int calls = 0;
   {
-    const auto subscription = events.subscribe([&] {
+    const auto subscription = events.subscribe([&](Urgency) {
       ++calls;
       seen = static_cast<int64_t>(events.read(0, 100)->events.size());
     });
@@ -52,6 +52,18 @@ TEST(Events, SubscribersAreWokenAfterTheCommit) {
   const int before = calls;
   ASSERT_TRUE(events.tell("thread.changed", "t", std::nullopt, Json::object()));
   EXPECT_EQ(calls, before);
+}
+
+TEST(Events, SubscribersAreToldHowUrgentItIs) {
+  TestHome home;
+  EventLog& events = home->events();
+  std::vector<Urgency> heard;
+  const auto subscription = events.subscribe([&](Urgency urgency) { heard.push_back(urgency); });
+  Transaction t(home->db());
+  for (const char* type : {"answer.progress", "answer.piece", "answer.ended"})
+    events.publish(type, "t", "m", Json::object());
+  t.commit();
+  EXPECT_EQ(heard, (std::vector{Urgency::figures, Urgency::words, Urgency::news}));
 }
 
 TEST(Events, OldOnesGoAndThatIsTold) {

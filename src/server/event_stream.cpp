@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "home/ids.h"
+#include "server/gathering.h"
 #include "server/house_fields.h"
 #include "watra_version.h"
 
@@ -18,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kEventsAtOnce = 256;
 constexpr int64_t kMostBacklogBytes = 4 << 20;
 constexpr auto kSlowWrite = std::chrono::milliseconds(500);
+constexpr int64_t kLongestGatherMs = 2000;
 
 std::string frame(int64_t seq, const std::string& json) { return fmt::format("id: {}\ndata: {}\n\n", seq, json); }
 
@@ -36,8 +38,10 @@ struct EventStreams::Waker : std::enable_shared_from_this<Waker> {
   asio::any_io_executor executor;
   asio::steady_timer timer;
   std::atomic<bool> posted{false}, news{false}, ended{false};
+  std::atomic<home::Urgency> hears{home::Urgency::figures};  // what is less urgent wakes nobody, it is looked for later
 
-  void wake() {
+  void wake(home::Urgency urgency) {
+    if (urgency > hears) return;
     news = true;
     if (posted.exchange(true)) return;
     asio::post(executor, [self = shared_from_this()] {
@@ -68,7 +72,7 @@ void EventStreams::end_all() {
   ending_ = true;
   for (const auto& waker : open_) {
     waker->ended = true;
-    waker->wake();
+    waker->wake(home::Urgency::news);
   }
 }
 
@@ -84,6 +88,7 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
     const auto [end, ec] = std::from_chars(last_id.data(), last_id.data() + last_id.size(), value);
     if (ec == std::errc() && end == last_id.data() + last_id.size() && value >= 0) after = value;
   }
+  Gathering gathering(std::chrono::milliseconds(query_integer(x, "gather_ms", 0, kLongestGatherMs).value_or(0)));
   // Leaves the list however this ends.
   struct Entry {
     EventStreams& streams;
@@ -101,7 +106,7 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
     waker.ended = ending_;
   }
   // Subscribed before it is looked: nothing falls between.
-  const auto subscription = events_.subscribe([w = entry.waker] { w->wake(); });
+  const auto subscription = events_.subscribe([w = entry.waker](home::Urgency urgency) { w->wake(urgency); });
   const int64_t newest = house_value(events_.newest());
   int64_t cursor = after.value_or(newest);
   auto page = house_value(events_.read(cursor, kEventsAtOnce));
@@ -114,24 +119,34 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
   std::string out = own_frame(cursor, newest, "engine.hello",
                               {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
   out += own_frame(cursor, newest, "hearth.state", hearth_.now());
-  for (;;) {
+  for (auto ping_at = Clock::now() + limits_.ping;;) {
     for (const home::Event& e : page.events) out += frame(e.seq, e.json());
-    if (!page.events.empty()) cursor = page.events.back().seq;
+    if (!page.events.empty()) {
+      cursor = page.events.back().seq;
+      gathering.went_out(page.events, Clock::now());
+    }
     if (!out.empty()) {
       const auto began = Clock::now();
       co_await x.write(std::exchange(out, {}));
       if (Clock::now() - began > kSlowWrite &&
           house_value(events_.bytes_after(std::max(cursor, newest))) > kMostBacklogBytes)
         break;  // it comes back and resumes
+      ping_at = Clock::now() + limits_.ping;
+    }
+    // What it is to be woken for is said before it is looked: nothing falls between.
+    bool due = false;
+    while (!waker.ended) {
+      const auto now = Clock::now();
+      waker.hears = gathering.hears(now);
+      page = house_value(events_.read(cursor, kEventsAtOnce));
+      due = page.events.size() == kEventsAtOnce || gathering.is_due(page.events, now);
+      if (due || now >= ping_at) break;
+      const bool hears_all = waker.hears == home::Urgency::figures;
+      co_await waker.wait_until(hears_all ? ping_at : std::min(gathering.until(), ping_at));
     }
     if (waker.ended) break;
-    page = house_value(events_.read(cursor, kEventsAtOnce));
-    if (!page.events.empty()) continue;
-    const auto ping_at = Clock::now() + limits_.ping;
-    co_await waker.wait_until(ping_at);
-    if (waker.ended) break;
-    page = house_value(events_.read(cursor, kEventsAtOnce));
-    if (!page.events.empty() || Clock::now() < ping_at) continue;
+    if (due) continue;
+    page.events.clear();
     if (!x.caller.session.empty() && entrance_ && !house_value(entrance_->people().session(x.caller.session))) break;
     out = ": ping\n\n";
   }

@@ -3,6 +3,7 @@ import json
 import re
 import socket
 import threading
+import time
 import urllib.parse
 
 import contract
@@ -65,27 +66,27 @@ class Browser:
         assert (status, reply) == (200, {"ok": True}), (status, reply)
         return self
 
-    def events(self, after=None, last_event_id=None):
-        return Events(self, after, last_event_id)
+    def events(self, after=None, last_event_id=None, gather_ms=None):
+        return Events(self, after, last_event_id, gather_ms)
 
 
 class Events:
-    """The event stream, read on a thread."""
+    """The event stream, read on a thread; `at`: when each event of `all` came, in seconds of time.monotonic()."""
 
-    def __init__(self, browser, after=None, last_event_id=None):
+    def __init__(self, browser, after=None, last_event_id=None, gather_ms=None):
         headers = browser.headers("GET") + ["Accept: text/event-stream"]
         if last_event_id is not None:
             headers.append(f"Last-Event-ID: {last_event_id}")
-        query = "" if after is None else f"?after={after}"
+        query = urllib.parse.urlencode({name: value for name, value in (("after", after), ("gather_ms", gather_ms)) if value is not None})
         self.socket = browser.server.connect()
-        self.socket.sendall(browser.server.head("GET", f"/watra/v1/events{query}", token=False, host=browser.host, headers=headers))
+        self.socket.sendall(browser.server.head("GET", f"/watra/v1/events?{query}", token=False, host=browser.host, headers=headers))
         self.file = self.socket.makefile("rb")
         self.status = int(self.file.readline().split()[1])
         self.headers = {}
         while (line := self.file.readline().decode().strip()):
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
-        self.all, self.ids, self.comments, self.ended = [], [], 0, threading.Event()
+        self.all, self.ids, self.at, self.comments, self.ended = [], [], [], 0, threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -112,6 +113,7 @@ class Events:
                             own = event["type"] in ("engine.hello", "hearth.state")
                             assert event["seq"] == number or own and number < event["seq"], (event, number)
                             self.ids.append(number)
+                            self.at.append(time.monotonic())
                             self.all.append(event)
                         elif line.startswith(":"):
                             self.comments += 1

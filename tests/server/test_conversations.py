@@ -87,6 +87,29 @@ class Turns(House):
         hearth = [e["data"]["state"] for e in stream.of("hearth.state")]
         self.assertIn("speaking", hearth)
 
+    def test_gathered_words_come_together_and_none_is_missing(self):
+        thread = self.page.thread()
+        each, gathered = self.page.events(), self.page.events(gather_ms=1000)
+        wait_until(lambda: len(each.all) >= 2 and len(gathered.all) >= 2)
+        turn = self.page.say(thread["id"], "Tell me a long story about a fire.", sampling={"max_tokens": 500})
+        answer = turn["answer"]["id"]
+        self.page.finished(turn)
+        for stream in (each, gathered):
+            wait_until(lambda: any(e["node"] == answer for e in stream.of("answer.ended")))
+            stream.close()
+        came = lambda stream: [(e["seq"], e["type"], e["data"]) for e in stream.all[2:]]
+        n = min(len(gathered.all), len(each.all)) - 2  # of the two one may have heard a little more
+        self.assertEqual(came(gathered)[:n], came(each)[:n])
+        at = lambda stream, kind: [when for when, e in zip(stream.at, stream.all) if e["node"] == answer and e["type"] == kind]
+        moments = lambda times: 1 + sum(later - earlier > 0.03 for earlier, later in zip(times, times[1:]))
+        pieces = at(gathered, "answer.piece")
+        seconds = pieces[-1] - pieces[0]
+        self.assertLessEqual(moments(pieces), 2 + seconds, f"{len(pieces)} pieces in {seconds:.1f} s")
+        self.assertGreater(len(pieces), 2 * moments(pieces))
+        for kind in ("answer.started", "answer.ended"):
+            self.assertLess(at(gathered, kind)[0] - at(each, kind)[0], 0.3, kind)
+        self.assertLess(pieces[0] - at(each, "answer.piece")[0], 0.3, "the first word waits for nothing")
+
     def test_the_same_client_id_begins_nothing_twice(self):
         thread = self.page.thread()
         body = {"client_id": client_id(), "parent": None, "parts": text("Hi"), "sampling": {"max_tokens": 4}}

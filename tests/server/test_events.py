@@ -91,6 +91,11 @@ class Events(unittest.TestCase):
             status, _, body = self.page.get(f"/events?after={bad}", checked=False)
             self.assertEqual((status, body["error"]["code"], body["error"]["param"]), (400, "request.invalid", "after"), bad)
 
+    def test_a_wish_to_gather_is_checked(self):
+        for bad in ("-1", "x", "2001"):
+            status, _, body = self.page.get(f"/events?gather_ms={bad}", checked=False)
+            self.assertEqual((status, body["error"]["code"], body["error"]["param"]), (400, "request.invalid", "gather_ms"), bad)
+
     def test_numbers_go_on_after_a_restart(self):
         load(self.server)
         house = self.page.ok("GET", "/house")

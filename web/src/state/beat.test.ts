@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WatraEvent } from '../wire/types';
 import { Beat, type Pace } from './beat';
 
-const PACE: Pace = { words_ms: 200, figures_ms: 1000 };
+const PACE: Pace = { words_ms: 200, figures_ms: 1100, gather_ms: 250 };
 let seq = 0;
 const event = (type: string, data: Record<string, unknown>, node = 'm1'): WatraEvent => ({ v: 1, seq: ++seq, at: 0, type, thread: 't1', node, data }) as unknown as WatraEvent;
 const piece = (text: string) => event('answer.piece', { part: 0, kind: 'text', text });
@@ -60,7 +60,23 @@ describe('the beat of the stream', () => {
     expect(words()).toBe('at last');
   });
 
-  it('tells figures once a second, the newest only, and a new state at once', () => {
+  it('lets figures come with the words, without a picture of their own, when words are gathered', () => {
+    const { beat, heard } = listen();
+    beat.take(progress('speaking', 0));
+    for (let i = 1; i <= 40; i++) {
+      beat.take(piece(`${i} `));
+      beat.take(progress('speaking', i));
+      vi.advanceTimersByTime(PACE.gather_ms);
+    }
+    const words = new Set(heard.filter((h) => h.event.type === 'answer.piece').map((h) => h.at));
+    const figures = heard.filter((h) => h.event.type === 'answer.progress').slice(1).map((h) => h.at);
+    expect(words.size).toBe(40);
+    expect(figures.length).toBeGreaterThanOrEqual(8);
+    expect(figures.length).toBeLessThanOrEqual(13);
+    expect(figures.filter((at) => !words.has(at))).toEqual([]);
+  });
+
+  it('tells figures about once a second, the newest only, and a new state at once', () => {
     const { beat, heard } = listen();
     beat.take(progress('reading', 0));
     for (let i = 1; i <= 30; i++) { beat.take(progress('reading', i)); vi.advanceTimersByTime(100); }

@@ -4,10 +4,14 @@
 import { cardDraws } from '../look/card';
 import type { WatraEvent } from '../wire/types';
 
-export interface Pace { words_ms: number; figures_ms: number }
+export interface Pace {
+  words_ms: number;
+  figures_ms: number; // figures that would be due before the next words come with these
+  gather_ms: number; // what the server is asked to gather: a little longer than words_ms, so that what comes is shown as it comes; 0: nothing
+}
 
-/** Where the processor draws, four pictures a second: measured in docs/measurements.md, "The page open beside the page closed". */
-const PACES: Record<'card' | 'processor', Pace> = { card: { words_ms: 33, figures_ms: 33 }, processor: { words_ms: 250, figures_ms: 1000 } };
+/** Where the processor draws, two or three pictures a second: measured in docs/measurements.md, "The page open beside the page closed". */
+const PACES: Record<'card' | 'processor', Pace> = { card: { words_ms: 33, figures_ms: 33, gather_ms: 0 }, processor: { words_ms: 350, figures_ms: 1300, gather_ms: 400 } };
 export const paceHere = (): Pace => PACES[cardDraws() ? 'card' : 'processor'];
 
 export class Beat {
@@ -38,18 +42,20 @@ export class Beat {
 
   // Between two frames, not in one: the frame then has only to lay out and to paint. A page that nobody sees takes its words too.
   #plan(): void {
-    if (this.#words.length + this.#figures.size === 0) return;
     const { words_ms, figures_ms } = this.pace();
-    const due = Math.max(performance.now(), this.#words.length > 0 ? this.#wordsAt + words_ms : this.#figuresAt + figures_ms);
+    const due = this.#words.length > 0 ? this.#wordsAt + words_ms : this.#figures.size > 0 ? this.#figuresAt + figures_ms : Infinity;
     if (due >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = due;
-    this.#timer = setTimeout(() => {
-      this.#due = Infinity;
-      this.#handWords();
-      if (performance.now() >= this.#figuresAt + figures_ms) this.#handFigures();
-      this.#plan();
-    }, due - performance.now());
+    this.#timer = setTimeout(() => { this.#beat(); }, Math.max(0, due - performance.now()));
+  }
+  #beat(): void {
+    this.#due = Infinity;
+    const { words_ms, figures_ms } = this.pace();
+    const early = this.#words.length > 0 ? words_ms : 0;
+    this.#handWords();
+    if (performance.now() >= this.#figuresAt + figures_ms - early) this.#handFigures();
+    this.#plan();
   }
   #handWords(): void {
     if (this.#words.length === 0) return;

@@ -2,7 +2,7 @@
 import { get, door, post, Refusal } from '../wire/client';
 import { Stream } from '../wire/stream';
 import type { Engine, Hearth, House } from '../wire/types';
-import { Beat } from './beat';
+import { Beat, paceHere } from './beat';
 import { dispatch, on, renewAll } from './bus';
 import { entryCode } from './route.svelte';
 import { settings } from './settings.svelte';
@@ -51,7 +51,7 @@ class HouseStore {
       event: (event) => this.#beat.take(event),
       hello: (resumed) => { if (!resumed) { void this.#renew(); } },
       reachable: (yes) => { this.reachable = yes; },
-    });
+    }, paceHere().gather_ms);
     this.#stream.open();
   }
   async #renew(): Promise<void> {

@@ -16,13 +16,14 @@ export class Stream {
   #after: number;
   #boot: string | null = null;
 
-  constructor(after: number, private readonly listener: Listener) { this.#after = after; }
+  /** `gather_ms`: the server may hold words and figures back for so long, to tell more of them at once. */
+  constructor(after: number, private readonly listener: Listener, private readonly gather_ms = 0) { this.#after = after; }
 
   get seq(): number { return this.#after; }
 
   open(): void {
     this.close();
-    const source = new EventSource(`${BASE}/events?after=${this.#after}`);
+    const source = new EventSource(`${BASE}/events?after=${this.#after}${this.gather_ms > 0 ? `&gather_ms=${this.gather_ms}` : ''}`);
     this.#source = source;
     source.onopen = () => { this.#pause = 500; this.listener.reachable(true); };
     source.onmessage = (message) => this.#take(JSON.parse(message.data as string) as WatraEvent);

@@ -1,16 +1,16 @@
-// tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N] [--states heard,open,card,fire] [--draft none]: decode speed with the page open beside the page closed, in turn, in one run.
+// tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N] [--states heard,open,card,fire] [--draft none] [--threads]: decode speed with the page open beside the page closed, in turn, in one run.
 // Five states: nobody listens; a program reads the event stream and draws nothing (what the server pays); the page is open, as it is where the processor draws it: words in steps,
-// a still fire; the page is open and shows words as oft as with a graphics card; the same with the fire drawn by the processor. Beside each speed: the processor
-// time of the browser by kind of process and of the server, a second of decoding, and what went over the stream.
+// a still fire, in a browser that nobody steers; the page is open and shows words as oft as with a graphics card; the same with the fire drawn by the processor. Beside each speed: the processor
+// time of the browser by kind of process and of the server, a second of decoding, and what went over the stream. --threads: that of each thread too, and how often it ran.
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
-import { asWithACard, launch, letItBurn } from './harness.mjs';
+import { asWithACard, launch, launchAlone, letItBurn } from './harness.mjs';
 import { startReal } from './real.mjs';
 
-const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' }, states: { type: 'string', default: '' }, draft: { type: 'string', default: 'none' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' }, states: { type: 'string', default: '' }, draft: { type: 'string', default: 'none' }, threads: { type: 'boolean', default: false } }, allowPositionals: true });
 const rounds = Number(values.rounds);
-const server = await startReal(positionals[0] ?? 'build/release/bin/watra', { model: values.model, args: ['--draft', values.draft] });
+const server = await startReal(positionals[0] ?? 'build/release/bin/watra', { model: values.model, args: ['--draft', values.draft], files: /./ });
 const auth = { Authorization: `Bearer ${server.token()}` };
 const api = async (method, path, body) => {
   const answer = await fetch(`${server.url}/watra/v1${path}`, { method, headers: { ...auth, 'X-Watra': '1', 'Content-Type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}) });
@@ -22,19 +22,42 @@ await api('PATCH', '/settings', { 'house.first_start_done': true, 'sampling.seed
 
 const KINDS = ['', 'renderer', 'gpu-process', 'utility']; // the whole browser, the page's own process, the one that puts the picture together, the network
 
-/** Processor seconds of the processes under a pid, itself included; `kind`: only those of a kind (chromium's --type). */
-function spent(root, kind = '') {
-  const of = new Map();
+/** The processes under a pid, itself included, as [pid, kind (chromium's --type)]. */
+function family(root) {
+  const all = new Map();
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      const counts = kind === '' || readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(`--type=${kind}`);
-      of.set(Number(pid), { parent: Number(field[1]), ticks: counts ? Number(field[11]) + Number(field[12]) : 0 });
+      all.set(Number(pid), { parent: Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]), kind: /--type=([\w-]+)/.exec(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.[1] ?? 'browser' });
     } catch { /* it ended meanwhile */ }
   }
-  const under = (pid) => pid === root || (of.has(pid) && of.get(pid).parent > 1 && under(of.get(pid).parent));
-  return [...of].reduce((sum, [pid, { ticks }]) => sum + (under(pid) ? ticks / 100 : 0), 0);
+  const under = (pid) => pid === root || (all.has(pid) && all.get(pid).parent > 1 && under(all.get(pid).parent));
+  return [...all].filter(([pid]) => under(pid)).map(([pid, { kind }]) => [pid, kind]);
+}
+/** Processor seconds of these processes so far, in the order of KINDS. */
+function spent(processes) {
+  const sums = KINDS.map(() => 0);
+  for (const [pid, kind] of processes) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      for (const k of [0, KINDS.indexOf(kind)]) if (k >= 0) sums[k] += (Number(field[11]) + Number(field[12])) / 100;
+    } catch { /* it ended meanwhile */ }
+  }
+  return sums;
+}
+/** Of each thread: processor seconds and how often it was put on a processor. */
+function threads(processes) {
+  const of = new Map();
+  for (const [pid, kind] of processes) {
+    try {
+      for (const tid of readdirSync(`/proc/${pid}/task`)) {
+        const [ns, , turns] = readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ').map(Number);
+        of.set(`${kind} ${readFileSync(`/proc/${pid}/task/${tid}/comm`, 'utf8').trim()} ${pid}/${tid}`, { seconds: ns / 1e9, turns });
+      }
+    } catch { /* it ended meanwhile */ }
+  }
+  return of;
 }
 
 const stream = { events: 0, bytes: 0, kinds: new Map() };
@@ -57,20 +80,24 @@ async function browse({ fire = false, card = false }) {
   const page = await context.newPage();
   return { browser, page, pid };
 }
-const all = { closed: ['page closed', null], heard: ['a program listens', 'program'], open: ['page open', {}], card: ['open, words as oft as with a card', { card: true }], fire: ['the same, fire drawn by the processor', { fire: true }] };
+const all = { closed: ['page closed', null], heard: ['a program listens', 'program'], open: ['page open', 'alone'], card: ['open, words as oft as with a card', { card: true }], fire: ['the same, fire drawn by the processor', { fire: true }] };
 const wanted = values.states === '' ? Object.keys(all) : ['closed', ...values.states.split(',').filter((word) => word !== 'closed')];
 const STATES = [];
-let cookies; // one way in, several browsers
+const doorOf = async () => `${server.url}/?lang=en#enter=${(await api('POST', '/codes', {})).code}`; // each browser has a way in of its own
 for (const [name, who] of wanted.map((word) => all[word])) {
   if (who === null || who === 'program') { STATES.push([name, who]); continue; }
-  const one = await browse(who);
-  if (cookies) await one.page.context().addCookies(cookies);
-  else {
-    await one.page.goto(server.way.replace('/#', '/?lang=en#'));
-    await one.page.waitForSelector('.home');
-    cookies = await one.page.context().cookies();
-    await one.page.goto('about:blank');
+  if (who === 'alone') {
+    const browser = await launchAlone();
+    const tab = await browser.open(await doorOf());
+    await pause(4000);
+    await browser.close(tab);
+    STATES.push([name, { pid: browser.pid, alone: browser }]);
+    continue;
   }
+  const one = await browse(who);
+  await one.page.goto(await doorOf());
+  await one.page.waitForSelector('.home');
+  await one.page.goto('about:blank');
   STATES.push([name, one]);
 }
 const rows = new Map(STATES.map(([name]) => [name, []]));
@@ -80,24 +107,38 @@ async function one(name, who) {
   const hangUp = new AbortController();
   let heard;
   if (who === 'program') heard = listen(hangUp.signal);
-  else if (who) { await who.page.goto(`${server.url}/?lang=en#/izba/${thread.id}`); await who.page.waitForSelector('.composer'); }
+  const address = `${server.url}/?lang=en#/izba/${thread.id}`;
+  let tab;
+  if (who?.alone) { tab = await who.alone.open(address); await pause(2000); } else if (who?.page) { await who.page.goto(address); await who.page.waitForSelector('.composer'); }
   await pause(900);
-  const browserSpent = () => KINDS.map((kind) => (who?.pid ? spent(who.pid, kind) : 0));
-  const [browserBefore, serverBefore, events, bytes] = [browserSpent(), spent(server.pid), stream.events, stream.bytes];
+  const [browser, house] = [who?.pid ? family(who.pid) : [], family(server.pid)];
+  const [events, bytes] = [stream.events, stream.bytes];
   const turn = await api('POST', `/threads/${thread.id}/turns`, { client_id: `c${Math.random().toString(36).slice(2)}`, parts: [{ type: 'text', text: 'Tell me a very long story about a shepherd, a dog and a fire that never goes out.' }] });
-  let answer;
+  // Processor time is told of the while in which words come: from the first look that finds some to the last one before the end.
+  const look = () => ({ at: performance.now() / 1000, browser: spent(browser), house: spent(house)[0], threads: values.threads ? threads([...browser, ...house]) : null });
+  let [first, last] = [null, null];
   for (;;) {
-    await pause(200);
-    answer = (await api('GET', `/threads/${thread.id}/messages`)).messages.find((m) => m.id === turn.answer.id);
-    if (answer.state !== 'running') break;
+    await pause(250);
+    const run = (await api('GET', '/runs')).runs.find((one) => one.answer === turn.answer.id);
+    if (!run) break;
+    if (run.write) { last = look(); first ??= last; }
   }
+  const answer = (await api('GET', `/threads/${thread.id}/messages`)).messages.find((m) => m.id === turn.answer.id);
+  const a_second = (of) => (last && last.at > first.at ? (of(last) - of(first)) / (last.at - first.at) : 0);
   const seconds = answer.answer.n_generated / answer.answer.decode_tokens_per_s;
-  rows.get(name).push({ rate: answer.answer.decode_tokens_per_s, tokens: answer.answer.n_generated, browser: browserSpent().map((s, k) => (s - browserBefore[k]) / seconds), server: (spent(server.pid) - serverBefore) / seconds, events: (stream.events - events) / seconds, bytes: (stream.bytes - bytes) / Math.max(1, answer.answer.n_generated) });
+  rows.get(name).push({ rate: answer.answer.decode_tokens_per_s, tokens: answer.answer.n_generated, browser: KINDS.map((_, k) => a_second((l) => l.browser[k])), server: a_second((l) => l.house), events: (stream.events - events) / seconds, bytes: (stream.bytes - bytes) / Math.max(1, answer.answer.n_generated),
+    threads: first?.threads ? [...last.threads].map(([thread, { seconds: s, turns }]) => { const before = first.threads.get(thread) ?? { seconds: 0, turns: 0 }; return [thread, (s - before.seconds) / (last.at - first.at), (turns - before.turns) / (last.at - first.at)]; }) : [] });
   hangUp.abort();
   await heard;
   if (who?.page) await who.page.goto('about:blank');
+  if (tab) {
+    await pause(500);
+    const shown = await who.alone.look(address, () => `${document.visibilityState} ${document.querySelector('.last .md')?.textContent.length ?? 0}`);
+    if (!/^visible [1-9]\d\d/.test(shown)) throw new Error(`the page that nobody steers does not show the answer: ${shown}`);
+    await who.alone.close(tab);
+  }
 }
-async function end() { for (const [, who] of STATES) await who?.browser?.close(); await server.close(); }
+async function end() { for (const [, who] of STATES) { await who?.browser?.close(); await who?.alone?.end(); } await server.close(); }
 try {
   for (const [name, who] of STATES) await one(name, who); // warm
   for (const list of rows.values()) list.length = 0;
@@ -110,5 +151,11 @@ console.log(`${values.model}, ${rounds} rounds in turn, ${values.tokens} tokens 
 for (const [name, list] of rows) {
   const ratio = median(list.map((row, i) => row.rate / closed[i].rate));
   console.log(`${name.padEnd(38)} ${median(list.map((r) => r.rate)).toFixed(1).padStart(7)} tok/s  ${ratio.toFixed(3)}  browser ${KINDS.map((_, k) => median(list.map((r) => r.browser[k])).toFixed(2)).join(', ')} s/s, server ${median(list.map((r) => r.server)).toFixed(2)} s/s${name === 'a program listens' ? `, ${median(list.map((r) => r.events)).toFixed(0)} events/s, ${median(list.map((r) => r.bytes)).toFixed(0)} bytes a token` : ''}`);
+}
+if (values.threads) for (const [name, list] of rows) {
+  const sums = new Map();
+  for (const row of list) for (const [thread, time, turns] of row.threads) { const key = thread.replace(/\d* \d+\/\d+$/, ''); const sum = sums.get(key) ?? [0, 0]; sums.set(key, [sum[0] + time / list.length, sum[1] + turns / list.length]); }
+  console.log(name);
+  for (const [thread, [time, turns]] of [...sums].sort((a, b) => b[1][0] - a[1][0]).slice(0, 24)) console.log(`  ${(1000 * time).toFixed(1).padStart(7)} ms/s ${turns.toFixed(0).padStart(6)} turns/s  ${thread}`);
 }
 console.log(`events heard: ${[...stream.kinds].map(([kind, n]) => `${kind} ${n}`).join(', ')}`);

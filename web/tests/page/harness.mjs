@@ -1,7 +1,7 @@
 // Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
 // leaves the machine, an error on the console or a broken script fails the suite.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,8 @@ import { startMock } from '../../mock/server.mjs';
 import { startReal } from './real.mjs';
 
 export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+
+const ARGS = ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'];
 
 export const FAR = 'chata.test'; // a name that is not loopback: over plain HTTP an insecure context, as for a phone on the LAN
 
@@ -37,7 +39,33 @@ export const asWithACard = (context) => context.addInitScript(() => { const real
 
 /** `fire`: with WebGL drawn by the processor, for pictures; the suite does without. Without a browser there is nothing to test: said, and skipped, except in CI. */
 export async function launch({ fire = false } = {}) {
-  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', `--host-resolver-rules=MAP ${FAR} 127.0.0.1`, '--disable-gpu', '--force-color-profile=srgb', ...(fire ? [] : ['--disable-3d-apis'])] });
+  if (CHROMIUM) return chromium.launch({ executablePath: CHROMIUM, args: [...ARGS, `--host-resolver-rules=MAP ${FAR} 127.0.0.1`, ...(fire ? [] : ['--disable-3d-apis'])] });
+  return without();
+}
+
+/** A browser that nobody steers, as a person's is: whoever is attached to a page is told of every piece of its stream, which costs. Tabs are opened and closed from outside. */
+export async function launchAlone() {
+  if (!CHROMIUM) return without();
+  const profile = mkdtempSync(join(tmpdir(), 'watra-browser-'));
+  const quiet = ['--no-first-run', '--no-default-browser-check', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions', '--mute-audio'];
+  const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore' });
+  const said = join(profile, 'DevToolsActivePort');
+  for (let i = 0; i < 200 && !existsSync(said); i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
+  const way = `http://127.0.0.1:${readFileSync(said, 'utf8').split('\n')[0]}`;
+  return {
+    pid: child.pid,
+    open: async (url) => (await (await fetch(`${way}/json/new?${encodeURIComponent(url)}`, { method: 'PUT' })).json()).id,
+    close: async (tab) => { await (await fetch(`${way}/json/close/${tab}`)).text(); },
+    /** What the tab at this address shows; attaches for as long as it takes. */
+    async look(url, ask) {
+      const steered = await chromium.connectOverCDP(way);
+      try { return await steered.contexts()[0].pages().find((page) => page.url() === url).evaluate(ask); } finally { await steered.close(); }
+    },
+    end: () => new Promise((gone) => { child.once('exit', () => { rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); gone(); }); child.kill('SIGTERM'); }),
+  };
+}
+
+function without() {
   const words = 'page tests: no chromium here (apt-get install chromium, or WATRA_CHROMIUM=path)';
   if (process.env.CI) throw new Error(words);
   console.log(`${words}: skipped`);
