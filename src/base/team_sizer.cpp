@@ -1,7 +1,7 @@
+#include "base/team_sizer.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "base/team_sizer.h"
 
 namespace watra {
 namespace {

@@ -135,6 +135,7 @@ export const cases = [
     await answerDone(page);
     await choose(page, 'Quote');
     await say(page, 'Why these?');
+    await page.locator('.row-in.mine .ref').waitFor(); // the answer before is done already: what was said comes first
     await answerDone(page);
     assert.equal(await page.locator('.row-in.mine .ref').count(), 1);
     await choose(page, 'Pin');
@@ -395,11 +396,15 @@ export const cases = [
     other.setDefaultTimeout(30_000);
     await other.goto(`${mock.url}/?lang=en`);
     await inside(other);
-    await say(page, 'Tell me a very long story about two tabs.');
-    await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await say(page, 'Hello.');
+    await answerDone(page);
     await other.locator('.list ul a').first().click();
-    await other.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 20);
+    await other.locator('.mine', { hasText: 'Hello.' }).waitFor();
     await composer(other).pressSequentially('typed here', { delay: 10 });
+    // Long enough to be stopped by hand, however fast the machine is.
+    await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'sampling.max_tokens': 1500 }) }));
+    await say(page, 'Tell me a very long story about two tabs.');
+    for (const tab of [page, other]) await tab.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent?.length ?? 0) > 20 && document.querySelectorAll('.mine').length === 2, null, { polling: 200 });
     await other.getByRole('button', { name: 'Stop' }).click();
     for (const tab of [page, other]) await tab.getByText('Stopped.').waitFor();
     assert.equal((await words(page)).replace(/\s+/g, ' '), (await words(other)).replace(/\s+/g, ' '));
