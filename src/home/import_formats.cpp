@@ -141,7 +141,7 @@ std::string read_zip(const ZipArchive& zip, const ImportSink& sink) {
       }
     if (!source || source->broken()) sink.problem(name, "cannot be unpacked as a whole");
   }
-  if (format.empty() && too_large) throw *too_large;  // there was nothing else
+  if (format.empty() && too_large) throw *too_large;              // there was nothing else
   if (format.empty() && zip.has("watra.json")) format = "watra";  // a house where nobody has spoken yet
   return format;
 }
