@@ -243,9 +243,7 @@ void add_anthropic(Router& router, House& house) {
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const Toolbox tools = read_anthropic_tools(f);
-    const Json variables = template_variables(*model, f);
-    const auto prompt = model->render(read_conversation(f), tools.shown(), &variables);
-    Json reply = {{"input_tokens", prompt.ids.size()}};
+    Json reply = {{"input_tokens", chat_prompt(*model, read_conversation(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));
   };
   router.add(

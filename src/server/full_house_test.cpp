@@ -81,6 +81,12 @@ class FullHouseTest : public testing::Test {
     for (int i = 0; i < n_columns; ++i) columns.push_back({{"model", i % 2 ? "m" : "n"}, {"persona", nullptr}});
     return {{"client_id", client_id}, {"question", "Jaki jest halny?"}, {"columns", columns}, {"blind", false}};
   }
+  Json turn(const std::string& thread, const char* client_id) {
+    const Json body = {
+        {"client_id", client_id}, {"model", "m"}, {"parts", Json::array({Json{{"type", "text"}, {"text", "Hej"}}})}};
+    const std::string path = "/watra/v1/threads/" + thread + "/turns";
+    return Asked(body, {{"id", thread}}).asked(router_, "POST", path.c_str());
+  }
   std::vector<Runs::Place> places(size_t n) {
     std::vector<Runs::Place> all;
     for (size_t i = 0; i < n; ++i) all.push_back(runs_->take_place());
@@ -138,12 +144,7 @@ TEST_F(FullHouseTest, APlaceIsGivenBackByWhoDoesNotNeedIt) {
 
 TEST_F(FullHouseTest, ATurnThatIsKnownIsAnsweredAgain) {
   const auto thread = must(home_->conversations().create({{"client_id", "t"}, {"title", "Zima"}}));
-  const std::string path = "/watra/v1/threads/" + thread.id + "/turns";
-  const auto ask = [&](const char* client_id) {
-    const Json body = {
-        {"client_id", client_id}, {"model", "m"}, {"parts", Json::array({Json{{"type", "text"}, {"text", "Hej"}}})}};
-    return Asked(body, {{"id", thread.id}}).asked(router_, "POST", path.c_str());
-  };
+  const auto ask = [&](const char* client_id) { return turn(thread.id, client_id); };
   const Json first = ask("a");
   const auto taken = places(kMostRuns - 1);
   const Json again = ask("a");
@@ -155,25 +156,20 @@ TEST_F(FullHouseTest, ATurnThatIsKnownIsAnsweredAgain) {
 // No thread is left: what is not written down yet is refused, and a turn that is has its reason beside it.
 TEST_F(FullHouseTest, ATurnWithoutAThreadEndsWithWords) {
   const auto thread = must(home_->conversations().create({{"client_id", "t"}, {"title", "Zima"}}));
-  const std::string path = "/watra/v1/threads/" + thread.id + "/turns";
-  const auto ask = [&](const char* client_id) {
-    const Json body = {
-        {"client_id", client_id}, {"model", "m"}, {"parts", Json::array({Json{{"type", "text"}, {"text", "Hej"}}})}};
-    return Asked(body, {{"id", thread.id}}).asked(router_, "POST", path.c_str());
-  };
+  const auto ask = [&](const char* client_id) { return turn(thread.id, client_id); };
   {
     const fault::Arm arm("thread.start", 0);
     EXPECT_EQ(refusal([&] { ask("a"); }), "system.no_thread");
     EXPECT_EQ(must(home_->conversations().thread(thread.id)).thread.n_messages, 0);
   }
   places(1);
-  Json turn;
+  Json begun;
   {
     const fault::Arm arm("thread.start", 0);
-    turn = ask("a");
+    begun = ask("a");
     EXPECT_TRUE(arm.fired());
   }
-  const std::string answer = turn.at("answer").at("id");
+  const std::string answer = begun.at("answer").at("id");
   const auto state = [&] { return must(home_->conversations().message(answer)).state; };
   for (int i = 0; i < 500 && state() != "failed"; ++i) std::this_thread::sleep_for(10ms);
   EXPECT_EQ(state(), "failed");

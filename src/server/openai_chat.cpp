@@ -253,10 +253,9 @@ void add_openai_chat(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
-    const Json variables = template_variables(*model, f);
     const Toolbox tools = read_openai_tools(f);
     Json reply = {{"object", "chat.completion.input_tokens"},
-                  {"input_tokens", model->render(read_messages(f), tools.shown(), &variables).ids.size()}};
+                  {"input_tokens", chat_prompt(*model, read_messages(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));
   };
   router.add({.method = "POST", .pattern = "/v1/chat/completions/input_tokens", .handler = count});

@@ -355,10 +355,9 @@ void add_openai_responses(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
-    const Json variables = template_variables(*model, f);
     const Toolbox tools = read_responses_tools(f);
     Json reply = {{"object", "response.input_tokens"},
-                  {"input_tokens", model->render(input_messages(f), tools.shown(), &variables).ids.size()}};
+                  {"input_tokens", chat_prompt(*model, input_messages(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));
   };
   router.add({.method = "POST", .pattern = "/v1/responses/input_tokens", .handler = count});

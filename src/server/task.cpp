@@ -54,9 +54,14 @@ Json template_variables(const ServedModel& model, const Fields& fields) {
   return variables;
 }
 
-ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
+ServedModel::Prompt chat_prompt(const ServedModel& model, const Json& messages, const Toolbox& tools,
+                                const Fields& fields) {
   const Json variables = template_variables(model, fields);
-  auto rendered = model.render(messages, tools.shown(), &variables);
+  return model.render(messages, tools.shown(), &variables);
+}
+
+ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
+  auto rendered = chat_prompt(model, messages, tools, fields);
   check_context(model, rendered.ids.size(), "messages");
   std::string tail;
   for (const auto& span : rendered.spans)

@@ -45,7 +45,12 @@ struct ChatTask {
 // (reasoning_effort and reasoning.effort of OpenAI, thinking of Anthropic), chat_template_kwargs. Throws ApiError.
 Json template_variables(const ServedModel& model, const Fields& fields);
 
-// Renders and encodes; `fields` as template_variables() reads them. Throws ApiError.
+// Renders and encodes; `fields` as template_variables() reads them. However long: check_context() says what fits.
+// Throws ApiError.
+ServedModel::Prompt chat_prompt(const ServedModel& model, const Json& messages, const Toolbox& tools,
+                                const Fields& fields);
+
+// The same as a task, whose prompt fits. Throws ApiError.
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields);
 
 // Compiles what answers are held to, if anything. Throws ApiError.
