@@ -64,7 +64,6 @@ TEST(Residency, HoldsTheFilesRowsInEitherLayout) {
           for (const int n_threads : {1, 3}) {
             SCOPED_TRACE(fmt::format("{} {} {} {} {}", architecture, tensor::dtype_name(dtype), max_split_bytes,
                                      interleave, n_threads));
-            if (dtype == DType::iq3_s && !tensor::can_quantize(dtype)) continue;
             TestFolder folder;
             const auto path = write_tiny_model(folder.path(), {.architecture = architecture,
                                                                .dtype = dtype,

@@ -5,6 +5,9 @@
 #include <cstring>
 #include <numbers>
 
+#include "tensor/blocks.h"
+#include "tensor/half.h"
+#include "tensor/interleave.h"
 #include "tensor/quantize.h"
 
 namespace watra::model {
@@ -29,11 +32,31 @@ constexpr SyntheticShape kShapes[] = {
     {"llama-405b-layer", 1, 16384, 53248, 128, 8, 128, 4096, 500000.0f, false},
 };
 
+// A linear congruential generator: cheap, and the same everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15u + 1) {}
+  uint64_t bits() { return state_ = state_ * 6364136223846793005u + 1442695040888963407u; }
+  double uniform() { return (static_cast<double>(bits() >> 11) + 0.5) / 9007199254740992.0; }
+  double gaussian() {  // Box-Muller
+    const double length = std::sqrt(-2 * std::log(uniform()));
+    return length * std::cos(2 * std::numbers::pi * uniform());
+  }
+
+ private:
+  uint64_t state_;
+};
+
 struct Quant {
   DType base;
   DType raised;  // attn_v and ffn_down of the layers llama.cpp's mixes give more bits, and the output matrix
   bool is_mix;
 };
+
+// Types that activations are kept in have no matrices; IQ1 to IQ3 cannot be quantized to, but random bits will do.
+bool can_make(DType t) {
+  return (tensor::can_quantize(t) || tensor::can_interleave(t)) && t != DType::q8_1 && t != DType::q8_k;
+}
 
 Result<Quant> parse_quant(std::string_view name) {
   std::string lower(name);
@@ -41,12 +64,10 @@ Result<Quant> parse_quant(std::string_view name) {
   if (lower == "q4_k_m") return Quant{DType::q4_k, DType::q6_k, true};
   if (lower == "q5_k_m") return Quant{DType::q5_k, DType::q6_k, true};
   const auto dtype = tensor::dtype_from_name(lower);
-  if (dtype && tensor::can_quantize(*dtype) && *dtype != DType::q8_1 && *dtype != DType::q8_k)
-    return Quant{*dtype, *dtype, false};
+  if (dtype && can_make(*dtype)) return Quant{*dtype, *dtype, false};
   std::string known = "q4_k_m, q5_k_m";
   for (const auto& t : tensor::all_dtypes())
-    if (tensor::can_quantize(t.dtype) && t.dtype != DType::q8_1 && t.dtype != DType::q8_k)
-      known += ", " + std::string(t.name);
+    if (can_make(t.dtype)) known += ", " + std::string(t.name);
   return fail("model.unknown_quant", fmt::format("'{}' is not a format synthetic models can be made in", name),
               "one of " + known);
 }
@@ -118,21 +139,52 @@ Result<checkpoint::Checkpoint> synthetic_checkpoint(std::string_view spec) {
   return checkpoint::Checkpoint::describe(std::move(meta), std::move(tensors));
 }
 
+namespace {
+
+void set_scale(DType dtype, std::byte* block, uint16_t half) {
+  if (dtype != DType::iq1_m) {
+    std::memcpy(block + tensor::interleave_plan(dtype).half_offset, &half, sizeof(half));
+    return;
+  }
+  tensor::BlockIQ1M b;  // four bits of the half on top of each word
+  std::memcpy(&b, block, sizeof(b));
+  for (int i = 0; i < 4; ++i)
+    b.scales[i] = static_cast<uint16_t>((b.scales[i] & 0x0fff) | (half >> (4 * i) & 15) << 12);
+  std::memcpy(block, &b, sizeof(b));
+}
+
+// Random bits for a type of which there is no quantizer, with the scale of a block that gives weights the deviation
+// `sigma` on average.
+void fill_codebook(DType dtype, std::span<std::byte> blocks, Random& random, double sigma) {
+  const auto& t = tensor::traits(dtype);
+  for (auto& b : blocks) b = static_cast<std::byte>(random.bits() >> 56);
+  const auto set_scales = [&](uint16_t half) {
+    for (size_t at = 0; at < blocks.size(); at += t.block_bytes) set_scale(dtype, &blocks[at], half);
+  };
+  set_scales(tensor::f32_to_f16(1.0f));
+  std::vector<float> weights(blocks.size() / t.block_bytes * t.block_elements);
+  tensor::dequantize_row(dtype, blocks.data(), weights.data(), static_cast<int64_t>(weights.size()));
+  double squares = 0;
+  for (const float w : weights) squares += static_cast<double>(w) * w;
+  set_scales(tensor::f32_to_f16(static_cast<float>(sigma / std::sqrt(squares / static_cast<double>(weights.size())))));
+}
+
+}  // namespace
+
 Status fill_synthetic(DType dtype, std::span<std::byte> out, uint64_t seed) {
   const auto& t = tensor::traits(dtype);
   const size_t n_blocks = out.size() / t.block_bytes;
   const size_t pattern_blocks = std::min<size_t>(n_blocks, std::max<size_t>(1, 65536 / t.block_elements));
-  std::vector<float> weights(pattern_blocks * t.block_elements);
-  uint64_t state = seed * 0x9E3779B97F4A7C15u + 1;
-  const auto uniform = [&] {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (static_cast<double>(state >> 11) + 0.5) / 9007199254740992.0;
-  };
-  // Box-Muller; 0.02 is the standard deviation transformers are initialized with and stay close to.
-  for (float& w : weights)
-    w = static_cast<float>(0.02 * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::numbers::pi * uniform()));
+  Random random(seed);
+  constexpr double kSigma = 0.02;  // what transformers are initialized with and stay close to
   std::vector<std::byte> pattern(pattern_blocks * t.block_bytes);
-  tensor::quantize_row(dtype, weights.data(), pattern.data(), static_cast<int64_t>(weights.size()));
+  if (tensor::can_quantize(dtype)) {
+    std::vector<float> weights(pattern_blocks * t.block_elements);
+    for (float& w : weights) w = static_cast<float>(kSigma * random.gaussian());
+    tensor::quantize_row(dtype, weights.data(), pattern.data(), static_cast<int64_t>(weights.size()));
+  } else {
+    fill_codebook(dtype, pattern, random, kSigma);
+  }
   for (size_t at = 0; at < out.size();) {
     const size_t n = std::min(pattern.size(), out.size() - at);
     std::memcpy(out.data() + at, pattern.data(), n);

@@ -30,11 +30,11 @@ constexpr std::array<int8_t, 3> kIQ1Levels = {-1, 0, 1};
 
 }  // namespace
 
-constexpr Codebook<256, 8> kIQ2XXSGrid = expand<256, 8>(kIQ2XXSBits, kIQ2Levels);
-constexpr Codebook<512, 8> kIQ2XSGrid = expand<512, 8>(kIQ2XSBits, kIQ2Levels);
-constexpr Codebook<1024, 8> kIQ2SGrid = expand<1024, 8>(kIQ2SBits, kIQ2Levels);
-constexpr Codebook<256, 4> kIQ3XXSGrid = expand<256, 4>(kIQ3XXSBits, kIQ3XXSLevels);
-constexpr Codebook<512, 4> kIQ3SGrid = expand<512, 4>(kIQ3SBits, kIQ3SLevels);
-constexpr Codebook<2048, 8> kIQ1Grid = expand<2048, 8>(kIQ1SBits, kIQ1Levels);
+alignas(64) constexpr Codebook<256, 8> kIQ2XXSGrid = expand<256, 8>(kIQ2XXSBits, kIQ2Levels);
+alignas(64) constexpr Codebook<512, 8> kIQ2XSGrid = expand<512, 8>(kIQ2XSBits, kIQ2Levels);
+alignas(64) constexpr Codebook<1024, 8> kIQ2SGrid = expand<1024, 8>(kIQ2SBits, kIQ2Levels);
+alignas(64) constexpr Codebook<256, 4> kIQ3XXSGrid = expand<256, 4>(kIQ3XXSBits, kIQ3XXSLevels);
+alignas(64) constexpr Codebook<512, 4> kIQ3SGrid = expand<512, 4>(kIQ3SBits, kIQ3SLevels);
+alignas(64) constexpr Codebook<2048, 8> kIQ1Grid = expand<2048, 8>(kIQ1SBits, kIQ1Levels);
 
 }  // namespace watra::tensor

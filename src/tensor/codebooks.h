@@ -19,12 +19,12 @@ inline constexpr std::array<int8_t, 16> kFp4Values = {0, 1, 2, 3, 4, 6, 8, 12, 0
 template <int kEntries, int kWeights>
 using Codebook = std::array<std::array<int8_t, kWeights>, kEntries>;
 
-extern const Codebook<256, 8> kIQ2XXSGrid;  // magnitudes 8, 25, 43
-extern const Codebook<512, 8> kIQ2XSGrid;
-extern const Codebook<1024, 8> kIQ2SGrid;
-extern const Codebook<256, 4> kIQ3XXSGrid;  // magnitudes 4, 12, .. 52, 62
-extern const Codebook<512, 4> kIQ3SGrid;    // magnitudes 1, 3, .. 15
-extern const Codebook<2048, 8> kIQ1Grid;    // -1, 0, 1; IQ1_S and IQ1_M
+alignas(64) extern const Codebook<256, 8> kIQ2XXSGrid;  // magnitudes 8, 25, 43
+alignas(64) extern const Codebook<512, 8> kIQ2XSGrid;
+alignas(64) extern const Codebook<1024, 8> kIQ2SGrid;
+alignas(64) extern const Codebook<256, 4> kIQ3XXSGrid;  // magnitudes 4, 12, .. 52, 62
+alignas(64) extern const Codebook<512, 4> kIQ3SGrid;    // magnitudes 1, 3, .. 15
+alignas(64) extern const Codebook<2048, 8> kIQ1Grid;    // -1, 0, 1; IQ1_S and IQ1_M
 
 // Seven stored sign bits -> eight: the number of minus signs is even.
 constexpr uint8_t even_signs(uint32_t seven_bits) {

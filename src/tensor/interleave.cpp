@@ -84,6 +84,20 @@ InterleavePlan interleave_plan(DType dtype) {
       return {sizeof(BlockQ6K), offsetof(BlockQ6K, d), 2};
     case DType::iq4_xs:
       return {sizeof(BlockIQ4XS), -1, 1};
+    case DType::iq2_xxs:
+      return {sizeof(BlockIQ2XXS), offsetof(BlockIQ2XXS, d), 2};
+    case DType::iq2_xs:
+      return {sizeof(BlockIQ2XS), offsetof(BlockIQ2XS, d), 2};
+    case DType::iq2_s:
+      return {sizeof(BlockIQ2S), offsetof(BlockIQ2S, d), 2};
+    case DType::iq3_xxs:
+      return {sizeof(BlockIQ3XXS), offsetof(BlockIQ3XXS, d), 2};
+    case DType::iq3_s:
+      return {sizeof(BlockIQ3S), offsetof(BlockIQ3S, d), 2};
+    case DType::iq1_s:
+      return {sizeof(BlockIQ1S), offsetof(BlockIQ1S, d), 2};
+    case DType::iq1_m:
+      return {sizeof(BlockIQ1M), -1, 1};
     default:
       return {};
   }

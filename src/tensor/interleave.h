@@ -28,7 +28,7 @@ struct InterleavePlan {
   constexpr int32_t half_bytes() const { return half_offset < 0 ? 0 : 2; }
 };
 
-// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K .. Q6_K, IQ4_NL, IQ4_XS have a plan; the others have block_bytes 0.
+// Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K .. Q6_K, IQ1_S .. IQ4_XS have a plan; the others have block_bytes 0.
 InterleavePlan interleave_plan(DType dtype);
 inline bool can_interleave(DType dtype) { return interleave_plan(dtype).block_bytes > 0; }
 

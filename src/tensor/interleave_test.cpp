@@ -35,7 +35,7 @@ TEST(Interleave, IsAPermutationThatEveryRowCanBeReadFrom) {
       EXPECT_EQ(a, b) << "the same bytes";
     }
   }
-  EXPECT_EQ(n_types, 12);
+  EXPECT_EQ(n_types, 19);
 }
 
 // The layout as interleave.h describes it, in numbers: kernels and CUDA read these places.

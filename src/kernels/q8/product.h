@@ -25,7 +25,7 @@
 
 #include "kernels/act_format.h"
 #include "kernels/ops.h"
-#include "kernels/q8/unpack.h"
+#include "kernels/q8/unpack_codebook.h"
 #include "tensor/interleave.h"
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
@@ -136,12 +136,12 @@ inline uint64_t rest_mask(const std::byte* flags, int64_t n) {
   return n < 64 ? mask & ((uint64_t{1} << n) - 1) : mask;  // beyond the last token nobody wrote
 }
 
-template <class Unpack>
-[[gnu::always_inline]] inline BlockTerms block_terms(const PanelView& view, const PanelScales* scales, int b) {
+// unpack(p, q): the block's integers of part p.
+template <class Unpack, class Integers>
+[[gnu::always_inline]] inline void make_terms(const PanelScales* scales, int b, BlockTerms& w, Integers unpack) {
   constexpr int kPerBlock = Unpack::kHalves ? 2 : 1, kWords = 8 / kPerBlock;
-  BlockTerms w;
   for (int p = 0; p < kParts; ++p) {
-    Unpack::block(view.part(p), b, w.q[p]);
+    unpack(p, w.q[p]);
     for (int i = 0; i < kPerBlock; ++i) {
       w.start[p][i] = set_words(kFloatMagic);
       if constexpr (kOffsetActivations<Unpack>)
@@ -150,7 +150,25 @@ template <class Unpack>
       if constexpr (Unpack::kMin) w.min[p][i] = scales[p].min[kPerBlock * b + i];
     }
   }
-  return w;
+}
+
+// Of formats that look their weights up. Apart from what uses them where tokens are many: the code is long.
+template <class Unpack>
+inline constexpr bool kLooksUp = requires {
+  Unpack::kLooksUp;
+};
+template <class Unpack>
+[[gnu::always_inline]] inline void looked_up_terms(const PanelView& view, const PanelNumbers& numbers,
+                                                   const PanelScales* scales, int b, BlockTerms& w) {
+  make_terms<Unpack>(
+      scales, b, w, [&](int p, I* q) __attribute__((always_inline)) {
+        Unpack::block(view.part(p), b, numbers.of + p * kLanes, q);
+      });
+}
+template <class Unpack>
+[[gnu::noinline]] void looked_up_terms_apart(const PanelView& view, const PanelNumbers& numbers,
+                                             const PanelScales* scales, int b, BlockTerms& w) {
+  looked_up_terms<Unpack>(view, numbers, scales, b, w);
 }
 
 // The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow. What lies ahead_bytes
@@ -216,13 +234,23 @@ template <class Unpack, int kFew>
   constexpr int64_t kBlockBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
   PanelScales scales[kParts];
   for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
+  [[maybe_unused]] PanelNumbers numbers;
+  if constexpr (kLooksUp<Unpack>)
+    for (int p = 0; p < kParts; ++p) Unpack::numbers(view.part(p), numbers.of + p * kLanes);
   F few[kFew ? kFew : 1][kParts];
   for (int t = 0; t < kFew; ++t)
     for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
   const auto add = [&](int b) __attribute__((always_inline)) {
     if (ahead)
       for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(ahead + b * kBlockBytes + i);
-    const BlockTerms w = block_terms<Unpack>(view, scales, b);
+    BlockTerms w;
+    if constexpr (kLooksUp<Unpack> && kFew > 0)
+      looked_up_terms<Unpack>(view, numbers, scales, b, w);
+    else if constexpr (kLooksUp<Unpack>)
+      looked_up_terms_apart<Unpack>(view, numbers, scales, b, w);
+    else
+      make_terms<Unpack>(
+          scales, b, w, [&](int p, I* q) __attribute__((always_inline)) { Unpack::block(view.part(p), b, q); });
     if constexpr (kFew > 0)
       add_block_few<Unpack, kFew>(w, b, acts, few);
     else
@@ -230,6 +258,9 @@ template <class Unpack, int kFew>
   };
   if constexpr (Unpack::Block::kElements == 32) {
     for (int b = 0; b < view.n_blocks; ++b) add(b);
+  } else if constexpr (kLooksUp<Unpack>) {
+#pragma GCC unroll 1
+    for (int b = 0; b < 8; ++b) add(b);
   } else {  // unrolled: where a block's bits lie depends on its number
     add(0), add(1), add(2), add(3), add(4), add(5), add(6), add(7);
   }
@@ -351,6 +382,20 @@ inline ProductOf product_for(DType dtype) {
       return product_of<UnpackIQ4NL>();
     case DType::iq4_xs:
       return product_of<UnpackIQ4XS>();
+    case DType::iq2_xxs:
+      return product_of<UnpackIQ2XXS>();
+    case DType::iq2_xs:
+      return product_of<UnpackIQ2XS>();
+    case DType::iq2_s:
+      return product_of<UnpackIQ2S>();
+    case DType::iq3_xxs:
+      return product_of<UnpackIQ3XXS>();
+    case DType::iq3_s:
+      return product_of<UnpackIQ3S>();
+    case DType::iq1_s:
+      return product_of<UnpackIQ1S>();
+    case DType::iq1_m:
+      return product_of<UnpackIQ1M>();
     default:
       return {};
   }

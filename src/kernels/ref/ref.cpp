@@ -59,6 +59,13 @@ ActFormat int8_act_format(DType w) {
     case DType::q6_k:
     case DType::iq4_nl:
     case DType::iq4_xs:
+    case DType::iq2_xxs:
+    case DType::iq2_xs:
+    case DType::iq2_s:
+    case DType::iq3_xxs:
+    case DType::iq3_s:
+    case DType::iq1_s:
+    case DType::iq1_m:
       return ActFormat::q8;
     default:
       return ActFormat::f32;

@@ -6,6 +6,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
@@ -29,6 +30,7 @@ inline I broadcast_word(const void* p) {
 }
 inline I operator&(I a, I b) { return {_mm256_and_si256(a.v, b.v)}; }
 inline I operator|(I a, I b) { return {_mm256_or_si256(a.v, b.v)}; }
+inline I operator^(I a, I b) { return {_mm256_xor_si256(a.v, b.v)}; }
 inline I operator+(I a, I b) { return {_mm256_add_epi32(a.v, b.v)}; }
 inline I operator-(I a, I b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 inline I subtract_bytes(I a, I b) { return {_mm256_sub_epi8(a.v, b.v)}; }
@@ -36,6 +38,8 @@ inline I subtract_bytes(I a, I b) { return {_mm256_sub_epi8(a.v, b.v)}; }
 inline I left(I a, int bits) { return {_mm256_slli_epi32(a.v, bits)}; }
 inline I right(I a, int bits) { return {_mm256_srli_epi32(a.v, bits)}; }
 inline I right_signed(I a, int bits) { return {_mm256_srai_epi32(a.v, bits)}; }
+// The same by a number that the compiler does not know.
+inline I right_by(I a, int bits) { return {_mm256_srl_epi32(a.v, _mm_cvtsi32_si128(bits))}; }
 // 0xff where a byte has none of the mask's bits.
 inline I bytes_without(I a, I mask) {
   return {_mm256_cmpeq_epi8(_mm256_and_si256(a.v, mask.v), _mm256_setzero_si256())};
@@ -44,6 +48,41 @@ inline I bytes_without(I a, I mask) {
 inline I look_up(const int8_t* table, I a) {
   return {
       _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), a.v)};
+}
+// -q where a byte of `bits` has the one bit of `mask`, else q.
+inline I negated_where(I q, I bits, I mask) {
+  const __m256i minus = _mm256_cmpeq_epi8(_mm256_and_si256(bits.v, mask.v), mask.v);
+  return {_mm256_sub_epi8(_mm256_xor_si256(q.v, minus), minus)};
+}
+inline void store_words(uint32_t* p, I a) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), a.v); }
+// Of a table of eight bytes each, entry number[r] to lane r: bytes 0 to 3 to q[0], 4 to 7 to q[1].
+inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
+  const auto entry = [&](int row) {
+    long long bytes;
+    __builtin_memcpy(&bytes, table + 8 * size_t{number[row]}, 8);
+    return bytes;
+  };
+  const __m256 a = _mm256_castsi256_ps(_mm256_set_epi64x(entry(5), entry(4), entry(1), entry(0)));
+  const __m256 b = _mm256_castsi256_ps(_mm256_set_epi64x(entry(7), entry(6), entry(3), entry(2)));
+  q[0].v = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
+  q[1].v = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd));
+}
+// Of a table of four bytes each, entry number[16 * j + r] to lane r of q[j], j < 4: a row's four side by side, then
+// turned.
+inline void look_up_fours(const int8_t* table, const uint32_t* number, I* q) {
+  const auto row = [&](int r) {
+    int entry[4];
+    for (int j = 0; j < 4; ++j) __builtin_memcpy(entry + j, table + 4 * size_t{number[16 * j + r]}, 4);
+    return _mm_set_epi32(entry[3], entry[2], entry[1], entry[0]);
+  };
+  const auto two = [&](int r) { return _mm256_set_m128i(row(r + 4), row(r)); };
+  const __m256i a = two(0), b = two(1), c = two(2), d = two(3);
+  const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+  const __m256i ab_high = _mm256_unpackhi_epi32(a, b), cd_high = _mm256_unpackhi_epi32(c, d);
+  q[0].v = _mm256_unpacklo_epi64(ab, cd);
+  q[1].v = _mm256_unpackhi_epi64(ab, cd);
+  q[2].v = _mm256_unpacklo_epi64(ab_high, cd_high);
+  q[3].v = _mm256_unpackhi_epi64(ab_high, cd_high);
 }
 // Byte `byte` of each lane in all four bytes of the lane.
 template <int kByte>
@@ -124,9 +163,7 @@ inline constexpr int kTokensAtOnce = 2;
 template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
 [[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {
   constexpr int kMax = Unpack::kMax;
-  constexpr int kChain = Unpack::kUnsigned            ? 32767 / (2 * 127 * kMax)
-                         : kOffsetActivations<Unpack> ? 32767 / (2 * 255 * kMax)
-                                                      : 1;
+  constexpr int kChain = 32767 / (2 * (kOffsetActivations<Unpack> ? 255 : 127) * kMax);
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i pairs[kTokens][kParts];
 #pragma GCC unroll 8

@@ -4,6 +4,7 @@
 
 #include <immintrin.h>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace watra::kernels::WATRA_KERNELS_ISA {
@@ -27,16 +28,53 @@ inline I broadcast_word(const void* p) {
 }
 inline I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
 inline I operator|(I a, I b) { return {_mm512_or_si512(a.v, b.v)}; }
+inline I operator^(I a, I b) { return {_mm512_xor_si512(a.v, b.v)}; }
 inline I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 inline I subtract_bytes(I a, I b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 inline I left(I a, int bits) { return {_mm512_slli_epi32(a.v, static_cast<unsigned>(bits))}; }
 inline I right(I a, int bits) { return {_mm512_srli_epi32(a.v, static_cast<unsigned>(bits))}; }
 inline I right_signed(I a, int bits) { return {_mm512_srai_epi32(a.v, static_cast<unsigned>(bits))}; }
+inline I right_by(I a, int bits) { return {_mm512_srl_epi32(a.v, _mm_cvtsi32_si128(bits))}; }
 inline I bytes_without(I a, I mask) { return {_mm512_movm_epi8(_mm512_testn_epi8_mask(a.v, mask.v))}; }
 inline I look_up(const int8_t* table, I a) {
   const __m512i wide = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
   return {_mm512_shuffle_epi8(wide, a.v)};
+}
+inline I negated_where(I q, I bits, I mask) {
+  return {_mm512_mask_sub_epi8(q.v, _mm512_test_epi8_mask(bits.v, mask.v), _mm512_setzero_si512(), q.v)};
+}
+inline void store_words(uint32_t* p, I a) { _mm512_store_si512(p, a.v); }
+inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
+  const auto entry = [&](int row) {
+    long long bytes;
+    __builtin_memcpy(&bytes, table + 8 * size_t{number[row]}, 8);
+    return bytes;
+  };
+  const __m512 a = _mm512_castsi512_ps(
+      _mm512_set_epi64(entry(13), entry(12), entry(9), entry(8), entry(5), entry(4), entry(1), entry(0)));
+  const __m512 b = _mm512_castsi512_ps(
+      _mm512_set_epi64(entry(15), entry(14), entry(11), entry(10), entry(7), entry(6), entry(3), entry(2)));
+  q[0].v = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88));
+  q[1].v = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd));
+}
+inline void look_up_fours(const int8_t* table, const uint32_t* number, I* q) {
+  const auto row = [&](int r) {
+    int entry[4];
+    for (int j = 0; j < 4; ++j) __builtin_memcpy(entry + j, table + 4 * size_t{number[16 * j + r]}, 4);
+    return _mm_set_epi32(entry[3], entry[2], entry[1], entry[0]);
+  };
+  const auto four = [&](int r) {
+    const __m256i low = _mm256_set_m128i(row(r + 4), row(r)), high = _mm256_set_m128i(row(r + 12), row(r + 8));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  };
+  const __m512i a = four(0), b = four(1), c = four(2), d = four(3);
+  const __m512i ab = _mm512_unpacklo_epi32(a, b), cd = _mm512_unpacklo_epi32(c, d);
+  const __m512i ab_high = _mm512_unpackhi_epi32(a, b), cd_high = _mm512_unpackhi_epi32(c, d);
+  q[0].v = _mm512_unpacklo_epi64(ab, cd);
+  q[1].v = _mm512_unpackhi_epi64(ab, cd);
+  q[2].v = _mm512_unpacklo_epi64(ab_high, cd_high);
+  q[3].v = _mm512_unpackhi_epi64(ab_high, cd_high);
 }
 template <int kByte>
 inline I spread_byte(I a) {
