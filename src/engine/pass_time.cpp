@@ -39,22 +39,24 @@ constexpr double kPcieDefault = 12;
 // Floating-point attention in a prompt, of the peak; a peak nobody wrote down: a quarter of 8-bit operations.
 constexpr double kAttentionFlops = 0.5;
 
-// GB/s of weights that one core unpacks of formats with codebooks, where memory is faster (best public AVX2 kernels).
-double codebook_gb_s_per_core(DType dtype) {
+// Weights a second (1e9) that one core looks up in codebooks, by eight (IQ1, IQ2) or four (IQ3): 12 and 8.5 in 256 bits
+// at 3.7 GHz (docs/measurements.md), at the 4.7 GHz of a desktop's core. 0 = not such a format.
+double codebook_gweights_s_per_core(DType dtype) {
   switch (dtype) {
     case DType::iq1_s:
     case DType::iq1_m:
     case DType::iq2_xxs:
     case DType::iq2_xs:
     case DType::iq2_s:
-      return 8.4;
+      return 15;
     case DType::iq3_xxs:
     case DType::iq3_s:
-      return 8.2;
+      return 10.5;
     default:
       return 0;
   }
 }
+bool has_codebook(DType dtype) { return codebook_gweights_s_per_core(dtype) > 0; }
 
 double bits(DType dtype) {
   const auto& t = tensor::traits(dtype);
@@ -83,12 +85,14 @@ double measured_seconds_per_gb(const Hardware& hw, DType dtype, int64_t m) {
   return below->m >= kManyRows ? more : std::max(1 / below->gb_s, kArithmeticShare * more);
 }
 
-// The measured format whose weights are most alike: formats that were not measured cost about as much a weight.
+// The measured format whose weights are most alike: formats that were not measured cost about as much a weight. One
+// with a codebook is like another with one.
 DType nearest_measured(const Hardware& hw, DType dtype) {
   DType best = dtype;
   double distance = 1e9;
   for (const auto& k : hw.kernels) {
-    const double d = k.dtype == dtype ? -1 : std::abs(bits(k.dtype) - bits(dtype));
+    const double other_kind = has_codebook(k.dtype) == has_codebook(dtype) ? 0 : 100;
+    const double d = k.dtype == dtype ? -1 : other_kind + std::abs(bits(k.dtype) - bits(dtype));
     if (d < distance) distance = d, best = k.dtype;
   }
   return best;
@@ -168,19 +172,20 @@ double cpu_seconds(const Hardware& hw, DType dtype, double bytes, double macs, i
   const double ram_gb_s = hw.ram_gb_s(threads);
   // Arithmetic grows with threads up to the fast cores; more of them (hyper-threads, efficient cores) add little.
   const double compute = std::min(1.0, static_cast<double>(n) / measured_threads);
+  const double look_up = e.codebooks && has_codebook(dtype)
+                             ? 8 * bytes / bits(dtype) / (codebook_gweights_s_per_core(dtype) * 1e9 * n)
+                             : 0;
   if (e.overheads && !hw.kernels.empty()) {  // measured: includes all losses
     const DType like = nearest_measured(hw, dtype);
     const double one = measured_seconds_per_gb(hw, like, 1), many = measured_seconds_per_gb(hw, like, m);
     const double share = hw.cpu.pass_share > 0 ? hw.cpu.pass_share : 1;
-    const double read = bytes / 1e9 * one / share / std::min(1.0, ram_gb_s / hw.ram.gb_s);
-    // What m rows cost beyond one is arithmetic: as much a weight, whatever a weight's bytes.
+    // What m rows cost beyond one is arithmetic: as much a weight, whatever a weight's bytes. So is looking up.
     const double weight_ratio = bits(like) / bits(dtype);
+    double read = bytes / 1e9 * one / share / std::min(1.0, ram_gb_s / hw.ram.gb_s);
+    if (has_codebook(dtype)) read = has_codebook(like) ? read * weight_ratio : std::max(read, look_up);
     return read + bytes / 1e9 * std::max(0.0, many - one) * weight_ratio / compute;
   }
-  double seconds = bytes / (ram_gb_s * 1e9 * e.cpu_read);
-  if (e.codebooks)
-    if (const double per_core = codebook_gb_s_per_core(dtype); per_core > 0)
-      seconds = std::max(seconds, bytes / (per_core * 1e9 * n));
+  double seconds = std::max(bytes / (ram_gb_s * 1e9 * e.cpu_read), look_up);
   if (m > 1 && hw.cpu.int8_gop_s > 0 && e.overheads) {
     const double share = m >= kManyRows ? e.cpu_int8_many : e.cpu_int8_few;
     seconds = std::max(seconds, 2 * macs * static_cast<double>(m) / (hw.cpu.int8_gop_s * 1e9 * share * compute));

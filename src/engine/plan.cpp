@@ -320,8 +320,9 @@ class Attempt {
     e.gpu_read = real.gpu_read;
     step(fmt::format("products on the card reach {:.0f} % of its rate", 100 * real.gpu_read));
     e.cpu_read = real.cpu_read;
-    e.codebooks = true;
     step("products on the processor against a plain read of memory");
+    e.codebooks = true;
+    step("weights in IQ1 to IQ3 are looked up, which takes the processor longer than reading them");
     e.disk_read = real.disk_read;
     step(fmt::format("the disk reaches {:.0f} % of its rate during decode", 100 * real.disk_read));
     l.kv_ram_bytes = load_.kv_ram_bytes;

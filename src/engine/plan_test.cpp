@@ -60,6 +60,13 @@ TEST(Plan, BoundsAreThoseOfTheArithmetic) {
   EXPECT_NEAR(1 / bound_seconds(shape("llama-3.3-70b", "Q4_K_M"), pc), 3.30, 0.03);
 }
 
+double looking_up(const Plan& p) {
+  double seconds = 0;
+  for (const Loss& l : p.losses)
+    if (l.reason.find("looked up") != l.reason.npos) seconds += l.seconds;
+  return seconds;
+}
+
 TEST(Plan, PredictionsLieBelowTheBoundAndEveryLossHasAReason) {
   const Hardware pc = machine("reference-pc");
   for (const char* name : {"llama-3.3-70b", "llama-3.1-405b"})
@@ -67,7 +74,10 @@ TEST(Plan, PredictionsLieBelowTheBoundAndEveryLossHasAReason) {
       const std::string quant(model::quant_mix_info(mix).name);
       const Plan p = plan_of(shape(name, quant), pc);
       EXPECT_LE(p.no_speculation_tps, p.bound_tps) << name << " " << quant;
-      EXPECT_GE(p.no_speculation_tps, 0.8 * p.bound_tps) << name << " " << quant;
+      EXPECT_GE(1 / (p.plain_seconds - looking_up(p)), 0.8 * p.bound_tps) << name << " " << quant;
+      if (!quant.starts_with("IQ")) {
+        EXPECT_EQ(looking_up(p), 0) << name << " " << quant;
+      }
       double sum = p.bound_seconds;
       for (const Loss& l : p.losses) {
         EXPECT_FALSE(l.reason.empty());
@@ -89,12 +99,13 @@ TEST(Plan, WhereAPredictionIsFarBelowTheBoundKeysAndValuesAreTheReason) {
     const Plan p = plan_of(o, pc);
     double room_and_reading = 0, others = 0;
     for (const Loss& l : p.losses) (l.reason.find("keys") != l.reason.npos ? room_and_reading : others) += l.seconds;
+    others -= looking_up(p);
     EXPECT_GE(p.bound_seconds, 0.8 * (p.bound_seconds + others)) << quant;
-    if (p.no_speculation_tps < 0.8 * p.bound_tps) {
+    if (1 / (p.plain_seconds - looking_up(p)) < 0.8 * p.bound_tps) {
       EXPECT_GT(room_and_reading, others) << quant;
     }
     const Plan in_8_bits = plan_of(o, pc, {.kv_types = KvTypes(KvType::q8_0, KvType::q8_0)});
-    EXPECT_GE(in_8_bits.no_speculation_tps, 0.8 * in_8_bits.bound_tps) << quant;
+    EXPECT_GE(1 / (in_8_bits.plain_seconds - looking_up(in_8_bits)), 0.8 * in_8_bits.bound_tps) << quant;
   }
 }
 

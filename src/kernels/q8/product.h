@@ -152,25 +152,6 @@ template <class Unpack, class Integers>
   }
 }
 
-// Of formats that look their weights up. Apart from what uses them where tokens are many: the code is long.
-template <class Unpack>
-inline constexpr bool kLooksUp = requires {
-  Unpack::kLooksUp;
-};
-template <class Unpack>
-[[gnu::always_inline]] inline void looked_up_terms(const PanelView& view, const PanelNumbers& numbers,
-                                                   const PanelScales* scales, int b, BlockTerms& w) {
-  make_terms<Unpack>(
-      scales, b, w, [&](int p, I* q) __attribute__((always_inline)) {
-        Unpack::block(view.part(p), b, numbers.of + p * kLanes, q);
-      });
-}
-template <class Unpack>
-[[gnu::noinline]] void looked_up_terms_apart(const PanelView& view, const PanelNumbers& numbers,
-                                             const PanelScales* scales, int b, BlockTerms& w) {
-  looked_up_terms<Unpack>(view, numbers, scales, b, w);
-}
-
 // The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow. What lies ahead_bytes
 // behind each is fetched meanwhile: there the next block's records begin, which no processor foresees.
 template <class Unpack, class Token>
@@ -234,9 +215,8 @@ template <class Unpack, int kFew>
   constexpr int64_t kBlockBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
   PanelScales scales[kParts];
   for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
-  [[maybe_unused]] PanelNumbers numbers;
-  if constexpr (kLooksUp<Unpack>)
-    for (int p = 0; p < kParts; ++p) Unpack::numbers(view.part(p), numbers.of + p * kLanes);
+  [[maybe_unused]] PanelBytes bytes;
+  if constexpr (kLooksUp<Unpack>) look_up_panel<Unpack>(view, bytes);
   F few[kFew ? kFew : 1][kParts];
   for (int t = 0; t < kFew; ++t)
     for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
@@ -244,13 +224,13 @@ template <class Unpack, int kFew>
     if (ahead)
       for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(ahead + b * kBlockBytes + i);
     BlockTerms w;
-    if constexpr (kLooksUp<Unpack> && kFew > 0)
-      looked_up_terms<Unpack>(view, numbers, scales, b, w);
-    else if constexpr (kLooksUp<Unpack>)
-      looked_up_terms_apart<Unpack>(view, numbers, scales, b, w);
-    else
-      make_terms<Unpack>(
-          scales, b, w, [&](int p, I* q) __attribute__((always_inline)) { Unpack::block(view.part(p), b, q); });
+    make_terms<Unpack>(
+        scales, b, w, [&](int p, I* q) __attribute__((always_inline)) {
+          if constexpr (kLooksUp<Unpack>)
+            for (int j = 0; j < 8; ++j) q[j] = load_words(bytes.word[b][j] + p * kLanes);
+          else
+            Unpack::block(view.part(p), b, q);
+        });
     if constexpr (kFew > 0)
       add_block_few<Unpack, kFew>(w, b, acts, few);
     else

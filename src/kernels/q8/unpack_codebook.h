@@ -3,11 +3,12 @@
 //
 // An entry has eight weights of one row (IQ3: four). Lane r wants the entry of row r, so each is a load of its own; a
 // gather takes longer for the same on the processors this is for. What surrounds the look-up (numbers, signs, scales)
-// is done for all rows at once; the numbers of a whole panel come first, so that no load waits for the store before it.
+// is done for all rows at once. Numbers, then bytes of a whole panel come before its products, so that no look-up waits
+// for what is done with the one before it.
 //
 // Cost   per block of 32 columns and 16 rows: 64 entries (IQ3: 128), each a load of its number, a load of its bytes and
-//        half a shuffle (IQ3: one), and some 40 vector instructions for numbers and signs: three blocks of Q2_K (IQ3:
-//        five). Blocks pass in a loop (kLooksUp): their code is long, and a shift finds their bits.
+//        half a shuffle (IQ3: one), and some 40 vector instructions for numbers and signs. A shift finds a block's
+//        bits, so blocks pass in a loop.
 #pragma once
 
 #include "kernels/q8/unpack.h"
@@ -17,6 +18,10 @@ namespace watra::kernels::WATRA_KERNELS_ISA {
 // of[16 * entry + row]: the entries of a row's 256 weights in their order, for the rows of a panel.
 struct alignas(64) PanelNumbers {
   uint32_t of[64 * 16];
+};
+// word[b][j][row]: weights 4j .. 4j+3 of block b.
+struct alignas(64) PanelBytes {
+  uint32_t word[8][8][16];
 };
 
 // Byte b of a row of bytes that begins with word `first`, 16 bits and nibbles likewise: lane r has row r's.
@@ -196,5 +201,23 @@ struct UnpackIQ1M : UnpackCodebook<tensor::BlockIQ1M, 9, true> {
     eighths(q + 6, 2, spread_byte<1>(high), second);
   }
 };
+
+template <class Unpack>
+inline constexpr bool kLooksUp = requires {
+  Unpack::kLooksUp;
+};
+
+template <class Unpack>
+[[gnu::noinline]] void look_up_panel(const PanelView& panel, PanelBytes& out) {
+  PanelNumbers numbers;
+  for (int row = 0; row < 16; row += kLanes) Unpack::numbers(panel.part(row / kLanes), numbers.of + row);
+#pragma GCC unroll 1
+  for (int b = 0; b < 8; ++b)
+    for (int row = 0; row < 16; row += kLanes) {
+      I q[8];
+      Unpack::block(panel.part(row / kLanes), b, numbers.of + row, q);
+      for (int j = 0; j < 8; ++j) store_words(out.word[b][j] + row, q[j]);
+    }
+}
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

@@ -154,7 +154,7 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 // vpmaddubsw adds pairs in 16 bits: as many as fit are added before they are widened. Signed weights of a whole byte
 // fit only with signed activations: the product's sign moves to them.
 template <class Unpack>
-inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 32;
+inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 64;
 
 // Pairs and sums of each token and part want a register.
 template <class Unpack>
