@@ -133,11 +133,11 @@ void interleave_group(DType dtype, const std::byte* rows, uint64_t row_stride_by
 void copy_row(const TensorView& view, int64_t r, std::byte* out) {
   const uint64_t row_bytes = view.row_size_bytes();
   const int64_t in_groups = view.shape.rows() / kInterleavedRows * kInterleavedRows;
-  if (view.layout == Layout::rows || r >= in_groups) {
+  const InterleavePlan p = interleave_plan(view.dtype);
+  if (view.layout == Layout::rows || p.block_bytes == 0 || r >= in_groups) {
     std::memcpy(out, view.data + static_cast<uint64_t>(r) * row_bytes, row_bytes);
     return;
   }
-  const InterleavePlan p = interleave_plan(view.dtype);
   const int64_t n_blocks = static_cast<int64_t>(row_bytes) / p.block_bytes, lane = r % kInterleavedRows;
   const std::byte* group = view.data + static_cast<uint64_t>(r - lane) * row_bytes;
   for (int64_t first = 0; first < n_blocks; first += p.panel_blocks) {
