@@ -34,6 +34,8 @@ class File:
         self.cut_after = None      # bytes of a body after which the connection is cut ...
         self.cuts_left = 10 ** 9   # ... so many times
         self.chunk_delay = 0       # seconds between pieces of 64 KiB
+        self.gate = None           # a threading.Event that bodies wait for ...
+        self.gate_after = 0        # ... once the server has sent so many bytes of whatever
         self.stall_once = False    # the first body stops in the middle and stays open
         self.statuses = []         # answers of the storage before it behaves: (status, headers)
         self.hub_statuses = []     # the same for the hub
@@ -252,6 +254,8 @@ class FakeHub:
                 time.sleep(3)
                 r.close_connection = True
                 return
+            if f.gate and self.served_bytes >= f.gate_after:
+                f.gate.wait()
             if f.chunk_delay:
                 time.sleep(f.chunk_delay)
             if at + step >= len(data):
