@@ -81,7 +81,8 @@ class Browser:
 
 
 class Events:
-    """The event stream, read on a thread; `at`: when each event of `all` came, in seconds of time.monotonic()."""
+    """The event stream, read on a thread; of each event of `all`: `at`, when it came, in seconds of time.monotonic(), and `chunk`, the number of
+    the piece of the stream that it came with."""
 
     def __init__(self, browser, after=None, last_event_id=None, gather_ms=None):
         headers = browser.headers("GET") + ["Accept: text/event-stream"]
@@ -96,7 +97,7 @@ class Events:
         while (line := self.file.readline().decode().strip()):
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
-        self.all, self.ids, self.at, self.comments, self.ended = [], [], [], 0, threading.Event()
+        self.all, self.ids, self.at, self.chunk, self.comments, self.ended = [], [], [], [], 0, threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -111,7 +112,7 @@ class Events:
     def read(self):
         text, number = "", None
         try:
-            for chunk in self.chunks():
+            for n, chunk in enumerate(self.chunks()):
                 text += chunk.decode()
                 while "\n\n" in text:
                     frame, _, text = text.partition("\n\n")
@@ -124,6 +125,7 @@ class Events:
                             assert event["seq"] == number or own and number < event["seq"], (event, number)
                             self.ids.append(number)
                             self.at.append(time.monotonic())
+                            self.chunk.append(n)
                             self.all.append(event)
                         elif line.startswith(":"):
                             self.comments += 1
