@@ -14,7 +14,7 @@ import unittest
 
 WATRA, TEST_HOME = sys.argv[1], pathlib.Path(sys.argv[2])
 MODEL = "smollm2"
-PATIENCE = 240  # seconds after which what is waited for will never come, however busy the machine; no test's point is this number
+PATIENCE = 600  # seconds after which what is waited for will never come, however busy the machine; no test's point is this number
 
 
 class Server:
