@@ -8,7 +8,7 @@ import time
 import urllib.parse
 
 import contract
-from support import PATIENCE, read_reply, wait_until
+from support import PATIENCE, wait_until
 
 _marks = itertools.count()
 

@@ -60,7 +60,8 @@ class Cancel(unittest.TestCase):
                 self.assertTrue(any(self.reading_ends(stream, how) for _ in range(5)), f"stream {stream}, {how}: the reading was not stopped")
 
     def reading_ends(self, stream, how):
-        """Leaves while the prompt is read; whether no word of an answer came after it. Where this program is too late the prompt is read already."""
+        """Leaves while the prompt is read; whether no word of an answer came after it. Where this program is too late the prompt is read
+        already."""
         begun = self.written()
         s = self.begin("/v1/completions", {"prompt": f"{stream} {how} {time.monotonic()} {LONG}", "max_tokens": 100, "ignore_eos": True, "stream": stream})
         wait_until(lambda: self.server.n_requests() == 1, what="the reading")
