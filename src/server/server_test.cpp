@@ -12,6 +12,7 @@
 #include <future>
 #include <stdexcept>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "base/must_test.h"
 
@@ -20,8 +21,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using asio::ip::tcp;
-
-constexpr auto kPatience = 120s;  // after which what is waited for will never come, however busy the machine
 
 std::unique_ptr<Server> server_of(int n_threads = 2, const Limits& limits = {}) {
   ServerOptions options{.port = 0, .threads = n_threads, .limits = limits};
