@@ -38,7 +38,7 @@ function(watra_module name)
     target_compile_options(${name}_test PRIVATE -O1)
     target_precompile_headers(${name}_test PRIVATE ${WATRA_PCH} <gtest/gtest.h>)
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS unit TIMEOUT 300)
+      PROPERTIES LABELS unit TIMEOUT 900)
   endif()
 endfunction()
 

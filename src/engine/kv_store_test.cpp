@@ -12,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "base/must_test.h"
 #include "engine/tiny_model_test.h"
@@ -449,7 +450,7 @@ TEST(KvStore, OfferingDoesNotWaitForErasing) {
     erased = std::async(std::launch::async, [&] { return store->erase(kRoot, a.tokens, 0); });
     while (stall.waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     auto offered = std::async(std::launch::async, [&] { return store->offer(b.name(0), b.page(0).data()); });
-    EXPECT_EQ(offered.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+    EXPECT_EQ(offered.wait_for(kPatience), std::future_status::ready);
   }
   EXPECT_EQ(must(erased.get()), 3);
   store_all(*store, b);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "engine/scheduler.h"
 #include "engine/talking_model_test.h"
@@ -132,8 +133,7 @@ TEST(SchedulerThread, OutlivesWhatIsThrown) {
   EXPECT_EQ(n_finished, 1);
   auto second = s->submit(request(12, 5, Priority::api, 2)).value();
   EXPECT_EQ(second.wait().reason, FinishReason::length);
-  for (int i = 0; i < 500 && s->stats().n_running > 0; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_EQ(s->stats().n_running, 0);
+  EXPECT_TRUE(comes_about([&] { return s->stats().n_running == 0; }));
 }
 
 TEST(SchedulerThread, ARefusedThreadIsAnError) {

@@ -1,5 +1,6 @@
 #include "home/search.h"
 
+#include "base/cpu_clock.h"
 #include "home/fold.h"
 #include "home/test_home_test.h"
 
@@ -114,10 +115,10 @@ TEST(Search, TenThousandMessagesWhileOneTypes) {
     s.say("jedyna o Giewoncie", 5000);
     t.commit();
   }
-  const auto began = now_ms();
+  const double began = thread_cpu_seconds();
   EXPECT_EQ(s.n("giewon"), 1u);
   EXPECT_EQ(s.n("pogod"), 50u);
-  EXPECT_LT(now_ms() - began, 1000);
+  EXPECT_LT(thread_cpu_seconds() - began, 1);
 }
 
 }  // namespace

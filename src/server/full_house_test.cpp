@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "base/must_test.h"
 #include "home/test_home_test.h"
@@ -171,11 +172,9 @@ TEST_F(FullHouseTest, ATurnWithoutAThreadEndsWithWords) {
   }
   const std::string answer = begun.at("answer").at("id");
   const auto state = [&] { return must(home_->conversations().message(answer)).state; };
-  for (int i = 0; i < 500 && state() != "failed"; ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_EQ(state(), "failed");
+  EXPECT_TRUE(comes_about([&] { return state() == "failed"; })) << state();
   EXPECT_EQ(must(home_->conversations().message(answer)).error.at("code"), "system.no_thread");
-  for (int i = 0; i < 500 && !runs_->list().empty(); ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_TRUE(runs_->list().empty());
+  EXPECT_TRUE(comes_about([&] { return runs_->list().empty(); }));
 }
 
 // After the end nothing begins, and nothing is waited for.

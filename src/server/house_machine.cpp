@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kEvery = std::chrono::seconds(1);
+constexpr auto kEvery = std::chrono::milliseconds(1000);
 constexpr size_t kKept = 600;
 constexpr size_t kSteadySeconds = 4;  // of one conversation alone: then its speed is the model's
 constexpr auto kNoteEvery = std::chrono::seconds(30);
@@ -69,7 +69,8 @@ MachineRoom::~MachineRoom() {
 void MachineRoom::take_samples() {
   auto next = Clock::now();
   for (;;) {
-    next += kEvery;
+    // Seconds in which nothing ran are not made up for: rates over moments would say nothing.
+    next = std::max(next + kEvery, Clock::now() + kEvery * 3 / 4);
     {
       std::unique_lock lock(mutex_);
       if (ending_.wait_until(lock, next, [&] { return end_; })) return;

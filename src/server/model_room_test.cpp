@@ -7,6 +7,7 @@
 #include <future>
 #include <stdexcept>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 
 namespace watra::server {
@@ -42,7 +43,7 @@ TEST_F(ModelRoomTest, WhoLeavesDoesNotWaitForTheEnd) {
   });
   until_begun();
   leaves = true;
-  ASSERT_EQ(waiting.wait_for(5s), std::future_status::ready);
+  ASSERT_EQ(waiting.wait_for(kPatience), std::future_status::ready);
   const Status left = waiting.get();
   ASSERT_FALSE(left);
   EXPECT_EQ(left.error().code, "load.cancelled");
@@ -81,7 +82,7 @@ TEST_F(ModelRoomTest, TheEndOfTheServerEndsLoading) {
   });
   room_.end_loading();
   for (auto* waiting : {&first, &second}) {
-    ASSERT_EQ(waiting->wait_for(2s), std::future_status::ready);
+    ASSERT_EQ(waiting->wait_for(kPatience), std::future_status::ready);
     EXPECT_EQ(waiting->get().error().code, "server.stopping");
   }
   EXPECT_NE(room_.view().state, RoomState::error) << "it did not fail";

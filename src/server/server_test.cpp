@@ -12,6 +12,7 @@
 #include <future>
 #include <stdexcept>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "base/must_test.h"
 
@@ -21,8 +22,8 @@ namespace {
 using namespace std::chrono_literals;
 using asio::ip::tcp;
 
-std::unique_ptr<Server> server_of(int n_threads = 2) {
-  ServerOptions options{.port = 0, .threads = n_threads};
+std::unique_ptr<Server> server_of(int n_threads = 2, const Limits& limits = {}) {
+  ServerOptions options{.port = 0, .threads = n_threads, .limits = limits};
   options.door.no_auth = true;
   auto server = must(Server::create(options));
   const auto route = [&](const char* path, Handler handler) {
@@ -44,7 +45,7 @@ std::unique_ptr<Server> server_of(int n_threads = 2) {
   return server;
 }
 
-// The status of a GET; 0 when there was no answer within five seconds.
+// The status of a GET; 0 when there was no answer.
 int status_of(const Server& server, const std::string& path) {
   auto asked = std::async(std::launch::async, [&] {
     asio::io_context io;
@@ -59,7 +60,7 @@ int status_of(const Server& server, const std::string& path) {
     std::istream(&buffer) >> version >> status;
     return status;
   });
-  return asked.wait_for(5s) == std::future_status::ready ? asked.get() : 0;
+  return asked.wait_for(kPatience) == std::future_status::ready ? asked.get() : 0;
 }
 
 TEST(Server, WhatAHandlerThrowsIsToldAndEndsNothingElse) {
@@ -103,8 +104,35 @@ TEST(Server, EndsThoughOneOfItsEndsFails) {
   must(server->start());
   server->stop();
   auto ended = std::async(std::launch::async, [&] { server->wait(); });
-  EXPECT_EQ(ended.wait_for(8s), std::future_status::ready);
+  EXPECT_EQ(ended.wait_for(kPatience), std::future_status::ready);
   EXPECT_TRUE(is_told);
+}
+
+TEST(Server, WhoIsCutHasALastWordThoughTheMachineStoodStill) {
+  const auto server = server_of(1, {.drain = 60ms, .last_word = 50ms});
+  std::atomic<bool> is_asked = false;
+  bool is_ending = false;  // on the server's one thread
+  server->router().add({.method = "GET",
+                        .pattern = "/endless",
+                        .handler = [&](Exchange& x) -> Awaitable<void> {
+                          is_asked = true;
+                          asio::steady_timer timer(x.executor());
+                          const auto pass = [&](auto time) {
+                            timer.expires_after(time);
+                            return timer.async_wait(asio::use_awaitable);
+                          };
+                          while (!is_ending) co_await pass(1ms);
+                          std::this_thread::sleep_for(300ms);  // longer than all the time that there is
+                          co_await pass(kPatience);
+                        },
+                        .access = Access::open});
+  server->on_stop([&] { is_ending = true; });
+  must(server->start());
+  auto asked = std::async(std::launch::async, [&] { return status_of(*server, "/endless"); });
+  while (status_of(*server, "/ping") == 200 && !is_asked) std::this_thread::sleep_for(1ms);
+  server->stop();
+  EXPECT_EQ(asked.get(), 503);
+  server->wait();
 }
 
 }  // namespace

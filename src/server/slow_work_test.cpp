@@ -7,6 +7,7 @@
 #include <future>
 #include <stdexcept>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "server/api_error.h"
 
@@ -22,7 +23,7 @@ TEST(SlowWork, OutlivesWhatNobodyWaitsForThrows) {
   }
   std::promise<void> done;
   slow.post([&] { done.set_value(); });
-  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(done.get_future().wait_for(kPatience), std::future_status::ready);
 }
 
 TEST(SlowWork, WhatIsAwaitedThrowsWhereItIsAwaited) {

@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <future>
 
+#include "base/await_test.h"
 #include "base/fault.h"
 #include "base/folder.h"
 #include "base/must_test.h"
@@ -21,6 +22,7 @@ using namespace std::chrono_literals;
 using asio::ip::tcp;
 
 constexpr size_t kMost = size_t{32} << 20;
+constexpr auto kBodyTime = 6s;  // more than a busy machine stands still for
 
 // A server of one thread: what that waits for, everybody waits for.
 class UploadTest : public testing::Test {
@@ -28,7 +30,7 @@ class UploadTest : public testing::Test {
   UploadTest() {
     ServerOptions options{.port = 0, .threads = 1};
     options.door.no_auth = true;
-    options.limits.body = 2s;
+    options.limits.body = kBodyTime;
     options.limits.body_bytes_per_s = kMost;
     server_ = must(Server::create(options));
     server_->router().add({.method = "POST",
@@ -80,8 +82,7 @@ class UploadTest : public testing::Test {
     return fmt::format("{} {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n", method, path, n_bytes);
   }
   bool is_empty_soon() const {
-    for (int i = 0; i < 300 && !fs::is_empty(folder_); ++i) std::this_thread::sleep_for(10ms);
-    return fs::is_empty(folder_);
+    return comes_about([this] { return fs::is_empty(folder_); });
   }
 
   const fs::path folder_ = fs::temp_directory_path() / ("watra-upload-" + name_of_our_own());
@@ -117,15 +118,14 @@ TEST_F(UploadTest, ADiskThatHangsStopsNobodyElse) {
       for (; n_sent < kMost; n_sent += piece.size()) sender.send(piece);
       return sender.answer();
     });
-    for (int i = 0; i < 1000 && stall.waiting() == 0; ++i) std::this_thread::sleep_for(5ms);
-    ASSERT_EQ(stall.waiting(), 1);
+    ASSERT_TRUE(comes_about([&] { return stall.waiting() == 1; }));
     auto asked = std::async(std::launch::async, [this] {
       Client client(server_->port());
       client.send(head("GET", "/ping", 0));
       return client.answer();
     });
-    EXPECT_EQ(asked.wait_for(5s), std::future_status::ready) << "the thread that serves waits for the disk";
-    std::this_thread::sleep_for(2500ms);  // longer than a client has for a body; the disk's time is not the client's
+    EXPECT_EQ(asked.wait_for(kPatience), std::future_status::ready) << "the thread that serves waits for the disk";
+    std::this_thread::sleep_for(kBodyTime + 500ms);  // the disk's time is not the client's
     EXPECT_LT(n_sent, kMost / 2) << "what cannot be written is not taken either";
   }
   EXPECT_EQ(status.get(), 200);
@@ -144,8 +144,7 @@ TEST_F(UploadTest, WhatCannotBeWrittenIsTold) {
 TEST_F(UploadTest, WhoLeavesLeavesNothing) {
   Client client(server_->port());
   client.send(head("POST", "/up", 1'000'000) + std::string(600'000, 'x'));
-  for (int i = 0; i < 300 && (!fs::exists(folder_) || fs::is_empty(folder_)); ++i) std::this_thread::sleep_for(10ms);
-  EXPECT_FALSE(fs::is_empty(folder_));
+  EXPECT_TRUE(comes_about([this] { return fs::exists(folder_) && !fs::is_empty(folder_); }));
   client.leave();
   EXPECT_TRUE(is_empty_soon());
 }

@@ -1,5 +1,6 @@
 """What the suites of Python's clients share: the server they all ask, the model it has, and the watch that nothing is left running.
 usage: test_*.py WATRA HOME [--quick] [--model NAME]"""
+import contextlib
 import os
 import pathlib
 import sys
@@ -25,14 +26,17 @@ def start_server(*options):
 class Client(unittest.TestCase):
     server = None
 
-    def running(self):
-        return self.server.metric("requests_processing") + self.server.metric("requests_deferred")
-
-    def nothing_runs(self):
-        wait_until(lambda: self.running() == 0, 3, "the end of the work")
+    @contextlib.contextmanager
+    def left(self, n_tokens):
+        """Around an answer of so many tokens that its client leaves: the work ends, and before they are all written."""
+        written = lambda: self.server.metric("tokens_predicted_total")
+        begun = written()
+        yield
+        wait_until(lambda: self.server.n_requests() == 0, what="the end of the work")
+        self.assertLess(written() - begun, n_tokens, "the answer was written to its end though its client has left")
 
     def something_runs(self):
-        wait_until(lambda: self.running() > 0, 10, "the begin of the work")
+        wait_until(lambda: self.server.n_requests() > 0, what="the begin of the work")
 
 
 __all__ = ["Client", "MODEL", "QUICK", "main", "start_server"]

@@ -8,19 +8,24 @@ import OpenAI from 'openai';
 
 const { WATRA_URL: url, WATRA_TOKEN: token, WATRA_MODEL: model } = process.env;
 const user = [{ role: 'user', content: 'Name a colour.' }];
-const long = [{ role: 'user', content: 'word '.repeat(3000) }];
-const forever = [{ role: 'user', content: 'Count from one to ten thousand.' }];
+const long = [{ role: 'user', content: 'word '.repeat(9000) }];
+const forever = [{ role: 'user', content: 'Tell me a very long story.' }];
+const whole = 7000; // tokens: more than anybody waits for
 
 async function metric(name) {
   const reply = await fetch(`${url}/metrics`, { headers: { Authorization: `Bearer ${token}` } });
   return Number(new RegExp(`^llamacpp:${name} (\\S+)$`, 'm').exec(await reply.text())[1]);
 }
-async function nothingRuns() {
-  const end = Date.now() + 3000;
+// Around an answer of `whole` tokens that its client leaves: the work ends, and before they are all written.
+async function left(leave) {
+  const begun = await metric('tokens_predicted_total');
+  await leave();
+  const end = Date.now() + 600_000;
   while ((await metric('requests_processing')) + (await metric('requests_deferred')) > 0) {
-    assert.ok(Date.now() < end, 'the work goes on though the client has left');
+    assert.ok(Date.now() < end, 'the work does not end');
     await new Promise((done) => setTimeout(done, 20));
   }
+  assert.ok((await metric('tokens_predicted_total')) - begun < whole, 'the answer was written to its end though its client has left');
 }
 
 describe('openai', () => {
@@ -54,14 +59,16 @@ describe('openai', () => {
     assert.equal(found.data[0].embedding.length, plain.data[0].embedding.length);
   });
   test('leaving', async () => {
-    const stream = await client.chat.completions.create({ ...ask, messages: forever, max_tokens: 900, stream: true });
-    for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
-    await nothingRuns();
-    const aborts = new AbortController();
-    const answer = client.chat.completions.create({ ...ask, messages: forever, max_tokens: 900, ignore_eos: true }, { signal: aborts.signal });
-    setTimeout(() => aborts.abort(), 500);
-    await assert.rejects(answer, OpenAI.APIUserAbortError);
-    await nothingRuns();
+    await left(async () => {
+      const stream = await client.chat.completions.create({ ...ask, messages: forever, max_tokens: whole, stream: true });
+      for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
+    });
+    await left(async () => {
+      const aborts = new AbortController();
+      const answer = client.chat.completions.create({ ...ask, messages: forever, max_tokens: whole, ignore_eos: true }, { signal: aborts.signal });
+      setTimeout(() => aborts.abort(), 500);
+      await assert.rejects(answer, OpenAI.APIUserAbortError);
+    });
   });
   test('errors', async () => {
     const chat = (fields) => client.chat.completions.create({ ...ask, ...fields });
@@ -93,12 +100,13 @@ describe('@anthropic-ai/sdk', () => {
     assert.equal(counted.input_tokens, whole.usage.input_tokens + whole.usage.cache_read_input_tokens);
   });
   test('leaving and errors', async () => {
-    const stream = client.messages.stream({ ...ask, messages: forever, max_tokens: 900 });
-    const ended = assert.rejects(stream.done(), Anthropic.APIUserAbortError);
-    await new Promise((done) => stream.once('text', done));
-    stream.abort();
-    await ended;
-    await nothingRuns();
+    await left(async () => {
+      const stream = client.messages.stream({ ...ask, messages: forever, max_tokens: whole });
+      const ended = assert.rejects(stream.done(), Anthropic.APIUserAbortError);
+      await new Promise((done) => stream.once('text', done));
+      stream.abort();
+      await ended;
+    });
     await assert.rejects(client.messages.create({ ...ask, model: 'claude-none' }), Anthropic.NotFoundError);
     await assert.rejects(client.messages.create({ ...ask, messages: long }), Anthropic.BadRequestError);
     await assert.rejects(client.messages.create({ ...ask, messages: [] }), Anthropic.BadRequestError);
@@ -125,11 +133,12 @@ describe('ollama', () => {
     assert.equal((await client.embed({ model, input: ['a', 'b'] })).embeddings.length, 2);
   });
   test('leaving and errors', async () => {
-    const stream = await client.chat({ model, messages: forever, options: { num_predict: 900 }, stream: true });
-    await assert.rejects(async () => {
-      for await (const part of stream) if (part.message.content) stream.abort();
+    await left(async () => {
+      const stream = await client.chat({ model, messages: forever, options: { num_predict: whole }, stream: true });
+      await assert.rejects(async () => {
+        for await (const part of stream) if (part.message.content) stream.abort();
+      });
     });
-    await nothingRuns();
     await assert.rejects(client.chat({ model: 'llama3', messages: user }), (e) => e.status_code === 404);
     await assert.rejects(client.chat({ model, messages: long }), (e) => e.status_code === 400);
   });
@@ -149,12 +158,13 @@ describe('@langchain/openai', () => {
   test('embeddings, leaving and errors', async () => {
     const found = await new OpenAIEmbeddings(common).embedDocuments(['a', 'b']);
     assert.equal(found.length, 2);
-    const aborts = new AbortController();
-    const endless = new ChatOpenAI({ ...common, maxTokens: 900 });
-    await assert.rejects(async () => {
-      for await (const part of await endless.stream('Count from one to ten thousand.', { signal: aborts.signal })) if (part.content) aborts.abort();
+    await left(async () => {
+      const aborts = new AbortController();
+      const endless = new ChatOpenAI({ ...common, maxTokens: whole });
+      await assert.rejects(async () => {
+        for await (const part of await endless.stream(forever[0].content, { signal: aborts.signal })) if (part.content) aborts.abort();
+      });
     });
-    await nothingRuns();
-    await assert.rejects(chat.invoke('word '.repeat(3000)), (e) => e.status === 400 || /context/i.test(e.message));
+    await assert.rejects(chat.invoke(long[0].content), (e) => e.status === 400 || /context/i.test(e.message));
   });
 });

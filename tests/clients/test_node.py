@@ -35,7 +35,7 @@ def packages(path):
 
 path = {**os.environ, "PATH": f"{node_folder()}:{os.environ['PATH']}"}
 packages(path)
-server = Server("--ctx", "1536", model=MODEL, files=FILES[MODEL])
+server = Server("--ctx", "8192", model=MODEL, files=FILES[MODEL])
 try:
     env = {**path, "NO_PROXY": "*", "WATRA_URL": server.url, "WATRA_TOKEN": server.token, "WATRA_MODEL": MODEL}
     done = subprocess.run(["node", "--test", "--test-concurrency=1", *sorted(HERE.glob("node_*.test.mjs"))], env=env)

@@ -34,7 +34,9 @@ class File:
         self.cut_after = None      # bytes of a body after which the connection is cut ...
         self.cuts_left = 10 ** 9   # ... so many times
         self.chunk_delay = 0       # seconds between pieces of 64 KiB
-        self.stall_once = False    # the first body stops in the middle and stays open
+        self.gate = None           # a threading.Event that bodies wait for ...
+        self.gate_after = 0        # ... once the server has sent so many bytes of whatever
+        self.stall_once = None     # a threading.Event: the first body stops in the middle and stays open until it is set
         self.statuses = []         # answers of the storage before it behaves: (status, headers)
         self.hub_statuses = []     # the same for the hub
         self.max_parallel = None   # bodies at the same time; above: 503
@@ -248,10 +250,12 @@ class FakeHub:
                 r.close_connection = True
                 return
             if f.stall_once and at >= len(data) // 2 and len(data) > 1:
-                f.stall_once = False
-                time.sleep(3)
+                stall, f.stall_once = f.stall_once, None
+                stall.wait()
                 r.close_connection = True
                 return
+            while f.gate and self.served_bytes >= f.gate_after and not f.gate.wait(0.05):
+                pass
             if f.chunk_delay:
                 time.sleep(f.chunk_delay)
             if at + step >= len(data):

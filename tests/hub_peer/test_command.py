@@ -36,7 +36,7 @@ class Command(HubTest):
         super().tearDown()
 
     def watra(self, *arguments, exit_code=0):
-        r = subprocess.run([support.PROGRAM, *arguments, "--json"], env=self.env, capture_output=True, text=True, timeout=60)
+        r = subprocess.run([support.PROGRAM, *arguments, "--json"], env=self.env, capture_output=True, text=True, timeout=support.PATIENCE)
         self.assertEqual(r.returncode, exit_code, r.stdout + r.stderr)
         return json.loads(r.stdout)
 

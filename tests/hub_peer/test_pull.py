@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import unittest
 
@@ -25,6 +26,26 @@ class PullTest(HubTest):
     def tearDown(self):
         self.hub.close()
         super().tearDown()
+
+    def gate(self, after):
+        """For a file: what is sent stops at so many bytes until reopen()."""
+        return {"gate": threading.Event(), "gate_after": after}
+
+    def until_saved(self, file, n):
+        """Lets more through until so many blocks are noted as whole: that is done when one has become so, at most every 0.2 s."""
+        def noted():
+            if self.blocks_saved() >= n:
+                return True
+            file.gate_after += MIB // 4
+            time.sleep(0.25)
+            return False
+        self.wait_for(noted)
+
+    def reopen(self, file):
+        """After its program has ended: the lines that it left behind end too, and do not count."""
+        file.gate.set()
+        self.wait_for(lambda: self.hub.active == 0)
+        self.hub.reset()
 
     def blocks_saved(self):
         path = self.models / ".parts/org/repo/m.gguf.state"
@@ -150,8 +171,8 @@ class Misbehaving(PullTest):
 
     def test_a_server_that_stalls(self):
         data = content(2 * MIB)
-        self.hub.add("org/repo", "m.gguf", data, stall_once=True)
-        self.assertPulled(self.pull("hf:org/repo/m.gguf", "idle_ms=600"), "org/repo/m.gguf", data)
+        self.hub.add("org/repo", "m.gguf", data, stall_once=threading.Event())
+        self.assertPulled(self.pull("hf:org/repo/m.gguf", "idle_ms=2000"), "org/repo/m.gguf", data)
 
     def test_wrong_checksum(self):
         f = self.hub.add("org/repo", "m.gguf", content(2 * MIB))
@@ -183,7 +204,7 @@ class Misbehaving(PullTest):
         self.hub.add("org/repo", "m.gguf", content(MIB), hub_statuses=[(429, {"Retry-After": "3600"})] * 9)
         start = time.monotonic()
         self.assertFailed(self.pull("hf:org/repo/m.gguf"), "hub.rate_limited", "3600")
-        self.assertLess(time.monotonic() - start, 5)
+        self.assertLess(time.monotonic() - start, 60)
 
     def test_fewer_connections_where_fewer_are_allowed(self):
         data = content(6 * MIB)
@@ -221,37 +242,34 @@ class Misbehaving(PullTest):
 class Resumed(PullTest):
     def test_kill_9_and_resume(self):
         data = content(16 * MIB)
-        f = self.hub.add("org/repo", "m.gguf", data, chunk_delay=0.04)
+        f = self.hub.add("org/repo", "m.gguf", data, **self.gate(5 * MIB))
         process = self.start("hf:org/repo/m.gguf")
-        self.wait_for(lambda: self.blocks_saved() >= 5)
+        self.until_saved(f, 5)
         process.kill()
         process.communicate()
         self.assertNothingInstalled()
-        f.chunk_delay = 0
-        self.hub.reset()
+        self.reopen(f)
         self.assertPulled(self.pull("hf:org/repo/m.gguf"), "org/repo/m.gguf", data)
         self.assertLess(self.hub.served_bytes, 11 * MIB + 1000)  # blocks are 1 MiB; those that were whole are not asked for
 
     def test_ctrl_c_and_resume(self):
-        data = content(8 * MIB)
-        f = self.hub.add("org/repo", "m.gguf", data, chunk_delay=0.04)
+        data = content(16 * MIB)
+        f = self.hub.add("org/repo", "m.gguf", data, **self.gate(4 * MIB))
         process = self.start("hf:org/repo/m.gguf")
-        self.wait_for(lambda: self.hub.served_bytes > 5 * MIB)
+        self.until_saved(f, 3)
         process.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        self.assertFailed(self.finish(process), "hub.cancelled", "goes on")
-        self.assertLess(time.monotonic() - start, 2)
-        f.chunk_delay = 0
-        self.hub.reset()
+        self.assertFailed(self.finish(process), "hub.cancelled", "goes on")  # though nothing comes any more
+        self.reopen(f)
         self.assertPulled(self.pull("hf:org/repo/m.gguf"), "org/repo/m.gguf", data)
-        self.assertLess(self.hub.served_bytes, 6 * MIB)
+        self.assertLess(self.hub.served_bytes, 13 * MIB + 1000)
 
     def test_a_file_that_changed_between_begins_anew(self):
-        self.hub.add("org/repo", "m.gguf", content(8 * MIB, 1), chunk_delay=0.04)
+        f = self.hub.add("org/repo", "m.gguf", content(8 * MIB, 1), **self.gate(4 * MIB))
         process = self.start("hf:org/repo/m.gguf")
-        self.wait_for(lambda: self.blocks_saved() >= 1)
+        self.until_saved(f, 1)
         process.kill()
         process.communicate()
+        self.reopen(f)
         new = content(8 * MIB, 2)
         self.hub.add("org/repo", "m.gguf", new)
         self.assertPulled(self.pull("hf:org/repo/m.gguf"), "org/repo/m.gguf", new)
@@ -269,10 +287,11 @@ class Resumed(PullTest):
 
     def test_two_at_once(self):
         data = content(4 * MIB)
-        self.hub.add("org/repo", "m.gguf", data, chunk_delay=0.05)
+        f = self.hub.add("org/repo", "m.gguf", data, **self.gate(MIB))
         first = self.start("hf:org/repo/m.gguf")
-        self.wait_for(lambda: self.hub.served_bytes > MIB)
+        self.wait_for(lambda: self.hub.served_bytes >= MIB)
         self.assertFailed(self.pull("hf:org/repo/m.gguf"), "hub.busy")
+        f.gate.set()
         self.assertPulled(self.finish(first), "org/repo/m.gguf", data)
 
     def test_a_split_with_a_part_that_is_not_there_keeps_the_others(self):
@@ -336,10 +355,10 @@ class Refused(PullTest):
             closed = f"http://127.0.0.1:{s.getsockname()[1]}"
         start = time.monotonic()
         result = self.pull("hf:org/repo/m.gguf", HF_ENDPOINT=closed)
+        self.assertLess(time.monotonic() - start, 60)
         self.assertFailed(result, "hub.unreachable", "network")
         self.assertFailed(self.pull("hf:org/repo/m.gguf", HF_ENDPOINT="http://no-such-host.invalid"), "hub.unreachable",
                           "no-such-host.invalid")
-        self.assertLess(time.monotonic() - start, 10)
 
     def test_offline_a_file_that_is_here_is_here(self):
         self.hub.add("org/repo", "m.gguf", content(MIB))
@@ -383,7 +402,7 @@ class Refused(PullTest):
         for answer in answers:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}/m.gguf"
-                process = self.start(url, "idle_ms=500")
+                process = self.start(url, "idle_ms=5000")
                 listener.settimeout(0.2)
                 while process.poll() is None:
                     try:

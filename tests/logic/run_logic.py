@@ -50,7 +50,7 @@ def run_file(path, watra, home):
                 elif key == "run":
                     argv = shlex.split(re.sub(r"@\{(\w+)\}", lambda m: str(saved[m[1]]), value))
                     assert argv[0] == "watra", where
-                    done = subprocess.run([watra, *argv[1:], *options], cwd=folder, input=stdin or "", capture_output=True, text=True, timeout=280,
+                    done = subprocess.run([watra, *argv[1:], *options], cwd=folder, input=stdin or "", capture_output=True, text=True, timeout=1200,
                                           env={**os.environ, "WATRA_HOME": home, **env})
                     stdin = None
                     result = {"exit": done.returncode, "out": done.stdout, "err": done.stderr}

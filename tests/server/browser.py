@@ -1,4 +1,5 @@
 """A browser as far as the door sees one: it keeps its cookie and says where its requests come from."""
+import itertools
 import json
 import re
 import socket
@@ -7,14 +8,15 @@ import time
 import urllib.parse
 
 import contract
-from support import read_reply
+from support import PATIENCE, wait_until
+
+_marks = itertools.count()
 
 
-def way_in(server, seconds=10):
+def way_in(server):
     """The address that `watra serve` prints on standard error."""
-    from support import wait_until
     find = lambda: re.search(r"the page: (\S+)", "".join(server.log))
-    wait_until(find, seconds, "the line with the page's address")
+    wait_until(find, what="the line with the page's address")
     return find()[1]
 
 
@@ -69,9 +71,18 @@ class Browser:
     def events(self, after=None, last_event_id=None, gather_ms=None):
         return Events(self, after, last_event_id, gather_ms)
 
+    def mark(self, *streams):
+        """Changes something and waits until each of the streams has told of it: what came before it has been told by then, what a
+        stream has not told by then it will not tell. The number of the change."""
+        thread = self.ok("POST", "/threads", {"client_id": f"mark{next(_marks)}"})["id"]
+        told = lambda stream: [e["seq"] for e in stream.of("thread.changed") if e["thread"] == thread]
+        wait_until(lambda: all(told(s) for s in streams), what="the event of a new thread")
+        return told(streams[0])[0]
+
 
 class Events:
-    """The event stream, read on a thread; `at`: when each event of `all` came, in seconds of time.monotonic()."""
+    """The event stream, read on a thread; of each event of `all`: `at`, when it came, in seconds of time.monotonic(), and `chunk`, the number of
+    the piece of the stream that it came with."""
 
     def __init__(self, browser, after=None, last_event_id=None, gather_ms=None):
         headers = browser.headers("GET") + ["Accept: text/event-stream"]
@@ -86,7 +97,7 @@ class Events:
         while (line := self.file.readline().decode().strip()):
             name, _, value = line.partition(":")
             self.headers[name.lower()] = value.strip()
-        self.all, self.ids, self.at, self.comments, self.ended = [], [], [], 0, threading.Event()
+        self.all, self.ids, self.at, self.chunk, self.comments, self.ended = [], [], [], [], 0, threading.Event()
         self.thread = threading.Thread(target=self.read, daemon=True)
         self.thread.start()
 
@@ -101,7 +112,7 @@ class Events:
     def read(self):
         text, number = "", None
         try:
-            for chunk in self.chunks():
+            for n, chunk in enumerate(self.chunks()):
                 text += chunk.decode()
                 while "\n\n" in text:
                     frame, _, text = text.partition("\n\n")
@@ -114,6 +125,7 @@ class Events:
                             assert event["seq"] == number or own and number < event["seq"], (event, number)
                             self.ids.append(number)
                             self.at.append(time.monotonic())
+                            self.chunk.append(n)
                             self.all.append(event)
                         elif line.startswith(":"):
                             self.comments += 1
@@ -129,7 +141,7 @@ class Events:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        self.thread.join(5)
+        self.thread.join(PATIENCE)
         self.file.close()
         self.socket.close()
 

@@ -14,6 +14,7 @@ import unittest
 
 WATRA, TEST_HOME = sys.argv[1], pathlib.Path(sys.argv[2])
 MODEL = "smollm2"
+PATIENCE = 600  # seconds after which what is waited for will never come, however busy the machine; no test's point is this number
 
 
 class Server:
@@ -45,7 +46,7 @@ class Server:
 
     def restart(self):
         """The same home again, after the process has ended."""
-        self.reader.join(5)
+        self.reader.join(PATIENCE)
         self.process.stdout.close()
         self.process.stderr.close()
         self.start()
@@ -55,7 +56,7 @@ class Server:
         self.line = self.process.stdout.readline()
         match = re.fullmatch(r"listening on http://([^:]+):(\d+)\n", self.line)
         if not match:
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             raise RuntimeError(f"no server: {self.line!r} {''.join(self.log)}")
         self.host, self.port = match[1], int(match[2])
         token = self.home / "token"
@@ -67,18 +68,18 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
         finally:
-            self.reader.join(5)
+            self.reader.join(PATIENCE)
             self.process.stdout.close()
             self.process.stderr.close()
             self.folder.cleanup()
         return time.monotonic() - began
 
-    def connect(self, timeout=240):
+    def connect(self, timeout=PATIENCE):
         return socket.create_connection((self.host, self.port), timeout=timeout)
 
     def head(self, method, path, body=b"", headers=(), token=True, host=None):
@@ -102,9 +103,17 @@ class Server:
     def post(self, path, body, **options):
         return self.request("POST", path, body, **options)
 
-    def metric(self, name):
+    def metrics(self, *names):
+        """Several of one moment."""
         text = self.get("/metrics")[2]
-        return float(re.search(rf"^llamacpp:{name} (\S+)$", text, re.M)[1])
+        return [float(re.search(rf"^llamacpp:{name} (\S+)$", text, re.M)[1]) for name in names]
+
+    def metric(self, name):
+        return self.metrics(name)[0]
+
+    def n_requests(self):
+        """That are answered or wait for it."""
+        return sum(self.metrics("requests_processing", "requests_deferred"))
 
     def rss_mib(self, what="VmRSS"):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -159,13 +168,23 @@ class Asking(unittest.TestCase):
         return error
 
 
-def wait_until(condition, seconds=10, what="the condition"):
+def wait_until(condition, seconds=PATIENCE, what="the condition"):
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
+    while not condition():
+        if time.monotonic() >= end:
+            raise AssertionError(f"{what} did not come about in {seconds} s")
         time.sleep(0.02)
-    raise AssertionError(f"{what} did not come about in {seconds} s")
+
+
+def shortest(attempt, enough, tries=6):
+    """Of the seconds that each attempt() takes: where time itself is the point. A machine with other work only ever adds to them, so
+    the shortest of a few is what the program takes; the first that is short enough ends it."""
+    best = attempt()
+    for _ in range(tries - 1):
+        if best < enough:
+            break
+        best = min(best, attempt())
+    return best
 
 
 def sse_data(text):

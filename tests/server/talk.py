@@ -8,6 +8,7 @@ from support import Server, wait_until
 
 SCHEMAS = {"thread.changed": "Thread", "thread.message": "Message", "answer.progress": "Run", "compare.changed": "Compare", "hearth.state": "Hearth"}
 _numbers = itertools.count()
+ENDLESS = "Tell me a very long story."  # smollm2 goes on with it for thousands of tokens
 OVER = ("done", "stopped", "failed", "interrupted")
 
 
@@ -43,9 +44,9 @@ class Person(Browser):
     def message(self, message):
         return self.ok("GET", f"/messages/{message}")
 
-    def finished(self, turn, seconds=60):
+    def finished(self, turn):
         answer = turn["answer"]["id"]
-        wait_until(lambda: self.message(answer)["state"] in OVER, seconds, "the end of the answer")
+        wait_until(lambda: self.message(answer)["state"] in OVER, what="the end of the answer")
         return self.message(answer)
 
 

@@ -6,13 +6,14 @@ import unittest
 
 from support import Server, main, wait_until
 
-LONG = "The quick brown fox jumps over the lazy dog. " * 180  # about 1,900 tokens
+LONG = "The quick brown fox jumps over the lazy dog. " * 700  # about 7,000 tokens
+N_CTX, WHOLE = 8192, 7500  # nobody waits for so many: whoever has all of them written was not stopped
 
 
 class Cancel(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--ctx", "2048", "--threads", "1")
+        cls.server = Server("--ctx", str(N_CTX), "--threads", "1")
 
     @classmethod
     def tearDownClass(cls):
@@ -21,27 +22,23 @@ class Cancel(unittest.TestCase):
     def begin(self, path, body):
         s = self.server.connect()
         data = json.dumps(body).encode()
-        s.sendall(self.server.head("POST", path, data) + data)
+        s.sendall(self.server.head("POST", path, data, headers=["Connection: close"]) + data)
         return s
 
-    def running(self):
-        return self.server.metric("requests_processing") + self.server.metric("requests_deferred")
+    def written(self):
+        return self.server.metric("tokens_predicted_total")
 
     def leaves(self, s, how):
         if how == "reset":
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         s.close()
 
-    def check(self, path, body, how, wait):
-        s = self.begin(path, body)
-        wait(s)
-        written = self.server.metric("tokens_predicted_total")
-        self.leaves(s, how)
-        wait_until(lambda: self.running() == 0, 2, f"the end of the work of {path}")
-        after = self.server.metric("tokens_predicted_total")
+    def nothing_runs(self, what):
+        wait_until(lambda: self.server.n_requests() == 0, what=f"the end of {what}")
+        after = self.written()
         time.sleep(0.3)
-        self.assertEqual(self.server.metric("tokens_predicted_total"), after)
-        return after - written
+        self.assertEqual(self.written(), after)
+        return after
 
     def test_while_an_answer_is_written(self):
         paths = (("/v1/completions", {"prompt": "Once"}), ("/completion", {"prompt": "Once"}),
@@ -51,43 +48,52 @@ class Cancel(unittest.TestCase):
         for path, body in paths:
             for stream in (True, False):
                 for how in ("close", "reset"):
-                    begun = self.server.metric("tokens_predicted_total")
-                    whole = {**body, "max_tokens": 1900, "ignore_eos": True, "stream": stream}
-                    self.check(path, whole, how, lambda s: wait_until(
-                        lambda: self.server.metric("tokens_predicted_total") >= begun + 3, what=f"writing of {path}"))
+                    begun = self.written()
+                    s = self.begin(path, {**body, "max_tokens": WHOLE, "ignore_eos": True, "stream": stream})
+                    wait_until(lambda: self.written() >= begun + 3, what=f"writing of {path}")
+                    self.leaves(s, how)
+                    self.assertLess(self.nothing_runs(f"the work of {path}") - begun, WHOLE, f"{path} was written to its end")
 
     def test_while_the_prompt_is_read(self):
         for stream in (True, False):
             for how in ("close", "reset"):
-                salt = f"{stream} {how} {time.monotonic()} "
-                body = {"prompt": salt + LONG, "max_tokens": 100, "stream": stream}
-                s = self.begin("/v1/completions", body)
-                wait_until(lambda: self.running() == 1, what="the reading")
-                began = time.monotonic()
-                self.leaves(s, how)
-                wait_until(lambda: self.running() == 0, 5, "the end of the reading")
-                self.assertLess(time.monotonic() - began, 2)
+                self.assertTrue(any(self.reading_ends(stream, how) for _ in range(5)), f"stream {stream}, {how}: the reading was not stopped")
+
+    def reading_ends(self, stream, how):
+        """Leaves while the prompt is read; whether no word of an answer came after it. Where this program is too late the prompt is read
+        already."""
+        begun = self.written()
+        s = self.begin("/v1/completions", {"prompt": f"{stream} {how} {time.monotonic()} {LONG}", "max_tokens": 100, "ignore_eos": True, "stream": stream})
+        wait_until(lambda: self.server.n_requests() == 1, what="the reading")
+        self.leaves(s, how)
+        return self.nothing_runs("the reading") == begun
 
     def test_one_of_many(self):
-        keep = [self.begin("/v1/completions", {"prompt": f"Number {i}", "max_tokens": 60, "ignore_eos": True}) for i in range(4)]
-        leave = [self.begin("/v1/completions", {"prompt": f"Letter {i}", "max_tokens": 1900, "ignore_eos": True}) for i in range(4)]
-        wait_until(lambda: self.running() == 8, what="eight requests")
+        leave = [self.begin("/v1/completions", {"prompt": f"Letter {i}", "max_tokens": WHOLE, "ignore_eos": True}) for i in range(4)]
+        keep = [self.begin("/v1/completions", {"prompt": f"Number {i}", "max_tokens": 200, "ignore_eos": True, "stream": True}).makefile("rb")
+                for i in range(4)]
+        for f in keep:
+            self.assertIn(b" 200 ", f.readline())
+            wait_until(lambda: f.readline().startswith(b"data: {"), what="the first word")
+        begun = self.written()
         for s in leave:
             s.close()
-        for s in keep:
-            self.assertIn(b" 200 ", s.makefile("rb").readline())
-            s.close()
-        wait_until(lambda: self.running() == 0, 3)
+        for f in keep:  # to its end
+            said = [line for line in f if line.startswith(b"data: ")]
+            self.assertEqual(json.loads(said[-2][6:])["choices"][0]["finish_reason"], "length")
+            self.assertEqual(said[-1].strip(), b"data: [DONE]")
+            f.close()
+        self.assertLess(self.nothing_runs("the others") - begun, WHOLE)
 
-    def test_a_reader_that_stops_reading_is_not_kept_for_ever(self):
-        s = self.begin("/v1/completions", {"prompt": "Once", "max_tokens": 1900, "ignore_eos": True, "stream": True})
+    def test_a_reader_that_stops_reading_holds_up_nobody(self):
+        begun = self.written()
+        s = self.begin("/v1/completions", {"prompt": "Once", "max_tokens": WHOLE, "ignore_eos": True, "stream": True})
         s.recv(1000)
         # Its socket fills up; others go on undisturbed meanwhile.
-        began = time.monotonic()
         self.assertEqual(self.server.post("/v1/completions", {"prompt": "a", "max_tokens": 3})[0], 200)
-        self.assertLess(time.monotonic() - began, 5)
+        self.assertGreater(self.server.n_requests(), 0, "the others waited for its end")
         s.close()
-        wait_until(lambda: self.running() == 0, 2)
+        self.assertLess(self.nothing_runs("the work") - begun, WHOLE)
 
 
 if __name__ == "__main__":

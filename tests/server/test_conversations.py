@@ -8,12 +8,12 @@ import unittest
 
 import contract
 import talk
-from support import Server, main, wait_until
+from support import PATIENCE, Server, main, wait_until
 from talk import Person, Visit, client_id, text, words
 
 
 class House(Visit):
-    options = ("--ctx", "1024", "--parallel", "4")
+    options = ("--ctx", "4096", "--parallel", "4")
 
 
 class Crowd(unittest.TestCase):
@@ -22,20 +22,47 @@ class Crowd(unittest.TestCase):
         server = Server("--ctx", "512", "--parallel", "1")
         try:
             page = Person(server).enter()
-            threads = [page.thread() for _ in range(most + 1)]
-            long = {"max_tokens": 400}
-            for thread in threads[:most]:
-                page.say(thread["id"], "Tell a long story.", sampling=long)
-            body = {"client_id": client_id(), "parts": text("And me?")}
-            status, headers, reply = page.request("POST", f"/threads/{threads[most]['id']}/turns", body)
+            long = {"max_tokens": 400, "temperature": 0}
+            for n in range(2 * most):  # one may end while others are asked for
+                turns = f"/threads/{page.thread()['id']}/turns"
+                body = {"client_id": client_id(), "parent": None, "parts": text(talk.ENDLESS), "sampling": long}
+                status, headers, reply = page.request("POST", turns, body)
+                if status != 202:
+                    break
             self.assertEqual((status, reply["error"]["code"], headers["retry-after"]), (503, "engine.full", "5"))
-            self.assertEqual(page.ok("GET", f"/threads/{threads[most]['id']}/messages")["messages"], [])  # nothing was kept
+            self.assertGreaterEqual(n, most)
+            self.assertEqual(page.ok("GET", turns.replace("turns", "messages"))["messages"], [])  # nothing was kept
             for run in page.ok("GET", "/runs")["runs"]:
                 page.request("POST", f"/runs/{run['id']}/stop", {})
-            wait_until(lambda: not page.ok("GET", "/runs")["runs"], 60)
-            self.assertEqual(page.request("POST", f"/threads/{threads[most]['id']}/turns", body)[0], 202)
+            wait_until(lambda: not page.ok("GET", "/runs")["runs"])
+            self.assertEqual(page.request("POST", turns, body)[0], 202)
         finally:
             server.stop()
+
+
+class Narrow(Visit):
+    options = ("--ctx", "1024")
+
+    def test_a_long_conversation_keeps_its_newest_turns(self):
+        thread = self.page.thread()["id"]
+        parent, asked = None, []
+        for i in range(5):
+            turn = self.page.say(thread, f"Number {i}: " + "wood and fire " * 80, parent=parent, sampling={"max_tokens": 4})
+            answer = self.page.finished(turn)
+            self.assertEqual(answer["state"], "done", answer["error"])
+            parent = answer["id"]
+            asked.append(turn["message"]["id"])
+        context = answer["answer"]["context"]
+        self.assertNotEqual(context["sees_from"], asked[0])
+        self.assertLessEqual(context["used_tokens"], 1024)
+        prompt = self.page.ok("GET", f"/messages/{answer['id']}/prompt")
+        self.assertTrue(prompt["dropped"])
+        self.assertEqual(prompt["dropped"][-1]["message"], asked[0])
+        now = self.page.ok("GET", f"/threads/{thread}/context")
+        self.assertEqual(now["n_ctx"], 1024)
+        error = self.refused("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("word " * 3000)}, 400, "context.too_long")
+        self.assertEqual(error["allowed"]["n_ctx"], 1024)
+        self.assertGreater(error["allowed"]["n_prompt"], 1024)
 
 
 class Turns(House):
@@ -55,7 +82,7 @@ class Turns(House):
         self.assertGreater(facts["n_prompt"], 5)
         self.assertGreater(facts["ttft_ms"], 0)
         self.assertGreater(facts["memory_bytes"], 0)
-        self.assertEqual(facts["context"]["n_ctx"], 1024)
+        self.assertEqual(facts["context"]["n_ctx"], 4096)
         self.assertEqual(facts["context"]["sees_from"], turn["message"]["id"])
         now = self.page.ok("GET", f"/threads/{thread['id']}")["thread"]
         self.assertEqual((now["title"], now["named"], now["run"], now["head"]), ("What is the capital of France?", False, None, answer["id"]))
@@ -70,7 +97,7 @@ class Turns(House):
         while self.page.message(answer)["state"] == "running":
             shots.append(self.page.message(answer))
         whole = self.page.finished(turn)
-        wait_until(lambda: any(e["node"] == answer for e in stream.of("answer.ended")))
+        self.page.mark(stream)
         stream.close()
         pieces = [e for e in stream.of("answer.piece") if e["node"] == answer]
         self.assertGreater(len(pieces), 2)
@@ -94,21 +121,38 @@ class Turns(House):
         turn = self.page.say(thread["id"], "Tell me a long story about a fire.", sampling={"max_tokens": 500})
         answer = turn["answer"]["id"]
         self.page.finished(turn)
+        last = self.page.mark(each, gathered)
         for stream in (each, gathered):
-            wait_until(lambda: any(e["node"] == answer for e in stream.of("answer.ended")))
             stream.close()
-        came = lambda stream: [(e["seq"], e["type"], e["data"]) for e in stream.all[2:]]
-        n = min(len(gathered.all), len(each.all)) - 2  # of the two one may have heard a little more
-        self.assertEqual(came(gathered)[:n], came(each)[:n])
-        at = lambda stream, kind: [when for when, e in zip(stream.at, stream.all) if e["node"] == answer and e["type"] == kind]
-        moments = lambda times: 1 + sum(later - earlier > 0.03 for earlier, later in zip(times, times[1:]))
-        pieces = at(gathered, "answer.piece")
-        seconds = pieces[-1] - pieces[0]
-        self.assertLessEqual(moments(pieces), 2 + seconds, f"{len(pieces)} pieces in {seconds:.1f} s")
-        self.assertGreater(len(pieces), 2 * moments(pieces))
-        for kind in ("answer.started", "answer.ended"):
-            self.assertLess(at(gathered, kind)[0] - at(each, kind)[0], 0.3, kind)
-        self.assertLess(pieces[0] - at(each, "answer.piece")[0], 0.3, "the first word waits for nothing")
+        came = lambda stream: [(e["seq"], e["type"], e["data"]) for e in stream.all[2:] if e["seq"] <= last]
+        self.assertEqual(came(gathered), came(each))
+        pieces = [(n, e) for n, e in zip(gathered.chunk, gathered.all) if e["node"] == answer and e["type"] == "answer.piece"]
+        seconds = (pieces[-1][1]["at"] - pieces[0][1]["at"]) / 1000
+        n_chunks = len({n for n, _ in pieces})
+        # Each second one chunk with words, and one with each change, which takes along what waits.
+        words = ("answer.piece", "answer.progress", "hearth.state")
+        n_changes = sum(pieces[0][1]["seq"] < e["seq"] < pieces[-1][1]["seq"] and e["type"] not in words for e in gathered.all[2:])
+        self.assertLessEqual(n_chunks, 2 + seconds + n_changes, f"{len(pieces)} pieces in {seconds:.1f} s")
+        self.assertGreater(len(pieces), n_chunks)
+
+    def test_what_changes_and_the_first_word_wait_for_nothing(self):
+        each, gathered = self.page.events(), self.page.events(gather_ms=2000)
+        late = {"answer.started": [], "answer.piece": [], "answer.ended": []}
+        for _ in range(8):  # a busy machine only ever adds to how late they are
+            thread = self.page.thread()
+            turn = self.page.say(thread["id"], talk.ENDLESS, sampling={"max_tokens": 30})
+            self.page.finished(turn)
+            self.page.mark(each, gathered)
+            for kind, seconds in late.items():
+                at = lambda stream: next(when for when, e in zip(stream.at, list(stream.all)) if e["node"] == turn["answer"]["id"] and e["type"] == kind)
+                seconds.append(at(gathered) - at(each))
+            if max(map(min, late.values())) < 0.3:
+                break
+            time.sleep(2)  # so that the next first word comes after a silence
+        for kind, seconds in late.items():
+            self.assertLess(min(seconds), 0.3, kind)
+        for stream in (each, gathered):
+            stream.close()
 
     def test_the_same_client_id_begins_nothing_twice(self):
         thread = self.page.thread()
@@ -123,14 +167,13 @@ class Turns(House):
 
     def test_stop_keeps_what_is_there(self):
         thread = self.page.thread()
-        turn = self.page.say(thread["id"], "Count to a thousand.", sampling={"max_tokens": 600})
+        turn = self.page.say(thread["id"], talk.ENDLESS, sampling={"max_tokens": 3900})
         self.refused("POST", f"/threads/{thread['id']}/turns", {"client_id": client_id(), "parent": None, "parts": text("x")}, 409, "thread.busy")
         self.assertEqual([r["id"] for r in self.page.ok("GET", "/runs")["runs"]], [turn["run"]["id"]])
-        wait_until(lambda: len(words(self.page.message(turn["answer"]["id"]))) > 20, 60)
-        began = time.monotonic()
+        wait_until(lambda: len(words(self.page.message(turn["answer"]["id"]))) > 20)
         self.page.ok("POST", f"/runs/{turn['run']['id']}/stop", {})
         answer = self.page.finished(turn)
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertLess(answer["answer"]["n_generated"], 3900)
         self.assertEqual((answer["state"], answer["answer"]["finish_reason"]), ("stopped", "stopped"))
         self.assertGreater(len(words(answer)), 20)
         self.refused("POST", f"/runs/{turn['run']['id']}/stop", {}, 404, "run.unknown")
@@ -165,7 +208,7 @@ class Turns(House):
         file = self.server.home / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         loaded = lambda: next(m for m in self.page.ok("GET", "/models")["models"] if m["state"] == "loaded")
-        wait_until(lambda: loaded()["sha256"] == sha256, 60, "the hash of a file that no download has checked")
+        wait_until(lambda: loaded()["sha256"] == sha256, what="the hash of a file that no download has checked")
         answer = self.page.finished(self.page.say(self.page.thread()["id"], "Hi", sampling={"max_tokens": 2}))
         self.assertEqual((answer["answer"]["model"]["file"], answer["answer"]["model"]["sha256"]), (file.name, sha256))
 
@@ -186,27 +229,6 @@ class Turns(House):
         self.assertEqual(prompt["template"], "chatml")
         self.assertEqual(prompt["n_tokens"], answer["answer"]["n_prompt"])
         self.assertEqual(prompt["seed"], answer["answer"]["seed"])
-
-    def test_a_long_conversation_keeps_its_newest_turns(self):
-        thread = self.page.thread()["id"]
-        parent, asked = None, []
-        for i in range(5):
-            turn = self.page.say(thread, f"Number {i}: " + "wood and fire " * 80, parent=parent, sampling={"max_tokens": 4})
-            answer = self.page.finished(turn)
-            self.assertEqual(answer["state"], "done", answer["error"])
-            parent = answer["id"]
-            asked.append(turn["message"]["id"])
-        context = answer["answer"]["context"]
-        self.assertNotEqual(context["sees_from"], asked[0])
-        self.assertLessEqual(context["used_tokens"], 1024)
-        prompt = self.page.ok("GET", f"/messages/{answer['id']}/prompt")
-        self.assertTrue(prompt["dropped"])
-        self.assertEqual(prompt["dropped"][-1]["message"], asked[0])
-        now = self.page.ok("GET", f"/threads/{thread}/context")
-        self.assertEqual(now["n_ctx"], 1024)
-        error = self.refused("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("word " * 3000)}, 400, "context.too_long")
-        self.assertEqual(error["allowed"]["n_ctx"], 1024)
-        self.assertGreater(error["allowed"]["n_prompt"], 1024)
 
     def test_what_cannot_be_is_refused_by_name(self):
         thread = self.page.thread()["id"]
@@ -243,17 +265,20 @@ class Turns(House):
         self.assertEqual(set(results), {200})
         now = self.page.ok("GET", f"/threads/{thread}")["thread"]
         self.assertTrue(now["title"].startswith("T") and now["folder"].startswith("F"))
+        said = {"parent": None, "parts": text(talk.ENDLESS), "sampling": {"temperature": 0, "max_tokens": 3900}}
         turns = []
 
         def ask(device):
-            turns.append(device.request("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": None, "parts": text("Hi"), "sampling": {"max_tokens": 40}})[0])
+            turns.append(device.request("POST", f"/threads/{thread}/turns", {"client_id": client_id(), **said})[::2])
         threads = [threading.Thread(target=ask, args=(device,)) for device in (self.page, phone)]
         for t in threads:
             t.start()
         for t in threads:
             t.join()
-        self.assertEqual(sorted(turns), [202, 409])
-        wait_until(lambda: self.page.ok("GET", f"/threads/{thread}")["thread"]["run"] is None, 60)
+        [(_, begun), (_, refused)] = sorted(turns, key=lambda turn: turn[0])
+        self.assertEqual(sorted(status for status, _ in turns), [202, 409], refused)
+        self.page.ok("POST", f"/runs/{begun['run']['id']}/stop", {})
+        wait_until(lambda: self.page.ok("GET", f"/threads/{thread}")["thread"]["run"] is None)
 
     def test_search_and_erasing(self):
         thread = self.page.thread()["id"]
@@ -300,16 +325,16 @@ class Ends(unittest.TestCase):
         self.ended_by(signal.SIGTERM)
 
     def ended_by(self, how):
-        server = Server("--ctx", "2048")
+        server = Server("--ctx", "8192")
         page = Person(server).enter()
         stream = page.events()
         thread = page.thread()["id"]
-        turn = page.say(thread, "Tell me a very long story.", sampling={"max_tokens": 900})
+        turn = page.say(thread, talk.ENDLESS, sampling={"max_tokens": 7000})
         answer = turn["answer"]["id"]
-        wait_until(lambda: len([e for e in stream.of("answer.piece") if e["node"] == answer]) > 5, 60)
+        wait_until(lambda: len([e for e in stream.of("answer.piece") if e["node"] == answer]) > 5)
         server.process.send_signal(how)
-        server.process.wait(20)
-        stream.ended.wait(5)
+        server.process.wait(PATIENCE)
+        self.assertTrue(stream.ended.wait(PATIENCE))
         shown = "".join(e["data"]["text"] for e in stream.of("answer.piece") if e["node"] == answer)
         last = stream.all[-1]["seq"]
         server.restart()
@@ -320,7 +345,7 @@ class Ends(unittest.TestCase):
         self.assertEqual(message["answer"]["finish_reason"], "interrupted")
         self.assertIsNone(page.ok("GET", f"/threads/{thread}")["thread"]["run"])
         again = page.events(after=last)
-        wait_until(lambda: any(e["node"] == answer for e in again.of("answer.ended")), 10)
+        wait_until(lambda: any(e["node"] == answer for e in again.of("answer.ended")))
         self.assertTrue(again.all[0]["data"]["resumed"])
         again.close()
         on = page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "continue": answer, "sampling": {"temperature": 0, "max_tokens": 8}})
@@ -346,8 +371,8 @@ class Ends(unittest.TestCase):
         stream = page.events()
         turn = page.say(thread, "Hi", model="smollm2", sampling={"max_tokens": 4})
         self.assertEqual(page.finished(turn)["state"], "done")
-        states = [e["data"]["state"] for e in stream.of("answer.progress")]
-        self.assertIn("loading", states)
+        page.mark(stream)
+        self.assertIn("loading", [e["data"]["state"] for e in stream.of("answer.progress")])
         stream.close()
         server.stop()
 

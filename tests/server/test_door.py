@@ -107,7 +107,7 @@ class Door(unittest.TestCase):
 class Refusals(unittest.TestCase):
     def refused(self, *options):
         done = subprocess.run([support.WATRA, "serve", "--port", "0", "--home", "/nonexistent/home", *options],
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=support.PATIENCE)
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(done.stdout, "")
         return done.stderr

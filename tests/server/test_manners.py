@@ -4,7 +4,7 @@ import json
 import math
 import struct
 
-from support import Asking, Server, main, read_reply, sse_data
+from support import Asking, main, read_reply, sse_data, wait_until
 
 USER = [{"role": "user", "content": "Name a colour."}]
 PARIS = "The capital of France is"
@@ -383,6 +383,7 @@ class Manners(Asking):
         for field in ("default_generation_settings", "total_slots", "model_path", "chat_template", "bos_token", "eos_token", "build_info"):
             self.assertIn(field, props)
         self.assertEqual(props["default_generation_settings"]["n_ctx"], 512)
+        wait_until(lambda: not self.server.get("/slots")[2][0]["is_processing"], what="the end of what was asked before")
         slots = self.server.get("/slots")[2]
         self.assertEqual((len(slots), slots[0]["n_ctx"], slots[0]["is_processing"]), (props["total_slots"], 512, False))
         metrics = self.server.get("/metrics")

@@ -11,14 +11,14 @@ import unittest
 
 import support
 from browser import Browser, way_in
-from support import Server, main
+from support import PATIENCE, Server, main
 
 PASSWORD = "zażółć gęślą jaźń"
 
 
 def set_password(home, password=PASSWORD):
     return subprocess.run([support.WATRA, "password", "--home", str(home)], input=password + "\n", text=True,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=PATIENCE)
 
 
 class Entering(unittest.TestCase):
@@ -43,12 +43,12 @@ class Entering(unittest.TestCase):
 
     def test_watra_open_gives_another_address(self):
         said = subprocess.run([support.WATRA, "open", "--print", "--home", str(self.server.home), "--port", str(self.server.port)],
-                              capture_output=True, text=True, timeout=30)
+                              capture_output=True, text=True, timeout=PATIENCE)
         self.assertEqual(said.returncode, 0, said.stderr)
         self.page.enter(said.stdout.strip().partition("#enter=")[2])
         self.assertEqual(self.page.get("/house")[0], 200)
         nobody = subprocess.run([support.WATRA, "open", "--print", "--home", str(self.server.home), "--port", "1"],
-                                capture_output=True, text=True, timeout=30)
+                                capture_output=True, text=True, timeout=PATIENCE)
         self.assertNotEqual(nobody.returncode, 0)
         self.assertIn("watra serve --open", nobody.stderr)
 
@@ -149,7 +149,7 @@ class Restarts(unittest.TestCase):
             self.assertEqual(page.get("/session")[0], 200)
         finally:
             process.terminate()
-            said = process.communicate(timeout=20)[1]
+            said = process.communicate(timeout=PATIENCE)[1]
             first.stop()
         self.assertIn(f"the page: http://127.0.0.1:{port}/\n", said)  # with a password no code lies about
 
@@ -245,7 +245,7 @@ class FromElsewhere(unittest.TestCase):
 class Lan(unittest.TestCase):
     def test_a_first_password_by_the_command_line_and_the_banner(self):
         with tempfile.TemporaryDirectory() as folder:
-            refused = subprocess.run([support.WATRA, "serve", "--lan", "--port", "0", "--home", folder], capture_output=True, text=True, timeout=30)
+            refused = subprocess.run([support.WATRA, "serve", "--lan", "--port", "0", "--home", folder], capture_output=True, text=True, timeout=PATIENCE)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn("watra password", refused.stderr)
             self.assertFalse(pathlib.Path(folder, "home.db").exists())
@@ -268,7 +268,7 @@ class Lan(unittest.TestCase):
                 self.assertEqual(server.request("GET", "/health", token=False, host=f"192.0.2.1:{match[1]}")[0], 421)
             finally:
                 process.terminate()
-                said = process.communicate(timeout=20)[1]
+                said = process.communicate(timeout=PATIENCE)[1]
             self.assertIn("nothing is encrypted", said)
 
 
@@ -283,7 +283,7 @@ class Tls(unittest.TestCase):
                                    "subjectAltName=DNS:localhost,IP:127.0.0.1"], capture_output=True)
             if made.returncode != 0:
                 self.skipTest("no openssl command here")
-            bad = subprocess.run([support.WATRA, "serve", "--tls", cert, cert, "--port", "0", "--home", folder], capture_output=True, text=True, timeout=30)
+            bad = subprocess.run([support.WATRA, "serve", "--tls", cert, cert, "--port", "0", "--home", folder], capture_output=True, text=True, timeout=PATIENCE)
             self.assertNotEqual(bad.returncode, 0)
             self.assertIn("--tls", bad.stderr)
             process = subprocess.Popen([support.WATRA, "serve", "--tls", cert, key, "--port", "0", "--home", folder],
@@ -294,16 +294,16 @@ class Tls(unittest.TestCase):
                 self.assertTrue(match, line)
                 context = ssl.create_default_context(cafile=cert)
                 token = pathlib.Path(folder, "token").read_text().strip()
-                open_url = lambda path, **h: urllib.request.urlopen(urllib.request.Request(match[1] + path, headers=h), context=context, timeout=10)
+                open_url = lambda path, **h: urllib.request.urlopen(urllib.request.Request(match[1] + path, headers=h), context=context, timeout=PATIENCE)
                 self.assertEqual(json.load(open_url("/health"))["status"], "ok")
                 house = json.load(open_url("/watra/v1/house", Authorization=f"Bearer {token}"))
                 self.assertIs(house["door"]["tls"], True)
-                code = json.load(urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/codes", data=b"{}", headers={"Authorization": f"Bearer {token}"}), context=context, timeout=10))["code"]
-                reply = urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/session", data=json.dumps({"code": code}).encode(), headers={"X-Watra": "1", "Origin": match[1]}), context=context, timeout=10)
+                code = json.load(urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/codes", data=b"{}", headers={"Authorization": f"Bearer {token}"}), context=context, timeout=PATIENCE))["code"]
+                reply = urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/session", data=json.dumps({"code": code}).encode(), headers={"X-Watra": "1", "Origin": match[1]}), context=context, timeout=PATIENCE)
                 self.assertIn("Secure", reply.headers["Set-Cookie"])
             finally:
                 process.terminate()
-                process.communicate(timeout=20)
+                process.communicate(timeout=PATIENCE)
 
 
 class OllamaPort(unittest.TestCase):
@@ -351,7 +351,7 @@ class Opening(unittest.TestCase):
                 os.environ.update(before)
             try:
                 opened = pathlib.Path(folder, "opened")
-                support.wait_until(opened.exists, 10, "the browser")
+                support.wait_until(opened.exists, what="the browser")
                 code = opened.read_text().strip().partition("/#enter=")[2]
                 self.assertNotIn(code, "".join(server.log))
                 Browser(server).enter(code)

@@ -20,12 +20,14 @@ class Room(Visit):
 
 
 class Compares(Room):
+    options = ("--ctx", "8192", "--parallel", "3")
+
     def compare(self, blind=False):
         body = {"client_id": client_id(), "question": "Name a tree.", "blind": blind,
                 "columns": [{"model": "smollm2", "sampling": {"max_tokens": 8, "temperature": 0}}, {"model": "smollm2", "sampling": {"max_tokens": 8, "seed": 3}}]}
         made = self.page.ok("POST", "/compares", body)
         self.assertEqual(self.page.ok("POST", "/compares", body)["id"], made["id"])
-        wait_until(lambda: self.shown(made["id"])["state"] != "running", 60)
+        wait_until(lambda: self.shown(made["id"])["state"] != "running", what="the end of the compare")
         return self.shown(made["id"])
 
     def shown(self, compare):
@@ -55,6 +57,7 @@ class Compares(Room):
     def test_blind_until_the_vote(self):
         stream = self.page.events()
         compare = self.compare(blind=True)
+        self.page.mark(stream)
         answer = compare["columns"][0]["answer"]
         told = json.dumps([compare, self.page.ok("GET", "/compares"), self.page.message(answer["id"])] + [e for e in stream.all if e["thread"] == compare["thread"]])
         self.assertNotIn("smollm", told.lower())
@@ -67,11 +70,11 @@ class Compares(Room):
         self.assertEqual(self.page.message(answer["id"])["answer"]["model"]["id"], "smollm2")
 
     def test_stop_and_refusals(self):
-        columns = [{"model": "smollm2", "sampling": {"max_tokens": 400}}, {"model": "smollm2"}]
-        made = self.page.ok("POST", "/compares", {"client_id": client_id(), "question": "Count to a thousand.", "blind": False, "columns": columns})
+        columns = [{"model": "smollm2", "sampling": {"max_tokens": 7000, "temperature": 0}}] * 2
+        made = self.page.ok("POST", "/compares", {"client_id": client_id(), "question": talk.ENDLESS, "blind": False, "columns": columns})
         self.refused("DELETE", f"/compares/{made['id']}", None, 409, "compare.busy")
         self.page.ok("POST", f"/compares/{made['id']}/stop", {})
-        wait_until(lambda: self.shown(made["id"])["state"] == "stopped", 20)
+        wait_until(lambda: self.shown(made["id"])["state"] == "stopped", what="the stop")
         base = {"question": "x", "blind": False, "columns": columns}
         self.refused("POST", "/compares", base, 400, "request.invalid")
         self.refused("POST", "/compares", {**base, "client_id": client_id(), "columns": columns[:1]}, 400, "request.invalid")
@@ -123,7 +126,7 @@ class Things(Room):
         self.assertEqual(status, 202, job)
         contract.check("POST", "/import", status, job)
         find = lambda: next(j for j in self.page.ok("GET", "/jobs")["jobs"] if j["id"] == job["id"])
-        wait_until(lambda: find()["state"] in ("done", "failed"), 20)
+        wait_until(lambda: find()["state"] in ("done", "failed"), what="the end of the import")
         return find()
 
     def test_out_and_in(self):

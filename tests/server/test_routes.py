@@ -2,7 +2,7 @@
 import json
 import unittest
 
-from support import Server, main, sse_data
+from support import PATIENCE, Server, main, sse_data, wait_until
 
 
 class LlamaCpp(unittest.TestCase):
@@ -20,7 +20,7 @@ class LlamaCpp(unittest.TestCase):
         self.assertEqual(props["total_slots"], 3)
         self.assertIn("im_start", props["chat_template"])
         self.assertEqual(len(self.server.get("/slots")[2]), 3)
-        self.assertEqual(self.server.metric("requests_processing"), 0)
+        wait_until(lambda: self.server.metric("requests_processing") == 0, what="the end of what was asked before")
 
     def test_tokens_there_and_back(self):
         text = "Zażółć gęślą jaźń 🎉"
@@ -250,7 +250,7 @@ class Twin(unittest.TestCase):
         for words in (("--temp", "x"), ("--temp", "9"), ("--port", "70000"), ("-np", "0"), ("--api-prefix", "llm/"), ("--chat-template-file", "/nowhere"),
                       ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",)):
             server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", *words), wait=False)
-            self.assertNotEqual(server.process.wait(30), 0, words)
+            self.assertNotEqual(server.process.wait(PATIENCE), 0, words)
             server.stop()
             self.assertIn("error", "".join(server.log).lower())
 

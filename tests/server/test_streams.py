@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from support import Server, main, wait_until
+from support import PATIENCE, Server, main, shortest, wait_until
 
 SECONDS = int(sys.argv[sys.argv.index("--seconds") + 1]) if "--seconds" in sys.argv else 15
 N = 32
@@ -87,7 +87,7 @@ class Nuisance:
         while not self.over.is_set():
             with socket.socket() as s:
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-                s.settimeout(60)
+                s.settimeout(PATIENCE)
                 s.connect((self.server.host, self.server.port))
                 s.sendall(self.server.head("POST", "/v1/completions", body) + body)
                 try:
@@ -113,7 +113,7 @@ class Nuisance:
 
 
 def at_rest(server):
-    wait_until(lambda: server.metric("requests_processing") + server.metric("requests_deferred") == 0, 10, "the end of all work")
+    wait_until(lambda: server.n_requests() == 0, what="the end of all work")
 
 
 class Streams(unittest.TestCase):
@@ -124,6 +124,7 @@ class Streams(unittest.TestCase):
         self.addCleanup(nuisance.stop)
         crowd = Crowd(server, SECONDS, "crowd")
         time.sleep(SECONDS * 0.2)
+        wait_until(lambda: min(crowd.written) >= 20 or time.monotonic() >= crowd.end, what="a piece of an answer for everybody")
         early = server.rss_mib()
         crowd.join()
         nuisance.stop()
@@ -156,7 +157,7 @@ class Streams(unittest.TestCase):
             t.start()
         for t in threads:
             t.join()
-        wait_until(lambda: n_files() <= before + 2, 5, f"the end of 2000 connections (more than {before} files are open)")
+        wait_until(lambda: n_files() <= before + 2, what=f"the end of 2000 connections (more than {before} files are open)")
 
     def test_slow_readers_and_slow_askers_disturb_nobody(self):
         server = Server("--ctx", "512")
@@ -179,12 +180,13 @@ class Streams(unittest.TestCase):
         alone = [eight() for _ in range(3)]
         nuisance = Nuisance(server)
         self.addCleanup(nuisance.stop)
-        wait_until(lambda: server.metric("tokens_predicted_total") > 8 * 24 * 4 + SLOW_READERS * 250, 120, "the slow readers' answers")
-        beside = [eight() for _ in range(3)]
+        wait_until(lambda: server.metric("tokens_predicted_total") > 8 * 24 * 4 + SLOW_READERS * 250, what="the slow readers' answers")
+        enough = 3 * statistics.median(alone) + 0.5
+        beside = shortest(eight, enough)
         nuisance.stop()
         at_rest(server)
-        print(f"eight answers in {statistics.median(alone):.2f} s alone, {statistics.median(beside):.2f} s beside slow clients")
-        self.assertLess(min(beside), 3 * statistics.median(alone) + 0.5)
+        print(f"eight answers in {statistics.median(alone):.2f} s alone, {beside:.2f} s beside slow clients")
+        self.assertLess(beside, enough)
 
     @unittest.skipIf(SECONDS < 60, "two or three short answers each are too few to compare; scheduler_fairness_test.cpp counts passes instead")
     def test_more_than_fit_take_turns(self):

@@ -38,7 +38,7 @@ def reference(template, variables):
 def batch(program, jobs):
     """Our answers to [{"template", "variables"}, ...], in order."""
     lines = "".join(json.dumps(dict(job, now=NOW), ensure_ascii=True) + "\n" for job in jobs)
-    result = subprocess.run([program], input=lines.encode(), capture_output=True, timeout=280)
+    result = subprocess.run([program], input=lines.encode(), capture_output=True, timeout=1200)
     answers = [json.loads(line) for line in result.stdout.decode().split("\n") if line]
     if result.returncode != 0 or len(answers) != len(jobs):
         sys.exit(f"{program}: exit {result.returncode} after {len(answers)} of {len(jobs)} jobs\n"

@@ -28,7 +28,7 @@ def ours(program, vocab_path, requests):
     for text, add_special, parse_special in requests:
         data = text if isinstance(text, bytes) else text.encode("utf-8")
         blob += struct.pack("<BI", add_special | parse_special << 1, len(data)) + data
-    result = subprocess.run([program, str(vocab_path)], input=bytes(blob), capture_output=True, timeout=300)
+    result = subprocess.run([program, str(vocab_path)], input=bytes(blob), capture_output=True, timeout=1200)
     if result.returncode != 0:
         raise SystemExit(f"{vocab_path.name}: {result.stderr.decode(errors='replace')}")
     out, at, data = [], 0, result.stdout

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "base/await_test.h"
 #include "base/must_test.h"
 #include "home/test_home_test.h"
 #include "hub/sha256.h"
@@ -28,11 +29,9 @@ class ModelHashesTest : public testing::Test {
                                          ModelHashes::Options{.busy = [this] { return busy_.load(); }});
   }
   static std::string awaited(ModelHashes& hashes, const ModelFileList& files) {
-    for (int i = 0; i < 1000; ++i) {
-      if (std::string hash = hashes.ask(files); !hash.empty()) return hash;
-      std::this_thread::sleep_for(10ms);
-    }
-    return "never";
+    std::string hash = "never";
+    comes_about([&] { return !(hash = hashes.ask(files)).empty(); });
+    return hash;
   }
   static std::string sha256_of(std::string_view bytes) {
     hub::Sha256 sha;

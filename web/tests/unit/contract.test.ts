@@ -59,7 +59,7 @@ describe('the contract', () => {
     expect((again['answer'] as Json)['id']).toBe((turn['answer'] as Json)['id']);
     const answer = String((turn['answer'] as Json)['id']);
     let message: Json = {};
-    for (let i = 0; i < 60 && message['state'] !== 'done'; i++) { await new Promise((r) => setTimeout(r, 100)); message = await call('GET', '/messages/{id}', { id: answer }); }
+    for (let i = 0; i < 3000 && message['state'] !== 'done'; i++) { await new Promise((r) => setTimeout(r, 100)); message = await call('GET', '/messages/{id}', { id: answer }); }
     expect(message['state']).toBe('done');
     await call('GET', '/threads/{id}/messages', { id });
     await call('GET', '/messages/{id}/prompt', { id: answer });
