@@ -413,8 +413,8 @@ Result<Plan> internal::plan_once(const ModelOutline& o, const Hardware& hw, cons
           longer && turn_seconds(*longer) < turn_seconds(*plan))
         plan = std::move(longer);
     }
-    if (!plan && !best) best = std::move(plan);
-    if (plan && (!best || plan->decode_tokens_per_s > best->decode_tokens_per_s)) best = std::move(plan);
+    const bool is_better = plan && (!best || plan->decode_tokens_per_s > best->decode_tokens_per_s);
+    if (is_better || (!plan && !best)) best = std::move(plan);
   }
   return best;
 }

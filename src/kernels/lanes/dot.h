@@ -149,11 +149,11 @@ template <class Factors, int kRows, int kTokens, bool kFetches>
         [&](int m) __attribute__((always_inline)) { return Factors::acts_tail(x + m * x_stride + i, left); });
   };
   if constexpr (kFetches)
-    while (i + kLine <= n) {
+    while (i + kLine <= n) {  // NOLINT(bugprone-infinite-loop): step() moves i
       for (int r = 0; r < kRows; ++r, ahead += kLine) __builtin_prefetch(ahead);
       for (int64_t j = 0; j < kLine; j += kStep) step();
     }
-  while (i + kStep <= n) step();
+  while (i + kStep <= n) step();  // NOLINT(bugprone-infinite-loop)
   if (i < n) last_step(n - i);
   if constexpr (Factors::kRests) {
     x += acts.rest;
