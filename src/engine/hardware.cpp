@@ -5,6 +5,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/cache_lines.h"
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "base/read_queue.h"
@@ -128,6 +129,7 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
   WATRA_ASSIGN(const Buffer scratch,
                Buffer::allocate(nullptr, "kernel test", static_cast<uint64_t>(team.size() * scratch_stride)));
   WATRA_TRY(model::fill_synthetic(dtype, w.span(), 1));
+  const bool evicts = options.as_in_file && disks_write_through_caches();  // as WeightStream does
   const tensor::Layout layout = options.as_in_file ? tensor::Layout::rows : kernels.layout(dtype);
   if (layout == tensor::Layout::interleaved_16) interleave_all(dtype, w.span(), kCols);
   std::vector<float> row(kCols);
@@ -148,8 +150,13 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
     std::atomic<int64_t> next{0};
     const auto t = Clock::now();
     team.run([&](int rank) {
-      for (int64_t b; (b = next.fetch_add(kChunk, std::memory_order_relaxed)) < rows;)
-        kernels.matmul(args, b, std::min(b + kChunk, rows), scratch.data() + rank * scratch_stride);
+      for (int64_t b; (b = next.fetch_add(kChunk, std::memory_order_relaxed)) < rows;) {
+        const int64_t e = std::min(b + kChunk, rows);
+        kernels.matmul(args, b, e, scratch.data() + rank * scratch_stride);
+        if (evicts)
+          evict_from_caches(
+              w.span().subspan(static_cast<uint64_t>(b) * row_bytes, static_cast<uint64_t>(e - b) * row_bytes));
+      }
     });
     rates.push_back(static_cast<double>(w.size_bytes()) / since(t) / 1e9);
   }
@@ -170,7 +177,12 @@ double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, d
 
 namespace {
 
-Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_bytes, int depth, double seconds) {
+// What becomes of a block that has arrived: nothing, or what the disk tier does, a read by the processor.
+enum class Arrived { left, used };
+
+Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_bytes, int depth, double seconds,
+                        Arrived arrived = Arrived::left) {
+  const auto read = kernels::available().back()->read_burst;
   WATRA_ASSIGN(const Buffer buffer, Buffer::allocate(nullptr, "disk test", static_cast<uint64_t>(depth) * read_bytes));
   ReadQueue queue(depth);
   uint64_t n_bytes = 0, at = 0;
@@ -183,6 +195,11 @@ Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_b
   while (queue.n_in_flight() > 0) {
     WATRA_ASSIGN(const auto done, queue.reap());
     n_bytes += done.n_bytes;
+    if (arrived == Arrived::used) {
+      const auto block = buffer.span().subspan(done.tag * read_bytes, done.n_bytes);
+      read(block.data(), static_cast<int64_t>(block.size()));
+      if (disks_write_through_caches()) evict_from_caches(block);
+    }
     if (since(begin) < seconds) submit(done.tag);
   }
   return static_cast<double>(n_bytes) / since(begin) / 1e9;
@@ -215,6 +232,16 @@ Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds) 
   double rate = 0;
   WATRA_TRY(with_large_file(folder, [&](const DirectFile& file, uint64_t size) -> Status {
     WATRA_ASSIGN(rate, read_for(file, size, 1u << 20, 32, seconds));
+    return {};
+  }));
+  return rate;
+}
+
+Result<double> measure_streamed_read_gb_s(const fs::path& folder, double seconds) {
+  constexpr int kInFlight = 24;  // MiB of the smallest usual ring
+  double rate = 0;
+  WATRA_TRY(with_large_file(folder, [&](const DirectFile& file, uint64_t size) -> Status {
+    WATRA_ASSIGN(rate, read_for(file, size, 1u << 20, kInFlight, seconds, Arrived::used));
     return {};
   }));
   return rate;

@@ -45,6 +45,10 @@ double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, d
 // Errors: "file.*"; "hardware.no_direct_reads" where the file system has none.
 Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds = 1);
 
+// The same as the disk tier has it: fewer in flight, and the processor reads what has arrived (WeightStream). Where the
+// disk is virtual that can cost it a quarter of its rate.
+Result<double> measure_streamed_read_gb_s(const fs::path& folder, double seconds = 1);
+
 struct DirectReadRate {
   double gb_s = 0;
   uint64_t read_bytes = 0;  // bytes of each read

@@ -195,7 +195,7 @@ Result<Hardware::Disk> measure_disk(const fs::path& folder) {
   const auto best =
       std::max_element(rates.begin(), rates.end(), [](const auto& a, const auto& b) { return a.gb_s < b.gb_s; });
   // The best of many short looks is luck in part: what counts is a whole second in the way the disk tier reads.
-  const double usual = measure_direct_read_gb_s(folder).value_or(best->gb_s);
+  const double usual = measure_streamed_read_gb_s(folder).value_or(best->gb_s);
   return Hardware::Disk{.path = folder.string(),
                         .gb_s = std::min(best->gb_s, usual),
                         .free_bytes = free_space_bytes(folder).value_or(0),

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <chrono>
 
+#include "base/cache_lines.h"
 #include "base/thread_team.h"
 #include "kernels/ops.h"
 
@@ -261,6 +262,9 @@ WeightStream::Took WeightStream::take(UnitRange step, bool wait, Piece& out) {
 }
 
 void WeightStream::give_back(const Piece& piece) {
+  for (size_t p = 0; disks_write_through_caches() && p < static_cast<size_t>(piece.unit->n_parts); ++p)
+    evict_from_caches({piece.bytes[p], piece.unit->parts[p].n_bytes / static_cast<uint64_t>(piece.unit->rows) *
+                                           static_cast<uint64_t>(piece.row_end - piece.row_begin)});
   std::lock_guard lock(mutex_);
   Slot& s = slots_[static_cast<size_t>(piece.slot)];
   s.n_done += piece.row_end - piece.row_begin;

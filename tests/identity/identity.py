@@ -49,12 +49,12 @@ def make_prompts(first, n):
     return out[first:]
 
 
-def answers(args, prompts, isa, temperature, ram, shape):
+def answers(args, prompts, isa, temperature, ram, shape, drafts):
     """ids by (question, method), and how much of the drafts was followed by method."""
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "prompts.json"
         file.write_text(json.dumps(prompts), encoding="utf-8")
-        command = [args.watra, "bench", args.model, "--answers", str(file), "--draft", ",".join(args.draft), "-n", str(args.tokens), "-r", "1",
+        command = [args.watra, "bench", args.model, "--answers", str(file), "--draft", ",".join(drafts), "-n", str(args.tokens), "-r", "1",
                    "--draft-shape", shape, "--temp", str(temperature), "--seed", "7", "--isa", isa, "--json"]
         command += ["--home", args.home] if args.home else []
         command += (["--ram", ram] if ram else []) + args.more
@@ -90,27 +90,30 @@ def compare(args, isa, temperature):
     """All shapes, in RAM and streamed, with what plain decoding in RAM gives; how many answers differ."""
     prompts, first, n_different = make_prompts(args.skip, args.prompts), None, 0
     for ram in [None, args.ram] if args.ram else [None]:
-        for shape in args.draft_shape:
-            key = {"model": args.model, "drafts": args.draft, "shape": shape, "isa": isa or "fastest", "temperature": temperature,
+        plain_only = args.plain_in_ram and not ram
+        drafts = args.draft[:1] if plain_only else args.draft
+        for shape in args.draft_shape[:1] if plain_only else args.draft_shape:
+            key = {"model": args.model, "drafts": drafts, "shape": shape, "isa": isa or "fastest", "temperature": temperature,
                    "ram": ram, "prompts": args.prompts, "skip": args.skip, "tokens": args.tokens}
             if before := run_before(args, key):
                 first = first or [tuple(ids) for ids in before["plain"]]
-                n_different += before["differ"] + before["moved"] + (not before["drafted"])
+                n_different += before["differ"] + before["moved"] + (len(drafts) > 1 and not before["drafted"])
                 continue
-            ids, followed = answers(args, prompts, isa, temperature, ram, shape)
-            plain = [tuple(ids[q, args.draft[0]]) for q in range(len(prompts))]
+            ids, followed = answers(args, prompts, isa, temperature, ram, shape, drafts)
+            plain = [tuple(ids[q, drafts[0]]) for q in range(len(prompts))]
             first = first or plain
             different = [(q, m) for (q, m), tokens in ids.items() if tuple(tokens) != plain[q]]
             moved = [q for q, tokens in enumerate(plain) if tokens != first[q]]
             drafted = {m: n for m, n in followed.items() if n[0]}
-            drafts = ", ".join(f"{m} {a} of {d} drafted tokens true" for m, (d, a) in drafted.items())
+            of_them = ", ".join(f"{m} {a} of {d} drafted tokens true" for m, (d, a) in drafted.items())
             print(f"{isa or 'fastest'}, temperature {temperature}, {'streamed' if ram else 'in RAM'}, {shape}: {len(plain)} prompts, "
-                  f"{len(different)} answers differ with drafts, {len(moved)} from those in RAM; {drafts or 'nothing drafted'}", flush=True)
+                  f"{len(different)} answers differ with drafts, {len(moved)} from those in RAM; {of_them or 'nothing drafted'}", flush=True)
             for q, m in different[:5]:
                 print(f"  question {q}, {m}: {ids[q, m]} instead of {list(plain[q])}")
-            if len(args.draft) > 1 and not drafted:
+            nothing_drafted = len(drafts) > 1 and not drafted
+            if nothing_drafted:
                 print("  no draft was ever made: this compares nothing")
-            n_different += len(different) + len(moved) + (len(args.draft) > 1 and not drafted)
+            n_different += len(different) + len(moved) + nothing_drafted
             if args.report:
                 line = {**key, "differ": len(different), "moved": len(moved), "drafted": drafted, "plain": plain}
                 with args.report.open("a", encoding="utf-8") as f:
@@ -131,6 +134,7 @@ def main():
     p.add_argument("--skip", type=int, default=0, help="so many prompts before them: a long run in parts, side by side")
     p.add_argument("--tokens", type=int, default=32)
     p.add_argument("--ram", help="stream the model too, within this budget")
+    p.add_argument("--plain-in-ram", action="store_true", help="with --ram: in RAM only plain decoding, which the streamed answers must equal")
     p.add_argument("--report", type=pathlib.Path, help="a file of JSON lines: what was compared, and with what result")
     p.add_argument("--background", action="store_true", help="at the lowest priority")
     args, args.more = p.parse_known_args()
