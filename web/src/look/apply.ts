@@ -19,6 +19,7 @@ export function applyLook(values: Record<string, unknown>): void {
   root.dataset['theme'] = themeOf(values);
   root.dataset['motion'] = String(values['look.motion'] ?? 'full');
   root.dataset['text'] = String(values['look.text_size'] ?? 'normal');
+  root.dataset['face'] = String(values['look.typeface'] ?? 'literata');
   root.dataset['measure'] = String(values['look.measure'] ?? 'normal');
   const tokens = (values['look.custom_theme'] as CustomTheme | null | undefined)?.tokens ?? {};
   for (const token of TOKENS) {

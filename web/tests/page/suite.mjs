@@ -229,18 +229,42 @@ export const cases = [
       const voices = [{ name: 'far', lang: 'pl-PL', localService: false }, { name: 'Anna', lang: 'pl-PL', localService: true }, { name: 'Ann', lang: 'en-GB', localService: true }];
       globalThis.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
       globalThis.spoken = [];
-      speechSynthesis.getVoices = () => voices;
-      speechSynthesis.speak = (said) => { globalThis.spoken.push({ text: said.text, voice: said.voice.name, lang: said.lang }); };
-      speechSynthesis.cancel = () => { globalThis.spoken.push('stopped'); };
+      globalThis.calls = [];
+      globalThis.voices = voices;
+      speechSynthesis.getVoices = () => globalThis.voices;
+      speechSynthesis.speak = (said) => { globalThis.spoken.push(said); };
+      speechSynthesis.cancel = () => { globalThis.calls.push('cancel'); };
       speechSynthesis.dispatchEvent(new Event('voiceschanged'));
     });
     await firstThread(page);
-    const menu = async (item) => { await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: item, exact: true }).click(); };
-    await menu('Read aloud');
-    await menu('Stop reading');
-    const [first, then] = await page.evaluate(() => globalThis.spoken);
-    assert.deepEqual([first.voice, first.lang, then], ['Anna', 'pl-PL', 'stopped']);
-    assert.ok(/watr/i.test(first.text) && !/[*#|`]/.test(first.text), first.text);
+    const said = () => page.evaluate(() => globalThis.spoken.map((part) => ({ text: part.text, voice: part.voice.name, lang: part.lang })));
+    const cancelled = () => page.evaluate(() => globalThis.calls.length);
+    const answer = page.locator('.row-in:not(.mine)').last();
+    const stop = answer.getByRole('button', { name: 'Stop reading', exact: true });
+    const read = async () => { await answer.getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: 'Read aloud', exact: true }).click(); };
+    await read();
+    await stop.click(); // in sight while it reads, not in a menu
+    await stop.waitFor({ state: 'detached' });
+    assert.equal(await cancelled(), 1);
+    const first = await said();
+    for (const part of first) assert.deepEqual([part.voice, part.lang], ['Anna', 'pl-PL']);
+    assert.match(first.map((part) => part.text).join(' '), /Dobrze, że pytasz. Watra to ogień, który bacowie rozpalają/);
+    assert.ok(first.every((part) => part.text.length <= 240 && !/[*#|`$]/.test(part.text)), JSON.stringify(first));
+    await read();
+    await page.evaluate((n) => globalThis.spoken[n - 1].onerror({}), first.length); // the end of what was called off comes late, and ends nothing new
+    await stop.waitFor();
+    await page.evaluate(() => globalThis.spoken.at(-1).onend());
+    await stop.waitFor({ state: 'detached' });
+    await read();
+    const before = await cancelled();
+    await page.locator('.list').getByRole('button', { name: 'New conversation' }).click(); // who leaves hears no more
+    await page.waitForFunction((n) => globalThis.calls.length > n, before);
+    await page.evaluate(() => { globalThis.voices = [{ name: 'Ann', lang: 'en-GB', localService: true }]; speechSynthesis.dispatchEvent(new Event('voiceschanged')); });
+    await firstThread(page);
+    const spoken = (await said()).length;
+    await read();
+    await page.getByText('This computer has no Polish voice').first().waitFor(); // no voice reads what it cannot
+    assert.equal((await said()).length, spoken);
   } },
   { name: 'own theme: a colour is seen at once, poor contrast is told', options: { lang: 'en' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
