@@ -158,6 +158,8 @@ export const cases = [
     await page.getByRole('radio', { name: 'Papier' }).click();
     await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
     assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(239, 227, 205)');
+    await page.getByLabel('Krój pisma', { exact: true }).selectOption('brygada');
+    await page.waitForFunction(() => getComputedStyle(document.querySelector('p.sample')).fontFamily.startsWith('"Brygada 1918"'));
     await page.getByLabel('Język', { exact: true }).selectOption('en');
     await page.getByRole('button', { name: 'Close' }).click();
     await composer(page).waitFor();
@@ -549,6 +551,26 @@ export const cases = [
     await menu('New conversation from here');
     await page.getByText('A new conversation begins here.').first().waitFor();
     await page.waitForFunction(() => document.querySelectorAll('.row-in').length === 4);
+  } },
+  { name: 'an answer that goes round and round can be stopped there; one that filled the memory says so and does not go on', options: { lang: 'en', rate: 200 }, async run({ page, mock }) {
+    await firstThread(page);
+    const answer = [...mock.house.messages.values()].find((m) => m.role === 'assistant' && m.answer);
+    const reload = async () => { answer.seq++; await page.reload(); await page.waitForSelector('.md > *'); };
+    const goOn = page.getByRole('button', { name: 'Continue' });
+    Object.assign(answer.answer, { finish_reason: 'length', context: { ...answer.answer.context, used_tokens: answer.answer.context.n_ctx } });
+    await reload();
+    await page.getByText('Here the memory of the conversation was full.').waitFor();
+    assert.equal(await goOn.count(), 0);
+    answer.answer.context.used_tokens = 200;
+    await reload();
+    await page.getByText('Here the answer reached the length that was set.').waitFor();
+    assert.equal(await goOn.count(), 1);
+    mock.house.options.says = 'The Elyons said that they could live without a wolf.\n\n'.repeat(400);
+    await say(page, 'A story, please');
+    await page.getByText('The model goes round and round.').waitFor();
+    await page.locator('.round').getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    await page.getByText('The model goes round and round.').waitFor({ state: 'detached' });
   } },
   { name: 'a dropped text file joins the message, an image the model cannot see does not', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     const drop = (name, type) => page.evaluate(([n, m]) => { const data = new DataTransfer(); data.items.add(new File(['Watra pali się od wiosny.'], n, { type: m })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }, [name, type]);
