@@ -167,6 +167,25 @@ export const cases = [
     await page.waitForFunction(() => document.documentElement.lang + document.documentElement.dataset.theme === 'enpapier');
     assert.deepEqual([mock.house.settings['look.language'], mock.house.settings['look.theme']], ['en', 'papier']);
   } },
+  { name: 'the look stands before the settings come: at the door, and with colours of one’s own', options: { lang: '', password: 'owca' }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
+    Object.assign(mock.house.settings, { 'look.theme': 'papier', 'look.language': 'en' });
+    await page.reload();
+    await page.locator('.door').waitFor();
+    assert.deepEqual(await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.lang]), ['papier', 'en']);
+    await page.getByText('Who is there?').waitFor();
+    await page.getByLabel('Password').fill('owca');
+    await page.getByRole('button', { name: 'Come in' }).click();
+    await composer(page).waitFor();
+    await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'look.text_size': 'huge', 'look.custom_theme': { name: 'Hut', base: 'papier', tokens: { ember: '#004488' } } }) }));
+    await page.waitForFunction(() => document.documentElement.dataset.text === 'huge');
+    let hold = () => undefined;
+    await page.route('**/watra/v1/house', async (route) => { await new Promise((go) => { hold = go; }); return route.continue(); });
+    await page.reload();
+    await page.locator('.opening').waitFor();
+    assert.deepEqual(await page.evaluate(() => { const html = document.documentElement; return [html.dataset.theme, html.dataset.text, html.style.getPropertyValue('--ember')]; }), ['papier', 'huge', '#004488']);
+    hold();
+    await composer(page).waitFor();
+  } },
   { name: 'settings: a late answer undoes nothing newer', options: { lang: 'en' }, async run({ page, mock }) {
     let first = true;
     await page.route('**/watra/v1/settings', async (route) => {
@@ -242,7 +261,7 @@ export const cases = [
     const said = () => page.evaluate(() => globalThis.spoken.map((part) => ({ text: part.text, voice: part.voice.name, lang: part.lang })));
     const cancelled = () => page.evaluate(() => globalThis.calls.length);
     const answer = page.locator('.row-in:not(.mine)').last();
-    const stop = answer.getByRole('button', { name: 'Stop reading', exact: true });
+    const stop = answer.getByRole('button', { name: 'Fall silent', exact: true });
     const read = async () => { await answer.getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: 'Read aloud', exact: true }).click(); };
     await read();
     await stop.click(); // in sight while it reads, not in a menu
@@ -568,7 +587,7 @@ export const cases = [
     mock.house.options.says = 'The Elyons said that they could live without a wolf.\n\n'.repeat(400);
     await say(page, 'A story, please');
     await page.getByText('The model goes round and round.').waitFor();
-    await page.locator('.round').getByRole('button', { name: 'Stop' }).click();
+    await page.getByRole('button', { name: 'Enough' }).click();
     await page.getByText('Stopped.').waitFor();
     await page.getByText('The model goes round and round.').waitFor({ state: 'detached' });
   } },
