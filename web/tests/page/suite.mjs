@@ -170,7 +170,7 @@ export const cases = [
   { name: 'the look stands before the settings come: at the door, and with colours of one’s own', options: { lang: '', password: 'owca' }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
     Object.assign(mock.house.settings, { 'look.theme': 'papier', 'look.language': 'en' });
     await page.reload();
-    await page.locator('.door').waitFor();
+    await page.locator('main.door').waitFor();
     assert.deepEqual(await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.lang]), ['papier', 'en']);
     await page.getByText('Who is there?').waitFor();
     await page.getByLabel('Password').fill('owca');
