@@ -19,7 +19,6 @@ let failed = 0;
 async function shoot(name, options, view, act) {
   if (chosen ? !CHOSEN[name] : !name.includes(word)) return;
   const { page, mock, done } = await open(browser, { ...options, fire: true }, view);
-  page.setDefaultTimeout(Number(process.env.WATRA_PATIENCE_MS ?? 30_000)); // on a busy machine: more
   const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}.png`;
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';

@@ -400,7 +400,6 @@ export const cases = [
   { name: 'real: two tabs show the same, and neither takes a word from the other', async run({ page, mock }) {
     await settle(page);
     const other = await page.context().newPage();
-    other.setDefaultTimeout(30_000);
     await other.goto(`${mock.url}/?lang=en`);
     await inside(other);
     await say(page, 'Hello.');
