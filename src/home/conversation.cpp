@@ -56,21 +56,26 @@ Json Thread::json() const {
 std::string title_of(const std::string& text) {
   constexpr size_t kMost = 60;  // characters
   std::string title;
-  size_t n = 0;
-  bool space = false;
+  size_t n = 0, last_word = 0;  // where the last whole word ends
+  bool space = false, cut = false;
   for (const char c : text) {
     if (c == ' ' || c == '\n' || c == '\t' || c == '\r') {
       space = !title.empty();
       continue;
     }
     if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) {
-      if (space && ++n < kMost) title += ' ';
+      if (space) {
+        last_word = title.size();
+        if (++n < kMost) title += ' ';
+      }
       space = false;
-      if (++n > kMost) break;
+      if ((cut = ++n > kMost)) break;
     }
     title += c;
   }
+  if (cut && last_word > 0) title.resize(last_word);  // not in the middle of a word
   while (title.ends_with(' ')) title.pop_back();
+  if (cut) title += "…";
   return title;
 }
 

@@ -73,6 +73,16 @@ TEST(Conversations, AnEditIsASiblingAndNothingIsOverwritten) {
   EXPECT_FALSE(seen->thread.named);
 }
 
+TEST(Conversations, ATitleEndsWithAWord) {
+  EXPECT_EQ(title_of("  Jak  rozpalić\nwatrę? "), "Jak rozpalić watrę?");
+  EXPECT_EQ(title_of("Opowiedz o bacy, który nie pozwolił zgasnąć ogniowi przez całą zimę"),
+            "Opowiedz o bacy, który nie pozwolił zgasnąć ogniowi przez…");
+  EXPECT_EQ(title_of(std::string(70, 'x')), std::string(60, 'x') + "…");
+  const std::string exact = "Sześćdziesiąt znaków co do jednego ma ten oto właśnie tytuł.";
+  EXPECT_EQ(title_of(exact), exact);
+  EXPECT_EQ(title_of(exact + " Dalej"), exact + "…");
+}
+
 TEST(Conversations, PagesOfATreeMeet) {
   Talk t;
   const Thread thread = t.thread();

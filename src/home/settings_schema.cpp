@@ -104,6 +104,13 @@ std::vector<Entry> look() {
                     {"normal", "Zwykły", "Normal"},
                     {"large", "Większy", "Large"},
                     {"huge", "Bardzo duży", "Huge"}}),
+      Entry("look.typeface", "choice", "literata", "plain")
+          .named("Krój pisma", "Typeface")
+          .what("Pismo, którym mówi rozmowa: książkowe, z dawnych druków albo proste.",
+                "The face the conversation speaks in: a book's, an old print's, or a plain one.")
+          .choices({{"literata", "Literata", "Literata"},
+                    {"brygada", "Brygada 1918", "Brygada 1918"},
+                    {"figtree", "Figtree", "Figtree"}}),
       Entry("look.measure", "choice", "normal", "more")
           .named("Szerokość wiersza", "Line length")
           .what("Ile znaków mieści się w wierszu.", "How many characters a line holds.")

@@ -241,6 +241,34 @@ void MachineRoom::add(Router& router) {
   }));
 }
 
+namespace {
+
+// How a model of so many tokens a second answers, in words: beside how fast one reads (about nine tokens a second in
+// Polish).
+struct Pace {
+  std::string pl, en;
+};
+Pace pace_words(double tokens_per_s) {
+  std::string rate = fmt::format("{:.{}f}", tokens_per_s, tokens_per_s < 9.95 ? 1 : 0);
+  std::string comma = rate;
+  if (const size_t point = comma.find('.'); point != std::string::npos) comma[point] = ',';
+  if (tokens_per_s >= 9)
+    return {fmt::format("odpowiada szybciej, niż się czyta (około {} tok./s)", comma),
+            fmt::format("answers faster than one reads (about {} tok/s)", rate)};
+  if (tokens_per_s >= 4)
+    return {fmt::format("mówi w rytmie spokojnej rozmowy (około {} tok./s)", comma),
+            fmt::format("speaks at the pace of a calm talk (about {} tok/s)", rate)};
+  if (tokens_per_s >= 0.95)
+    return {fmt::format("mówi powoli (około {} tok./s)", comma), fmt::format("speaks slowly (about {} tok/s)", rate)};
+  const double seconds = 1 / std::max(tokens_per_s, 1e-6);
+  if (seconds < 90)
+    return {fmt::format("mówi bardzo powoli: token co {:.0f} s", seconds),
+            fmt::format("speaks very slowly: a token every {:.0f} s", seconds)};
+  return {"jest tu za duży, żeby z nim rozmawiać", "is too large here to talk with"};
+}
+
+}  // namespace
+
 Json machine_verdict(const std::optional<engine::Hardware>& hw) {
   if (!hw)
     return {
@@ -266,10 +294,9 @@ Json machine_verdict(const std::optional<engine::Hardware>& hw) {
       en += fmt::format("A model of {} parameters does not fit here. ", size.en);
       continue;
     }
-    std::string rate = fmt::format("{:.{}f}", plan->decode_tokens_per_s, plan->decode_tokens_per_s < 9.95 ? 1 : 0);
-    en += fmt::format("A model of {} parameters says about {} tokens a second here. ", size.en, rate);
-    if (const size_t point = rate.find('.'); point != std::string::npos) rate[point] = ',';
-    pl += fmt::format("Model {} parametrów mówi tu około {} tok./s. ", size.pl, rate);
+    const Pace pace = pace_words(plan->decode_tokens_per_s);
+    pl += fmt::format("Model {} parametrów {}. ", size.pl, pace.pl);
+    en += fmt::format("A model of {} parameters {}. ", size.en, pace.en);
   }
   const auto trimmed = [](std::string text) {
     while (text.ends_with(' ')) text.pop_back();

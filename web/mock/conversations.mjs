@@ -35,7 +35,7 @@ function turn(house, threadId, body) {
       if (body.parent) house.need(house.messages, 'message', body.parent);
       if (body.parts) {
         said = newMessage(house, thread, { parent: body.parent ?? null, parts: body.parts, ref: body.ref ?? null });
-        if (!thread.title) thread.title = (words(said) || '…').replace(/\s+/g, ' ').slice(0, 60);
+        if (!thread.title) thread.title = (words(said) || '…').replace(/\s+/g, ' ').trim().replace(/^(?=.{61})(.{1,60})\s.*$/u, '$1…');
         house.emit('thread.message', structuredClone(said), thread.id, said.id);
       }
       const model = house.models.find((m) => m.id === (body.model ?? house.engine.model));

@@ -10,6 +10,6 @@ import { settings } from './state/settings.svelte';
 import './hearth/crack';
 import './state/title';
 
-settings.show();
+settings.begin();
 void house.enter();
 mount(App, { target: document.getElementById('house')! });

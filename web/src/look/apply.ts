@@ -19,6 +19,7 @@ export function applyLook(values: Record<string, unknown>): void {
   root.dataset['theme'] = themeOf(values);
   root.dataset['motion'] = String(values['look.motion'] ?? 'full');
   root.dataset['text'] = String(values['look.text_size'] ?? 'normal');
+  root.dataset['face'] = String(values['look.typeface'] ?? 'literata');
   root.dataset['measure'] = String(values['look.measure'] ?? 'normal');
   const tokens = (values['look.custom_theme'] as CustomTheme | null | undefined)?.tokens ?? {};
   for (const token of TOKENS) {
@@ -26,6 +27,20 @@ export function applyLook(values: Record<string, unknown>): void {
     if (value && /^#[0-9a-f]{6}$/i.test(value)) root.style.setProperty(`--${token}`, value);
     else root.style.removeProperty(`--${token}`);
   }
+}
+
+// The server writes theme and motion into the page; the rest of the look is kept in this browser, so that it stands before the settings come.
+const KEPT = 'watra.look';
+export function keepLook(values: Record<string, unknown>): void {
+  const look = Object.fromEntries(Object.entries(values).filter(([key]) => key.startsWith('look.')));
+  try { localStorage.setItem(KEPT, JSON.stringify(look)); } catch { /* a browser that keeps nothing */ }
+}
+/** The look as it was here last, where the server says that it wears the same theme. */
+export function recallLook(): void {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? 'null') as Record<string, unknown> | null;
+    if (kept && themeOf(kept) === document.documentElement.dataset['theme']) applyLook(kept);
+  } catch { /* nothing was kept, or it is not ours */ }
 }
 
 export const calm = (): boolean => document.documentElement.dataset['motion'] === 'less' || matchMedia('(prefers-reduced-motion: reduce)').matches;

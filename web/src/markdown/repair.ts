@@ -25,6 +25,15 @@ function closeEmphasis(text: string): string {
   return text.replace(/\s+$/, '') + stack.reverse().join('');
 }
 
+/** A formula on lines of its own that is not closed yet: its source in the face of code, without the marks. Null where none is open. */
+function openMaths(end: string): string | null {
+  const dollars = end.split('$$').length - 1;
+  const at = dollars % 2 === 1 ? end.lastIndexOf('$$') : end.lastIndexOf('\\[') > end.lastIndexOf('\\]') ? end.lastIndexOf('\\[') : -1;
+  if (at < 0 || !/(^|\n) {0,3}$/.test(end.slice(0, at))) return null;
+  const tex = end.slice(at + 2).replace(/[$\\]$/, '').replaceAll('`', '').replace(/\s+/g, ' ').trim();
+  return end.slice(0, at) + (tex ? `\`${tex}\`` : '');
+}
+
 /** `tail` is the last block of a text that is still growing. */
 export function repair(tail: string): string {
   if (openFence(tail)) return tail;
@@ -37,6 +46,8 @@ export function repair(tail: string): string {
   const at = text.lastIndexOf('\n\n') + 1;
   let head = text.slice(0, at);
   let end = text.slice(at);
+  const maths = openMaths(end);
+  if (maths !== null) return head + maths;
   const ticks = (end.match(/(?<!`)`(?!`)/g) ?? []).length;
   if (ticks % 2 === 1) end = end.endsWith('`') ? end.slice(0, -1) : end + '`';
   // Half a link shows its words, not its address.

@@ -53,6 +53,14 @@ describe('MarkdownStream', () => {
     expect(shown('użyj `kod').querySelector('code')?.textContent).toBe('kod');
     expect(shown('```js\nlet a').querySelector('pre code')?.textContent).toContain('let a');
     expect(shown('| a | b |\n|--|--|\n| 1 | 2 |\n| 3').querySelectorAll('tbody tr')).toHaveLength(1);
+    const formula = (text: string) => [shown(text).textContent?.trim(), shown(text).querySelector('code')?.textContent, shown(text).querySelectorAll('.maths').length];
+    expect(formula('$$')).toEqual(['', undefined, 0]);
+    expect(formula('Czas:\n\n$$\nt = \\frac{B}')).toEqual(['Czas:\nt = \\frac{B}'.replace('\n', ''), 't = \\frac{B}', 0]);
+    expect(formula('$$\nt = \\frac{B}{v}\n$')).toEqual(['t = \\frac{B}{v}', 't = \\frac{B}{v}', 0]);
+    expect(formula('$$\nt = \\frac{B}{v}\n$$')[2]).toBe(1);
+    expect(formula('\\[ x^2')).toEqual(['x^2', 'x^2', 0]);
+    expect(formula('\\[ x^2 \\]')[2]).toBe(1);
+    expect(shown('a kosztuje $$ i tyle').textContent).toContain('$$ i tyle');
     expect(shown('lista:\n\n- jeden\n-').querySelectorAll('li')).toHaveLength(1);
   });
 

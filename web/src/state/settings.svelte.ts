@@ -1,5 +1,5 @@
 // The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
-import { applyLook } from '../look/apply';
+import { applyLook, keepLook, recallLook } from '../look/apply';
 import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
 import { words } from '../words/index.svelte';
@@ -16,17 +16,22 @@ class Settings {
   #wished = new Map<string, object>();
   #hour: ReturnType<typeof setInterval> | undefined;
 
+  /** Before the values are here the page looks as the server wrote it, and speaks the language the server wrote. */
+  begin(): void {
+    recallLook();
+    words.language = this.#tongue(document.documentElement.lang);
+  }
   take(values: Record<string, unknown>): void {
     this.values = { ...this.values, ...values };
     this.show();
+    keepLook(this.values);
     this.#hour ??= setInterval(() => this.show(), 60_000);
   }
   show(): void {
-    const forced = new URLSearchParams(location.search).get('lang');
-    const wish = forced ?? this.values['look.language'] ?? navigator.language.slice(0, 2);
-    words.language = (wish === 'pl' ? 'pl' : 'en') satisfies Language;
+    words.language = this.#tongue(this.values['look.language'] ?? navigator.language.slice(0, 2));
     applyLook(this.values);
   }
+  #tongue(wish: unknown): Language { return (new URLSearchParams(location.search).get('lang') ?? wish) === 'pl' ? 'pl' : 'en'; }
   get<T>(key: string, fallback: T): T { return (this.values[key] as T | null | undefined) ?? fallback; }
 
   async set(key: string, value: unknown): Promise<void> {

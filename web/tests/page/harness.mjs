@@ -15,6 +15,9 @@ export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/us
 
 const ARGS = ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'];
 
+/** How long a step may take before it counts as failed. */
+export const PATIENCE_MS = Number(process.env.WATRA_PATIENCE_MS ?? 30_000); // on a busy machine: more
+
 export const FAR = 'chata.test'; // a name that is not loopback: over plain HTTP an insecure context, as for a phone on the LAN
 
 /** A server in a process of its own, that can be killed and started again where it stood. */
@@ -76,6 +79,7 @@ export async function open(browser, options = {}, view = {}) {
   const mock = options.real ? await startReal(options.real, options) : options.child ? await startChild(options) : await startMock(options);
   if (options.far) mock.url = mock.url.replace('127.0.0.1', FAR);
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'pl-PL', ...view });
+  context.setDefaultTimeout(PATIENCE_MS);
   if (options.fire) await letItBurn(context);
   if (options.card) await asWithACard(context);
   const page = await context.newPage();
@@ -90,7 +94,7 @@ export async function open(browser, options = {}, view = {}) {
   const query = options.lang ? `/?lang=${options.lang}` : '/';
   const home = options.real ? mock.way.replace('/#', `${query}#`) : mock.url + query;
   await page.goto(home);
-  await page.waitForSelector('.home, .welcome, .door', { timeout: 60_000 }); // keys pressed before that reach nobody
+  await page.waitForSelector('.home, .welcome, .door', { timeout: Math.max(60_000, PATIENCE_MS) }); // keys pressed before that reach nobody
   return {
     page, mock, home,
     async done() {

@@ -19,7 +19,6 @@ let failed = 0;
 async function shoot(name, options, view, act) {
   if (chosen ? !CHOSEN[name] : !name.includes(word)) return;
   const { page, mock, done } = await open(browser, { ...options, fire: true }, view);
-  page.setDefaultTimeout(12_000);
   const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}.png`;
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';

@@ -9,9 +9,13 @@ const words = (page) => last(page).locator('.md').innerText();
 const answerDone = (page) => page.waitForFunction(() => { const all = [...document.querySelectorAll('.row-in:not(.mine)')]; return all.length > 0 && !document.querySelector('.md.live') && document.querySelector('button[type=submit]') && document.querySelector('.row-in:not(.mine) button.facts, .row-in:not(.mine) .failed'); }, null);
 async function say(page, text) { await composer(page).fill(text); await page.getByRole('button', { name: 'Send' }).click(); }
 const inside = async (page) => { await page.getByRole('textbox', { name: 'Message' }).waitFor(); };
+const change = (page, values) => page.evaluate((body) => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(body) }), values);
+/** The same answer each time, and one that ends: a small model left to itself may speak until its memory is full. */
+const briefly = (page) => change(page, { 'sampling.seed': 7, 'sampling.max_tokens': 200 });
 /** Past the first start, by the same request the page itself makes. */
 async function settle(page) {
-  await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'house.first_start_done': true, 'sampling.seed': 7, 'sampling.max_tokens': 200 }) }));
+  await change(page, { 'house.first_start_done': true });
+  await briefly(page);
   await page.reload();
   await inside(page);
 }
@@ -27,6 +31,7 @@ export const cases = [
     await page.getByRole('button', { name: /^(Go on|Later)$/ }).click();
     await page.getByRole('button', { name: 'Step inside' }).click();
     await inside(page);
+    await briefly(page);
     await say(page, 'Say hello.');
     await answerDone(page);
     assert.ok((await words(page)).length > 1);
@@ -269,6 +274,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Wybierzmy model' }).click();
     await page.getByRole('button', { name: /^(Dalej|Później)$/ }).click();
     await page.getByRole('button', { name: 'Wejdź do izby' }).click();
+    await briefly(page);
     const field = page.getByRole('textbox', { name: 'Wiadomość' });
     await field.fill('Say hello.');
     await page.getByRole('button', { name: 'Wyślij' }).click();
@@ -375,6 +381,7 @@ export const cases = [
     await page.getByRole('button', { name: /SmolLM2/ }).click();
     await page.getByText('siedzi już przy ogniu').waitFor();
     await page.getByRole('button', { name: 'Wejdź do izby' }).click();
+    await briefly(page);
     const field = page.getByRole('textbox', { name: 'Wiadomość' });
     await field.fill('Say hello.');
     await page.getByRole('button', { name: 'Wyślij' }).click();
@@ -393,7 +400,6 @@ export const cases = [
   { name: 'real: two tabs show the same, and neither takes a word from the other', async run({ page, mock }) {
     await settle(page);
     const other = await page.context().newPage();
-    other.setDefaultTimeout(30_000);
     await other.goto(`${mock.url}/?lang=en`);
     await inside(other);
     await say(page, 'Hello.');
@@ -402,7 +408,7 @@ export const cases = [
     await other.locator('.mine', { hasText: 'Hello.' }).waitFor();
     await composer(other).pressSequentially('typed here', { delay: 10 });
     // Long enough to be stopped by hand, however fast the machine is.
-    await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'sampling.max_tokens': 1500 }) }));
+    await change(page, { 'sampling.max_tokens': 1500 });
     await say(page, 'Tell me a very long story about two tabs.');
     for (const tab of [page, other]) await tab.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent?.length ?? 0) > 20 && document.querySelectorAll('.mine').length === 2, null, { polling: 200 });
     await other.getByRole('button', { name: 'Stop' }).click();

@@ -17,7 +17,6 @@ let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
   const started = Date.now();
   const house = await open(browser, one.options, { locale: 'en-US', ...one.view });
-  house.page.setDefaultTimeout(Number(process.env.WATRA_PATIENCE_MS ?? 30_000)); // on a busy machine: more
   try {
     await one.run(house);
     await house.done();

@@ -158,12 +158,33 @@ export const cases = [
     await page.getByRole('radio', { name: 'Papier' }).click();
     await page.waitForFunction(() => document.documentElement.dataset.theme === 'papier');
     assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), 'rgb(239, 227, 205)');
+    await page.getByLabel('Krój pisma', { exact: true }).selectOption('brygada');
+    await page.waitForFunction(() => getComputedStyle(document.querySelector('p.sample')).fontFamily.startsWith('"Brygada 1918"'));
     await page.getByLabel('Język', { exact: true }).selectOption('en');
     await page.getByRole('button', { name: 'Close' }).click();
     await composer(page).waitFor();
     await page.reload(); // at once: a change outlives the page
     await page.waitForFunction(() => document.documentElement.lang + document.documentElement.dataset.theme === 'enpapier');
     assert.deepEqual([mock.house.settings['look.language'], mock.house.settings['look.theme']], ['en', 'papier']);
+  } },
+  { name: 'the look stands before the settings come: at the door, and with colours of one’s own', options: { lang: '', password: 'owca' }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
+    Object.assign(mock.house.settings, { 'look.theme': 'papier', 'look.language': 'en' });
+    await page.reload();
+    await page.locator('main.door').waitFor();
+    assert.deepEqual(await page.evaluate(() => [document.documentElement.dataset.theme, document.documentElement.lang]), ['papier', 'en']);
+    await page.getByText('Who is there?').waitFor();
+    await page.getByLabel('Password').fill('owca');
+    await page.getByRole('button', { name: 'Come in' }).click();
+    await composer(page).waitFor();
+    await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'look.text_size': 'huge', 'look.custom_theme': { name: 'Hut', base: 'papier', tokens: { ember: '#004488' } } }) }));
+    await page.waitForFunction(() => document.documentElement.dataset.text === 'huge');
+    let hold = () => undefined;
+    await page.route('**/watra/v1/house', async (route) => { await new Promise((go) => { hold = go; }); return route.continue(); });
+    await page.reload();
+    await page.locator('.opening').waitFor();
+    assert.deepEqual(await page.evaluate(() => { const html = document.documentElement; return [html.dataset.theme, html.dataset.text, html.style.getPropertyValue('--ember')]; }), ['papier', 'huge', '#004488']);
+    hold();
+    await composer(page).waitFor();
   } },
   { name: 'settings: a late answer undoes nothing newer', options: { lang: 'en' }, async run({ page, mock }) {
     let first = true;
@@ -229,18 +250,42 @@ export const cases = [
       const voices = [{ name: 'far', lang: 'pl-PL', localService: false }, { name: 'Anna', lang: 'pl-PL', localService: true }, { name: 'Ann', lang: 'en-GB', localService: true }];
       globalThis.SpeechSynthesisUtterance = class { constructor(text) { this.text = text; } };
       globalThis.spoken = [];
-      speechSynthesis.getVoices = () => voices;
-      speechSynthesis.speak = (said) => { globalThis.spoken.push({ text: said.text, voice: said.voice.name, lang: said.lang }); };
-      speechSynthesis.cancel = () => { globalThis.spoken.push('stopped'); };
+      globalThis.calls = [];
+      globalThis.voices = voices;
+      speechSynthesis.getVoices = () => globalThis.voices;
+      speechSynthesis.speak = (said) => { globalThis.spoken.push(said); };
+      speechSynthesis.cancel = () => { globalThis.calls.push('cancel'); };
       speechSynthesis.dispatchEvent(new Event('voiceschanged'));
     });
     await firstThread(page);
-    const menu = async (item) => { await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: item, exact: true }).click(); };
-    await menu('Read aloud');
-    await menu('Stop reading');
-    const [first, then] = await page.evaluate(() => globalThis.spoken);
-    assert.deepEqual([first.voice, first.lang, then], ['Anna', 'pl-PL', 'stopped']);
-    assert.ok(/watr/i.test(first.text) && !/[*#|`]/.test(first.text), first.text);
+    const said = () => page.evaluate(() => globalThis.spoken.map((part) => ({ text: part.text, voice: part.voice.name, lang: part.lang })));
+    const cancelled = () => page.evaluate(() => globalThis.calls.length);
+    const answer = page.locator('.row-in:not(.mine)').last();
+    const stop = answer.getByRole('button', { name: 'Fall silent', exact: true });
+    const read = async () => { await answer.getByRole('button', { name: 'More', exact: true }).click(); await page.getByRole('menuitem', { name: 'Read aloud', exact: true }).click(); };
+    await read();
+    await stop.click(); // in sight while it reads, not in a menu
+    await stop.waitFor({ state: 'detached' });
+    assert.equal(await cancelled(), 1);
+    const first = await said();
+    for (const part of first) assert.deepEqual([part.voice, part.lang], ['Anna', 'pl-PL']);
+    assert.match(first.map((part) => part.text).join(' '), /Dobrze, że pytasz. Watra to ogień, który bacowie rozpalają/);
+    assert.ok(first.every((part) => part.text.length <= 240 && !/[*#|`$]/.test(part.text)), JSON.stringify(first));
+    await read();
+    await page.evaluate((n) => globalThis.spoken[n - 1].onerror({}), first.length); // the end of what was called off comes late, and ends nothing new
+    await stop.waitFor();
+    await page.evaluate(() => globalThis.spoken.at(-1).onend());
+    await stop.waitFor({ state: 'detached' });
+    await read();
+    const before = await cancelled();
+    await page.locator('.list').getByRole('button', { name: 'New conversation' }).click(); // who leaves hears no more
+    await page.waitForFunction((n) => globalThis.calls.length > n, before);
+    await page.evaluate(() => { globalThis.voices = [{ name: 'Ann', lang: 'en-GB', localService: true }]; speechSynthesis.dispatchEvent(new Event('voiceschanged')); });
+    await firstThread(page);
+    const spoken = (await said()).length;
+    await read();
+    await page.getByText('This computer has no Polish voice').first().waitFor(); // no voice reads what it cannot
+    assert.equal((await said()).length, spoken);
   } },
   { name: 'own theme: a colour is seen at once, poor contrast is told', options: { lang: 'en' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
@@ -525,6 +570,26 @@ export const cases = [
     await menu('New conversation from here');
     await page.getByText('A new conversation begins here.').first().waitFor();
     await page.waitForFunction(() => document.querySelectorAll('.row-in').length === 4);
+  } },
+  { name: 'an answer that goes round and round can be stopped there; one that filled the memory says so and does not go on', options: { lang: 'en', rate: 200 }, async run({ page, mock }) {
+    await firstThread(page);
+    const answer = [...mock.house.messages.values()].find((m) => m.role === 'assistant' && m.answer);
+    const reload = async () => { answer.seq++; await page.reload(); await page.waitForSelector('.md > *'); };
+    const goOn = page.getByRole('button', { name: 'Continue' });
+    Object.assign(answer.answer, { finish_reason: 'length', context: { ...answer.answer.context, used_tokens: answer.answer.context.n_ctx } });
+    await reload();
+    await page.getByText('Here the memory of the conversation was full.').waitFor();
+    assert.equal(await goOn.count(), 0);
+    answer.answer.context.used_tokens = 200;
+    await reload();
+    await page.getByText('Here the answer reached the length that was set.').waitFor();
+    assert.equal(await goOn.count(), 1);
+    mock.house.options.says = 'The Elyons said that they could live without a wolf.\n\n'.repeat(400);
+    await say(page, 'A story, please');
+    await page.getByText('The model goes round and round.').waitFor();
+    await page.getByRole('button', { name: 'Enough' }).click();
+    await page.getByText('Stopped.').waitFor();
+    await page.getByText('The model goes round and round.').waitFor({ state: 'detached' });
   } },
   { name: 'a dropped text file joins the message, an image the model cannot see does not', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     const drop = (name, type) => page.evaluate(([n, m]) => { const data = new DataTransfer(); data.items.add(new File(['Watra pali się od wiosny.'], n, { type: m })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); }, [name, type]);

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+
+import { languageOf, pieces, plainWords } from './aloud';
+
+describe('reading aloud', () => {
+  it('knows Polish without a single Polish letter, English, and leaves the rest to the page', () => {
+    expect(languageOf('Dobry wieczór, to jest watra na hali', 'en')).toBe('pl');
+    expect(languageOf('Siadaj przy ogniu i nie pytaj, co to jest', 'en')).toBe('pl');
+    expect(languageOf('The fire is lit, and you are welcome', 'pl')).toBe('en');
+    expect(languageOf('Hm, 42', 'pl')).toBe('pl');
+    expect(languageOf('Hm, 42', 'en')).toBe('en');
+  });
+  it('says words, not marks: no code, no table, no address', () => {
+    const said = plainWords('# Watra\n\n- **suche** drewno, [jak tu](https://a.b/c)\n- `kindle()`\n\n```python\nprint("x | y")\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nCzas to $t$ sekund:\n\n$$t = B/v$$\n\n> Koniec. https://x.y/z');
+    expect(said).not.toMatch(/[*#|`>$\]]|print|https|---/);
+    for (const word of ['Watra', 'suche drewno, jak tu', 'kindle()', 'Czas to t sekund', 'Koniec.']) expect(said).toContain(word);
+    expect(plainWords('Przed\n\n```\nniedomknięty kod')).toBe('Przed');
+  });
+  it('speaks in pieces a browser does not swallow, each in its language, and loses no word', () => {
+    const long = Array.from({ length: 60 }, (_, i) => `Zdanie numer ${i} jest na hali.`).join(' ');
+    const said = pieces(`${long}\n\nThis is the end of it, and you may go.`, 'pl');
+    expect(Math.max(...said.map((p) => p.text.length))).toBeLessThanOrEqual(240);
+    expect(said.filter((p) => p.language === 'pl').map((p) => p.text).join(' ')).toBe(long);
+    expect(said.at(-1)).toEqual({ text: 'This is the end of it, and you may go.', language: 'en' });
+    const endless = 'słowo '.repeat(200).trim();
+    expect(pieces(endless, 'pl').map((p) => p.text).join(' ')).toBe(endless);
+    expect(pieces('```\ncode\n```\n---\n', 'pl')).toEqual([]);
+  });
+});

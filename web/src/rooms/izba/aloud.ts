@@ -1,0 +1,65 @@
+// What is read aloud of a message: its words without the marks of Markdown, in pieces of a few sentences, each in its own language. Browsers
+// fall silent in the middle of long utterances, and a voice of the wrong language makes words unrecognizable.
+import type { Language } from '../../words/format';
+
+export interface Piece { text: string; language: Language }
+
+const LONGEST = 240; // characters in one utterance; Chromium stops speaking within longer ones
+const POLISH = new Set('i w z na się nie to jest że do jak co po od za czy tak dla już ale jej jego był była będzie przy może są ty ja mnie ci mi ten ta te tu tam oraz albo więc gdy gdzie kiedy bardzo'.split(' '));
+const ENGLISH = new Set('the of and to is in it you that for are this with on was have be as at not or an by from they which can will my your what there if when its has i'.split(' '));
+
+/** The language these words are in; without a sign of either, `otherwise`. */
+export function languageOf(text: string, otherwise: Language): Language {
+  if (/[ąćęłńśźż]/i.test(text)) return 'pl';
+  let polish = 0;
+  let english = 0;
+  for (const word of text.toLowerCase().match(/[a-z']+/g) ?? []) {
+    if (POLISH.has(word)) polish++;
+    if (ENGLISH.has(word)) english++;
+  }
+  return polish === english ? otherwise : polish > english ? 'pl' : 'en';
+}
+
+/** The words alone: code and tables are left out, links keep their text, formulas are a pause. */
+export function plainWords(markdown: string): string {
+  return markdown
+    .replace(/^(`{3,}|~{3,})[^\n]*\n[\s\S]*?(^\1[^\n]*$|$(?![\s\S]))/gm, '\n\n')
+    .replace(/\$\$[\s\S]*?\$\$|\\\[[\s\S]*?\\\]/g, ' … ')
+    .replace(/^\s*\|.*$/gm, '')
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
+    .replace(/https?:\/\/\S+/g, ' … ')
+    .replace(/^\s*(?:[-*_]\s*){3,}$/gm, '')
+    .replace(/^\s{0,3}(?:#{1,6}|>|[-*+])\s+/gm, '')
+    .replace(/[*_`~$]+/g, '')
+    .replace(/[ \t]+/g, ' ')
+    .replace(/\n{3,}/g, '\n\n')
+    .trim();
+}
+
+/** What is said one after another. */
+export function pieces(markdown: string, otherwise: Language): Piece[] {
+  const all: Piece[] = [];
+  const text = plainWords(markdown);
+  const whole = languageOf(text, otherwise);
+  for (const paragraph of text.split(/\n+/)) {
+    const language = languageOf(paragraph, whole);
+    let piece = '';
+    const end = () => { if (/[\p{L}\p{N}]/u.test(piece)) all.push({ text: piece.trim(), language }); piece = ''; };
+    for (const sentence of paragraph.match(/.+?(?:[.!?…:;]+["”’)]*(?=\s|$)|$)/gu) ?? []) {
+      if (piece.length + sentence.length > LONGEST) end();
+      if (sentence.length <= LONGEST) { piece += sentence; continue; }
+      for (const word of sentence.split(/(?<=\s)/)) {
+        if (piece.length + word.length > LONGEST) end();
+        piece += word;
+      }
+    }
+    end();
+  }
+  return all;
+}
+
+/** The language most of it is in. */
+export const mostOf = (all: Piece[]): Language => {
+  const polish = all.reduce((n, piece) => n + (piece.language === 'pl' ? piece.text.length : -piece.text.length), 0);
+  return polish >= 0 ? 'pl' : 'en';
+};

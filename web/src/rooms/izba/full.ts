@@ -1,0 +1,4 @@
+import type { Answer } from '../../wire/types';
+
+/** Whether an answer ended because nothing more fits into what the model can hold: then it cannot go on either. */
+export const isFull = (answer: Answer): boolean => answer.context.used_tokens >= answer.context.n_ctx - 1;
