@@ -177,7 +177,8 @@ double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, d
 
 namespace {
 
-// What becomes of a block that has arrived: nothing, or what the disk tier does, a read by the processor.
+// What becomes of a block that has arrived: nothing, or what the disk tier does, a read by the processor, whose caches
+// then let go of it.
 enum class Arrived { left, used };
 
 Result<double> read_for(const DirectFile& direct, uint64_t size, uint64_t read_bytes, int depth, double seconds,

@@ -45,8 +45,8 @@ double measure_fp32_gflop_s(ThreadTeam& team, const kernels::Kernels& kernels, d
 // Errors: "file.*"; "hardware.no_direct_reads" where the file system has none.
 Result<double> measure_direct_read_gb_s(const fs::path& folder, double seconds = 1);
 
-// The same as the disk tier has it: fewer in flight, and the processor reads what has arrived (WeightStream). Where the
-// disk is virtual that can cost it a quarter of its rate.
+// The same as the disk tier has it (WeightStream): fewer in flight, the processor reads what has arrived and, where the
+// disk is virtual, lets go of it (base/cache_lines.h).
 Result<double> measure_streamed_read_gb_s(const fs::path& folder, double seconds = 1);
 
 struct DirectReadRate {

@@ -47,7 +47,7 @@ struct Hardware {
   };
   struct Disk {
     std::string path;
-    double gb_s = 0;          // direct reads, deep queue
+    double gb_s = 0;          // direct reads as the disk tier has them
     uint64_t free_bytes = 0;  // 0 = not known
     // Of the best way to read it: bytes a read, reads in flight.
     uint64_t read_bytes = 0;

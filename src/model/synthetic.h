@@ -14,8 +14,8 @@ namespace watra::model {
 // Errors: "model.unknown_shape" and "model.unknown_quant" list what there is.
 Result<checkpoint::Checkpoint> synthetic_checkpoint(std::string_view spec);
 
-// Fills `out` with whole blocks of `dtype`: gaussian weights of a trained model's size, quantized once and repeated; in
-// IQ1 to IQ3 random bits whose weights are as large.
+// Fills `out` with whole blocks of `dtype`, one that synthetic_checkpoint() knows: gaussian weights of a trained
+// model's size, quantized once and repeated; in IQ1 to IQ3 random bits whose weights are as large.
 Status fill_synthetic(tensor::DType dtype, std::span<std::byte> out, uint64_t seed);
 
 }  // namespace watra::model

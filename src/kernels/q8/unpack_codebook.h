@@ -24,10 +24,7 @@ struct alignas(64) PanelBytes {
   uint32_t word[8][8][16];
 };
 
-// Byte b of a row of bytes that begins with word `first`, 16 bits and nibbles likewise: lane r has row r's.
-inline I byte_at(const PanelView& p, int first, int b) {
-  return right_by(p.word(first + b / 4), 8 * (b % 4)) & set_words(255);
-}
+// 16 bits, number h of those that begin with word `first`, and nibble i likewise: lane r has row r's.
 inline I half_at(const PanelView& p, int first, int h) {
   return right_by(p.word(first + h / 2), 16 * (h % 2)) & set_words(0xffff);
 }
