@@ -178,12 +178,13 @@ export const cases = [
     await composer(page).waitFor();
     await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'look.text_size': 'huge', 'look.custom_theme': { name: 'Hut', base: 'papier', tokens: { ember: '#004488' } } }) }));
     await page.waitForFunction(() => document.documentElement.dataset.text === 'huge');
-    let hold = () => undefined;
-    await page.route('**/watra/v1/house', async (route) => { await new Promise((go) => { hold = go; }); return route.continue(); });
+    let go = () => undefined;
+    const held = new Promise((done) => { go = done; });
+    await page.route('**/watra/v1/house', async (route) => { await held; return route.continue(); });
     await page.reload();
     await page.locator('.opening').waitFor();
     assert.deepEqual(await page.evaluate(() => { const html = document.documentElement; return [html.dataset.theme, html.dataset.text, html.style.getPropertyValue('--ember')]; }), ['papier', 'huge', '#004488']);
-    hold();
+    go();
     await composer(page).waitFor();
   } },
   { name: 'settings: a late answer undoes nothing newer', options: { lang: 'en' }, async run({ page, mock }) {

@@ -7,6 +7,7 @@ describe('reading aloud', () => {
     expect(languageOf('Dobry wieczór, to jest watra na hali', 'en')).toBe('pl');
     expect(languageOf('Siadaj przy ogniu i nie pytaj, co to jest', 'en')).toBe('pl');
     expect(languageOf('The fire is lit, and you are welcome', 'pl')).toBe('en');
+    expect(languageOf('The bus from Łódź was late, and it was cold', 'pl')).toBe('en');
     expect(languageOf('Hm, 42', 'pl')).toBe('pl');
     expect(languageOf('Hm, 42', 'en')).toBe('en');
   });

@@ -10,11 +10,10 @@ const ENGLISH = new Set('the of and to is in it you that for are this with on wa
 
 /** The language these words are in; without a sign of either, `otherwise`. */
 export function languageOf(text: string, otherwise: Language): Language {
-  if (/[ąćęłńśźż]/i.test(text)) return 'pl';
   let polish = 0;
   let english = 0;
-  for (const word of text.toLowerCase().match(/[a-z']+/g) ?? []) {
-    if (POLISH.has(word)) polish++;
+  for (const word of text.toLowerCase().match(/[\p{L}']+/gu) ?? []) {
+    if (POLISH.has(word) || /[ąćęłńśźż]/.test(word)) polish++;
     if (ENGLISH.has(word)) english++;
   }
   return polish === english ? otherwise : polish > english ? 'pl' : 'en';

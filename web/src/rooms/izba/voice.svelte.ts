@@ -1,5 +1,6 @@
-// Reading aloud with a voice that lives on this machine; voices that would send the text away are not used, and no voice reads a language it
-// does not speak. One message at a time; it falls silent when asked, when its conversation is left and when the page goes.
+// Reading aloud with a voice that lives on this machine; voices that would send the text away are not used, and no voice reads a message that
+// is for the most part in a language it does not speak. One message at a time; it falls silent when asked, when its conversation is left and when
+// the page goes.
 import { notices } from '../../state/notice.svelte';
 import type { Language } from '../../words/format';
 import { t, words } from '../../words/index.svelte';
