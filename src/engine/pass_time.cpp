@@ -172,17 +172,22 @@ double cpu_seconds(const Hardware& hw, DType dtype, double bytes, double macs, i
   const double ram_gb_s = hw.ram_gb_s(threads);
   // Arithmetic grows with threads up to the fast cores; more of them (hyper-threads, efficient cores) add little.
   const double compute = std::min(1.0, static_cast<double>(n) / measured_threads);
-  const double look_up = e.codebooks && has_codebook(dtype)
-                             ? 8 * bytes / bits(dtype) / (codebook_gweights_s_per_core(dtype) * 1e9 * n)
-                             : 0;
+  const double look_up =
+      e.codebooks && has_codebook(dtype)
+          ? 8 * bytes / bits(dtype) / (codebook_gweights_s_per_core(dtype) * 1e9 * std::min(n, measured_threads))
+          : 0;
   if (e.overheads && !hw.kernels.empty()) {  // measured: includes all losses
     const DType like = nearest_measured(hw, dtype);
     const double one = measured_seconds_per_gb(hw, like, 1), many = measured_seconds_per_gb(hw, like, m);
     const double share = hw.cpu.pass_share > 0 ? hw.cpu.pass_share : 1;
     // What m rows cost beyond one is arithmetic: as much a weight, whatever a weight's bytes. So is looking up.
     const double weight_ratio = bits(like) / bits(dtype);
-    double read = bytes / 1e9 * one / share / std::min(1.0, ram_gb_s / hw.ram.gb_s);
-    if (has_codebook(dtype)) read = has_codebook(like) ? read * weight_ratio : std::max(read, look_up);
+    const double memory = std::min(1.0, ram_gb_s / hw.ram.gb_s);  // of what all threads read
+    double read = bytes / 1e9 * one / share / memory;
+    if (has_codebook(like))
+      read *= weight_ratio * memory / std::min(compute, memory);
+    else if (has_codebook(dtype))
+      read = std::max(read, look_up);
     return read + bytes / 1e9 * std::max(0.0, many - one) * weight_ratio / compute;
   }
   double seconds = std::max(bytes / (ram_gb_s * 1e9 * e.cpu_read), look_up);

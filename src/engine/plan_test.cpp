@@ -167,6 +167,30 @@ TEST(Plan, MeasuredRatesReplaceConstants) {
   EXPECT_GT(cpu_seconds(hw, tensor::DType::q6_k, 1e9, 1e9, 16, 0, e), seconds(16));
 }
 
+TEST(Plan, LookingUpIsWorkOfTheCores) {
+  Hardware hw = simple();
+  hw.ram.by_threads = {{1, hw.ram.gb_s}};  // one thread reads all that memory gives
+  const Efficiency e = Efficiency::expected();
+  const int all = hw.compute_threads();
+  const auto seconds = [&](tensor::DType dtype, int threads) {
+    return cpu_seconds(hw, dtype, 1e9, 1e9, 1, threads, e);
+  };
+  const auto bits = [](tensor::DType dtype) { return 8.0 * tensor::traits(dtype).block_bytes / 256; };
+  ASSERT_GT(all, 1);
+  hw.kernels = {{tensor::DType::q8_0, 1, 8}, {tensor::DType::iq2_s, 1, 4}};
+  EXPECT_DOUBLE_EQ(seconds(tensor::DType::iq2_s, all), 1 / 4.0);
+  EXPECT_DOUBLE_EQ(seconds(tensor::DType::iq2_s, 1), all / 4.0);
+  EXPECT_DOUBLE_EQ(seconds(tensor::DType::q8_0, 1), 1 / 8.0);
+  EXPECT_NEAR(seconds(tensor::DType::iq1_s, all), 1 / 4.0 * bits(tensor::DType::iq2_s) / bits(tensor::DType::iq1_s),
+              1e-12);
+  // Measured before such types were: at least what looking up takes anywhere, and more threads than cores do not help.
+  hw.kernels = {{tensor::DType::q8_0, 1, 1000}};
+  const double looked_up = seconds(tensor::DType::iq1_s, all);
+  EXPECT_GT(looked_up, 1 / 1000.0);
+  EXPECT_NEAR(seconds(tensor::DType::iq1_s, 1), all * looked_up, 1e-12);
+  EXPECT_EQ(seconds(tensor::DType::iq1_s, 4 * all), looked_up);
+}
+
 TEST(Plan, ThreadsChangeTheRate) {
   Hardware hw = simple();
   hw.ram.by_threads = {{1, 4}, {2, 7}, {4, 10}};

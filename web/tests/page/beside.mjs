@@ -1,16 +1,17 @@
-// tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N] [--states heard,open,card,fire] [--draft none] [--threads]: decode speed with the page open beside the page closed, in turn, in one run.
+// tools/web beside WATRA [--model NAME] [--rounds N] [--tokens N] [--states heard,open,card,fire] [--draft none] [--team N] [--threads]: decode speed with the page open beside the page closed, in turn, in one run.
 // Five states: nobody listens; a program reads the event stream and draws nothing (what the server pays); the page is open, as it is where the processor draws it: words in steps,
 // a still fire, in a browser that nobody steers; the page is open and shows words as oft as with a graphics card; the same with the fire drawn by the processor. Beside each speed: the processor
 // time of the browser by kind of process and of the server, a second of decoding, and what went over the stream. --threads: that of each thread too, and how often it ran.
+// --team: threads that decode; fewer than the machine's cores leave the browser one, as on a machine with cores to spare.
 import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { asWithACard, launch, launchAlone, letItBurn } from './harness.mjs';
 import { startReal } from './real.mjs';
 
-const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' }, states: { type: 'string', default: '' }, draft: { type: 'string', default: 'none' }, threads: { type: 'boolean', default: false } }, allowPositionals: true });
+const { values, positionals } = parseArgs({ options: { model: { type: 'string', default: 'smollm2' }, rounds: { type: 'string', default: '6' }, tokens: { type: 'string', default: '256' }, states: { type: 'string', default: '' }, draft: { type: 'string', default: 'none' }, team: { type: 'string', default: '' }, threads: { type: 'boolean', default: false } }, allowPositionals: true });
 const rounds = Number(values.rounds);
-const server = await startReal(positionals[0] ?? 'build/release/bin/watra', { model: values.model, args: ['--draft', values.draft], files: /./ });
+const server = await startReal(positionals[0] ?? 'build/release/bin/watra', { model: values.model, args: ['--draft', values.draft, ...(values.team ? ['--threads', values.team] : [])], files: /./ });
 const auth = { Authorization: `Bearer ${server.token()}` };
 const api = async (method, path, body) => {
   const answer = await fetch(`${server.url}/watra/v1${path}`, { method, headers: { ...auth, 'X-Watra': '1', 'Content-Type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}) });
