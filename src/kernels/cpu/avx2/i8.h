@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/q8/book_entry.h"
+
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
 struct I {
@@ -57,11 +59,7 @@ inline I negated_where(I q, I bits, I mask) {
 inline void store_words(uint32_t* p, I a) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), a.v); }
 // Of a table of eight bytes each, entry number[r] to lane r: bytes 0 to 3 to q[0], 4 to 7 to q[1].
 inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
-  const auto entry = [&](int row) {
-    long long bytes;
-    __builtin_memcpy(&bytes, table + 8 * size_t{number[row]}, 8);
-    return bytes;
-  };
+  const auto entry = [&](int row) { return entry_of_eight(table, number[row]); };
   const __m256 a = _mm256_castsi256_ps(_mm256_set_epi64x(entry(5), entry(4), entry(1), entry(0)));
   const __m256 b = _mm256_castsi256_ps(_mm256_set_epi64x(entry(7), entry(6), entry(3), entry(2)));
   q[0].v = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88));
@@ -70,11 +68,7 @@ inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
 // Of a table of four bytes each, entry number[16 * j + r] to lane r of q[j], j < 4: a row's four side by side, then
 // turned.
 inline void look_up_fours(const int8_t* table, const uint32_t* number, I* q) {
-  const auto row = [&](int r) {
-    int entry[4];
-    for (int j = 0; j < 4; ++j) __builtin_memcpy(entry + j, table + 4 * size_t{number[16 * j + r]}, 4);
-    return _mm_set_epi32(entry[3], entry[2], entry[1], entry[0]);
-  };
+  const auto row = [&](int r) { return entries_of_four(table, number + r); };
   const auto two = [&](int r) { return _mm256_set_m128i(row(r + 4), row(r)); };
   const __m256i a = two(0), b = two(1), c = two(2), d = two(3);
   const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);

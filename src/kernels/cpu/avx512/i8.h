@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/q8/book_entry.h"
+
 namespace watra::kernels::WATRA_KERNELS_ISA {
 
 struct I {
@@ -46,11 +48,7 @@ inline I negated_where(I q, I bits, I mask) {
 }
 inline void store_words(uint32_t* p, I a) { _mm512_store_si512(p, a.v); }
 inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
-  const auto entry = [&](int row) {
-    long long bytes;
-    __builtin_memcpy(&bytes, table + 8 * size_t{number[row]}, 8);
-    return bytes;
-  };
+  const auto entry = [&](int row) { return entry_of_eight(table, number[row]); };
   const __m512 a = _mm512_castsi512_ps(
       _mm512_set_epi64(entry(13), entry(12), entry(9), entry(8), entry(5), entry(4), entry(1), entry(0)));
   const __m512 b = _mm512_castsi512_ps(
@@ -59,11 +57,7 @@ inline void look_up_eight(const int8_t* table, const uint32_t* number, I* q) {
   q[1].v = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd));
 }
 inline void look_up_fours(const int8_t* table, const uint32_t* number, I* q) {
-  const auto row = [&](int r) {
-    int entry[4];
-    for (int j = 0; j < 4; ++j) __builtin_memcpy(entry + j, table + 4 * size_t{number[16 * j + r]}, 4);
-    return _mm_set_epi32(entry[3], entry[2], entry[1], entry[0]);
-  };
+  const auto row = [&](int r) { return entries_of_four(table, number + r); };
   const auto four = [&](int r) {
     const __m256i low = _mm256_set_m128i(row(r + 4), row(r)), high = _mm256_set_m128i(row(r + 12), row(r + 8));
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
