@@ -24,13 +24,18 @@ const mathsBlock: TokenizerAndRendererExtension = {
   },
 };
 
+/** A formula in a line. "5$ or $6" is none: what opens touches its first sign, what closes its last and no digit. */
+export const INLINE_MATHS = /\$(?![\s$])((?:\\.|[^$\\\n])*?)(?<!\s)\$(?!\d)|\\\(([^\n]+?)\\\)/;
+const FORMULAS = new RegExp(INLINE_MATHS.source, 'g');
+const atOnce = new RegExp(`^(?:${INLINE_MATHS.source})`);
+
 const maths: TokenizerAndRendererExtension = {
   name: 'maths',
   level: 'inline',
   start: (src) => src.match(/\$|\\\(/)?.index,
   tokenizer(src): Tokens.Generic | undefined {
-    const found = /^\$(?![\s$])((?:\\.|[^$\\\n])*?)(?<!\s)\$(?!\d)/.exec(src) ?? /^\\\(([^\n]+?)\\\)/.exec(src);
-    return found ? { type: 'maths', raw: found[0], tex: found[1] ?? '', closed: true } : undefined;
+    const found = atOnce.exec(src);
+    return found ? { type: 'maths', raw: found[0], tex: found[1] ?? found[2] ?? '', closed: true } : undefined;
   },
 };
 
@@ -41,6 +46,7 @@ marked.use({
     html: () => undefined,
     tag: () => undefined,
   },
+  hooks: { emStrongMask: (src) => src.replace(FORMULAS, (formula) => 'x'.repeat(formula.length)) }, // a star within a formula ends no emphasis around it
 });
 
 export type Links = Record<string, { href: string; title: string }>;

@@ -58,10 +58,29 @@ describe('MarkdownStream', () => {
     expect(formula('Czas:\n\n$$\nt = \\frac{B}')).toEqual(['Czas:\nt = \\frac{B}'.replace('\n', ''), 't = \\frac{B}', 0]);
     expect(formula('$$\nt = \\frac{B}{v}\n$')).toEqual(['t = \\frac{B}{v}', 't = \\frac{B}{v}', 0]);
     expect(formula('$$\nt = \\frac{B}{v}\n$$')[2]).toBe(1);
+    expect(shown('- To **ważne\n\n  i *bardzo\n$$\nt = ').textContent).not.toContain('$$');
     expect(formula('\\[ x^2')).toEqual(['x^2', 'x^2', 0]);
     expect(formula('\\[ x^2 \\]')[2]).toBe(1);
     expect(shown('a kosztuje $$ i tyle').textContent).toContain('$$ i tyle');
     expect(shown('lista:\n\n- jeden\n-').querySelectorAll('li')).toHaveLength(1);
+  });
+
+  it('shows no mark in the middle that is none at the end, and keeps prices', () => {
+    for (const text of ['To **ważne** słowo i wzór $x_1 = \\frac{a}{b}$ dalej', '**Wynik $x^2$ jest** taki', '*a* i \\(x*y\\) dalej', '**Czas to $t = \\frac{B}{v}$ sekund**, a *droga $s$* też', 'W **$E = mc^2$** jest', '***oba** naraz*', 'Tu *kursywa $a*b$ dalej* i **gruby \\(c\\) tekst**',
+      'Niech __x $a$__ i ~~y $b$~~ oraz **c *d***', '> **cytat $x$ w** nim', '- **a** to\n  $$\n  x * 1\n  $$\n- dwa', 'Mamy **a** i `b*c` z \\(d_1\\)']) {
+      const words = (box: Element) => { const copy = box.cloneNode(true) as Element; copy.querySelectorAll('.maths, code').forEach((element) => element.remove()); return copy.textContent; };
+      expect(words(dom(text))).not.toMatch(/[*_~$]/);
+      const box = document.createElement('div');
+      const stream = new MarkdownStream(box);
+      for (let at = 1; at < text.length; at++) {
+        stream.update(text.slice(0, at), false);
+        expect(words(box).replace(/\$$/, ''), text.slice(0, at)).not.toMatch(/[*_~$\\]/); // a dollar that came last may be anything
+      }
+    }
+    const shown = (text: string) => { const box = document.createElement('div'); new MarkdownStream(box).update(text, false); return box.textContent; };
+    expect(shown('Kosztuje $5 i **wię')).toBe('Kosztuje $5 i wię');
+    expect(shown('It is $1,200.50, and $x_')).toBe('It is $1,200.50, and x_');
+    expect(shown('Zmienna $HOME wskazuje na fol')).toBe('Zmienna $HOME wskazuje na fol');
   });
 
   it('costs the tail, not the text', () => {

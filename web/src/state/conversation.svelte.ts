@@ -23,6 +23,9 @@ export class Conversation {
   readonly id: string;
   head = $state<string | null>(null);
   run = $state.raw<Run | null>(null);
+  #asking = $state(false); // a turn is on its way to the server
+  /** From the click on: nothing else is asked for until this answer is written. */
+  busy = $derived(this.#asking || this.run !== null);
   ready = $state(false);
   missing = $state(false);
   version = $state(0);
@@ -98,13 +101,17 @@ export class Conversation {
   }
 
   async #turn(body: Record<string, unknown>): Promise<Turn | undefined> {
+    if (this.busy) return undefined;
+    this.#asking = true;
     const turn = await attempt(() => post<Turn>(`/threads/${this.id}/turns`, { client_id: clientId(), ...body }));
-    if (!turn) return undefined;
-    if (turn.message) this.#put(turn.message);
-    this.#put(turn.answer);
-    if (this.nodes.get(turn.answer.id)?.message.state === 'running') this.run = turn.run;
-    this.head = turn.answer.id;
-    this.version++;
+    if (turn) {
+      if (turn.message) this.#put(turn.message);
+      this.#put(turn.answer);
+      if (this.nodes.get(turn.answer.id)?.message.state === 'running') this.run = turn.run;
+      this.head = turn.answer.id;
+      this.version++;
+    }
+    this.#asking = false;
     return turn;
   }
   say(what: Say, wish: Wish = {}, parent = this.head) { return this.#turn({ parent, parts: what.parts, ref: what.ref ?? undefined, ...wish }); }

@@ -1,10 +1,13 @@
 // Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
 // leaves the machine, an error on the console or a broken script fails the suite.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
@@ -16,7 +19,19 @@ export const CHROMIUM = process.env.WATRA_CHROMIUM ?? ['/usr/bin/chromium', '/us
 const ARGS = ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'];
 
 /** How long a step may take before it counts as failed. */
-export const PATIENCE_MS = Number(process.env.WATRA_PATIENCE_MS ?? 30_000); // on a busy machine: more
+export const PATIENCE_MS = Number(process.env.WATRA_PATIENCE_MS ?? 60_000); // where other work may hold the machine for longer: more
+
+/** Waits until what `read` gives is what is wanted: a click's work is done some time after the click. What stood there at the end is told. */
+export async function until(read, wanted) {
+  for (const end = Date.now() + PATIENCE_MS; ; await pause(50)) {
+    const found = await read();
+    if (isDeepStrictEqual(found, wanted)) return;
+    if (Date.now() > end) assert.deepEqual(found, wanted);
+  }
+}
+
+/** The last thing that stands there is an answer that has ended, and none has been asked for since: the page says that it is busy from the click on. */
+export const answerDone = (page) => page.waitForFunction(() => [...document.querySelectorAll('.row-in')].at(-1)?.matches(':not(.mine):has(.tools)') && !document.querySelector('.log[aria-busy=true], .composer[aria-busy=true]'));
 
 export const FAR = 'chata.test'; // a name that is not loopback: over plain HTTP an insecure context, as for a phone on the LAN
 
@@ -53,7 +68,7 @@ export async function launchAlone() {
   const quiet = ['--no-first-run', '--no-default-browser-check', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions', '--mute-audio'];
   const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore' });
   const said = join(profile, 'DevToolsActivePort');
-  for (let i = 0; i < 200 && !existsSync(said); i++) await new Promise((resolve) => { setTimeout(resolve, 50); });
+  for (let i = 0; i < 200 && !existsSync(said); i++) await pause(50);
   const way = `http://127.0.0.1:${readFileSync(said, 'utf8').split('\n')[0]}`;
   return {
     pid: child.pid,

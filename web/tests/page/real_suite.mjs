@@ -1,17 +1,18 @@
 // The walk through a real server with smollm2: the same page, answers nobody wrote beforehand.
 import assert from 'node:assert/strict';
 
-import { savePersona } from './harness.mjs';
+import { answerDone, savePersona, until } from './harness.mjs';
 
 const composer = (page) => page.getByRole('textbox', { name: 'Message' });
 const last = (page) => page.locator('.row-in:not(.mine)').last();
 const words = (page) => last(page).locator('.md').innerText();
-const answerDone = (page) => page.waitForFunction(() => { const all = [...document.querySelectorAll('.row-in:not(.mine)')]; return all.length > 0 && !document.querySelector('.md.live') && document.querySelector('button[type=submit]') && document.querySelector('.row-in:not(.mine) button.facts, .row-in:not(.mine) .failed'); }, null);
 async function say(page, text) { await composer(page).fill(text); await page.getByRole('button', { name: 'Send' }).click(); }
 const inside = async (page) => { await page.getByRole('textbox', { name: 'Message' }).waitFor(); };
 const change = (page, values) => page.evaluate((body) => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(body) }), values);
 /** The same answer each time, and one that ends: a small model left to itself may speak until its memory is full. */
 const briefly = (page) => change(page, { 'sampling.seed': 7, 'sampling.max_tokens': 200 });
+/** Long enough to be stopped, left or killed in the middle, however fast the machine is. */
+const atLength = (page) => change(page, { 'sampling.max_tokens': 1500 });
 /** Past the first start, by the same request the page itself makes. */
 async function settle(page) {
   await change(page, { 'house.first_start_done': true });
@@ -65,16 +66,22 @@ export const cases = [
   } },
   { name: 'real: stop, continue, reload in mid-answer', async run({ page }) {
     await settle(page);
+    await atLength(page);
     await say(page, 'Tell me a very long story about a shepherd.');
     await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 40);
     await page.getByRole('button', { name: 'Stop' }).click();
     await page.getByText('Stopped.').waitFor();
     const kept = (await words(page)).slice(0, 30);
+    const length = () => page.evaluate(() => [...document.querySelectorAll('.md')].at(-1)?.textContent.length ?? 0);
+    const longerThan = (n) => page.waitForFunction((was) => ([...document.querySelectorAll('.md')].at(-1)?.textContent.length ?? 0) > was, n);
+    const stopped = await length();
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    await longerThan(stopped);
     await page.reload();
     await page.locator('.md > *').first().waitFor();
-    await answerDone(page);
+    await longerThan(await length()); // it goes on before the eyes of whoever came back
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
     assert.ok((await words(page)).startsWith(kept), 'what was said before the stop is gone');
   } },
   { name: 'real: search without marks, the title, the hit', async run({ page }) {
@@ -122,6 +129,7 @@ export const cases = [
   } },
   { name: 'real: kill -9 in mid-answer, what was shown is kept, continue goes on', async run({ page, mock }) {
     await settle(page);
+    await atLength(page);
     await say(page, 'Tell me a very long story about a fire.');
     await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 60);
     await mock.kill();
@@ -130,9 +138,11 @@ export const cases = [
     await mock.start();
     await page.getByText('Interrupted in mid-word').waitFor();
     assert.ok((await words(page)).replace(/\s+/g, ' ').startsWith(shown.slice(0, -1)), 'words that were shown are gone');
+    await briefly(page);
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByRole('button', { name: 'Stop' }).waitFor();
     await answerDone(page);
+    await page.getByText('Interrupted in mid-word').waitFor({ state: 'detached' });
+    assert.ok((await words(page)).replace(/\s+/g, ' ').length > shown.length, 'it did not go on');
   } },
   { name: 'real: quote, pin, once more with another model and other settings, fork', async run({ page }) {
     await settle(page);
@@ -140,9 +150,8 @@ export const cases = [
     await answerDone(page);
     await choose(page, 'Quote');
     await say(page, 'Why these?');
-    await page.locator('.row-in.mine .ref').waitFor(); // the answer before is done already: what was said comes first
     await answerDone(page);
-    assert.equal(await page.locator('.row-in.mine .ref').count(), 1);
+    await until(() => page.locator('.row-in.mine .ref').count(), 1);
     await choose(page, 'Pin');
     await last(page).locator('header [aria-label=Pinned]').waitFor();
     await choose(page, 'Once more, differently…');
@@ -184,7 +193,7 @@ export const cases = [
     await page.locator('.mine', { hasText: 'to be sent' }).waitFor();
     assert.equal(await composer(page).inputValue(), '');
     await composer(page).pressSequentially('to be kept', { delay: 15 });
-    await page.waitForTimeout(1200);
+    await until(() => page.evaluate(() => fetch(`/watra/v1/threads/${location.hash.split('/')[2]}`).then((r) => r.json()).then((a) => a.thread.draft?.text)), 'to be kept');
     await page.reload();
     await page.waitForFunction(() => document.querySelector('.composer textarea')?.value === 'to be kept');
   } },
@@ -227,6 +236,7 @@ export const cases = [
   } },
   { name: 'real: by the keyboard alone', async run({ page }) {
     await settle(page);
+    await atLength(page);
     const focused = (name) => page.waitForFunction((n) => document.activeElement?.getAttribute('aria-label') === n, name);
     await page.keyboard.press('Control+Shift+O');
     await focused('Message');
@@ -239,6 +249,7 @@ export const cases = [
     await focused('Message');
     await page.keyboard.press('ArrowUp');
     await focused('Text being edited');
+    await briefly(page);
     await page.keyboard.press('Control+A');
     await page.keyboard.type('Say hello.');
     await page.keyboard.press('Control+Enter');
@@ -319,7 +330,7 @@ export const cases = [
     await page.getByRole('button', { name: 'A theme of your own' }).click();
     await page.getByLabel('ember', { exact: true }).fill('#7fb0ff');
     await page.waitForFunction(() => getComputedStyle(document.documentElement).getPropertyValue('--ember').trim().toLowerCase() === '#7fb0ff');
-    await page.waitForTimeout(900);
+    await until(() => page.evaluate(() => fetch('/watra/v1/settings').then((r) => r.json()).then((a) => a.values['look.custom_theme']?.tokens.ember?.toLowerCase())), '#7fb0ff');
     await page.reload();
     await inside(page);
     assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--ember').trim().toLowerCase()), '#7fb0ff');
@@ -407,13 +418,14 @@ export const cases = [
     await other.locator('.list ul a').first().click();
     await other.locator('.mine', { hasText: 'Hello.' }).waitFor();
     await composer(other).pressSequentially('typed here', { delay: 10 });
-    // Long enough to be stopped by hand, however fast the machine is.
-    await change(page, { 'sampling.max_tokens': 1500 });
+    await atLength(page);
     await say(page, 'Tell me a very long story about two tabs.');
     for (const tab of [page, other]) await tab.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent?.length ?? 0) > 20 && document.querySelectorAll('.mine').length === 2, null, { polling: 200 });
     await other.getByRole('button', { name: 'Stop' }).click();
     for (const tab of [page, other]) await tab.getByText('Stopped.').waitFor();
-    assert.equal((await words(page)).replace(/\s+/g, ' '), (await words(other)).replace(/\s+/g, ' '));
+    const alike = async () => (await words(page)).replace(/\s+/g, ' ') === (await words(other)).replace(/\s+/g, ' ');
+    await until(alike, true);
+    await briefly(page);
     assert.equal(await composer(other).inputValue(), 'typed here');
     await other.getByRole('heading', { level: 1 }).getByRole('button').click();
     await other.getByLabel('Title of the conversation').fill('Two tabs');
@@ -422,7 +434,7 @@ export const cases = [
     await composer(other).press('Enter'); // while the first tab looks on
     await page.locator('.mine', { hasText: 'typed here' }).waitFor();
     for (const tab of [page, other]) await answerDone(tab);
-    assert.equal((await words(page)).replace(/\s+/g, ' '), (await words(other)).replace(/\s+/g, ' '));
+    await until(alike, true);
     await other.close();
   } },
 ];

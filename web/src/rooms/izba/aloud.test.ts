@@ -17,6 +17,14 @@ describe('reading aloud', () => {
     for (const word of ['Watra', 'suche drewno, jak tu', 'kindle()', 'Czas to t sekund', 'Koniec.']) expect(said).toContain(word);
     expect(plainWords('Przed\n\n```\nniedomknięty kod')).toBe('Przed');
   });
+  it('tells prices from formulas', () => {
+    expect(plainWords('Kosztuje $5, a jutro **$6.50** albo 7 zł.')).toBe('Kosztuje $5, a jutro $6.50 albo 7 zł.');
+    expect(plainWords('It costs $5-$6, or \\$7.')).toBe('It costs $5-$6, or $7.');
+    expect(plainWords('Gdzie $v$ i \\(B\\) to za $3 dziennie')).toBe('Gdzie v i B to za $3 dziennie');
+    expect(plainWords('Czas:\n\n$$\nt = \\frac{B}')).toBe('Czas:\n\n …'); // cut off in the middle
+    expect(plainWords('Czas:\n\n\\[ t = B\n\nDalej.')).toMatch(/^Czas:\s+…\s+Dalej\.$/);
+    expect(plainWords('zmienna `na_hali` i __ważne__ słowo, 2 \\* 3')).toBe('zmienna na hali i ważne słowo, 2 * 3');
+  });
   it('speaks in pieces a browser does not swallow, each in its language, and loses no word', () => {
     const long = Array.from({ length: 60 }, (_, i) => `Zdanie numer ${i} jest na hali.`).join(' ');
     const said = pieces(`${long}\n\nThis is the end of it, and you may go.`, 'pl');

@@ -1,9 +1,11 @@
 // What is read aloud of a message: its words without the marks of Markdown, in pieces of a few sentences, each in its own language. Browsers
 // fall silent in the middle of long utterances, and a voice of the wrong language makes words unrecognizable.
+import { INLINE_MATHS } from '../../markdown/grammar';
 import type { Language } from '../../words/format';
 
 export interface Piece { text: string; language: Language }
 
+const FORMULAS = new RegExp(INLINE_MATHS.source, 'g');
 const LONGEST = 240; // characters in one utterance; Chromium stops speaking within longer ones
 const POLISH = new Set('i w z na się nie to jest że do jak co po od za czy tak dla już ale jej jego był była będzie przy może są ty ja mnie ci mi ten ta te tu tam oraz albo więc gdy gdzie kiedy bardzo'.split(' '));
 const ENGLISH = new Set('the of and to is in it you that for are this with on was have be as at not or an by from they which can will my your what there if when its has i'.split(' '));
@@ -19,17 +21,21 @@ export function languageOf(text: string, otherwise: Language): Language {
   return polish === english ? otherwise : polish > english ? 'pl' : 'en';
 }
 
-/** The words alone: code and tables are left out, links keep their text, formulas are a pause. */
+/** The words alone: code and tables are left out, links keep their text, formulas on lines of their own are a pause (one that was cut off too), and a price keeps its dollar. */
 export function plainWords(markdown: string): string {
   return markdown
     .replace(/^(`{3,}|~{3,})[^\n]*\n[\s\S]*?(^\1[^\n]*$|$(?![\s\S]))/gm, '\n\n')
     .replace(/\$\$[\s\S]*?\$\$|\\\[[\s\S]*?\\\]/g, ' … ')
+    .replace(/^ {0,3}(?:\$\$|\\\[)[\s\S]*?(?=\n[ \t]*\n|$(?![\s\S]))/gm, ' … ')
+    .replace(FORMULAS, (_whole, dollars?: string, brackets?: string) => dollars ?? brackets ?? '')
     .replace(/^\s*\|.*$/gm, '')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/https?:\/\/\S+/g, ' … ')
     .replace(/^\s*(?:[-*_]\s*){3,}$/gm, '')
     .replace(/^\s{0,3}(?:#{1,6}|>|[-*+])\s+/gm, '')
-    .replace(/[*_`~$]+/g, '')
+    .replace(/(?<=[\p{L}\p{N}])_+(?=[\p{L}\p{N}])/gu, ' ')
+    .replace(/(?<!\\)[*_`~]+/g, '')
+    .replace(/\\([^\p{L}\p{N}\s])/gu, '$1')
     .replace(/[ \t]+/g, ' ')
     .replace(/\n{3,}/g, '\n\n')
     .trim();
