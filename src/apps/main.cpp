@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
+#include "apps/usage_error.h"
 #ifndef WATRA_ENGINE_ONLY
 #include "apps/serve.h"
 #endif
@@ -80,10 +81,7 @@ int run_main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);
     for (int i = 1; i < argc; ++i) g.json = g.json || std::string_view(argv[i]) == "--json";
-    if (g.json)
-      show_error(g, {"usage", e.what(), "watra --help, or watra COMMAND --help"});
-    else
-      app.exit(e);
+    show_error(g, usage_error(app, e));
     return 2;
   }
   log::init(g.verbosity);
