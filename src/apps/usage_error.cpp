@@ -83,8 +83,10 @@ Error no_such_command(const CLI::App& at, const std::vector<std::string>& words)
     commands.push_back(command->get_name());
   const std::string name = full_name(at);
   const std::string hint = fmt::format("{} --help tells what each does", name);
-  if (words.empty())
-    return {"usage.command", fmt::format("{} needs a command: {}", name, fmt::join(commands, ", ")), hint};
+  if (words.empty()) {
+    const char* first = at.get_parent() ? "" : "watra run smollm2 \"Hello\" for an answer here; ";
+    return {"usage.command", fmt::format("{} needs a command: {}", name, fmt::join(commands, ", ")), first + hint};
+  }
   const std::string& word = words.front();
   if (const auto meant = closest_word(word, commands); !meant.empty())
     return {"usage.command", fmt::format("{} has no command {} (did you mean {} {}?)", name, word, name, meant), hint};

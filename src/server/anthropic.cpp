@@ -238,10 +238,11 @@ void add_anthropic(Router& router, House& house) {
       co_await reply_whole(x, ask);
   };
   router.add({.method = "POST", .pattern = "/v1/messages", .handler = messages, .dialect = Dialect::anthropic});
+  // Where its model is loaded, this waits for nobody's answer.
   const auto count = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
-    const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
+    const auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     const Toolbox tools = read_anthropic_tools(f);
     Json reply = {{"input_tokens", chat_prompt(*model, read_conversation(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));

@@ -154,6 +154,7 @@ class Encoder:
                            ("/v1/responses", {"input": "Hello"})):
             self.refused(path, body, "model", "model_is_encoder")
         self.refused("/v1/messages", {"messages": user, "max_tokens": 5, "model": self.name}, None)
+        self.refused("/v1/messages/count_tokens", {"messages": user, "model": self.name}, None)
         for path in ("/api/chat", "/api/generate"):
             self.refused(path, {"messages": user, "prompt": "a"}, None)
 

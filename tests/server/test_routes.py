@@ -1,4 +1,5 @@
 """llama.cpp's and Ollama's routes, and the twin of llama-server."""
+import contextlib
 import json
 import unittest
 
@@ -164,6 +165,25 @@ class Thinking(unittest.TestCase):
         long = self.server.post("/v1/chat/completions/input_tokens", {"messages": [{"role": "user", "content": "word " * 900}]})[2]
         self.assertGreater(long["input_tokens"], 512)
         self.assertEqual(self.server.post("/v1/responses/input_tokens", {"input": "word " * 900})[2]["object"], "response.input_tokens")
+
+
+class Counting(unittest.TestCase):
+    def test_waits_for_no_answer(self):
+        server = Server("--parallel", "1", "--ctx", "2048")
+        self.addCleanup(server.stop)
+        body = json.dumps({"prompt": "Once", "max_tokens": 1800, "ignore_eos": True, "stream": True}).encode()
+        user = [{"role": "user", "content": "Name a colour."}]
+        with contextlib.ExitStack() as stay:
+            for _ in range(3):  # one is written, two wait for the only place
+                s = stay.enter_context(server.connect())
+                s.sendall(server.head("POST", "/v1/completions", body) + body)
+            wait_until(lambda: server.metrics("requests_processing", "requests_deferred") == [1, 2],
+                       what="one answer and two that wait")
+            for path, ask in (("/v1/messages/count_tokens", {"messages": user}), ("/v1/chat/completions/input_tokens", {"messages": user}),
+                              ("/v1/responses/input_tokens", {"input": user}), ("/tokenize", {"content": "a"}), ("/apply-template", {"messages": user})):
+                status, _, reply = server.post(path, ask)
+                self.assertEqual(status, 200, reply)
+            self.assertEqual(server.n_requests(), 3)
 
 
 class KeepAlive(unittest.TestCase):
