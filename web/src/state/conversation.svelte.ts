@@ -30,6 +30,7 @@ export class Conversation {
   missing = $state(false);
   version = $state(0);
   seesFrom = $state<string | null>(null);
+  editing = $state<{ id: string; text: string } | null>(null); // a message being edited; its row may leave the document meanwhile
   nodes = new Map<string, Node>();
   #roots: string[] = [];
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
@@ -117,6 +118,8 @@ export class Conversation {
   say(what: Say, wish: Wish = {}, parent = this.head) { return this.#turn({ parent, parts: what.parts, ref: what.ref ?? undefined, ...wish }); }
   again(answer: Message, wish: Wish = {}) { return this.#turn({ parent: answer.parent, ...wish }); }
   goOn(answer: Message) { return this.#turn({ continue: answer.id }); }
+  startEdit(message: Message): void { this.editing = { id: message.id, text: wordsOf(message) }; }
+  editTo(text: string): void { if (this.editing) this.editing.text = text; }
   edit(message: Message, text: string) { return this.say({ parts: [...message.parts.filter((p) => p.type !== 'text'), { type: 'text', text }], ref: message.ref }, {}, message.parent); }
   stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }

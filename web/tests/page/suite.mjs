@@ -133,6 +133,22 @@ export const cases = [
     await page.locator('.mine', { hasText: 'Second words' }).waitFor();
     await answerDone(page);
   } },
+  { name: 'what was said above a long answer is edited from the composer, and kept while it is out of sight', options: { lang: 'en', rate: 2000 }, async run({ page }) {
+    await say(page, 'Tell me long things');
+    await answerDone(page);
+    await until(() => page.locator('.mine').count(), 0); // the answer fills more than the window: the question is not in the document
+    await composer(page).press('ArrowUp');
+    const edited = page.getByRole('textbox', { name: 'Text being edited' });
+    await edited.fill('Tell me shorter things');
+    await page.getByRole('button', { name: 'To the end' }).click();
+    await edited.waitFor({ state: 'detached' });
+    await page.locator('.log').hover();
+    await page.mouse.wheel(0, -100000);
+    await until(() => edited.inputValue(), 'Tell me shorter things');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await edited.waitFor({ state: 'detached' });
+    await page.locator('.mine', { hasText: 'Tell me long things' }).waitFor();
+  } },
   { name: 'reload in mid-answer loses and doubles nothing', smoke: true, options: { lang: 'en', rate: 30 }, async run({ page, mock }) {
     await say(page, 'What is a watra?');
     await page.waitForFunction(() => (document.querySelector('.md')?.textContent?.length ?? 0) > 60);
