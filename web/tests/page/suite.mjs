@@ -189,6 +189,14 @@ export const cases = [
     assert.equal(await page.locator('mark').first().innerText(), 'Łodz');
     await page.locator('[role=option]', { has: page.locator('mark') }).first().click();
     await page.locator('.row-in', { hasText: 'Łodzi' }).waitFor();
+    await page.getByRole('link', { name: /Shelf/ }).click(); // and back where one was
+    await page.locator('[data-room=polka]').waitFor();
+    await page.locator('.rail a').first().click();
+    await page.locator('.row-in', { hasText: 'Łodzi' }).waitFor();
+    await page.keyboard.press('Control+2');
+    await page.locator('[data-room=polka]').waitFor();
+    await page.keyboard.press('Control+1');
+    await page.locator('.row-in', { hasText: 'Łodzi' }).waitFor();
   } },
   { name: 'compare: blind, vote, names, go on', options: { lang: 'en', rate: 900 }, async run({ page }) {
     await page.getByRole('link', { name: /Side by side/ }).click();
