@@ -88,7 +88,7 @@ async function speak(house, thread, answer, live, wish) {
   const picked = /kod|code|python/i.test(asked) ? 1 : /opowie|story|wieczór/i.test(asked) ? 2 : 0;
   let body = wish.text ?? house.options.says ?? answers[language][picked];
   if (wish.goOn) body = language === 'pl' ? '\n\nA kiedy drwa się dopalą, zostaje żar, i to on grzeje najdłużej.' : '\n\nAnd when the logs are burnt, the embers stay, and they warm the longest.';
-  if (/długo|long/i.test(asked)) body = Array.from({ length: /bardzo|very/i.test(asked) ? 80 : 12 }, () => body).join('\n\n');
+  if (/długo|long/i.test(asked)) body = Array.from({ length: /bardzo|very/i.test(asked) ? 300 : 12 }, () => body).join('\n\n');
   const queue = [...pieces(thoughts).map((text) => ['reasoning', text]), ...pieces(body).map((text) => ['text', text])];
   const goal = queue.length;
   run.write = { done: 0, tokens_per_s: 0, left_s: null };
