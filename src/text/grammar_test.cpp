@@ -168,9 +168,58 @@ TEST_F(GrammarTest, SchemasHold) {
   }
 }
 
+// Small models write digits until their last token where nothing ends them.
+TEST_F(GrammarTest, NumbersEnd) {
+  const std::string d17(17, '7'), d18 = d17 + "7", d16(16, '7');
+  struct Case {
+    const char* schema;
+    std::vector<std::string> good, bad;
+  };
+  const std::vector<Case> cases = {
+      {R"({"type":"integer"})", {"0", "-5", "-" + d18, d18}, {d18 + "7", "-" + d18 + "7", "01"}},
+      {R"({"type":"number"})",
+       {"-0.5", d18 + "." + d16 + "e-12", "1E+5", "1e99", "0"},
+       {d18 + "7", "0." + d16 + "7", "1e100", "1.", "1e"}},
+      {R"({"type":"integer","minimum":5})", {"5", "12", d18}, {"4", d18 + "7"}},
+      {R"({"type":"integer","minimum":0})", {"0", d18}, {"-1", d18 + "7"}},
+      {R"({"type":"integer","maximum":-3})", {"-3", "-" + d18}, {"-2", "-" + d18 + "7"}},
+      {R"({"type":"integer","minimum":-2,"maximum":1234567890123456789})", {"1234567890123456789", "-2"}, {"-3"}},
+      {R"({"type":"number","exclusiveMinimum":0})", {"0.5", d18 + ".5"}, {"0", d18 + "7", "0.5555555"}},
+      {R"({"type":"integer","multipleOf":5})", {"0", "-15", "1234567890"}, {"7", std::string(18, '5') + "5"}},
+      {R"({"type":"integer","multipleOf":7})", {"0", "-14", "777777777777777777"}, {"8", d18 + "7"}},
+      {R"({"type":"integer","multipleOf":1000})", {"0", "99000"}, {"99001"}},
+      {R"({"const":1234567890123456789})", {"1234567890123456789"}, {"12345"}},
+      {R"({"enum":[-9223372036854775807,0.125]})", {"-9223372036854775807", "0.125"}, {"6"}},
+      {R"({"type":"string","format":"time"})",
+       {R"("10:20:30Z")", R"("10:20:30.123456789+02:00")"},
+       {R"("10:20:30.1234567890Z")", R"("25:00:00Z")"}},
+      {R"({"type":"string","format":"date-time"})",
+       {R"("2026-11-26T21:00:00.5Z")"},
+       {R"("2026-11-26 21:00:00Z")", R"("2026-11-26T21:00:00.1234567890Z")"}},
+      {R"({"type":"string","format":"duration"})",
+       {R"("P1DT2H3M4S")", R"("PT5M")", R"("P2W")", R"("P1Y2M")"},
+       {R"("P")", R"("PT")", R"("P1234567D")"}},
+      {R"({"type":"string","format":"email"})",
+       {R"("jan.kowalski+a@poczta.example.com")", R"("a@b.pl")"},
+       {R"("a@b")", R"("a..b@c.pl")", R"("a@-b.pl")", "\"" + std::string(33, 'a') + R"(@b.pl")"}},
+      {R"({"type":"string","format":"hostname"})",
+       {R"("a-b.example")"},
+       {R"("-a")", "\"" + std::string(33, 'a') + "\""}},
+      {R"({"type":"string","format":"date","minLength":1})", {R"("2026-11-26")"}, {R"("x")"}},
+      {R"({"type":"string","format":"date","pattern":"^x$"})", {R"("x")"}, {R"("2026-11-26")"}},
+      {R"({"type":"object","additionalProperties":true})", {"{\"a\":" + d18 + "}"}, {"{\"a\":" + d18 + "7}"}},
+      {R"({})", {d18}, {d18 + "7"}}};
+  for (const Case& c : cases) {
+    for (const auto& good : c.good) EXPECT_TRUE(accepts(schema_matcher(c.schema), good)) << c.schema << "\n" << good;
+    for (const auto& bad : c.bad) EXPECT_FALSE(accepts(schema_matcher(c.schema), bad)) << c.schema << "\n" << bad;
+  }
+  EXPECT_FALSE(accepts(matcher(Shape::json_object()), "{\"a\": [" + d18 + "7]}"));
+}
+
 TEST_F(GrammarTest, WhatCannotBeHeldIsNamed) {
   for (const auto& [schema, keyword] : std::initializer_list<std::pair<const char*, const char*>>{
            {R"({"not":{"type":"string"}})", "\"not\" at /"},
+           {R"({"type":"string","format":"email","maxLength":20})", "\"maxLength\" at /"},
            {R"({"type":"object","properties":{"a":{"type":"array","uniqueItems":true}}})",
             "\"uniqueItems\" at /properties/a"},
            {R"({"if":{},"then":{}})", "\"if\""},

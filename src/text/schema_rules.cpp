@@ -38,6 +38,34 @@ constexpr std::array kOfArrays = {"items",           "prefixItems", "minItems", 
 constexpr std::array kOfStrings = {"pattern", "format", "minLength", "maxLength"};
 constexpr std::array kOfNumbers = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
 
+// Formats as patterns. XGrammar has its own, in which digits and labels go on without end, and small models write them
+// until their last token. An address of mail has a domain with a dot: what reads it afterwards asks for that.
+constexpr std::string_view kDay = R"(\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01]))";
+constexpr std::string_view kClock =
+    R"(([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d))";
+
+struct Format {
+  std::string pattern;          // empty = not known here
+  int64_t least = 0, most = 0;  // characters
+};
+Format known_format(std::string_view name) {
+  if (name == "date") return {std::string(kDay), 10, 10};
+  if (name == "time") return {std::string(kClock), 9, 24};
+  if (name == "date-time") return {fmt::format("{}T{}", kDay, kClock), 20, 35};
+  if (name == "duration") {
+    const std::string n = R"(\d{1,6})";
+    const std::string clock = fmt::format("T({0}S|{0}M({0}S)?|{0}H({0}M({0}S)?)?)", n);
+    return {fmt::format("P(({0}D|{0}M({0}D)?|{0}Y({0}M({0}D)?)?)({1})?|{1}|{0}W)", n, clock), 3, 44};
+  }
+  if (name == "hostname")
+    return {R"([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?){0,3})", 1, 131};
+  if (name == "email")
+    return {R"([A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,32}(\.[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,32}){0,2}@)"
+            R"([A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?){1,3})",
+            5, 230};
+  return {};
+}
+
 template <size_t N>
 bool is_one(const std::array<const char*, N>& names, std::string_view name) {
   return std::ranges::any_of(names, [&](const char* n) { return name == n; });
@@ -92,6 +120,7 @@ class Rules {
     s.erase("nullable");
     infer_type(s);
     if (s.contains("pattern") && s["pattern"].is_string()) s["pattern"] = ascii_pattern(s["pattern"]);
+    ready_format(s, place);
     ready_objects(s, place, depth);
     ready_arrays(s, place, depth);
     return with_defs(s, schema, place, depth);
@@ -220,6 +249,20 @@ class Rules {
       s["type"] = "string";
     else if (has_one(s, kOfNumbers))
       s["type"] = "number";
+  }
+
+  // Where a pattern stands beside a format, the pattern is held: it says more.
+  void ready_format(Json& s, const std::string& place) const {
+    if (!s.contains("format") || !may_be(s, "string")) return;
+    const Format known = s["format"].is_string() ? known_format(s["format"].get<std::string>()) : Format();
+    if (!known.pattern.empty() && !s.contains("pattern")) {
+      s["pattern"] = "^" + known.pattern + "$";
+      constexpr const char* kWhy = "the format alone is, where both stand";
+      if (s.value("minLength", known.least) > known.least) take_out(s, "minLength", place, kWhy);
+      if (s.value("maxLength", known.most) < known.most) take_out(s, "maxLength", place, kWhy);
+      s.erase("minLength"), s.erase("maxLength");
+    }
+    if (s.contains("pattern")) s.erase("format");
   }
 
   static bool may_be(const Json& s, std::string_view type) {

@@ -259,8 +259,25 @@ TEST(ToolReader, ACallOfAToolThatNobodyOfferedIsText) {
   }
 }
 
+TEST(ToolReader, AFenceAroundCallsAloneIsDropped) {
+  const ToolFormat own = own_tool_format();
+  const std::string call = R"({"name": "f", "arguments": {"a": 1}})", shown = "[f]{\"a\": 1}";
+  for (size_t step = 1; step < 90; ++step) {
+    EXPECT_EQ(told(own, "```json\n" + call + "\n```", step), shown) << step;
+    EXPECT_EQ(told(own, "I look:\n\n```json\n" + call + "\n```\n", step), "I look:" + shown) << step;
+    EXPECT_EQ(told(own, "```\n<tool_call>\n" + call + "\n</tool_call>\n```\nDone", step), shown + "\nDone") << step;
+    EXPECT_EQ(told(own, "```json\n" + call + "\n" + call + "\n```", step), shown + shown) << step;
+    // A fence that has something in it stays, also where a call comes after it.
+    EXPECT_EQ(told(own, "```py\nx = 1\n```\n<tool_call>\n" + call + "\n</tool_call>", step),
+              "```py\nx = 1\n```" + shown)
+        << step;
+    EXPECT_EQ(told(own, call + "\n```py\nx\n```\n", step), shown + "\n```py\nx\n```") << step;
+  }
+}
+
 TEST(ToolReader, WhatIsNoCallIsText) {
-  for (const char* text : {"{\"name\": \"Bob\", \"age\": 3}", "if (x) { return; }", "{\"name", "a <tool_cal and more  ",
+  for (const char* text : {"```json\n{\"a\": 1}\n```", "```py", "a\n``", "`x` and ```\n", "```\n```\n",
+                           "{\"name\": \"Bob\", \"age\": 3}", "if (x) { return; }", "{\"name", "a <tool_cal and more  ",
                            "x <tool_call> y", "", " \n", "<tool_call>\n{\"na"}) {
     for (const size_t step : {1, 2, 5, 100}) {
       ToolReader reader(own_tool_format());

@@ -1,6 +1,7 @@
 #include "text/tool_reader.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace watra::text {
@@ -16,6 +17,27 @@ size_t half_marker(std::string_view text, std::string_view marker) {
   for (size_t n = std::min(text.size(), marker.size() - 1); n > 0; --n)
     if (text.ends_with(marker.substr(0, n))) return n;
   return 0;
+}
+
+constexpr std::string_view kFence = "```";
+
+// Bytes of `text` that are told whatever follows: without white space at the end, and without a last line that is or
+// may become a fence's first ("```json").
+size_t sure_text(std::string_view text, bool at_line_start) {
+  const auto trimmed = [&](size_t end) {
+    const size_t last = text.substr(0, end).find_last_not_of(kSpace);
+    return last == std::string_view::npos ? 0 : last + 1;
+  };
+  const size_t end = trimmed(text.size());
+  const size_t line = text.substr(0, end).find_last_of('\n');
+  if (line == std::string_view::npos && !at_line_start) return end;
+  const size_t begin = line == std::string_view::npos ? 0 : line + 1;
+  const std::string_view last = text.substr(begin, end - begin);
+  const size_t n_ticks = std::min(last.find_first_not_of('`'), last.size());
+  const bool is_name =
+      std::ranges::all_of(last.substr(n_ticks), [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  const bool may_be_fence = n_ticks == kFence.size() ? is_name : n_ticks > 0 && n_ticks == last.size() && n_ticks < 3;
+  return may_be_fence ? trimmed(begin) : end;
 }
 
 // Whether `text` begins with `json`, white space aside; `used` becomes the bytes it takes.
@@ -98,13 +120,38 @@ bool ToolReader::step(std::vector<Event>& out) {
 
 void ToolReader::say(std::string_view text, std::vector<Event>& out) {
   if (text.empty()) return;
-  const size_t last = text.find_last_not_of(kSpace);
-  if (last == std::string_view::npos) {
-    space_ += text;
-    return;
+  space_ += text;
+  if (fence_open_) {  // its end is dropped as well
+    const size_t first = space_.find_first_not_of(kSpace);
+    if (first == std::string::npos) return;
+    const std::string_view rest = std::string_view(space_).substr(first);
+    if (rest.size() < kFence.size() && kFence.starts_with(rest)) return;
+    fence_open_ = false;
+    if (rest.starts_with(kFence)) space_.erase(0, first + kFence.size());
   }
-  out.push_back({Event::Kind::text, space_ + std::string(text.substr(0, last + 1)), {}});
-  space_ = text.substr(last + 1);
+  const size_t n = sure_text(space_, at_line_start_);
+  tell(space_.substr(0, n), out);
+  space_.erase(0, n);
+}
+
+void ToolReader::tell(std::string text, std::vector<Event>& out) {
+  if (text.empty()) return;
+  for (size_t at = 0; at < text.size();) {
+    if (at_line_start_ && std::string_view(text).substr(at).starts_with(kFence)) in_code_ = !in_code_;
+    const size_t end = text.find('\n', at);
+    at_line_start_ = end != std::string::npos;
+    at = end == std::string::npos ? text.size() : end + 1;
+  }
+  out.push_back({Event::Kind::text, std::move(text), {}});
+}
+
+void ToolReader::drop_fence(std::vector<Event>& out) {
+  const size_t last = space_.find_last_not_of(kSpace);
+  if (last != std::string::npos && in_code_)
+    tell(space_.substr(0, last + 1), out);  // the end of a fence that has something in it
+  else
+    fence_open_ = fence_open_ || last != std::string::npos;
+  space_.clear();
 }
 
 bool ToolReader::step_text(std::vector<Event>& out) {
@@ -210,7 +257,8 @@ bool ToolReader::step_part(std::vector<Event>& out) {
   if (part.kind == Kind::arguments) {
     if (!told_) {
       told_ = true;
-      space_.clear(), raw_.clear();
+      drop_fence(out);
+      raw_.clear();
       ++n_calls_;
       out.push_back({Event::Kind::call, name_, id_});
     }
@@ -287,9 +335,10 @@ bool ToolReader::step_after() {
 void ToolReader::finish(std::vector<Event>& out) {
   if (state_ == State::text || state_ == State::refused) {
     say(held_, out);
-    if (!space_.empty() && n_calls_ == 0) out.push_back({Event::Kind::text, space_, {}});
+    const size_t n = n_calls_ == 0 ? space_.size() : space_.find_last_not_of(kSpace) + 1;
+    if (!fence_open_) tell(space_.substr(0, n), out);
   } else if (state_ == State::part && n_calls_ == 0 && !told_) {
-    out.push_back({Event::Kind::text, space_ + raw_ + held_, {}});  // cut in front of the arguments
+    tell(space_ + raw_ + held_, out);  // cut in front of the arguments
     state_ = State::text;
   }
   held_.clear(), space_.clear();

@@ -1,8 +1,9 @@
 // ToolReader: tells an answer's words from its calls of tools while the text comes in. One per answer.
 //
 // Texts and arguments are given out as soon as they are certain, each byte once: of arguments exactly the JSON the
-// model writes. What may be the beginning of a call is held back, white space before a call is dropped. What looks like
-// a call of a tool that nobody offered is text, word for word.
+// model writes. What may be the beginning of a call is held back; white space before a call is dropped, and so is a
+// fence of code around calls alone (```json). What looks like a call of a tool that nobody offered is text, word for
+// word.
 #pragma once
 
 #include <string>
@@ -40,6 +41,8 @@ class ToolReader {
   bool step_after();
   bool step_refused(std::vector<Event>& out);
   void say(std::string_view text, std::vector<Event>& out);
+  void tell(std::string text, std::vector<Event>& out);
+  void drop_fence(std::vector<Event>& out);  // in front of a call
   size_t json_end(std::string_view json);  // how much of it belongs to the value at hand; json_done_: whether it ended
   void begin_json();
   void next_part();
@@ -51,8 +54,11 @@ class ToolReader {
   std::vector<std::string> offered_;
   State state_ = State::text;
   std::string held_;
-  std::string raw_;     // of the call at hand: what was read before its name was told
-  std::string space_;   // white space at the end of the text so far
+  std::string raw_;          // of the call at hand: what was read before its name was told
+  std::string space_;        // at the end of the text so far: white space, and a fence with nothing in it yet
+  bool in_code_ = false;     // a fence of the text told is open
+  bool fence_open_ = false;  // one around calls was dropped, and its end is to be
+  bool at_line_start_ = true;
   size_t part_ = 0;     // of the call at hand
   std::string expect_;  // a literal that is being read
   std::string name_, id_;
