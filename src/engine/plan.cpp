@@ -22,7 +22,8 @@ constexpr double kUsualAnswer = 256;
 constexpr int64_t kLogitRows = 16;
 // How much faster than n-grams a draft model must promise to be before `auto` loads one: 42 answers of free chat gained
 // less than this with any (docs/measurements.md), and it takes memory and time to load. Where answers here have shown
-// its worth, what they showed counts. And a copy that is there is taken for one that had to be made, if it is near.
+// its worth, what they showed counts. And what is there is taken for what had to be made or fetched first, if it is
+// near.
 constexpr double kWorthLoading = 1.1, kShownWorth = 1.03, kNear = 0.9;
 constexpr int64_t kMeanRows = 16;
 // Interleaving while loading (docs/measurements.md: 8 to 12 GB/s a core).
@@ -460,7 +461,7 @@ Result<Plan> plan_beside(const Candidate& c, const ModelOutline& o, const Hardwa
 double threshold(const Candidate& c, const Candidate& than, const PlanOptions& options) {
   if (options.draft == "auto" && c.outline && !than.outline)
     return c.acceptance.basis == Basis::answers_here ? kShownWorth : kWorthLoading;
-  if (options.draft == "self" && c.is_ready != than.is_ready) return c.is_ready ? kNear : 1 / kNear;
+  if (c.outline && than.outline && c.is_ready != than.is_ready) return c.is_ready ? kNear : 1 / kNear;
   return 1;
 }
 
