@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "apps/chat.h"
+#include "apps/draft_choice.h"
 #include "apps/loading.h"
 #include "base/file.h"
 #include "base/home.h"
@@ -37,21 +38,25 @@ double median(std::vector<double> v) {
 
 Status bench_answers(const Globals& g, const AnswersOptions& o) {
   WATRA_ASSIGN(const auto questions, read_questions(o.file));
-  uint64_t draft_room = 0;
+  Later draft_room;
+  std::vector<std::string> words;  // what each method means here
   for (const std::string& method : o.methods) {
     DraftOptions draft = o.draft;
     draft.method = method;
-    WATRA_ASSIGN(const uint64_t bytes, draft_room_bytes(g, draft, o.model));
-    draft_room += bytes;
+    WATRA_ASSIGN(const DraftChoice choice, choose_draft(g, draft, o.model));
+    words.push_back(choice.word);
+    draft_room.bytes += choice.room_bytes;
+    draft_room.is_needed = draft_room.is_needed || choice.needs_room;
   }
   WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, {}, draft_room));
   const uint64_t streamed_bytes = model.streamed_bytes;
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), false));
   engine::Session& session = talk->session();
   std::vector<std::shared_ptr<engine::Speculation>> speculations;
-  for (const std::string& method : o.methods) {
+  for (size_t i = 0; i < o.methods.size(); ++i) {
+    const std::string& method = o.methods[i];
     DraftOptions draft = o.draft;
-    draft.method = method;
+    draft.method = words[i];
     std::shared_ptr<engine::DraftExperience> experience;
     if (o.learn) {
       WATRA_ASSIGN(const fs::path home, home_folder(g.home));

@@ -5,8 +5,10 @@
 #include <cstdio>
 #include <iostream>
 #include <ranges>
+#include <utility>
 
 #include "apps/drafting.h"
+#include "apps/run_report.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/terminal.h"
@@ -222,10 +224,14 @@ class Conversation {
     }
     messages_.push_back({{"role", "assistant"}, {"content", answer->generated.text}});
     const auto& gen = answer->generated;
-    fmt::print(stderr, "({} tokens, {:.1f} tokens/s; read {} at {:.0f}/s{}{}{})\n\n", gen.ids.size(),
-               gen.decode_tokens_per_s(), answer->prefill.n_prompt - answer->prefill.n_cached,
-               answer->prefill.tokens_per_s(), speculation_note(gen), answer->stopped_by.empty() ? "" : "; ",
-               answer->stopped_by);
+    const auto predicted = predict_run(talk_.globals(), talk_.model(),
+                                       answer->prefill.n_prompt + static_cast<int64_t>(gen.ids.size()) / 2, o_.drafts);
+    if (!predicted && !std::exchange(told_of_measuring_, true))
+      fmt::print(stderr, "(no prediction: {})\n", kNotMeasured);
+    fmt::print(stderr, "({} tokens, {:.1f} tokens/s{}; read {} at {:.0f}/s{}{}{})\n\n", gen.ids.size(),
+               gen.decode_tokens_per_s(), prediction_note(predicted, gen),
+               answer->prefill.n_prompt - answer->prefill.n_cached, answer->prefill.tokens_per_s(),
+               speculation_note(gen), answer->stopped_by.empty() ? "" : "; ", answer->stopped_by);
   }
 
   // False = leave.
@@ -337,6 +343,7 @@ class Conversation {
   Json messages_;
   InterruptFlag* interrupt_ = nullptr;
   int dropped_ = 0;
+  bool told_of_measuring_ = false;
 };
 
 }  // namespace

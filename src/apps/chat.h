@@ -9,6 +9,7 @@
 
 #include "apps/sampling_options.h"
 #include "base/machine_load.h"
+#include "engine/loaded_plan.h"
 #include "engine/session.h"
 #include "engine/suffix_proposer.h"
 #include "text/chat_prompt.h"
@@ -24,6 +25,7 @@ class Talk {
   bool chats() const { return prompt_.has_value(); }
   const engine::LoadedModel& model() const { return session_.model(); }
   engine::Session& session() { return session_; }
+  const Globals& globals() const { return globals_; }
 
   // Ids of a conversation (or, without a template, of the last message's text).
   Result<std::vector<text::TokenId>> prompt_ids(const nlohmann::ordered_json& messages) const;
@@ -64,6 +66,7 @@ struct ChatOptions {
   std::string system;
   SamplingOptions sampling;
   engine::GenerateOptions generate;
+  engine::DraftsInUse drafts;  // for the prediction beside each answer
 };
 
 // Until the person leaves. Reads standard input, answers on standard output, everything else on standard error.

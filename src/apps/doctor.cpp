@@ -84,7 +84,8 @@ Result<Json> disk_report(const Globals& g, const std::optional<engine::Hardware>
         disk["read_bytes"] = at->read_bytes;
         disk["reads_in_flight"] = at->depth;
       } else {
-        disk["not_measured"] = measured->about;
+        disk["not_measured"] =
+            measured->about.empty() ? "watra doctor --measure has not been told of it" : measured->about;
       }
     }
     out.push_back(std::move(disk));
@@ -158,7 +159,9 @@ void print_report(const Json& report, bool measured) {
   }
   flush();
   if (!first) fmt::print("            (GB/s of weights by tokens in the pass)\n");
-  if (!measured)
+  if (measured)
+    fmt::print("\nrates as measured {}; `watra doctor --measure` takes them anew\n", text(report["measured_at"]));
+  else
     fmt::print(
         "\n`watra doctor --measure` takes up to a minute and says how fast all this is;\n`watra plan MODEL` then says "
         "what that means for a model.\n");
@@ -175,17 +178,18 @@ Status doctor(const Globals& g, bool measure) {
                    {"huge_pages", huge_page_report()},
                    {"read_gb_s", Json::array()}}},
                  {"gpus", Json::array()}};
-  std::optional<engine::Hardware> measured;
+  std::optional<engine::Hardware> measured = measure ? std::nullopt : cached_machine(g);
   if (measure) {
     WATRA_ASSIGN(measured, this_machine(g, true));
   }
+  report["measured_at"] = nullptr;
   WATRA_ASSIGN(report["disks"], disk_report(g, measured));
   report["kernels"] = Json::array();
   if (measured) add_measured(*measured, report);
   if (g.json)
     print_json(report);
   else
-    print_report(report, measure);
+    print_report(report, measured.has_value());
   return {};
 }
 

@@ -4,10 +4,8 @@
 #include "base/home.h"
 #include "base/log.h"
 #include "engine/kept_experience.h"
-#include "engine/memory_needs.h"
 #include "engine/model_proposer.h"
 #include "engine/ngram_proposer.h"
-#include "model/outline.h"
 
 namespace watra::apps {
 namespace {
@@ -32,19 +30,6 @@ void add_draft_options(CLI::App& command, DraftOptions& o) {
 }
 
 int64_t logit_rows(const DraftOptions& o) { return o.method == "none" ? 1 : 1 + int64_t{o.max}; }
-
-Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const std::string& model) {
-  if (o.method == "none" || g.ram.empty()) return 0;
-  const int64_t n_ctx = g.ctx > 0 ? g.ctx : 4096;
-  uint64_t bytes = engine::NgramProposer::memory_bytes(static_cast<size_t>(n_ctx)) + kHistoryBytes;
-  if (o.method == "auto" || o.method == "ngram") return bytes;
-  constexpr std::string_view kSynthetic = "synthetic:";  // made in memory: nothing to look at before
-  if (o.method.starts_with(kSynthetic) || model.starts_with(kSynthetic)) return bytes;
-  WATRA_ASSIGN(const fs::path path, draft_path(g, o.method, model));
-  WATRA_ASSIGN(const auto draft, model::Model::open(path));
-  const bool shares_cache = is_self_draft(o.method) && g.kv_type.find("q") == std::string::npos;
-  return bytes + engine::draft_model_bytes(model::outline_of(*draft), n_ctx, shares_cache);
-}
 
 Result<std::shared_ptr<engine::Speculation>> make_speculation(const Globals& g, const DraftOptions& o,
                                                               const engine::Session& session,

@@ -15,6 +15,7 @@ namespace watra::apps {
 // Of the index over earlier conversations, about 30,000 tokens: what is older is seldom said again.
 inline constexpr uint64_t kHistoryBytes = 2 << 20;
 
+// What stands on the command line; before a model is loaded choose_draft() (draft_choice.h) says what is meant by it.
 struct DraftOptions {
   std::string method = "auto";  // none, auto, ngram, self, self:TYPE, or a draft MODEL
   std::string shape = "auto";   // chain, tree, auto
@@ -22,10 +23,6 @@ struct DraftOptions {
 };
 
 void add_draft_options(CLI::App& command, DraftOptions& o);
-
-// What drafting takes of --ram beside MODEL: indexes, a draft model or the copy of MODEL, which is made now if it is
-// not there. Errors: those of opening and copying.
-Result<uint64_t> draft_room_bytes(const Globals& g, const DraftOptions& o, const std::string& model);
 
 // Rows of logits that a pass with the largest draft wants.
 int64_t logit_rows(const DraftOptions& o);

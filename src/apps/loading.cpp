@@ -38,9 +38,24 @@ Result<std::vector<int>> chosen_cpus(const Globals& g) {
   return cpus;
 }
 
+Error beside_draft(Error e, uint64_t room_bytes) {
+  // The limit that the model asks for, and the draft's room.
+  constexpr std::string_view kOption = "--ram ", kUnit = "MiB";
+  const size_t at = e.hint.find(kOption), end = e.hint.find(kUnit, at == std::string::npos ? 0 : at);
+  if (at != std::string::npos && end != std::string::npos) {
+    const size_t number = at + kOption.size();
+    if (const auto model = parse_bytes(e.hint.substr(number, end + kUnit.size() - number)))
+      e.hint.replace(number, end - number, fmt::format("{}", (*model + room_bytes) / (1u << 20) + 1));
+  }
+  e.code = "draft.no_room";
+  e.message += fmt::format("; {} more are the draft's", format_bytes(room_bytes));
+  e.hint = "--draft auto, or " + e.hint;
+  return e;
+}
+
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default,
                                      int64_t max_logit_rows, int64_t n_sequences, int64_t max_rows,
-                                     const std::optional<engine::KvStoreOptions>& kv_store, uint64_t later_bytes) {
+                                     const std::optional<engine::KvStoreOptions>& kv_store, const Later& later) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, model));
   engine::LoadOptions o;
   o.threads = g.threads;
@@ -59,9 +74,10 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   ProgressBar bar(ProgressBar::Unit::bytes);
   o.progress = [&](uint64_t done, uint64_t total) { bar.update("loading", done, total); };
   const uint64_t limit = o.ram_bytes;
-  if (later_bytes < limit) o.ram_bytes -= later_bytes;
+  if (later.bytes < limit) o.ram_bytes -= later.bytes;
   auto loaded = engine::load_model(path, o);
   if (!loaded && loaded.error().code == "memory.over_budget" && o.ram_bytes < limit) {
+    if (later.is_needed) return fail(beside_draft(loaded.error(), later.bytes));
     o.ram_bytes = limit;
     loaded = engine::load_model(path, o);
   }

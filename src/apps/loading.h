@@ -10,13 +10,22 @@ namespace watra::apps {
 // The logical processors of --cpus; empty when it is not given. Error "usage.cpus".
 Result<std::vector<int>> chosen_cpus(const Globals& g);
 
+// Of --ram, left free for what is loaded after MODEL (draft_choice.h).
+struct Later {
+  uint64_t bytes = 0;
+  bool is_needed = false;
+};
+
 // Loads MODEL as the options say. n_ctx_default: used when --ctx is not given (0 = min(model's, 4096)). n_sequences: as
-// in engine::LoadOptions. later_bytes: of --ram, left free for what is loaded afterwards (drafting.h), if the model
-// fits into the rest.
+// in engine::LoadOptions. later: if the model fits into the rest, or, where it is needed, in any case: then
+// "draft.no_room" where it does not.
 Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model, int64_t n_ctx_default = 0,
                                      int64_t max_logit_rows = 16, int64_t n_sequences = 1, int64_t max_rows = 0,
                                      const std::optional<engine::KvStoreOptions>& kv_store = {},
-                                     uint64_t later_bytes = 0);
+                                     const Later& later = {});
+
+// "memory.over_budget" of a model that was left what a draft leaves of --ram, told as what it is: "draft.no_room".
+Error beside_draft(Error e, uint64_t room_bytes);
 
 // Where conversations are kept: $WATRA_HOME/kv.
 Result<fs::path> kv_folder(const Globals& g);

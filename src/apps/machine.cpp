@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/loading.h"
+#include "base/file.h"
 #include "base/home.h"
 #include "base/log.h"
 #include "base/terminal.h"
@@ -21,6 +22,27 @@ Result<engine::MeasureHardwareOptions> measure_options(const Globals& g, const f
   o.disks = {home / "models"};
   o.version = kVersion;
   return o;
+}
+
+// What cannot be kept is measured again the next time, and no reason to say nothing now.
+void keep(const fs::path& home, const engine::Hardware& hw) {
+  if (const Status kept = engine::save_hardware(home, hw); !kept)
+    log::warn("what was measured could not be kept, the next command measures again: {}", kept.error().message);
+}
+
+std::optional<engine::Hardware> cached(const fs::path& home, const std::string& machine_id) {
+  const fs::path path = engine::hardware_cache_path(home);
+  std::error_code ec;
+  if (fs::exists(path, ec))
+    if (const auto text = read_text_file(path, 1u << 20); text && !engine::parse_hardware(*text)) {
+      const fs::path aside = path.string() + ".damaged";
+      fs::rename(path, aside, ec);
+      log::warn(
+          "{} could not be read as what was measured there and {}; `watra doctor --measure` measures this machine "
+          "again",
+          path.string(), ec ? "stays where it is" : "was set aside as " + aside.filename().string());
+    }
+  return engine::cached_hardware(home, machine_id);
 }
 
 }  // namespace
@@ -48,11 +70,11 @@ Result<engine::Hardware> measured_machine(const Globals& g, std::function<void(s
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
-  WATRA_TRY(make_folders(home / "models"));
+  if (const Status made = make_folders(home / "models"); !made) log::warn("{}", made.error().message);
   options.now = std::move(now);
   options.cancelled = std::move(cancelled);
   WATRA_ASSIGN(const engine::Hardware hw, engine::measure_hardware(*kernels, options));
-  WATRA_TRY(engine::save_hardware(home, hw));
+  keep(home, hw);
   return hw;
 }
 
@@ -60,7 +82,7 @@ Result<engine::Hardware> this_machine(const Globals& g, bool anew) {
   WATRA_ASSIGN(const kernels::Kernels* kernels, kernels::select(g.isa));
   WATRA_ASSIGN(const fs::path home, home_folder(g.home));
   WATRA_ASSIGN(engine::MeasureHardwareOptions options, measure_options(g, home));
-  auto hw = anew ? std::nullopt : engine::cached_hardware(home, engine::machine_id(*kernels, options));
+  auto hw = anew ? std::nullopt : cached(home, engine::machine_id(*kernels, options));
   if (!hw) {
     log::info("measuring this machine; nothing else should run");
     ProgressBar bar(ProgressBar::Unit::items);
@@ -75,7 +97,7 @@ Result<engine::Hardware> this_machine(const Globals& g, bool anew) {
     WATRA_ASSIGN(hw->disks.emplace_back(), engine::measure_disk(folder));
     is_new = true;
   }
-  if (is_new) WATRA_TRY(engine::save_hardware(home, *hw));
+  if (is_new) keep(home, *hw);
   return *hw;
 }
 
@@ -85,7 +107,7 @@ std::optional<engine::Hardware> cached_machine(const Globals& g) {
   if (!kernels || !home) return std::nullopt;
   const auto options = measure_options(g, *home);
   if (!options) return std::nullopt;
-  return engine::cached_hardware(*home, engine::machine_id(**kernels, *options));
+  return cached(*home, engine::machine_id(**kernels, *options));
 }
 
 }  // namespace watra::apps

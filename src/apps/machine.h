@@ -13,7 +13,8 @@ namespace watra::apps {
 Result<engine::Hardware> named_hardware(const std::string& file_or_name);
 
 // This machine: as cached when the cache is of this machine and program, measured otherwise (with a progress line), and
-// in any case with `anew`. Folders of --disk that were not measured yet are.
+// in any case with `anew`. Folders of --disk that were not measured yet are. Where it cannot be kept (a full disk) that
+// is said, and what was measured is used all the same.
 Result<engine::Hardware> this_machine(const Globals& g, bool anew);
 
 // Measures this machine anew and keeps the result; `now` hears what is measured. Nothing is shown.
@@ -21,7 +22,8 @@ Result<engine::Hardware> measured_machine(const Globals& g,
                                           std::function<void(std::string_view what, int step, int of)> now,
                                           std::function<bool()> cancelled = {});
 
-// This machine as cached; nothing when nobody measured it. Never measures.
+// This machine as cached; nothing when nobody measured it. Never measures. A cache that cannot be read is set aside as
+// hardware.json.damaged, which is said.
 std::optional<engine::Hardware> cached_machine(const Globals& g);
 
 }  // namespace watra::apps

@@ -9,6 +9,7 @@
 #include "apps/serve.h"
 #endif
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/process.h"
 #include "watra_version.h"
 
@@ -28,6 +29,15 @@ void show_error(const Globals& g, const Error& e) {
     print_json({{"error", {{"code", e.code}, {"message", e.message}, {"hint", e.hint}}}});
   else
     fmt::print(stderr, "{}\n", e.to_string());
+}
+
+// A limit of nothing would be taken for no limit.
+Status check_limits(const Globals& g) {
+  if (g.ram.empty()) return {};
+  WATRA_ASSIGN(const uint64_t ram, parse_bytes(g.ram));
+  if (ram > 0) return {};
+  return fail("usage.ram", "--ram 0 leaves no memory for anything",
+              "--ram 8GiB, or leave it out: then there is no limit");
 }
 
 int run_main(int argc, char** argv) {
@@ -86,7 +96,8 @@ int run_main(int argc, char** argv) {
   }
   log::init(g.verbosity);
   if (!chosen) return 2;
-  const Status done = chosen();
+  Status done = check_limits(g);
+  if (done) done = chosen();
   if (!done) {
     show_error(g, done.error());
     const std::string& code = done.error().code;

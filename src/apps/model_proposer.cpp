@@ -4,22 +4,23 @@
 #include "base/log.h"
 #include "base/terminal.h"
 #include "base/thread_team.h"
+#include "engine/draft_outlook.h"
 #include "engine/model_proposer.h"
 #include "workshop/self_draft.h"
 
 namespace watra::apps {
-namespace {
 
-// The type of a copy's matrices.
 Result<tensor::DType> copy_type(const std::string& draft) {
   const size_t colon = draft.find(':');
   if (colon == std::string::npos) return workshop::SelfDraftOptions{}.type;
   const std::string name = draft.substr(colon + 1);
-  for (const auto type : {tensor::DType::q2_k, tensor::DType::q3_k, tensor::DType::q4_k})
+  for (const auto type : engine::self_draft_types())
     if (tensor::dtype_name(type) == name) return type;
   return fail("draft.unknown_type", fmt::format("a copy that drafts has type q2_k, q3_k or q4_k, found {}", name),
               "--draft self");
 }
+
+namespace {
 
 Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::path& target,
                          const std::function<bool()>& cancelled) {
@@ -40,14 +41,15 @@ Result<fs::path> copy_of(const Globals& g, const std::string& draft, const fs::p
   return made->path;
 }
 
-}  // namespace
-
+// The file of a draft: "self" is the copy of the file `target`, made now if it is not there (workshop/self_draft.h).
 Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target,
                             const std::function<bool()>& cancelled) {
   WATRA_ASSIGN(const std::string path, resolve_model(g, is_self_draft(draft) ? target : draft));
   if (!is_self_draft(draft)) return fs::path(path);
   return copy_of(g, draft, path, cancelled);
 }
+
+}  // namespace
 
 Result<std::shared_ptr<engine::DraftModel>> load_draft_for(const Globals& g, const std::string& draft,
                                                            const engine::LoadedModel& target,

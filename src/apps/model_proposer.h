@@ -10,10 +10,8 @@ namespace watra::apps {
 // "self", or "self:TYPE" with the type of the copy's matrices.
 inline bool is_self_draft(std::string_view draft) { return draft == "self" || draft.starts_with("self:"); }
 
-// The file of a draft: "self" is the copy of the MODEL `target`, made now if it is not there (workshop/self_draft.h).
-// Error "draft.unknown_type".
-Result<fs::path> draft_path(const Globals& g, const std::string& draft, const std::string& target,
-                            const std::function<bool()>& cancelled = {});
+// The type of a copy's matrices. Error "draft.unknown_type".
+Result<tensor::DType> copy_type(const std::string& draft);
 
 // draft: "self" or a MODEL of the command line. It lives on the target's threads and in its memory budget; proposers
 // of many sequences share it. The copy that `self` means is made at its first use and kept under the home folder

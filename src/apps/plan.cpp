@@ -5,11 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "apps/draft_choice.h"
 #include "apps/machine.h"
+#include "apps/model_proposer.h"
 #include "apps/plan_text.h"
 #include "base/home.h"
 #include "base/memory.h"
-#include "engine/kept_experience.h"
 #include "engine/loaded_model.h"
 #include "engine/plan_advice.h"
 #include "engine/run_record.h"
@@ -85,47 +86,27 @@ Result<ModelOutline> outline_of_model(const Globals& g, const std::string& name,
 }
 
 Result<engine::PlanOptions> plan_options(const Globals& g, const PlanCommand& c) {
-  engine::PlanOptions o;
-  o.n_ctx = g.ctx;
+  WATRA_ASSIGN(engine::PlanOptions o, plan_options(g));
   o.depth = c.depth;
   o.n_prompt = c.prompt;
-  o.threads = g.threads;
-  o.disks = g.disks;
-  o.keeps_conversations = true;
-  WATRA_ASSIGN(o.kv_types, engine::KvTypes::parse(g.kv_type));
-  if (!g.ram.empty()) {
-    WATRA_ASSIGN(o.ram_bytes, parse_bytes(g.ram));
-  }
-  if (!g.vram.empty()) {
-    WATRA_ASSIGN(o.vram_bytes, parse_bytes(g.vram));
-    o.use_gpu = o.vram_bytes > 0;
-  }
   return o;
 }
 
 Status choose_drafts(const Globals& g, const PlanCommand& c, const ModelOutline& outline, engine::PlanOptions& o) {
-  o.drafts = engine::draft_candidates(outline);
-  if (c.draft == "none" || c.draft == "auto" || c.draft == "ngram" || c.draft == "self" || c.draft == "model") {
-    o.draft = c.draft;
-    return {};
+  std::string path;  // of a file that is here as it is planned
+  std::error_code ec;
+  if (const auto found = c.shape.empty() && c.quant.empty() ? resolve_model(g, c.model) : Result<std::string>("");
+      found && fs::exists(*found, ec))
+    path = *found;
+  const bool is_word = c.draft == "none" || c.draft == "auto" || c.draft == "ngram" || c.draft == "model" ||
+                       c.draft == "best" || is_self_draft(c.draft);
+  std::optional<ModelOutline> named;
+  if (!is_word) {
+    WATRA_ASSIGN(named, outline_of_model(g, c.draft, ""));
   }
-  WATRA_ASSIGN(auto draft, outline_of_model(g, c.draft, ""));
-  o.drafts.clear();
-  o.drafts.push_back(std::move(draft));
-  o.draft = "model";
+  WATRA_TRY(offer_drafts(g, c.draft, path, outline, o, named));
+  if (g.hardware.empty()) o.measured_drafts = worth_of_drafts(g, path);  // they were worth it on this machine
   return {};
-}
-
-// What drafts were worth in answers of this model here; nothing where it never answered.
-std::vector<engine::MeasuredDraft> measured_drafts(const Globals& g, const fs::path& home, const std::string& name) {
-  const auto path = resolve_model(g, name);
-  if (!path || name.starts_with("synthetic:")) return {};
-  const auto opened = model::Model::open(*path);
-  if (!opened) return {};
-  const auto key = engine::experience_key(**opened);
-  engine::DraftExperience experience;
-  if (!key || !engine::load_experience(home, *key, "", experience)) return {};
-  return engine::measured_drafts(experience);
 }
 
 std::string_view tier_name(Tier t) { return t == Tier::vram ? "vram" : t == Tier::ram ? "ram" : "disk"; }
@@ -133,9 +114,11 @@ std::string_view tier_name(Tier t) { return t == Tier::vram ? "vram" : t == Tier
 Json draft_json(const engine::DraftPlan& d) {
   return {{"method", d.method},
           {"model", d.model.empty() ? Json(nullptr) : Json(d.model)},
+          {"option", "--draft " + d.word},
           {"n", d.n},
           {"acceptance", d.acceptance.p},
-          {"is_measured", d.acceptance.measured.has_value()},
+          {"is_measured", d.acceptance.basis == engine::Basis::answers_here},
+          {"basis", engine::basis_name(d.acceptance.basis)},
           {"source", d.acceptance.source},
           {"tau", d.tau},
           {"seconds", d.seconds},
@@ -175,7 +158,8 @@ Json plan_json(const PlanReport& r) {
             {"tau", p.draft.tau},
             {"ttft_s", p.ttft_s},
             {"load_s", p.load_s > 0 ? Json(p.load_s) : Json(nullptr)},
-            {"no_speculation_tps", p.no_speculation_tps}}},
+            {"no_speculation_tps", p.no_speculation_tps},
+            {"without_draft_tps", p.undrafted_tps}}},
           {"bound", {{"seconds_per_pass", p.bound_seconds}, {"tokens_per_s", p.bound_tps}}},
           {"losses", losses},
           {"pass", pass},
@@ -231,20 +215,25 @@ Status table(const Globals& g, const PlanCommand& c) {
     for (const auto& r : rows) {
       if (r.machine != m) continue;
       const auto or_null = [&](double v) { return r.fits ? Json(v) : Json(nullptr); };
-      list.push_back({{"shape", r.shape->name},
-                      {"quant", r.quant},
-                      {"hardware", machines[m].name},
-                      {"ram_gb_s", machines[m].ram.gb_s},
-                      {"bytes", r.bytes},
-                      {"n_params", r.n_params},
-                      {"n_active_params", r.n_active_params},
-                      {"seconds_per_pass", or_null(r.seconds_per_pass)},
-                      {"bound_tps", r.bound_tps},
-                      {"no_speculation_tps", or_null(r.no_speculation_tps)},
-                      {"lossless_tps", or_null(r.lossless_tps)},
-                      {"draft", draft_json(r.draft)},
-                      {"needs_tau_for_target", or_null(r.needs_tau)},
-                      {"needs_tau_at_bound", target / r.bound_tps}});
+      list.push_back(
+          {{"shape", r.shape->name},
+           {"quant", r.quant},
+           {"hardware", machines[m].name},
+           {"ram_gb_s", machines[m].ram.gb_s},
+           {"bytes", r.bytes},
+           {"n_params", r.n_params},
+           {"n_active_params", r.n_active_params},
+           {"seconds_per_pass", or_null(r.seconds_per_pass)},
+           {"bound_tps", r.bound_tps},
+           {"no_speculation_tps", or_null(r.no_speculation_tps)},
+           {"lossless_tps", or_null(r.lossless_tps)},
+           {"draft", draft_json(r.draft)},
+           {"needs_tau_for_target", or_null(r.needs_tau)},
+           {"needs_tau_at_bound", target / r.bound_tps},
+           {"main_loss", r.main_loss.reason.empty() ? Json(nullptr)
+                                                    : Json{{"reason", r.main_loss.reason},
+                                                           {"seconds", r.main_loss.seconds},
+                                                           {"share", r.main_loss.seconds / r.seconds_per_pass}}}});
     }
   print_json({{"target_tokens_per_s", target}, {"rows", list}});
   return {};
@@ -269,31 +258,37 @@ Status why(const Globals& g, const PlanCommand& c) {
   for (const auto& cause : causes)
     list.push_back(
         {{"what", cause.what}, {"figure", cause.figure}, {"advice", cause.advice}, {"slows_by", cause.slows_by}});
-  print_json(
-      {{"model", run->model},
-       {"when", run->when},
-       {"predicted", {{"decode_tokens_per_s", run->predicted_tps > 0 ? Json(run->predicted_tps) : Json(nullptr)}}},
-       {"measured",
-        {{"decode_tokens_per_s", run->measured_tps},
-         {"n_prompt", run->n_prompt},
-         {"n_gen", run->n_gen},
-         {"threads", run->threads},
-         {"weight_gb_s", run->weight_gb_s},
-         {"seconds", run->load.wall_s},
-         {"processor_seconds", run->load.cpu_s},
-         {"processor_pressure_seconds", run->load.cpu_pressure_s},
-         {"memory_pressure_seconds", run->load.memory_pressure_s},
-         {"involuntary_switches", run->load.involuntary_switches},
-         {"major_faults", run->load.major_faults},
-         {"disk_read_bytes", run->load.disk_read_bytes},
-         {"clock_mhz", run->clock_after.mhz > 0 ? Json(run->clock_after.mhz) : Json(nullptr)}}},
-       {"slower", engine::is_slower(*run)},
-       {"causes", list}});
+  print_json({{"model", run->model},
+              {"when", run->when},
+              {"predicted",
+               {{"decode_tokens_per_s", run->planned_tps > 0     ? Json(run->planned_tps)
+                                        : run->predicted_tps > 0 ? Json(run->predicted_tps)
+                                                                 : Json(nullptr)},
+                {"with_these_drafts", run->predicted_tps > 0 ? Json(run->predicted_tps) : Json(nullptr)}}},
+              {"measured",
+               {{"decode_tokens_per_s", run->measured_tps},
+                {"n_prompt", run->n_prompt},
+                {"n_gen", run->n_gen},
+                {"threads", run->threads},
+                {"weight_gb_s", run->weight_gb_s},
+                {"seconds", run->load.wall_s},
+                {"processor_seconds", run->load.cpu_s},
+                {"processor_pressure_seconds", run->load.cpu_pressure_s},
+                {"memory_pressure_seconds", run->load.memory_pressure_s},
+                {"involuntary_switches", run->load.involuntary_switches},
+                {"major_faults", run->load.major_faults},
+                {"disk_read_bytes", run->load.disk_read_bytes},
+                {"clock_mhz", run->clock_after.mhz > 0 ? Json(run->clock_after.mhz) : Json(nullptr)}}},
+              {"slower", engine::is_slower(*run)},
+              {"causes", list}});
   return {};
 }
 
 Status plan(const Globals& g, const PlanCommand& c) {
   if (c.why) return why(g, c);
+  if (c.table && (!c.model.empty() || !c.shape.empty() || !c.quant.empty()))
+    return fail("usage.plan", "--table is of every well-known large model, in every quantization",
+                "watra plan --table alone, or watra plan MODEL without it");
   if (c.table) return table(g, c);
   if (c.model.empty() == c.shape.empty())
     return fail("usage.plan",
@@ -312,8 +307,6 @@ Status plan(const Globals& g, const PlanCommand& c) {
     WATRA_ASSIGN(hardware, named_hardware(g.hardware));
   } else {
     WATRA_ASSIGN(hardware, this_machine(g, c.measure));
-    WATRA_ASSIGN(const fs::path home, home_folder(g.home));
-    if (c.shape.empty() && c.quant.empty()) options.measured_drafts = measured_drafts(g, home, c.model);
   }
   WATRA_ASSIGN(const engine::Plan made, engine::make_plan(outline, hardware, options));
   std::vector<engine::Advice> advice;  // of an encoder's speed there is nothing to tell
@@ -337,7 +330,11 @@ void add_plan(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_flag("--table", o->table, "Every well-known large model in every quantization on the reference machine");
   c->add_flag("--why", o->why, "Why the last run (of MODEL) was slower than predicted");
   c->add_option("--target-tps", o->target_tps, "Tokens a second you wish for")->check(CLI::Range(0.001, 1e6));
-  c->add_option("--draft", o->draft, "Speculation: none, auto, ngram, self or a draft MODEL")->capture_default_str();
+  c->add_option(
+       "--draft", o->draft,
+       "Speculation: none, auto (what `watra run` does), ngram, self (self:q2_k, self:q3_k), a draft MODEL, or "
+       "best: also what would have to be made or fetched first")
+      ->capture_default_str();
   c->add_option("-p,--prompt", o->prompt, "Tokens of the prompt whose first word is waited for")
       ->check(CLI::Range(1, 1 << 30));
   c->add_option("--depth", o->depth, "Tokens of conversation at which the speed is told (default: a quarter of --ctx)")

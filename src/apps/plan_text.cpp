@@ -14,6 +14,7 @@ using engine::Part;
 using engine::Tier;
 
 constexpr int kBarWidth = 40;
+constexpr double kWorthALetter = 0.05;  // of a pass
 
 std::string styled(std::string_view text, const char* code) {
   const char* plain = std::getenv("NO_COLOR");
@@ -156,9 +157,10 @@ std::string verdict(const PlanReport& r) {
     return fmt::format("an encoder: {} tokens a second become vectors, a text of {} tokens in {}; it writes nothing.",
                        rate_text(p.ttft_s > 0 ? static_cast<double>(p.n_prompt) / p.ttft_s : 0), p.n_prompt,
                        seconds_text(p.ttft_s));
-  const std::string speed =
-      fmt::format("{} {} a second", rate_text(p.decode_tokens_per_s),
-                  p.decode_tokens_per_s > 0.995 && p.decode_tokens_per_s < 1.05 ? "token" : "tokens");
+  std::string speed = fmt::format("{} {} a second", rate_text(p.decode_tokens_per_s),
+                                  p.decode_tokens_per_s > 0.995 && p.decode_tokens_per_s < 1.05 ? "token" : "tokens");
+  if (p.draft_costs())
+    speed += fmt::format(", and {} without the draft: it takes more than it gives", rate_text(p.undrafted_tps));
   if (r.target_tps <= 0) return speed + ".";
   const std::string wish = fmt::format("{:.6g}", r.target_tps);
   if (p.decode_tokens_per_s >= r.target_tps) return fmt::format("{}; you asked for {}: it gets there.", speed, wish);
@@ -223,17 +225,26 @@ void print_plan(const PlanReport& r) {
   fmt::print("  {}\n", dim(fmt::format("a prompt of {} tokens is read in {}{}", p.n_prompt, seconds_text(p.ttft_s),
                                        p.load_s > 0 ? fmt::format("; loading takes {}", seconds_text(p.load_s)) : "")));
   const std::string who = p.draft.method == "model"  ? p.draft.model
-                          : p.draft.method == "self" ? "a 2-bit copy of the model"
+                          : p.draft.method == "self" ? fmt::format("a copy of the model in {}", p.draft.model)
                                                      : "what was said before";
   if (p.draft.n > 0 && p.draft.acceptance.measured)
-    fmt::print("  {}\n",
-               dim(fmt::format("drafts by {} made it {:.2f} times as fast, a pass yielded {:.2f} tokens ({})", who,
-                               p.draft.acceptance.measured->speed_up, p.draft.tau, p.draft.acceptance.source)));
+    fmt::print("  {}\n", dim(wrapped(fmt::format("drafts by {} made it {:.2f} times as fast, a pass yielded {:.2f} "
+                                                 "tokens ({})",
+                                                 who, p.draft.acceptance.measured->speed_up, p.draft.tau,
+                                                 p.draft.acceptance.source),
+                                     2, 98)));
   else if (p.draft.n > 0)
-    fmt::print("  {}\n", dim(fmt::format("each pass checks {} tokens drafted by {} and yields {:.1f} ({})", p.draft.n,
-                                         who, p.draft.tau, p.draft.acceptance.source)));
+    fmt::print("  {}\n", dim(wrapped(fmt::format("each pass checks {} tokens drafted by {} and yields {:.1f} ({})",
+                                                 p.draft.n, who, p.draft.tau, p.draft.acceptance.source),
+                                     2, 98)));
   else if (p.draft.method != "none")
-    fmt::print("  {}\n", dim(fmt::format("drafting ({}) does not pay here and is left out", p.draft.method)));
+    fmt::print("  {}\n", dim(wrapped(fmt::format("drafting by {} does not pay here ({}) and is left out", who,
+                                                 p.draft.acceptance.source),
+                                     2, 98)));
+  if (p.draft.bytes > 0 && p.draft.n > 0 && !p.draft_costs())
+    fmt::print("  {}\n", dim(fmt::format("without a draft, and with its memory for weights: {} tokens a second",
+                                         rate_text(p.undrafted_tps))));
+  if (!p.draft.first.empty()) fmt::print("  {}\n", dim(wrapped("before: " + p.draft.first, 2, 98)));
   if (p.placed.vram_bytes > 0)
     fmt::print("  {}\n", dim("the card's share comes with a later version of Watra; --vram 0 plans without it"));
   fmt::print("\n");
@@ -251,14 +262,23 @@ void print_plan(const PlanReport& r) {
 
 void print_table(std::span<const engine::PlanRow> rows, std::span<const engine::Hardware> machines, double target_tps) {
   const size_t n = machines.size();
+  // Why a prediction stays below its bound: a letter for each reason.
+  std::vector<std::string> reasons;
+  const auto letter = [&](const engine::PlanRow& r) -> std::string {
+    if (!r.fits || r.main_loss.seconds < kWorthALetter * r.seconds_per_pass) return " ";
+    auto at = std::find(reasons.begin(), reasons.end(), r.main_loss.reason);
+    if (at == reasons.end()) at = reasons.insert(at, r.main_loss.reason);
+    return std::string(1, static_cast<char>('a' + (at - reasons.begin())));
+  };
   // "1.36  1.26  4.8  4.0" for each machine.
-  constexpr int kColumns = 4, kWidth = 8;
+  constexpr int kColumns = 4, kWidth = 8, kBehind = 10;
   fmt::print("{:<19}", "");
   for (const auto& m : machines)
-    fmt::print("│ {:<{}}", fmt::format("{}, {:g} GB/s", m.name, m.ram.gb_s).substr(0, 44), kColumns * kWidth + 7);
+    fmt::print("│ {:<{}}", fmt::format("{}, {:g} GB/s", m.name, m.ram.gb_s).substr(0, 44),
+               kColumns * kWidth + kBehind - 1);
   fmt::print("\n{:<9}{:>9} ", "", "GB");
   for (size_t i = 0; i < n; ++i)
-    fmt::print("│{:>{}}{:>{}}{:>{}}{:>{}}{:>7} ", "bound", kWidth, "plain", kWidth, "lossless", kWidth + 1, "needs",
+    fmt::print("│{:>{}}{:>{}}{:>{}}{:>{}}{:>7}   ", "bound", kWidth, "plain", kWidth, "lossless", kWidth + 1, "needs",
                kWidth - 1, "s/pass");
   fmt::print("\n");
   const model::KnownShape* shape = nullptr;
@@ -266,7 +286,7 @@ void print_table(std::span<const engine::PlanRow> rows, std::span<const engine::
   for (int i = 0; i < 19; ++i) rule += "─";
   for (size_t m = 0; m < n; ++m) {
     rule += "┼";
-    for (int i = 0; i < kColumns * kWidth + 8; ++i) rule += "─";
+    for (int i = 0; i < kColumns * kWidth + kBehind; ++i) rule += "─";
   }
   for (size_t at = 0; at + n <= rows.size(); at += n) {
     const engine::PlanRow& first = rows[at];
@@ -282,23 +302,28 @@ void print_table(std::span<const engine::PlanRow> rows, std::span<const engine::
     for (size_t m = 0; m < n; ++m) {
       const engine::PlanRow& r = rows[at + m];
       if (!r.fits) {
-        fmt::print("│{:>{}}{:<{}}", rate_text(r.bound_tps), kWidth, "   does not fit", kColumns * kWidth);
+        fmt::print("│{:>{}}{:<{}}", rate_text(r.bound_tps), kWidth, "   does not fit",
+                   kColumns * kWidth + kBehind - kWidth);
         continue;
       }
       const auto precise = [](double v) { return v < 9.995 && v >= 0.1 ? fmt::format("{:.2f}", v) : rate_text(v); };
-      fmt::print("│{:>{}}{:>{}}{:>{}}{:>{}}{:>7} ", precise(r.bound_tps), kWidth, precise(r.no_speculation_tps), kWidth,
-                 precise(r.lossless_tps), kWidth + 1,
+      fmt::print("│{:>{}}{:>{}}{:>{}}{:>{}}{:>7} {} ", precise(r.bound_tps), kWidth, precise(r.no_speculation_tps),
+                 kWidth, precise(r.lossless_tps), kWidth + 1,
                  r.needs_tau <= 1 ? "-" : fmt::format("{:.{}f}", r.needs_tau, r.needs_tau < 20 ? 1 : 0), kWidth - 1,
-                 fmt::format("{:.{}f}", r.seconds_per_pass, r.seconds_per_pass < 9.995 ? 2 : 0));
+                 fmt::format("{:.{}f}", r.seconds_per_pass, r.seconds_per_pass < 9.995 ? 2 : 0), letter(r));
     }
     fmt::print("\n");
   }
+  if (!reasons.empty()) fmt::print("\nMost of what is lost between bound and plain (5 % of a pass and more):\n");
+  for (size_t i = 0; i < reasons.size(); ++i)
+    fmt::print("  {}  {}\n", static_cast<char>('a' + i), wrapped(reasons[i], 5, 98));
   fmt::print(
       "\nTokens a second. bound: all bytes over the machine's rates, no program is faster without drafts; of mixtures\n"
       "only the experts a token chooses. plain: predicted, one token after the other. lossless: with the best draft\n"
-      "known, the same words. needs: tokens each pass would have to yield for {:g} a second. s/pass: predicted.\n"
-      "Rates are published ones (hardware/*.json has the source of each), the yield of drafts is that of free\n"
-      "conversation as published for pairs of this size; neither was measured here. The card's share comes with a\n"
+      "known, whether it is here or not, the same words. needs: tokens each pass would have to yield for {:g} a\n"
+      "second. s/pass: predicted. Rates are published ones (hardware/*.json has the source of each). The yield of\n"
+      "drafts is that of free conversation: of models of 1B and more as published for pairs of this size, of copies\n"
+      "in 2 and 3 bits and of words said before as we measured it, on other machines. The card's share comes with a\n"
       "later version of Watra.\n",
       target_tps);
 }
@@ -309,10 +334,17 @@ void print_why(const engine::RunRecord& run, std::span<const engine::Cause> caus
     fmt::print("  {:<10} {}{:>{}}  {:>6} tokens a second\n", what, bar(tps / most, kBarWidth), "",
                kBarWidth - bar_columns(tps / most, kBarWidth), rate_text(tps));
   };
-  const double most = std::max({run.predicted_tps, run.measured_tps, 1e-9});
+  const double most = std::max({run.predicted_tps, run.measured_tps, run.planned_tps, 1e-9});
+  const bool drafts_differ = run.planned_tps > 0 && std::abs(run.planned_tps / run.predicted_tps - 1) > 0.02;
+  if (drafts_differ) line("planned", run.planned_tps, most);
   if (run.predicted_tps > 0) line("predicted", run.predicted_tps, most);
   line("measured", run.measured_tps, most);
   fmt::print("\n");
+  if (drafts_differ)
+    fmt::print(
+        "  Planned before the answer; predicted with what drafts did in it: {:.2f} tokens a pass, {:.0f} % of the\n"
+        "  drafted ones came true.\n",
+        run.tau, 100 * run.accept_rate);
   if (run.predicted_tps <= 0)
     fmt::print("  Nothing was predicted: this machine had not been measured. `watra doctor --measure` does it.\n");
   else if (!engine::is_slower(run))

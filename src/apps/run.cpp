@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "apps/chat.h"
-#include "apps/drafting.h"
+#include "apps/draft_choice.h"
 #include "apps/loading.h"
 #include "apps/run_report.h"
 #include "base/file.h"
@@ -57,7 +57,8 @@ Result<std::optional<std::string>> question(const Globals& g, const RunOptions& 
 // How long an answer is taken to be before it is there.
 int64_t planned_answer(int64_t max_tokens) { return max_tokens > 0 ? std::min<int64_t>(max_tokens, 256) : 256; }
 
-Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt) {
+Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::string& prompt,
+                const engine::DraftsInUse& drafts) {
   Json messages = Json::array();
   if (!o.system.empty()) messages.push_back({{"role", "system"}, {"content", o.system}});
   messages.push_back({{"role", "user"}, {"content", prompt}});
@@ -71,23 +72,22 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
                                          {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}, show,
                                          interrupt.flag()));
   const auto& gen = a.generated;
-  const auto predicted = predict_run(g, talk.model(), a.prefill.n_prompt + planned_answer(o.n) / 2);
+  const auto predicted = predict_run(g, talk.model(), a.prefill.n_prompt + planned_answer(o.n) / 2, drafts);
   record_run(g, o.model, talk.model(), a, predicted);
   if (g.json) {
-    print_json(
-        {{"text", gen.text},
-         {"ids", gen.ids},
-         {"n_prompt", a.prefill.n_prompt},
-         {"n_restored", a.prefill.n_restored},
-         {"n_gen", gen.ids.size()},
-         {"finish_reason", engine::finish_reason_name(gen.finish)},
-         {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
-         {"restore_ms", 1e3 * a.prefill.restore_s},
-         {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
-         {"decode_tokens_per_s", gen.decode_tokens_per_s()},
-         {"speculation", speculation_json(gen)},
-         {"predicted", {{"decode_tokens_per_s", predicted ? Json(predicted->decode_tokens_per_s) : Json(nullptr)}}},
-         {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
+    print_json({{"text", gen.text},
+                {"ids", gen.ids},
+                {"n_prompt", a.prefill.n_prompt},
+                {"n_restored", a.prefill.n_restored},
+                {"n_gen", gen.ids.size()},
+                {"finish_reason", engine::finish_reason_name(gen.finish)},
+                {"ttft_ms", 1e3 * (a.prefill.seconds + gen.first_token_s)},
+                {"restore_ms", 1e3 * a.prefill.restore_s},
+                {"prefill_tokens_per_s", a.prefill.tokens_per_s()},
+                {"decode_tokens_per_s", gen.decode_tokens_per_s()},
+                {"speculation", speculation_json(gen)},
+                {"predicted", prediction_json(predicted, gen)},
+                {"memory", {{"peak_bytes", peak_resident_bytes()}, {"streamed_bytes", talk.model().streamed_bytes}}}});
     return {};
   }
   if (gen.text.empty() || gen.text.back() != '\n') fmt::print("\n");
@@ -95,13 +95,14 @@ Status run_once(const Globals& g, const RunOptions& o, Talk& talk, const std::st
   if (stderr_is_terminal() || g.verbosity > 0)
     fmt::print(
         stderr, "\n({} tokens at {:.1f} tokens/s{}; read {} tokens at {:.0f}/s{}; first word after {:.2f} s{}{}{})\n",
-        gen.ids.size(), gen.decode_tokens_per_s(),
-        predicted ? fmt::format(", predicted {:.1f}", predicted->decode_tokens_per_s) : "",
+        gen.ids.size(), gen.decode_tokens_per_s(), prediction_note(predicted, gen),
         a.prefill.n_prompt - a.prefill.n_cached, a.prefill.tokens_per_s(),
         a.prefill.n_restored > 0
             ? fmt::format(", {} from the disk in {:.2f} s", a.prefill.n_restored, a.prefill.restore_s)
             : "",
         a.prefill.seconds + gen.first_token_s, speculation_note(gen), a.stopped_by.empty() ? "" : "; ", a.stopped_by);
+  if (!predicted && (stderr_is_terminal() || g.verbosity > 0))
+    fmt::print(stderr, "(no prediction: {})\n", kNotMeasured);
   return {};
 }
 
@@ -111,18 +112,22 @@ Status run(const Globals& g, const RunOptions& o) {
   WATRA_ASSIGN(const auto prompt, question(g, o));
   if (prompt && prompt->empty()) return fail("usage.prompt", "the prompt is empty", "watra run MODEL \"a question\"");
   WATRA_ASSIGN(const auto kv_store, kv_store_options(g, o.kv_store));
-  WATRA_ASSIGN(const uint64_t draft_room, draft_room_bytes(g, o.draft, o.model));
-  WATRA_ASSIGN(auto model, load_for(g, o.model, 0, logit_rows(o.draft), 1, 0, kv_store, draft_room));
+  WATRA_ASSIGN(const DraftChoice choice, choose_draft(g, o.draft, o.model));
+  DraftOptions draft = o.draft;
+  draft.method = choice.word;
+  WATRA_ASSIGN(auto model,
+               load_for(g, o.model, 0, logit_rows(draft), 1, 0, kv_store, {choice.room_bytes, choice.needs_room}));
   WATRA_ASSIGN(auto talk, Talk::create(g, std::move(model), o.raw));
   if (o.endless) WATRA_TRY(talk->go_endless(o.system));
   WATRA_ASSIGN(auto speculation,
-               make_speculation(g, o.draft, talk->session(), talk->history(),
-                                o.draft.method == "none" ? nullptr : kept_experience(g, talk->model())));
+               make_speculation(g, draft, talk->session(), talk->history(),
+                                draft.method == "none" ? nullptr : kept_experience(g, talk->model())));
   talk->session().speculate(std::move(speculation));
-  if (prompt) return run_once(g, o, *talk, *prompt);
+  if (prompt) return run_once(g, o, *talk, *prompt, choice.in_use);
   return converse(*talk, {.system = o.system,
                           .sampling = o.sampling,
-                          .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos}});
+                          .generate = {.max_tokens = o.n, .stop = o.stop, .ignore_end = o.sampling.ignore_eos},
+                          .drafts = choice.in_use});
 }
 
 }  // namespace

@@ -10,9 +10,38 @@
 
 namespace watra::apps {
 
-std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedModel& model, int64_t n_tokens) {
+std::optional<engine::Plan> predict_run(const Globals& g, const engine::LoadedModel& model, int64_t n_tokens,
+                                        const engine::DraftsInUse& drafts) {
   const auto hardware = cached_machine(g);
-  return hardware ? engine::plan_as_loaded(model, *hardware, n_tokens) : std::nullopt;
+  return hardware ? engine::plan_as_loaded(model, *hardware, n_tokens, drafts) : std::nullopt;
+}
+
+double predicted_as_drafted(const engine::Plan& plan, const engine::GenerateReport& answer) {
+  const engine::SpeculationCounts& c = answer.speculation;
+  if (c.n_passes == 0) return plan.no_speculation_tps;
+  const auto n_tokens = static_cast<double>(c.n_passes + c.n_accepted);
+  return n_tokens / plan.seconds_of(static_cast<double>(c.n_passes), static_cast<double>(c.n_drafted));
+}
+
+std::string prediction_note(const std::optional<engine::Plan>& plan, const engine::GenerateReport& answer) {
+  if (!plan) return "";
+  return fmt::format(", predicted {:.1f}{}", predicted_as_drafted(*plan, answer),
+                     answer.speculation.n_drafted > 0 ? " with as many drafted tokens" : "");
+}
+
+nlohmann::ordered_json prediction_json(const std::optional<engine::Plan>& plan, const engine::GenerateReport& answer) {
+  using Json = nlohmann::ordered_json;
+  if (!plan)
+    return {{"decode_tokens_per_s", nullptr},
+            {"with_these_drafts", nullptr},
+            {"tau", nullptr},
+            {"draft", nullptr},
+            {"advice", kNotMeasured}};
+  return {{"decode_tokens_per_s", plan->decode_tokens_per_s},
+          {"with_these_drafts", predicted_as_drafted(*plan, answer)},
+          {"tau", plan->draft.tau},
+          {"draft", plan->draft.word},
+          {"advice", Json(nullptr)}};
 }
 
 void record_run(const Globals& g, const std::string& model_name, const engine::LoadedModel& model,
@@ -40,7 +69,8 @@ void record_run(const Globals& g, const std::string& model_name, const engine::L
   r.clock_after = clock_rate();
   r.available_bytes = available_memory_bytes();
   if (predicted) {
-    r.predicted_tps = predicted->decode_tokens_per_s;
+    r.planned_tps = predicted->decode_tokens_per_s;
+    r.predicted_tps = predicted_as_drafted(*predicted, gen);
     r.planned_depth = predicted->depth;
     if (predicted->depth > 0)
       r.kv_seconds_per_position = predicted->pass[engine::Part::kv].seconds / static_cast<double>(predicted->depth);

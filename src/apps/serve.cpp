@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "apps/draft_choice.h"
 #include "apps/loading.h"
 #include "apps/serve_house.h"
 #include "base/home.h"
@@ -24,7 +25,7 @@ constexpr uint64_t kRoomyCache = uint64_t{512} << 20;
 
 Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& serve, const fs::path& path,
                                        const server::LoadWish& wish, const server::ModelRoom::Progress& progress,
-                                       const server::ModelRoom::Cancelled& cancelled) {
+                                       const server::ModelRoom::Cancelled& cancelled, DraftOptions& draft) {
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
@@ -46,7 +47,23 @@ Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& ser
   WATRA_ASSIGN(o.kv_store, kv_store_options(g, ""));
   o.progress = progress;
   o.cancelled = cancelled;
-  return engine::load_model(path, o);
+  Globals as_wished = g;
+  as_wished.ctx = n_ctx;
+  if (!wish.kv_type.empty()) as_wished.kv_type = wish.kv_type;
+  WATRA_ASSIGN(const DraftChoice choice, choose_draft(as_wished, serve.draft, path.string(), o.kv_positions));
+  draft = serve.draft;
+  draft.method = choice.word;
+  const uint64_t limit = o.ram_bytes;
+  if (choice.needs_room && choice.room_bytes < limit) o.ram_bytes -= choice.room_bytes;
+  auto loaded = engine::load_model(path, o);
+  if (!loaded && loaded.error().code == "memory.over_budget" && o.ram_bytes < limit) {
+    if (serve.draft.method != "auto") return fail(beside_draft(loaded.error(), choice.room_bytes));
+    draft.method = "ngram";
+    o.ram_bytes = limit;
+    loaded = engine::load_model(path, o);
+  }
+  if (loaded && limit > 0) WATRA_TRY(loaded->budget->set_limit(limit));
+  return loaded;
 }
 
 std::vector<server::ShelfEntry> shelf_entries(const fs::path& home) {
@@ -102,19 +119,21 @@ Status serve(const Globals& g, const ServeOptions& o) {
   options.threads = o.http_threads;
   options.path_prefix = o.path_prefix;
   server::ModelFiles files(home);
+  // What drafts for the model that is loaded now; two are never loaded side by side.
+  const auto draft = std::make_shared<DraftOptions>(o.draft);
   server::ModelRoom room(
       {.load =
-           [&](const fs::path& file, server::LoadWish wish, const server::ModelRoom::Progress& progress,
-               const server::ModelRoom::Cancelled& cancelled) {
+           [&, draft](const fs::path& file, server::LoadWish wish, const server::ModelRoom::Progress& progress,
+                      const server::ModelRoom::Cancelled& cancelled) {
              if (house_of_page && wish.n_ctx == 0 && g.ctx == 0) wish.n_ctx = house_of_page->wished_context();
-             return load_model(g, o, file, wish, progress, cancelled);
+             return load_model(g, o, file, wish, progress, cancelled, *draft);
            },
        .shelf = shelf,
        .n_parallel = o.n_parallel,
        .load_on_request = true,
        .schedule =
-           [&g, &o](const engine::LoadedModel& model, const server::ModelRoom::Cancelled& cancelled) {
-             return make_scheduling(g, o.draft, model, o.n_parallel, cancelled);
+           [&g, &o, draft](const engine::LoadedModel& model, const server::ModelRoom::Cancelled& cancelled) {
+             return make_scheduling(g, *draft, model, o.n_parallel, cancelled);
            },
        .manner = o.manner,
        .changed =

@@ -106,6 +106,8 @@ Result<Hardware> parse_hardware(std::string_view text) {
   if (const Json* v = read.object(json, "", "vram", false)) {
     read.integer(*v, "vram.", "bytes", true, 0, kMostBytes, hw.vram.bytes);
     read.integer(*v, "vram.", "work_bytes", false, 0, kMostBytes, hw.vram.work_bytes);
+    if (hw.vram.work_bytes > hw.vram.bytes)
+      read.refuse("vram.", "work_bytes", "no more than vram.bytes, of which it is a part", (*v)["work_bytes"]);
     read.number(*v, "vram.", "gb_s", hw.vram.bytes > 0, hw.vram.bytes > 0 ? 0.001 : 0, kMostRate, hw.vram.gb_s);
     read.number(*v, "vram.", "fp16_tflop_s", false, 0, kMostRate, hw.vram.fp16_tflop_s);
     read.text(*v, "vram.", "source", false, hw.vram.source);

@@ -4,7 +4,7 @@
 // Either measured here (hardware_measure.h) or written by hand for another machine; the JSON is the same:
 //
 //   {"name": "my PC",
-//    "vram": {"bytes": 21.5e9, "work_bytes": 3.5e9, "gb_s": 936, "source": "data sheet"},      no card: leave it out
+//    "vram": {"bytes": 25e9, "work_bytes": 3.5e9, "gb_s": 936, "source": "data sheet"},      no card: leave it out
 //    "ram":  {"bytes": 118e9, "gb_s": 75, "by_threads": [{"threads": 1, "gb_s": 40}]},
 //    "pcie_gb_s": 25,
 //    "disks": [{"path": "/", "gb_s": 6.5}],
@@ -29,7 +29,8 @@ namespace watra::engine {
 struct Hardware {
   struct Vram {
     uint64_t bytes = 0;  // 0 = no graphics card
-    // Besides: for keys, values and buffers. What they need beyond it is taken from `bytes`.
+    // Of `bytes`: kept for keys, values and buffers, so that the bound of a model (bytes over rates) counts weights in
+    // the rest alone. What they need beyond it is taken from the weights' share.
     uint64_t work_bytes = 0;
     double gb_s = 0;
     double fp16_tflop_s = 0;  // practical rate of large products; 0 = not known

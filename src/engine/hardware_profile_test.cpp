@@ -66,6 +66,11 @@ TEST(HardwareProfile, ErrorsNameTheField) {
   EXPECT_NE(error((R"({"ram": {"bytes": "8 GB", "gb_s": 5})" + cpu).c_str()).find("ram.bytes: wanted a number"),
             std::string::npos);
   EXPECT_NE(error((R"({"ram": {"bytes": -1, "gb_s": 5})" + cpu).c_str()).find("found -1"), std::string::npos);
+  EXPECT_NE(
+      error(
+          (R"({"ram": {"bytes": 8e9, "gb_s": 5}, "vram": {"bytes": 1e9, "work_bytes": 2e9, "gb_s": 9})" + cpu).c_str())
+          .find("vram.work_bytes"),
+      std::string::npos);
   EXPECT_NE(error((R"({"ram": {"bytes": 8e9, "gb_s": 5}, "disks": [1])" + cpu).c_str()).find("disks"),
             std::string::npos);
   EXPECT_NE(

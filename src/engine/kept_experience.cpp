@@ -110,7 +110,7 @@ std::vector<MeasuredDraft> measured_drafts(const DraftExperience& experience) {
     const size_t colon = way.find(':');
     const std::string method = way.substr(0, colon);
     out.push_back({.method = method,
-                   .model = method == "model" && colon != std::string::npos ? way.substr(colon + 1) : "",
+                   .model = colon != std::string::npos ? way.substr(colon + 1) : "",
                    .accept_rate = t.n_drafted > 0 ? t.n_accepted / t.n_drafted : 0,
                    .tau = t.tau(),
                    .nodes_per_pass = t.n_drafted / t.n_passes,

@@ -120,6 +120,7 @@ class Fitting {
       here.disks[d].gb_s = d < rates_.size() ? rates_[d] : 1;
       p.disks.push_back(here.disks[d].path);
     }
+    if (!copies_.empty()) m_.disk_rates = rates_;
     WATRA_ASSIGN(m_.plan, engine::make_plan(outline_, here, p));
     return {};
   }

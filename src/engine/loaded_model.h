@@ -64,6 +64,7 @@ struct LoadedModel {
   // says how long a pass takes.
   PlanOptions plan_options;
   std::optional<Plan> plan;
+  std::vector<double> disk_rates;  // of plan_options.disks, as they were measured for this placement; empty = were not
 };
 
 // What the names of this model's pages begin with. Errors: those of reading the file.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "engine/loaded_plan.h"
 #include "engine/tiny_model_test.h"
 #include "model/outline.h"
 
@@ -108,6 +109,50 @@ TEST(LoadedModel, LoadingEndsWhenItIsCancelled) {
     ASSERT_EQ(m.error().code, "load.cancelled");
   }
   EXPECT_GT(n_places, 6) << "before, while weights are read, while the cache is touched, after";
+}
+
+TEST(LoadedModel, IsPredictedOnDisksThatNobodyMeasured) {
+  const TestFolder folder, other;
+  const fs::path path = write_wide_model(folder.path());
+  fs::copy_file(path, other.path() / path.filename());
+  const auto m = load_model(path, {.threads = 2,
+                                   .n_ctx = 64,
+                                   .ram_bytes = limit_for(path, 20 * kMiB),
+                                   .disks = {other.path()},
+                                   .disk_rates = {2, 1}});
+  ASSERT_TRUE(m) << m.error().to_string();
+  ASSERT_GT(m->streamed_bytes, 0u);
+  ASSERT_EQ(m->plan_options.disks.size(), 2u);
+  Hardware hw;
+  hw.ram = {.bytes = 64'000'000'000, .gb_s = 50};
+  hw.cpu.cores = 2;
+  hw.cpu.int8_gop_s = 500;
+  hw.disks = {{.path = "elsewhere", .gb_s = 9}};
+  const auto plan = plan_as_loaded(*m, hw, 10);
+  ASSERT_TRUE(plan);
+  EXPECT_NEAR(plan->pass[Part::disk].seconds,
+              static_cast<double>(m->streamed_bytes) / 3e9 / Efficiency::expected().disk_read, 1e-3);
+}
+
+TEST(LoadedModel, ItsDraftIsPartOfThePrediction) {
+  const TestFolder folder;
+  const fs::path path = write_wide_model(folder.path());
+  const auto m = load(path, limit_for(path, 20 * kMiB));
+  ASSERT_TRUE(m) << m.error().to_string();
+  Hardware hw;
+  hw.ram = {.bytes = 64'000'000'000, .gb_s = 50};
+  hw.cpu.cores = 2;
+  hw.cpu.int8_gop_s = 500;
+  hw.disks = {{.path = "A", .gb_s = 0.1}};
+  const auto alone = plan_as_loaded(*m, hw, 10);
+  const auto words = plan_as_loaded(*m, hw, 10, {.draft = "ngram"});
+  model::ModelOutline copy = model::low_bit_copy(model::outline_of(*m->model), tensor::DType::q2_k);
+  const auto drafted =
+      plan_as_loaded(*m, hw, 10, {.draft = "self:q2_k", .drafts = {{"self", "self:q2_k", std::move(copy), true}}});
+  ASSERT_TRUE(alone && words && drafted);
+  EXPECT_GT(words->decode_tokens_per_s, alone->decode_tokens_per_s);
+  EXPECT_GT(drafted->decode_tokens_per_s, words->decode_tokens_per_s);
+  EXPECT_EQ(drafted->placed.disk_bytes, alone->placed.disk_bytes) << "the weights lie where they lie";
 }
 
 }  // namespace

@@ -20,6 +20,12 @@ constexpr int64_t kMicroBatch = 512, kLongMicroBatch = 2048;
 // An answer of usual length, in tokens.
 constexpr double kUsualAnswer = 256;
 constexpr int64_t kLogitRows = 16;
+// How much faster than n-grams a draft model must promise to be before `auto` loads one: 42 answers of free chat gained
+// less than this with any (docs/measurements.md), and it takes memory and time to load. Where answers here have shown
+// its worth, what they showed counts. And what is there is taken for what had to be made or fetched first, if it is
+// near.
+constexpr double kWorthLoading = 1.1, kShownWorth = 1.03, kNear = 0.9;
+constexpr int64_t kMeanRows = 16;
 // Interleaving while loading (docs/measurements.md: 8 to 12 GB/s a core).
 constexpr double kRepackGbPerCore = 8;
 
@@ -72,9 +78,10 @@ Result<Disks> chosen_disks(const Hardware& hw, const PlanOptions& options) {
 
 // What a draft takes and gives, apart from the target.
 struct Candidate {
-  std::string method, name;
+  std::string method, name, word, first;
   Acceptance acceptance;
   std::optional<ModelOutline> outline;
+  bool is_ready = false;
 };
 
 // Places, sizes and loads of a target beside one draft.
@@ -90,7 +97,7 @@ class Attempt {
     plan_.threads = options.threads > 0 ? options.threads : hw.compute_threads();
     plan_.disks = disks.paths;
     plan_.micro_batch = std::min(micro_batch, plan_.n_ctx);
-    kv_positions_ = plan_.n_ctx;
+    kv_positions_ = std::max(plan_.n_ctx, options.kv_positions);
     if (o.is_encoder) suit_encoder();
     plan_.ram_limit_bytes = options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes;
     const uint64_t vram = options.use_gpu ? hw.vram.bytes : 0;
@@ -98,6 +105,12 @@ class Attempt {
   }
 
   Result<Plan> run(const Candidate& candidate) {
+    DraftPlan& draft = plan_.draft;
+    draft.method = candidate.method;
+    draft.model = candidate.name;
+    draft.word = candidate.word;
+    draft.first = candidate.first;
+    draft.acceptance = candidate.acceptance;
     place(candidate);
     if (!plan_.placed.fits || ram_used() > plan_.ram_limit_bytes) return fail(no_fit());
     if (hw_.ram.gb_s <= 0) return plan_;
@@ -132,7 +145,8 @@ class Attempt {
     const uint64_t kv_bytes = kv_cache_bytes(o_, plan_.kv_types, kv_positions_);
     const bool card = plan_.vram_limit_bytes > 0;
     // Keys, values and buffers on the card lie in its work space as far as that goes.
-    uint64_t vram_left = plan_.vram_limit_bytes, work_left = card && options_.vram_bytes == 0 ? hw_.vram.work_bytes : 0;
+    uint64_t work_left = card && options_.vram_bytes == 0 ? std::min(hw_.vram.work_bytes, plan_.vram_limit_bytes) : 0;
+    uint64_t vram_left = plan_.vram_limit_bytes - work_left;
     const auto on_card = [&](uint64_t bytes) {
       const uint64_t at_work = std::min(bytes, work_left);
       work_left -= at_work;
@@ -153,9 +167,10 @@ class Attempt {
     }
     if (candidate.outline) {
       const ModelOutline& d = *candidate.outline;
-      const bool shares_cache = candidate.method == "self";
+      // A copy reads the target's keys and values where they lie as they were computed (draft_model.h).
+      const bool shares_cache = candidate.method == "self" && plan_.kv_types.text().find('q') == std::string::npos;
       DraftPlan& draft = plan_.draft;
-      draft.bytes = draft_model_bytes(d, plan_.n_ctx, shares_cache);
+      draft.bytes = draft_model_bytes(d, kv_positions_, shares_cache);
       draft.tier = card && draft.bytes <= vram_left + work_left ? Tier::vram : Tier::ram;
       add("draft", draft.tier, draft.bytes);
       draft.tier == Tier::vram ? on_card(draft.bytes) : static_cast<void>(ram_fixed += draft.bytes);
@@ -254,16 +269,22 @@ class Attempt {
     const auto time = [&](int64_t m) { return pass_time(load_, hw_, m, plan_.threads, expected); };
     const PassTime one = time(1);
     plan_.plain_seconds = one.seconds;
-    plan_.no_speculation_tps = 1 / one.seconds;
+    plan_.no_speculation_tps = plan_.undrafted_tps = 1 / one.seconds;
+    plan_.row_seconds = (time(1 + kMeanRows).seconds - one.seconds) / kMeanRows;
     plan_.pass = one;
     plan_.seconds = one.seconds;
     plan_.decode_tokens_per_s = plan_.no_speculation_tps;
     DraftPlan& draft = plan_.draft;
-    draft.method = candidate.method;
-    draft.model = candidate.name;
-    draft.acceptance = candidate.acceptance;
-    const double each = candidate.outline ? draft_token_seconds(*candidate.outline) : 0;
-    if (const auto& measured = candidate.acceptance.measured; measured && measured->speed_up > 1) {
+    const double each = draft.token_seconds = candidate.outline ? draft_token_seconds(*candidate.outline) : 0;
+    auto& measured = draft.acceptance.measured;
+    if (!measured && draft.acceptance.where_dear && each > kDearShare * one.seconds) {
+      measured = draft.acceptance.where_dear;
+      draft.acceptance.p = measured->accept_rate;
+      draft.acceptance.basis = Basis::benches;
+      draft.acceptance.source = fmt::format("a token of it costs {:.2f} of a pass: measured in {} answers of free chat",
+                                            each / one.seconds, measured->n_answers);
+    }
+    if (measured && measured->speed_up > 1) {
       draft.n = std::max(1, static_cast<int>(std::lround(measured->nodes_per_pass)));
       draft.tau = measured->tau;
       plan_.pass = time(draft.n + 1);
@@ -271,7 +292,7 @@ class Attempt {
       plan_.seconds = draft.tau / plan_.decode_tokens_per_s;
       draft.seconds = std::max(0.0, plan_.seconds - plan_.pass.seconds);
     }
-    const bool is_open = candidate.method != "none" && !candidate.acceptance.measured;
+    const bool is_open = candidate.method != "none" && !measured;
     for (int n = 1; n <= options_.draft_max && is_open; ++n) {
       const PassTime pass = time(n + 1);
       const double tau = expected_tau(candidate.acceptance.p, n), seconds = pass.seconds + n * each;
@@ -359,27 +380,47 @@ class Attempt {
   PassLoad load_;
 };
 
+Candidate no_draft() { return {.method = "none", .word = "none"}; }
+
+bool is_copy(const DraftOffer& d) { return d.method == "self"; }
+
+Candidate candidate_of(const DraftOffer& d, double params, const PlanOptions& options) {
+  const std::string type = is_copy(d) ? d.word.substr(d.word.find(':') + 1) : "";
+  return {.method = d.method,
+          .name = is_copy(d) ? type : d.outline.name + (d.outline.quant.empty() ? "" : " " + d.outline.quant),
+          .word = d.word,
+          .first = d.first,
+          .acceptance = expected_acceptance(d.method, static_cast<double>(d.outline.n_params()), params,
+                                            is_copy(d) ? type : d.outline.name, options.measured_drafts),
+          .outline = d.outline,
+          .is_ready = d.is_ready};
+}
+
+// Without a draft first, where that is allowed; then n-grams; then models.
 Result<std::vector<Candidate>> candidates(const ModelOutline& o, const PlanOptions& options) {
   std::vector<Candidate> out;
-  if (o.is_encoder) return out.emplace_back(Candidate{.method = "none"}), out;  // it writes nothing
+  const std::string& wanted = options.draft;
+  if (o.is_encoder || wanted == "none") return out.emplace_back(no_draft()), out;  // an encoder writes nothing
   const auto params = static_cast<double>(o.n_params());
-  const bool all = options.draft == "auto";
-  if (options.draft != "ngram" && options.draft != "self" && options.draft != "model")
-    out.push_back({.method = "none"});
-  if (all || options.draft == "ngram")
-    out.push_back({"ngram", "", expected_acceptance("ngram", 0, params, "", options.measured_drafts), {}});
-  if (all || options.draft == "self")
-    out.push_back({"self", "", expected_acceptance("self", 0, params, "", options.measured_drafts),
-                   model::requantized(o, model::QuantMix::q2_k)});
-  if (all || options.draft == "model")
-    for (const ModelOutline& d : options.drafts)
-      out.push_back(
-          {"model", d.name + (d.quant.empty() ? "" : " " + d.quant),
-           expected_acceptance("model", static_cast<double>(d.n_params()), params, d.name, options.measured_drafts),
-           d});
-  if (options.draft != "none" && !all && out.empty())
-    return fail("plan.unknown_draft", fmt::format("no draft model is known for {}", o.name),
-                "--draft ngram, --draft self, or --draft MODEL with a small model of the same vocabulary");
+  const bool is_auto = wanted == "auto", is_best = wanted == "best", is_self = wanted == "self";
+  if (is_best) out.push_back(no_draft());  // n-grams that do not pay are as good as nothing, and as cheap
+  if (is_auto || is_best || wanted == "ngram")
+    out.push_back({.method = "ngram",
+                   .word = "ngram",
+                   .acceptance = expected_acceptance("ngram", 0, params, "", options.measured_drafts)});
+  std::vector<DraftOffer> offers = options.drafts;
+  if (std::none_of(offers.begin(), offers.end(), is_copy))
+    for (DraftOffer& d : self_drafts(o)) offers.push_back(std::move(d));
+  for (const DraftOffer& d : offers)
+    if (is_best || (is_auto && d.is_ready) || (is_self && is_copy(d)) || wanted == d.word ||
+        (wanted == "model" && d.method == "model"))
+      out.push_back(candidate_of(d, params, options));
+  if (out.empty())
+    return fail("plan.unknown_draft",
+                is_self ? fmt::format("{} is so small that no copy of it is smaller", o.name)
+                        : fmt::format("no draft model is known for {}", o.name),
+                is_self ? "--draft ngram, or --draft MODEL with a small model of the same vocabulary"
+                        : "--draft ngram, --draft self, or --draft MODEL with a small model of the same vocabulary");
   return out;
 }
 
@@ -389,33 +430,64 @@ double turn_seconds(const Plan& plan) { return plan.ttft_s + kUsualAnswer / plan
 
 }  // namespace
 
+namespace {
+
+// The plan beside one draft.
+Result<Plan> plan_beside(const Candidate& c, const ModelOutline& o, const Hardware& hw, const PlanOptions& options,
+                         const Disks& disks) {
+  const auto attempt = [&](int64_t micro_batch) { return Attempt(o, hw, options, disks, micro_batch).run(c); };
+  auto plan = attempt(options.micro_batch > 0 ? options.micro_batch : kMicroBatch);
+  if (options.micro_batch == 0 && (plan ? plan->placed.disk_bytes > 0 : !disks.rates.empty())) {
+    // Weights that are streamed want as many rows to each trip as the limit has room for, and fewer when it has none.
+    const uint64_t limit = options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes;
+    const StreamNeeds needs = stream_needs(o, limit, options.ring_bytes);
+    plan = attempt(needs.max_rows);
+    if (!plan) {
+      const StreamNeeds least = least_stream_needs(needs);
+      PlanOptions tight = options;
+      tight.ring_bytes = least.ring_bytes;
+      plan = Attempt(o, hw, tight, disks, least.max_rows).run(c);
+    }
+  } else if (plan && options.micro_batch == 0 && plan->n_ctx > kMicroBatch && is_shared_with_a_card(*plan)) {
+    // Longer micro-batches read a prompt sooner; their buffers take room from weights. A turn as a whole decides.
+    if (auto longer = attempt(std::min(kLongMicroBatch, plan->n_ctx));
+        longer && turn_seconds(*longer) < turn_seconds(*plan))
+      plan = std::move(longer);
+  }
+  return plan;
+}
+
+// What a plan beside `c` must reach to take the place of one beside `than`.
+double threshold(const Candidate& c, const Candidate& than, const PlanOptions& options) {
+  if (options.draft == "auto" && c.outline && !than.outline)
+    return c.acceptance.basis == Basis::answers_here ? kShownWorth : kWorthLoading;
+  if (c.outline && than.outline && c.is_ready != than.is_ready) return c.is_ready ? kNear : 1 / kNear;
+  return 1;
+}
+
+}  // namespace
+
 Result<Plan> internal::plan_once(const ModelOutline& o, const Hardware& hw, const PlanOptions& options) {
   WATRA_ASSIGN(const Disks disks, chosen_disks(hw, options));
   WATRA_ASSIGN(const auto all, candidates(o, options));
   Result<Plan> best = fail("plan.no_fit", "nothing was tried");
+  const Candidate* of_best = nullptr;
+  std::optional<double> undrafted;
   for (const Candidate& c : all) {
-    const auto attempt = [&](int64_t micro_batch) { return Attempt(o, hw, options, disks, micro_batch).run(c); };
-    auto plan = attempt(options.micro_batch > 0 ? options.micro_batch : kMicroBatch);
-    if (options.micro_batch == 0 && (plan ? plan->placed.disk_bytes > 0 : !disks.rates.empty())) {
-      // Weights that are streamed want as many rows to each trip as the limit has room for, and fewer when it has none.
-      const uint64_t limit = options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes;
-      const StreamNeeds needs = stream_needs(o, limit, options.ring_bytes);
-      plan = attempt(needs.max_rows);
-      if (!plan) {
-        const StreamNeeds least = least_stream_needs(needs);
-        PlanOptions tight = options;
-        tight.ring_bytes = least.ring_bytes;
-        plan = Attempt(o, hw, tight, disks, least.max_rows).run(c);
-      }
-    } else if (plan && options.micro_batch == 0 && plan->n_ctx > kMicroBatch && is_shared_with_a_card(*plan)) {
-      // Longer micro-batches read a prompt sooner; their buffers take room from weights. A turn as a whole decides.
-      if (auto longer = attempt(std::min(kLongMicroBatch, plan->n_ctx));
-          longer && turn_seconds(*longer) < turn_seconds(*plan))
-        plan = std::move(longer);
-    }
-    const bool is_better = plan && (!best || plan->decode_tokens_per_s > best->decode_tokens_per_s);
-    if (is_better || (!plan && !best)) best = std::move(plan);
+    auto plan = plan_beside(c, o, hw, options, disks);
+    if (plan && c.method == "none") undrafted = plan->decode_tokens_per_s;
+    const bool is_better =
+        plan && (!of_best || plan->decode_tokens_per_s > threshold(c, *of_best, options) * best->decode_tokens_per_s);
+    if (plan ? !is_better : of_best != nullptr) continue;
+    best = std::move(plan);
+    if (best) of_best = &c;
   }
+  if (!best || best->draft.bytes == 0) return best;
+  if (!undrafted) {
+    const auto plain = plan_beside(no_draft(), o, hw, options, disks);
+    undrafted = plain ? plain->decode_tokens_per_s : 0;
+  }
+  best->undrafted_tps = *undrafted;
   return best;
 }
 

@@ -40,26 +40,32 @@ struct PlanOptions {
   bool use_gpu = true;
   int threads = 0;                   // 0 = the machine's best
   std::vector<std::string> disks;    // paths of Hardware::disks that hold parts of the model; empty = the fastest alone
+  int64_t kv_positions = 0;          // cached by all conversations together; 0 = n_ctx
   int64_t micro_batch = 0;           // 0 = the planner chooses
   uint64_t ring_bytes = 0;           // for streamed weights; 0 = the planner chooses
   bool keeps_conversations = false;  // on disk (kv_store.h), through some RAM
   // RAM that is known to be taken beside weights and the ring: load_model() has counted it. Empty = estimated.
   std::vector<MemoryUse> known_uses;
-  // "none"; "auto": the best of n-gram, self and `drafts`; "ngram"; "self"; "model": the best of `drafts`.
+  // "none"; "auto": n-gram, or one of `drafts` that is ready and promises clearly more; "best": whatever is fastest,
+  // also what has to be made or fetched first; "ngram"; "self": the best copy of the model, "self:q2_k": that one;
+  // "model": the best of the models among `drafts`. Copies that `drafts` does not list are counted as not made yet.
   std::string draft = "none";
-  std::vector<model::ModelOutline> drafts;
+  std::vector<DraftOffer> drafts;
   int draft_max = 16;
   std::vector<MeasuredDraft> measured_drafts;
 };
 
 struct DraftPlan {
   std::string method = "none";  // "none", "ngram", "self", "model"
-  std::string model;            // of "model": its name and quantization
+  std::string model;            // of "model": its name and quantization; of "self": its type, "q3_k"
+  std::string word = "none";    // what --draft calls it
+  std::string first;            // what has to be done before (DraftOffer::first)
   int n = 0;                    // tokens proposed for each pass; 0 with a method = drafting does not pay
   Acceptance acceptance;
-  double tau = 1;      // tokens a pass yields
-  double seconds = 0;  // of proposing, each pass
-  uint64_t bytes = 0;  // of its weights, keys and values
+  double tau = 1;            // tokens a pass yields
+  double seconds = 0;        // of proposing, each pass
+  double token_seconds = 0;  // of proposing, each token
+  uint64_t bytes = 0;        // of its weights, keys and values
   Tier tier = Tier::ram;
 };
 
@@ -82,12 +88,22 @@ struct Plan {
   PassTime pass;             // of one pass as it will run: draft.n + 1 tokens
   double seconds = 0;        // pass and proposing
   double plain_seconds = 0;  // of a pass over one token
+  double row_seconds = 0;    // of each further token of a pass, mean over sixteen
   double decode_tokens_per_s = 0, no_speculation_tps = 0;
+  // Without a draft, and with its memory given to weights; no_speculation_tps is with the weights where they lie.
+  double undrafted_tps = 0;
   double bound_seconds = 0, bound_tps = 0;  // bytes over the machine's rates: no program is faster (bound_seconds())
   std::vector<Loss> losses;                 // bound_seconds + their sum = plain_seconds
   double ttft_s = 0, load_s = 0;            // load_s 0: no disk is known
   std::vector<MemoryUse> memory;
   uint64_t ram_limit_bytes = 0, vram_limit_bytes = 0;
+
+  // A draft model takes more than it gives: slower than without it by more than 3 %.
+  bool draft_costs() const { return decode_tokens_per_s < 0.97 * undrafted_tps; }
+  // What so many passes with so many drafted tokens take by this plan, whatever it expected of drafts.
+  double seconds_of(double n_passes, double n_drafted) const {
+    return n_passes * plain_seconds + n_drafted * (row_seconds + draft.token_seconds);
+  }
 };
 
 // Of a machine whose rates are not known (ram.gb_s 0) the plan says what will be where and predicts nothing.

@@ -17,17 +17,17 @@ constexpr QuantMix kOffered[] = {QuantMix::q8_0,   QuantMix::q6_k,   QuantMix::q
 
 std::string draft_text(const DraftPlan& d) {
   const std::string who = d.method == "model"  ? d.model
-                          : d.method == "self" ? "a 2-bit copy of itself"
+                          : d.method == "self" ? fmt::format("a copy of itself in {}", d.model)
                                                : "words said before";
-  return fmt::format("drafts by {}, {} a pass, tau {:.1f}", who, d.n, d.tau);
+  return fmt::format("drafts by {}, {} a pass, tau {:.1f}{}", who, d.n, d.tau,
+                     d.first.empty() ? "" : "; first: " + d.first);
 }
 
-std::string draft_option(const DraftPlan& d) {
-  if (d.method != "model") return "--draft " + d.method;
-  const std::string label = d.model.substr(0, d.model.rfind(' '));
-  for (const auto& s : model::well_known_shapes())
-    if (s.label == label) return fmt::format("--draft {}", s.name);
-  return "--draft " + d.model;
+// Of a model in another quantization no copy was made.
+PlanOptions without_copies(PlanOptions options) {
+  std::erase_if(options.drafts, [](const DraftOffer& d) { return d.method == "self"; });
+  if (options.draft.starts_with("self")) options.draft = "self";
+  return options;
 }
 
 class Adviser {
@@ -63,14 +63,16 @@ class Adviser {
   }
 
   void drafts() {
-    if (options_.draft == "auto") return;
+    if (plan_.draft.bytes > 0 && plan_.undrafted_tps >= kWorthSaying * plan_.decode_tokens_per_s)
+      out_.push_back({Advice::Kind::draft, "without a draft: its memory is worth more as the model's own",
+                      "--draft none", plan_.undrafted_tps, target_ > 0 && plan_.undrafted_tps >= target_});
     PlanOptions with = options_;
     for (const char* method : {"model", "self", "ngram"}) {
       if (options_.draft == method) continue;
       with.draft = method;
       const auto p = consider(Advice::Kind::draft, o_, hw_, with, "", "");
-      if (!p) continue;
-      out_.push_back({Advice::Kind::draft, draft_text(p->draft), draft_option(p->draft), p->decode_tokens_per_s,
+      if (!p || p->draft.n == 0) continue;
+      out_.push_back({Advice::Kind::draft, draft_text(p->draft), "--draft " + p->draft.word, p->decode_tokens_per_s,
                       target_ > 0 && p->decode_tokens_per_s >= target_});
     }
   }
@@ -79,13 +81,14 @@ class Adviser {
     double best = plan_.decode_tokens_per_s;
     bool reached = target_ <= 0, reached_with_draft = target_ <= 0;
     int offered = 0;
-    PlanOptions with = options_;
-    with.draft = "auto";
+    const PlanOptions as_asked = without_copies(options_);
+    PlanOptions with = as_asked;
+    with.draft = "best";
     for (QuantMix mix : kOffered) {
       const ModelOutline smaller = model::requantized(o_, mix);
       if (static_cast<double>(smaller.weight_bytes()) > 0.97 * static_cast<double>(o_.weight_bytes())) continue;
       const std::string name(model::quant_mix_info(mix).name);
-      const auto p = make_plan(smaller, hw_, options_);
+      const auto p = make_plan(smaller, hw_, as_asked);
       if (!p || p->decode_tokens_per_s < kWorthSaying * best) continue;
       // The next ones, and the first that reaches the target.
       const bool reaches = target_ > 0 && p->decode_tokens_per_s >= target_;
@@ -103,7 +106,7 @@ class Adviser {
       reached_with_draft = true;
       out_.push_back(
           {Advice::Kind::quant_and_draft, fmt::format("quantized to {}, with {}", name, draft_text(drafted->draft)),
-           fmt::format("--quant {} {}", name, draft_option(drafted->draft)), drafted->decode_tokens_per_s, true});
+           fmt::format("--quant {} --draft {}", name, drafted->draft.word), drafted->decode_tokens_per_s, true});
     }
   }
 
@@ -199,7 +202,9 @@ std::vector<PlanRow> plan_table(std::span<const Hardware> machines, const PlanOp
           row.seconds_per_pass = plain->plain_seconds;
           row.no_speculation_tps = row.lossless_tps = plain->no_speculation_tps;
           row.needs_tau = target_tps * plain->plain_seconds;
-          with.draft = "auto";
+          for (const Loss& l : plain->losses)
+            if (l.seconds > row.main_loss.seconds) row.main_loss = l;
+          with.draft = "best";
           with.drafts = draft_candidates(o);
           if (const auto best = make_plan(o, machines[i], with)) {
             row.lossless_tps = best->decode_tokens_per_s;

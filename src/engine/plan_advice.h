@@ -13,7 +13,7 @@ namespace watra::engine {
 struct Advice {
   enum class Kind : uint8_t { draft, quant, quant_and_draft, kv_type, second_disk, more_ram, threads } kind;
   std::string change;  // for people: "quantized to Q6_K"
-  std::string option;  // what to type or buy: "--quant Q6_K"
+  std::string option;  // what to type or buy: "--quant Q6_K"; of a draft also what to type before
   double decode_tokens_per_s = 0;
   bool reaches_target = false;
 };
@@ -37,6 +37,7 @@ struct PlanRow {
   double lossless_tps = 0;  // with the best draft, the same words
   DraftPlan draft;          // of lossless_tps
   double needs_tau = 0;     // tokens each pass would have to yield for the target
+  Loss main_loss;           // what keeps the pass from its bound most; empty where nothing to speak of does
 };
 
 std::span<const std::string_view> table_shapes();  // names for find_shape()

@@ -58,6 +58,20 @@ TEST(PlanAdvice, WhatLiesOnTheDiskWantsDisksAndMemory) {
   EXPECT_TRUE(offers(advice, Advice::Kind::more_ram));
 }
 
+TEST(PlanAdvice, WhatADraftNeedsFirstIsSaid) {
+  const Hardware pc = machine("reference-pc");
+  const auto o = shape("llama-3.3-70b", "Q8_0");
+  PlanOptions options{.draft = "auto", .drafts = draft_candidates(o)};
+  for (DraftOffer& d : options.drafts) d.first = "fetch " + d.word;
+  const Plan plan = *make_plan(o, pc, options);
+  EXPECT_EQ(plan.draft.word, "ngram");
+  const auto advice = advise(o, pc, options, plan, 0);
+  const auto model =
+      std::find_if(advice.begin(), advice.end(), [](const Advice& a) { return a.option.starts_with("--draft llama"); });
+  ASSERT_NE(model, advice.end());
+  EXPECT_NE(model->change.find("first: fetch " + model->option.substr(8)), std::string::npos) << model->change;
+}
+
 TEST(PlanAdvice, FewThreadsAreNoticed) {
   Hardware hw = machine("mini-pc-64gb");
   hw.ram.by_threads = {{1, 20}, {4, 55}, {8, 62}};
@@ -82,6 +96,10 @@ TEST(PlanAdvice, TheTableHasARowForEverything) {
     EXPECT_LE(four.no_speculation_tps, four.bound_tps) << two.shape->name << two.quant;
     EXPECT_GE(two.lossless_tps, two.no_speculation_tps);
     EXPECT_NEAR(two.needs_tau, 5 * two.seconds_per_pass, 1e-9);
+    if (two.no_speculation_tps < 0.9 * two.bound_tps) {
+      EXPECT_FALSE(two.main_loss.reason.empty()) << two.shape->name << two.quant;
+      EXPECT_GT(two.main_loss.seconds, 0);
+    }
   }
 }
 

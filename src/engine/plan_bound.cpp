@@ -16,7 +16,8 @@ double bound_seconds(const ModelOutline& o, const Hardware& hw, const PlanOption
   const auto limit = [](uint64_t own, uint64_t machine) {
     return static_cast<double>(own > 0 ? std::min(own, machine) : machine);
   };
-  const double vram = options.use_gpu ? limit(options.vram_bytes, hw.vram.bytes) : 0;
+  const double vram =
+      options.use_gpu ? limit(options.vram_bytes, hw.vram.bytes - std::min(hw.vram.bytes, hw.vram.work_bytes)) : 0;
   const double ram = static_cast<double>(options.ram_bytes > 0 ? options.ram_bytes : hw.ram.bytes);
   double disk_rate = 0;
   for (const auto& d : hw.disks)

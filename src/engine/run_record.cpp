@@ -23,6 +23,7 @@ Json to_json(const RunRecord& r) {
           {"when", r.when},
           {"predicted_tps", r.predicted_tps},
           {"measured_tps", r.measured_tps},
+          {"planned_tps", r.planned_tps},
           {"n_prompt", r.n_prompt},
           {"n_gen", r.n_gen},
           {"end_positions", r.end_positions},
@@ -57,6 +58,7 @@ RunRecord from_json(const Json& j) {
   read("when", r.when);
   read("predicted_tps", r.predicted_tps);
   read("measured_tps", r.measured_tps);
+  read("planned_tps", r.planned_tps);
   read("n_prompt", r.n_prompt);
   read("n_gen", r.n_gen);
   read("end_positions", r.end_positions);

@@ -18,9 +18,11 @@ namespace watra::engine {
 inline constexpr size_t kMostRecords = 32;
 
 struct RunRecord {
-  std::string model;                           // as the person named it
-  std::string when;                            // "2026-11-26 00:40 UTC"
-  double predicted_tps = 0, measured_tps = 0;  // decode; predicted 0: the machine was not measured yet
+  std::string model;  // as the person named it
+  std::string when;   // "2026-11-26 00:40 UTC"
+  // Decode. predicted: by the plan's seconds a pass, with the passes and drafted tokens that there were; 0 = the
+  // machine was not measured yet. planned: before, with what drafts were expected to yield.
+  double predicted_tps = 0, measured_tps = 0, planned_tps = 0;
   int64_t n_prompt = 0, n_gen = 0;
   int64_t end_positions = 0;           // of the conversation when it ended
   int64_t planned_depth = 0;           // at which the prediction was made

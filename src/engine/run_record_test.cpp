@@ -89,12 +89,14 @@ TEST(RunRecord, TheLastRunsAreKept) {
     RunRecord r = slow_run();
     r.n_gen = static_cast<int64_t>(i);
     r.load.major_faults = 7;
+    r.planned_tps = 3;
     ASSERT_TRUE(save_run(home, r));
   }
   const auto runs = load_runs(home);
   ASSERT_EQ(runs.size(), kMostRecords);
   EXPECT_EQ(runs[0].n_gen, static_cast<int64_t>(kMostRecords + 2));
   EXPECT_EQ(runs[0].load.major_faults, 7u);
+  EXPECT_EQ(runs[0].planned_tps, 3);
   EXPECT_EQ(runs[0].load.cpu_s, 79);
   std::ofstream(home / "runs.json") << "{\"runs\": [{\"model\": 3}";
   EXPECT_TRUE(load_runs(home).empty());

@@ -191,6 +191,13 @@ ModelOutline requantized(const ModelOutline& outline, QuantMix mix) {
   return o;
 }
 
+ModelOutline low_bit_copy(const ModelOutline& outline, tensor::DType type) {
+  ModelOutline o = outline;
+  o.quant = tensor::traits(type).gguf_name;
+  for (OutlineTensor& t : o.tensors) t.dtype = low_bit_dtype(type, t.name, t.dtype, t.rank, t.cols);
+  return o;
+}
+
 ModelOutline outline_of(const KnownShape& s, QuantMix mix) {
   ModelOutline o{.name = std::string(s.label),
                  .architecture = std::string(s.architecture),

@@ -76,6 +76,8 @@ ModelOutline outline_of(const Model& model);
 
 // The same network quantized another way.
 ModelOutline requantized(const ModelOutline& outline, QuantMix mix);
+// Its copy in fewer bits, as workshop/requantize.h makes it (low_bit_dtype()).
+ModelOutline low_bit_copy(const ModelOutline& outline, tensor::DType type);
 
 // ---- well-known models (shapes.cpp) ----
 

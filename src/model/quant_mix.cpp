@@ -239,4 +239,22 @@ DType mixed_dtype(QuantMix mix, const MixNetwork& net, std::string_view name, in
   return that_fits(wanted_dtype({mix, net, layer, base}, kind_of(name), cols), cols);
 }
 
+DType low_bit_dtype(DType wanted, std::string_view name, DType source, int rank, int64_t cols) {
+  const auto bits = [](DType type) {
+    const auto& t = tensor::traits(type);
+    return 8.0 * t.block_bytes / t.block_elements;
+  };
+  const auto divides = [cols](DType type) { return cols % tensor::traits(type).block_elements == 0; };
+  // Vectors, and the small tables that are not products of the network (routers, rotary factors).
+  if (rank < 2 || !name.ends_with(".weight") || name.find("norm") != std::string_view::npos ||
+      name.find("ffn_gate_inp") != std::string_view::npos)
+    return source;
+  DType type = wanted;
+  const bool is_vocabulary = name == "token_embd.weight" || name == "output.weight";
+  if (is_vocabulary && bits(type) < bits(DType::q4_k)) type = DType::q4_k;
+  if (!divides(type)) type = bits(type) > 5 ? DType::q8_0 : DType::q4_0;  // blocks of 32
+  if (!divides(type)) return source;
+  return bits(type) < bits(source) ? type : source;
+}
+
 }  // namespace watra::model

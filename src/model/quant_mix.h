@@ -70,4 +70,8 @@ struct MixNetwork {
 tensor::DType mixed_dtype(QuantMix mix, const MixNetwork& net, std::string_view name, int layer, int rank,
                           int64_t cols);
 
+// Format of a tensor in a copy of a file in fewer bits (workshop/requantize.h): matrices become `wanted`, the embedding
+// table and the output matrix never go below Q4_K, and what is no larger than it would become stays as it is.
+tensor::DType low_bit_dtype(tensor::DType wanted, std::string_view name, tensor::DType source, int rank, int64_t cols);
+
 }  // namespace watra::model

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/thread_team.h"
 #include "checkpoint/gguf_writer.h"
+#include "model/quant_mix.h"
 #include "tensor/quantize.h"
 
 namespace watra::workshop {
@@ -45,13 +46,6 @@ uint32_t file_type(DType type) {
       return 7;  // q8_0
   }
 }
-
-double bits_per_weight(DType type) {
-  const auto& t = tensor::traits(type);
-  return 8.0 * t.block_bytes / t.block_elements;
-}
-
-bool divides(DType type, int64_t cols) { return cols % tensor::traits(type).block_elements == 0; }
 
 struct Job {
   const TensorInfo* source;
@@ -152,16 +146,7 @@ Status verify(const fs::path& path, const std::vector<Job>& jobs, Encoder& encod
 std::span<const DType> requantize_types() { return kTypes; }
 
 DType requantized_type(std::string_view name, DType source, const tensor::Shape& shape, DType wanted) {
-  // Vectors, and the small tables that are not products of the network (routers, rotary factors).
-  if (shape.rank() < 2 || !name.ends_with(".weight") || name.find("norm") != std::string_view::npos ||
-      name.find("ffn_gate_inp") != std::string_view::npos)
-    return source;
-  DType type = wanted;
-  const bool is_vocabulary = name == "token_embd.weight" || name == "output.weight";
-  if (is_vocabulary && bits_per_weight(type) < bits_per_weight(DType::q4_k)) type = DType::q4_k;
-  if (!divides(type, shape.cols())) type = bits_per_weight(type) > 5 ? DType::q8_0 : DType::q4_0;  // blocks of 32
-  if (!divides(type, shape.cols())) return source;
-  return bits_per_weight(type) < bits_per_weight(source) ? type : source;
+  return model::low_bit_dtype(wanted, name, source, static_cast<int>(shape.rank()), shape.cols());
 }
 
 Result<RequantizeReport> requantize(const RequantizeOptions& options) {

@@ -198,8 +198,11 @@ TEST_F(RequantizeTest, ACancelledOneLeavesNothing) {
 TEST_F(RequantizeTest, ASelfDraftIsMadeOnceAndAgainWhenItsSourceChanges) {
   const fs::path source = write_source();
   const SelfDraftOptions options{.home = folder_ / "home", .type = DType::q2_k, .threads = 1};
+  EXPECT_FALSE(made_self_draft(source, options.home, options.type));
   const auto first = self_draft(source, options);
   ASSERT_TRUE(first) << first.error().to_string();
+  EXPECT_EQ(made_self_draft(source, options.home, options.type), first->path);
+  EXPECT_FALSE(made_self_draft(source, options.home, DType::q3_k));
   EXPECT_TRUE(first->was_made);
   ASSERT_TRUE(Checkpoint::open(first->path));
   const auto second = self_draft(source, options);
@@ -208,11 +211,13 @@ TEST_F(RequantizeTest, ASelfDraftIsMadeOnceAndAgainWhenItsSourceChanges) {
   EXPECT_EQ(second->path, first->path);
 
   std::ofstream(first->path, std::ios::trunc) << "spoiled";
+  EXPECT_FALSE(made_self_draft(source, options.home, options.type));
   const auto repaired = self_draft(source, options);
   ASSERT_TRUE(repaired);
   EXPECT_TRUE(repaired->was_made);
 
   write_source(DType::q8_0, 2);
+  EXPECT_FALSE(made_self_draft(source, options.home, options.type)) << "it is of what the source was";
   const auto changed = self_draft(source, options);
   ASSERT_TRUE(changed);
   EXPECT_TRUE(changed->was_made);

@@ -70,24 +70,57 @@ void clean(const fs::path& folder, const std::string& prefix, const std::string&
   for (const fs::path& p : stale) fs::remove(p, ec);
 }
 
-}  // namespace
+// Where copies of a source lie. `prefix`: what the names of all of them begin with, whatever it held when.
+struct Place {
+  fs::path folder;
+  std::string prefix, key;
+  fs::path path(tensor::DType type) const {
+    return folder / fmt::format("{}{}.{}.gguf", prefix, key, tensor::dtype_name(type));
+  }
+};
 
-Result<SelfDraft> self_draft(const fs::path& source, const SelfDraftOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  WATRA_ASSIGN(const Checkpoint file, Checkpoint::open(source));
-  WATRA_ASSIGN(const PageKey key, source_key(file));
+std::string prefix_of(const fs::path& source) {
   std::error_code ec;
   const std::string whole = fs::weakly_canonical(source, ec).string();
   const PageKey place = engine::hash_bytes(std::as_bytes(std::span(whole.data(), whole.size())));
-  const std::string prefix = fmt::format("{}-{:08x}.", source.stem().string(), static_cast<uint32_t>(place.a));
-  const fs::path folder = options.home / "drafts";
-  WATRA_TRY(make_folders(folder));
-  SelfDraft draft{folder / fmt::format("{}{}.{}.gguf", prefix, hex(key), tensor::dtype_name(options.type))};
+  return fmt::format("{}-{:08x}.", source.stem().string(), static_cast<uint32_t>(place.a));
+}
+
+Result<Place> place_of(const fs::path& source, const fs::path& home) {
+  WATRA_ASSIGN(const Checkpoint file, Checkpoint::open(source));
+  WATRA_ASSIGN(const PageKey key, source_key(file));
+  return Place{home / "drafts", prefix_of(source), hex(key)};
+}
+
+}  // namespace
+
+std::optional<fs::path> made_self_draft(const fs::path& source, const fs::path& home, tensor::DType type) {
+  // Most models have none: their files need not be read for that.
+  const std::string prefix = prefix_of(source), suffix = fmt::format(".{}.gguf", tensor::dtype_name(type));
+  std::error_code ec;
+  bool is_any = false;
+  for (fs::directory_iterator at(home / "drafts", ec), end; !ec && at != end; at.increment(ec)) {
+    const std::string name = at->path().filename().string();
+    is_any = is_any || (name.starts_with(prefix) && name.ends_with(suffix));
+  }
+  if (!is_any) return std::nullopt;
+  const auto place = place_of(source, home);
+  if (!place) return std::nullopt;
+  fs::path path = place->path(type);
+  return fs::exists(path, ec) && Checkpoint::open(path) ? std::optional(std::move(path)) : std::nullopt;
+}
+
+Result<SelfDraft> self_draft(const fs::path& source, const SelfDraftOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  WATRA_ASSIGN(const Place place, place_of(source, options.home));
+  WATRA_TRY(make_folders(place.folder));
+  SelfDraft draft{place.path(options.type)};
+  std::error_code ec;
   // A file under its name is whole; one that a disk has spoiled since is made again.
   if (fs::exists(draft.path, ec) && Checkpoint::open(draft.path)) return draft;
 
-  WATRA_ASSIGN(const FileLock held, lock(folder / "lock", options.cancelled));
-  clean(folder, prefix, hex(key));
+  WATRA_ASSIGN(const FileLock held, lock(place.folder / "lock", options.cancelled));
+  clean(place.folder, place.prefix, place.key);
   if (!fs::exists(draft.path, ec) || !Checkpoint::open(draft.path)) {
     WATRA_TRY(requantize({.source = source,
                           .target = draft.path,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "workshop/requantize.h"
 
@@ -27,6 +28,9 @@ struct SelfDraft {
   bool was_made = false;  // now, and not found
   double seconds = 0;
 };
+
+// The copy if it was made before and is whole. Makes nothing.
+std::optional<fs::path> made_self_draft(const fs::path& source, const fs::path& home, tensor::DType type);
 
 // Blocking; safe to call from several processes. Errors: those of requantize(); "draft.busy" when another process is
 // making copies and does not end within ten minutes.
