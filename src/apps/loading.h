@@ -18,6 +18,9 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
                                      const std::optional<engine::KvStoreOptions>& kv_store = {},
                                      uint64_t later_bytes = 0);
 
+// What --disk named and nothing is read from, and why, as warnings.
+void warn_of_unused_disks(const engine::LoadedModel& model);
+
 // Where conversations are kept: $WATRA_HOME/kv.
 Result<fs::path> kv_folder(const Globals& g);
 // --kv-store: "off", or the size of all of it; empty = the usual one. Errors "usage.size", "home.unknown".

@@ -46,7 +46,9 @@ Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& ser
   WATRA_ASSIGN(o.kv_store, kv_store_options(g, ""));
   o.progress = progress;
   o.cancelled = cancelled;
-  return engine::load_model(path, o);
+  auto loaded = engine::load_model(path, o);
+  if (loaded) warn_of_unused_disks(*loaded);
+  return loaded;
 }
 
 std::vector<server::ShelfEntry> shelf_entries(const fs::path& home) {

@@ -43,7 +43,9 @@ class Fitting {
   Result<uint64_t> fit() {
     WATRA_TRY(m_.budget->take("program and vocabulary",
                               process_bytes_ + runtime_bytes(m_.model->hparams().n_vocab, m_.team->size())));
-    copies_ = folders_with_copies(m_.model->file(), o_.disks);
+    WATRA_ASSIGN(FoundCopies found, find_copies(m_.model->file(), o_.disks));
+    copies_ = std::move(found.folders);
+    m_.unused_disks = std::move(found.unused);
     if (o_.placement) {
       const bool streams = !o_.placement->all_in_ram();
       WATRA_TRY(
