@@ -163,7 +163,8 @@ class Fitting {
     if (o_.kv_store) {
       KvStoreOptions store = *o_.kv_store;
       store.room_bytes = std::min(store.room_bytes, kv_store_room_bytes(limit_));
-      WATRA_ASSIGN(m_.kv_store, KvStore::create(store, m_.forward->kv().page_bytes(), m_.budget.get()));
+      WATRA_ASSIGN(m_.kv_store, KvStore::create(store, m_.forward->kv().page_bytes(),
+                                                m_.forward->kv().first_page_exact_bytes(), m_.budget.get()));
     }
     return {};
   }
