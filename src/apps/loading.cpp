@@ -82,6 +82,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
     loaded = engine::load_model(path, o);
   }
   bar.clear();
+  if (loaded) warn_of_unused_disks(*loaded);
   if (loaded && loaded->model->hparams().is_encoder)
     return fail(
         "model.is_encoder", fmt::format("{} is an encoder: it turns texts into vectors and writes nothing", model),
@@ -100,6 +101,10 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
                   ? fmt::format(", from {} disks", loaded->weights->files()->n_disks())
                   : "");
   return loaded;
+}
+
+void warn_of_unused_disks(const engine::LoadedModel& model) {
+  for (const Error& e : model.unused_disks) log::warn("--disk: {} ({})", e.message, e.hint);
 }
 
 Result<fs::path> kv_folder(const Globals& g) {

@@ -27,6 +27,9 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
 // "memory.over_budget" of a model that was left what a draft leaves of --ram, told as what it is: "draft.no_room".
 Error beside_draft(Error e, uint64_t room_bytes);
 
+// What --disk named and nothing is read from, and why, as warnings.
+void warn_of_unused_disks(const engine::LoadedModel& model);
+
 // Where conversations are kept: $WATRA_HOME/kv.
 Result<fs::path> kv_folder(const Globals& g);
 // --kv-store: "off", or the size of all of it; empty = the usual one. Errors "usage.size", "home.unknown".

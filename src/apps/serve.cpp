@@ -63,6 +63,7 @@ Result<engine::LoadedModel> load_model(const Globals& g, const ServeOptions& ser
     loaded = engine::load_model(path, o);
   }
   if (loaded && limit > 0) WATRA_TRY(loaded->budget->set_limit(limit));
+  if (loaded) warn_of_unused_disks(*loaded);
   return loaded;
 }
 

@@ -112,7 +112,7 @@ TEST(EndlessChat, DroppedPagesLeaveSharedOnesAlone) {
 
   const SequenceId c = *kv.fork(b, 4 * kKvPage);
   ASSERT_TRUE(kv.reserve(a, kv.free_positions()));
-  EXPECT_EQ(shift.drop(kv, b, 0, kKvPage).error().code, "kv.full");
+  EXPECT_EQ(shift.drop(kv, b, kKvPage, kKvPage).error().code, "kv.full");
   EXPECT_EQ(kv.length(b), 4 * kKvPage);
   EXPECT_EQ(kv.length(c), 4 * kKvPage);
 }

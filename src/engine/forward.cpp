@@ -32,6 +32,11 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
                                                  std::shared_ptr<const Residency> weights,
                                                  std::shared_ptr<ThreadTeam> team, const kernels::Kernels& kernels,
                                                  const ForwardOptions& options) {
+  if (const DeviceBuffer& there = weights->on_device(); there.size_bytes() > 0)
+    return fail("forward.no_executor",
+                fmt::format("{} of the weights lie on {}, and nothing computes there yet",
+                            format_bytes(there.size_bytes()), there.device()->name()),
+                "a placement in RAM and on disk");
   auto impl = std::make_unique<Impl>(options.shared_kv);
   impl->model = std::move(model);
   impl->weights = std::move(weights);

@@ -33,6 +33,9 @@ Told tell(const TalkingModelOptions& o, const Tokens& prompt, int64_t n) {
   for (int64_t at = 0; at + kernels::kKvPage <= kv.length(1); at += kernels::kKvPage) {
     const std::byte* page = kv.slot_page(1, at);
     told.cached.insert(told.cached.end(), page, page + kv.page_bytes());
+    if (at > 0) continue;
+    const auto exact = kv.first_page_exact(1);
+    told.cached.insert(told.cached.end(), exact.begin(), exact.end());
   }
   auto sampler = *Sampler::create({.seed = 5, .temperature = 0.8}, kTalkingVocab);
   EXPECT_TRUE(sampler.accept_prompt(prompt));

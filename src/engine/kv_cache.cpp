@@ -37,6 +37,7 @@ Result<KvCache> KvCache::create(const model::HParams& hp, const KvTypes& types, 
   WATRA_ASSIGN(c.pool_, Buffer::allocate(budget, "kv cache", *bytes));
   WATRA_ASSIGN(c.recent_, RecentRows::create(hp, types, n_sequences, max_rows, static_cast<int64_t>(n_pages), budget));
   c.references_.assign(n_pages, 0);
+  c.first_places_.assign(n_pages, -1);
   c.free_.reserve(n_pages);
   for (uint64_t i = n_pages; i-- > 0;) c.free_.push_back(c.pool_.data() + i * c.page_bytes_);
   return c;
@@ -68,15 +69,31 @@ void KvCache::remove(SequenceId id) {
   sequences_.erase(id);
 }
 
-std::byte* KvCache::take_page() {
+std::byte* KvCache::take_page(bool is_first) {
   std::byte* page = free_.back();
   free_.pop_back();
   references(page) = 1;
+  if (is_first && recent_.needed()) first_places_[static_cast<size_t>(number(page))] = recent_.take_first_place();
   return page;
 }
 
 void KvCache::release_page(std::byte* page) {
-  if (--references(page) == 0) free_.push_back(page);
+  if (--references(page) > 0) return;
+  free_.push_back(page);
+  int32_t& place = first_places_[static_cast<size_t>(number(page))];
+  if (place >= 0) recent_.give_back_first_place(place);
+  place = -1;
+}
+
+std::byte* KvCache::copy_page(std::byte* page) {
+  const int32_t place = first_places_[static_cast<size_t>(number(page))];
+  std::byte* copy = take_page(place >= 0);
+  std::memcpy(copy, page, page_bytes_);
+  if (place >= 0)
+    std::ranges::copy(recent_.first_page(place),
+                      recent_.first_page(first_places_[static_cast<size_t>(number(copy))]).begin());
+  release_page(page);
+  return copy;
 }
 
 void KvCache::truncate(SequenceId id, int64_t n) {
@@ -101,13 +118,8 @@ Status KvCache::drop_pages(SequenceId id, int64_t first, int64_t n) {
   for (auto page = begin; page != end; ++page) release_page(*page);
   s.table.erase(begin, end);
   s.length -= n * kKvPage;
-  for (auto page = s.table.begin() + first; page != s.table.end(); ++page) {
-    if (!shared(*page)) continue;
-    std::byte* copy = take_page();
-    std::memcpy(copy, *page, page_bytes_);
-    release_page(*page);
-    *page = copy;
-  }
+  for (auto page = s.table.begin() + first; page != s.table.end(); ++page)
+    if (shared(*page)) *page = copy_page(*page);
   return {};
 }
 
@@ -131,6 +143,7 @@ Result<SequenceId> KvCache::share(SequenceId child, int64_t n, const Sequence* f
     to.table.push_back(page_at(i));
     ++references(to.table.back());
   }
+  if (to.seat.number >= 0) seat_first_page(to);
   if (Status ready = reserve(child, 0); !ready) {  // copies the last page if it is not full
     remove(child);
     return fail(std::move(ready).error());
@@ -143,6 +156,7 @@ void KvCache::replace_page(SequenceId id, int64_t index, PageId page) {
   retain(page);
   release_page(own);
   own = address(page);
+  if (index == 0) seat_first_page(sequences_.at(id));
 }
 
 int64_t KvCache::pages_to_grow(SequenceId id, int64_t n) const {
@@ -162,14 +176,16 @@ Status KvCache::reserve(SequenceId id, int64_t n) {
                 fmt::format("the context is full: {} more positions wanted, {} of {} are free", n, free_positions(),
                             total_positions()),
                 "raise --ctx, or begin a new conversation");
+  const bool takes_first = s.table.empty() ? wanted > 0 : must_copy_last(s) && s.length < kKvPage;
+  if (takes_first && free_first_pages() == 0)
+    return fail("kv.full", "there is no room for the beginning of one more conversation in a quantized cache",
+                "fewer at a time, or --kv-type f16");
   if (must_copy_last(s)) {
     std::byte*& page = s.table[static_cast<size_t>(s.length / kKvPage)];
-    std::byte* copy = take_page();
-    std::memcpy(copy, page, page_bytes_);
-    release_page(page);
-    page = copy;
+    page = copy_page(page);
   }
-  while (s.table.size() < wanted) s.table.push_back(take_page());
+  while (s.table.size() < wanted) s.table.push_back(take_page(s.table.empty()));
+  if (takes_first) seat_first_page(s);
   return {};
 }
 

@@ -4,10 +4,11 @@
 // copied when one of them writes. Position p of a sequence lies in slot p. A pass writes its rows into the slots behind
 // the cached ones; rows of a chain stay, rows of a draft tree are kept or dropped by keep_path().
 //
-// Where layers are stored quantized, a row sees its own page as it was computed (recent_rows.h). That of an open page
-// is kept; a sequence that is cut back into an earlier page, or shares one in part, goes on from where that page begins
-// and its owner runs those rows again: truncate(), fork() and add_on() may leave fewer positions than asked for, then a
-// whole number of pages. Rows of the last pass can always be taken back one by one.
+// Where layers are stored quantized, a row sees the first page and its own as they were computed (recent_rows.h). The
+// exact rows of a first page lie beside it and are shared and copied with it. Those of an open page are kept; a
+// sequence that is cut back into an earlier one, or shares one in part, goes on from where that page begins and its
+// owner runs those rows again: truncate(), fork() and add_on() may leave fewer positions than asked for, then a whole
+// number of pages. Rows of the last pass can always be taken back one by one.
 //
 // Of an encoder, which reads a text in one pass and keeps nothing of it, all layers use the same place one after the
 // other: a page then holds one layer.
@@ -51,9 +52,9 @@ class KvCache {
   Result<SequenceId> add_on(std::span<const PageId> pages, int64_t n);
   // Forgets everything from position n on (n <= length); see above.
   void truncate(SequenceId id, int64_t n);
-  // Forgets whole pages [first, first + n) from inside the cached ones. Those behind take their slots, and are this
-  // sequence's own from then on: shared ones are copied. What their keys say of their position is the caller's to mend
-  // (kv_shift.h). Error "kv.full" when there is no room for the copies; then nothing has changed.
+  // Forgets whole pages [first, first + n), first > 0, from inside the cached ones. Those behind take their slots, and
+  // are this sequence's own from then on: shared ones are copied. What their keys say of their position is the caller's
+  // to mend (kv_shift.h). Error "kv.full" when there is no room for the copies; then nothing has changed.
   Status drop_pages(SequenceId id, int64_t first, int64_t n);
   int64_t length(SequenceId id) const { return sequences_.at(id).length; }
   // Positions its pages have room for, cached or not.
@@ -66,6 +67,10 @@ class KvCache {
   bool shares_whole_pages_only() const { return recent_.needed(); }
   // How many more sequences there can be.
   int64_t free_sequences() const { return recent_.needed() ? recent_.free_seats() : INT64_MAX; }
+
+  // Sequences that begin with a page of their own, and cached prefixes, share this many places for the exact rows of
+  // first pages; there are more of them than sequences.
+  int64_t free_first_pages() const { return recent_.needed() ? recent_.free_first_places() : INT64_MAX; }
 
   // Makes slots [length, length + n) writable. Error "kv.full" names needed and free positions.
   Status reserve(SequenceId id, int64_t n);
@@ -89,6 +94,12 @@ class KvCache {
   std::byte* slot_page(SequenceId id, int64_t slot) const {
     return sequences_.at(id).table[static_cast<size_t>(slot / kernels::kKvPage)];
   }
+
+  // The exact rows of the sequence's first page, which it has; empty where nothing is stored quantized.
+  std::span<std::byte> first_page_exact(SequenceId id) const {
+    return recent_.needed() ? recent_.first_page(sequences_.at(id).seat.place_of[0]) : std::span<std::byte>{};
+  }
+  uint64_t first_page_exact_bytes() const { return static_cast<uint64_t>(recent_.page_bytes()); }
 
   // Pages by number, for whoever keeps them beyond a sequence's life (prefix_cache.h). retain() and release() count
   // references; a page nobody refers to is free again.
@@ -136,8 +147,13 @@ class KvCache {
   };
   template <class PageAt>
   Result<SequenceId> share(SequenceId child, int64_t n, const Sequence* from, PageAt page_at);
-  std::byte* take_page();
+  std::byte* take_page(bool is_first);
   void release_page(std::byte* page);
+  std::byte* copy_page(std::byte* page);  // gives the shared one up
+  void seat_first_page(Sequence& s) {
+    if (recent_.needed() && !s.table.empty())
+      s.seat.place_of[0] = first_places_[static_cast<size_t>(number(s.table[0]))];
+  }
   PageId number(const std::byte* page) const {
     return static_cast<PageId>((page - pool_.data()) / static_cast<int64_t>(page_bytes_));
   }
@@ -155,6 +171,7 @@ class KvCache {
   RecentRows recent_;
   std::vector<std::byte*> free_;
   std::vector<int32_t> references_;
+  std::vector<int32_t> first_places_;  // by page: where the exact rows of a first page lie; -1 = it is none
   std::unordered_map<SequenceId, Sequence> sequences_;
   SequenceId next_id_ = 1;
 };

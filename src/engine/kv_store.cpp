@@ -37,19 +37,25 @@ struct KvStore::Reading {
   uint64_t n_read = 0;
 };
 
+KvPlace place_of_page(const KvCache& kv, SequenceId id, int64_t index) {
+  return {kv.slot_page(id, index * kernels::kKvPage), index == 0 ? kv.first_page_exact(id).data() : nullptr};
+}
+
 Result<std::shared_ptr<KvStore>> KvStore::create(const KvStoreOptions& options, uint64_t page_bytes,
-                                                 MemoryBudget* budget) {
-  const uint64_t one = slot_bytes(internal::kv_page_file_bytes(page_bytes));
+                                                 uint64_t first_exact_bytes, MemoryBudget* budget) {
+  const uint64_t one = slot_bytes(internal::kv_page_file_bytes(page_bytes + first_exact_bytes));
   const int n = static_cast<int>(std::clamp<uint64_t>(options.room_bytes / one, kFewestSlots, kMostSlots));
   // Buffers are aligned to 2 MiB from that size on.
   WATRA_ASSIGN(Buffer buffer, Buffer::allocate(budget, "kv store", std::max(static_cast<uint64_t>(n) * one, 2 * kMiB)));
-  return std::shared_ptr<KvStore>(new KvStore(options, page_bytes, std::move(buffer), n / 2, n - n / 2));
+  return std::shared_ptr<KvStore>(
+      new KvStore(options, page_bytes, first_exact_bytes, std::move(buffer), n / 2, n - n / 2));
 }
 
-KvStore::KvStore(const KvStoreOptions& options, uint64_t page_bytes, Buffer buffer, int n_jobs, int n_reads)
+KvStore::KvStore(const KvStoreOptions& options, uint64_t page_bytes, uint64_t first_exact_bytes, Buffer buffer,
+                 int n_jobs, int n_reads)
     : options_(options),
       page_bytes_(page_bytes),
-      file_bytes_(internal::kv_page_file_bytes(page_bytes)),
+      first_exact_bytes_(first_exact_bytes),
       buffer_(std::move(buffer)),
       n_reads_(n_reads),
       shelf_(options.folder, options.limit_bytes, options.keep_free_bytes),
@@ -58,7 +64,7 @@ KvStore::KvStore(const KvStoreOptions& options, uint64_t page_bytes, Buffer buff
       known_(kKnownPages) {
   for (int i = 0; i < n_jobs; ++i) {
     jobs_[static_cast<size_t>(i)].tokens.resize(kernels::kKvPage);
-    jobs_[static_cast<size_t>(i)].file = slot(i).first(file_bytes_);
+    jobs_[static_cast<size_t>(i)].file = slot(i).first(file_bytes(0));
   }
   for (int i = 0; i < n_reads; ++i) readings_[static_cast<size_t>(i)].bytes = slot(n_jobs + i);
   auto writer = start_thread("keeping conversations", [this] { write_jobs(); });
@@ -78,20 +84,22 @@ KvStore::~KvStore() {
 }
 
 std::span<std::byte> KvStore::slot(int i) const {
-  const uint64_t n = slot_bytes(file_bytes_);
+  const uint64_t n = slot_bytes(file_bytes(0));
   return buffer_.span().subspan(static_cast<uint64_t>(i) * n, n);
 }
 
 // ---- storing ----
 
-bool KvStore::offer(const PageName& name, const std::byte* page) {
+bool KvStore::offer(const PageName& name, const KvPlace& from) {
   const std::lock_guard lock(mutex_);
   if (trouble_ || known(name.key) == name.key) return true;
   if (n_taken_ == static_cast<int>(jobs_.size())) return false;
   Job& job = jobs_[static_cast<size_t>(first_ + n_taken_) % jobs_.size()];
   job.root = name.root, job.key = name.key, job.parent = name.parent, job.index = name.index;
   std::ranges::copy(name.tokens.first(kernels::kKvPage), job.tokens.begin());
-  std::memcpy(job.file.data() + kKvPageHeaderBytes, page, page_bytes_);
+  std::byte* const to = job.file.data() + kKvPageHeaderBytes;
+  std::memcpy(to, from.page, page_bytes_);
+  if (stored_bytes(name.index) > page_bytes_) std::memcpy(to + page_bytes_, from.exact, first_exact_bytes_);
   known(name.key) = name.key;
   ++n_taken_;
   arrived_.notify_one();
@@ -119,8 +127,9 @@ void KvStore::write_jobs() {
       Result<internal::KvShelf::Put> put = internal::KvShelf::Put::here_already;
       if (wanted) {
         const PageName name{job.root, job.key, job.parent, job.index, job.tokens};
-        internal::seal_kv_page(name, page_bytes_, job.file);
-        put = shelf_.put(name, job.file);
+        const auto file = job.file.first(file_bytes(job.index));
+        internal::seal_kv_page(name, stored_bytes(job.index), file);
+        put = shelf_.put(name, file);
       }
       lock.lock();
       first_ = (first_ + 1) % static_cast<int>(jobs_.size());
@@ -132,7 +141,7 @@ void KvStore::write_jobs() {
           trouble_ = Error{"kv_store.no_room",
                            fmt::format("conversations are not kept in {} any more: a page needs {}, {} are allowed and "
                                        "{} of the disk stay free",
-                                       options_.folder.string(), format_bytes(file_bytes_),
+                                       options_.folder.string(), format_bytes(file_bytes(job.index)),
                                        format_bytes(options_.limit_bytes), format_bytes(options_.keep_free_bytes)),
                            "free some space on that disk, or use another folder (--home DIR)"};
       } else {
@@ -192,7 +201,7 @@ bool KvStore::open(Reading& r, const PageKey& root, const PageKey& key, int64_t 
   if (!file) return false;
   r.file = std::move(*file);
   const auto size = r.file.size_bytes();
-  if (!size || *size != file_bytes_) return discard(root, key, index), false;
+  if (!size || *size != file_bytes(index)) return discard(root, key, index), false;
   r.direct.emplace(r.file);
   const uint64_t step = r.direct->alignment();
   if (kSlotAlignment % step != 0) return false;
@@ -213,7 +222,7 @@ bool KvStore::has(const PageKey& root, const PageKey& key, int64_t index) const 
 }
 
 int64_t KvStore::restore(const PageKey& root, std::span<const PageKey> keys, std::span<const TokenId> tokens,
-                         int64_t first, const std::function<std::byte*(int64_t)>& place, Clock::time_point until) {
+                         int64_t first, const std::function<KvPlace(int64_t)>& place, Clock::time_point until) {
   const auto begin = Clock::now();
   const auto n_keys = static_cast<int64_t>(keys.size());
   const auto reading = [&](int64_t i) -> Reading& { return readings_[static_cast<size_t>(i % n_reads_)]; };
@@ -233,7 +242,7 @@ int64_t KvStore::restore(const PageKey& root, std::span<const PageKey> keys, std
     Reading& r = reading(i);
     r.n_pending = 0;
     r.n_read = 0;
-    const uint64_t whole = ceil_div<uint64_t>(file_bytes_, r.direct->alignment()) * r.direct->alignment();
+    const uint64_t whole = ceil_div<uint64_t>(file_bytes(i), r.direct->alignment()) * r.direct->alignment();
     for (uint64_t at = 0; at < whole; at += kReadBytes) {
       while (queue_->n_in_flight() == queue_->depth()) reap();
       queue_->submit(*r.direct, at, r.bytes.subspan(at, std::min(kReadBytes, whole - at)),
@@ -256,14 +265,16 @@ int64_t KvStore::restore(const PageKey& root, std::span<const PageKey> keys, std
     const auto i = static_cast<size_t>(done);
     const PageName name{root, keys[i], i > 0 ? keys[i - 1] : root, done,
                         tokens.subspan(i * kernels::kKvPage, kernels::kKvPage)};
-    const auto page = r.n_read >= file_bytes_ ? internal::open_kv_page(name, page_bytes_, r.bytes) : std::nullopt;
+    const auto page =
+        r.n_read >= file_bytes(done) ? internal::open_kv_page(name, stored_bytes(done), r.bytes) : std::nullopt;
     if (!page) {
       discard(root, keys[i], done);
       break;
     }
-    std::byte* to = place(done);
-    if (!to) break;
-    std::memcpy(to, page->data(), page->size());
+    const KvPlace to = place(done);
+    if (!to.page) break;
+    std::memcpy(to.page, page->data(), page_bytes_);
+    if (page->size() > page_bytes_) std::memcpy(to.exact, page->data() + page_bytes_, first_exact_bytes_);
   }
   while (queue_ && queue_->n_in_flight() > 0) (void)queue_->reap();
   // The disk could not read one of these; they are written anew when their text has been read.

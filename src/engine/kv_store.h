@@ -38,14 +38,21 @@ struct KvStoreOptions {
   int64_t min_tokens = 256;
 };
 
+// Where a page lies in memory.
+struct KvPlace {
+  std::byte* page = nullptr;
+  std::byte* exact = nullptr;  // of page 0: its rows as they were computed; null where nothing is stored quantized
+};
+KvPlace place_of_page(const KvCache& kv, SequenceId id, int64_t index);
+
 class KvStore {
  public:
   using PageName = internal::KvPageName;
 
-  // Touches no file. page_bytes: KvCache::page_bytes(). Room for pages on their way is taken from the budget now.
-  // Errors: those of the budget.
+  // Touches no file. page_bytes, first_exact_bytes: KvCache's. Room for pages on their way is taken from the budget
+  // now. Errors: those of the budget.
   static Result<std::shared_ptr<KvStore>> create(const KvStoreOptions& options, uint64_t page_bytes,
-                                                 MemoryBudget* budget);
+                                                 uint64_t first_exact_bytes, MemoryBudget* budget);
   ~KvStore();  // waits until what was offered is written
   KvStore(const KvStore&) = delete;
   KvStore& operator=(const KvStore&) = delete;
@@ -55,13 +62,13 @@ class KvStore {
 
   // Takes a page to be stored (nothing is done when it is there already). False: no room now, offer it again after the
   // next pass. Always true once storing has stopped. Allocates nothing.
-  bool offer(const PageName& name, const std::byte* page);
+  bool offer(const PageName& name, const KvPlace& from);
 
   // Restores pages first, first + 1, ... of the chain `keys` (of page i: keys[i]; tokens: kKvPage for each key), until
   // one is missing or damaged, or `until` has passed (one is tried in any case). place(i) says where page i goes and is
   // called in order, when its bytes are known to be right. Returns how many pages there are now.
   int64_t restore(const PageKey& root, std::span<const PageKey> keys, std::span<const TokenId> tokens, int64_t first,
-                  const std::function<std::byte*(int64_t)>& place,
+                  const std::function<KvPlace(int64_t)>& place,
                   std::chrono::steady_clock::time_point until = std::chrono::steady_clock::time_point::max());
   // Whether page `index` of a chain seems to be there: a glance at the folder.
   bool has(const PageKey& root, const PageKey& key, int64_t index) const;
@@ -108,7 +115,11 @@ class KvStore {
   };
   struct Reading;
 
-  KvStore(const KvStoreOptions& options, uint64_t page_bytes, Buffer buffer, int n_jobs, int n_reads);
+  KvStore(const KvStoreOptions& options, uint64_t page_bytes, uint64_t first_exact_bytes, Buffer buffer, int n_jobs,
+          int n_reads);
+  // Of the page with this number, in its file: all of its bytes, and the whole file.
+  uint64_t stored_bytes(int64_t index) const { return page_bytes_ + (index == 0 ? first_exact_bytes_ : 0); }
+  uint64_t file_bytes(int64_t index) const { return internal::kv_page_file_bytes(stored_bytes(index)); }
   void write_jobs();
   void wait_until_idle(std::unique_lock<std::mutex>& lock);
   Result<int64_t> erase_from_shelf(const std::function<Result<int64_t>()>& erase);
@@ -118,7 +129,7 @@ class KvStore {
   void discard(const PageKey& root, const PageKey& key, int64_t index);
 
   const KvStoreOptions options_;
-  const uint64_t page_bytes_, file_bytes_;
+  const uint64_t page_bytes_, first_exact_bytes_;
   Buffer buffer_;  // a slot of whole pages of the disk for each job, then for each read
   const int n_reads_;
   internal::KvShelf shelf_;  // the writer's, but for erasing while it is idle

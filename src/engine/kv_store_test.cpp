@@ -20,7 +20,7 @@
 namespace watra::engine {
 namespace {
 
-constexpr uint64_t kPageBytes = 10'000;  // no multiple of anything
+constexpr uint64_t kPageBytes = 10'000, kExactBytes = 2'222;  // no multiples of anything; of page 0
 constexpr PageKey kRoot{11, 22};
 constexpr auto kPage = static_cast<size_t>(kernels::kKvPage);
 
@@ -37,24 +37,33 @@ struct Chain {
             std::span(tokens).subspan(i * kPage, kPage)};
   }
   std::vector<std::byte> page(size_t i) const {
-    std::vector<std::byte> bytes(kPageBytes);
+    std::vector<std::byte> bytes(kPageBytes + (i == 0 ? kExactBytes : 0));
     std::mt19937_64 rng(keys[i].a);
     for (auto& b : bytes) b = static_cast<std::byte>(rng());
     return bytes;
   }
 };
 
+// The bytes of a page, those of page 0 with its exact rows behind it.
+KvPlace place_in(std::vector<std::byte>& bytes) {
+  return {bytes.data(), bytes.size() > kPageBytes ? bytes.data() + kPageBytes : nullptr};
+}
+bool offer(KvStore& store, const Chain& c, size_t i) {
+  auto bytes = c.page(i);
+  return store.offer(c.name(i), place_in(bytes));
+}
+
 std::shared_ptr<KvStore> open_store(const fs::path& folder, KvStoreOptions o = {}) {
   o.folder = folder;
   if (o.keep_free_bytes == KvStoreOptions{}.keep_free_bytes) o.keep_free_bytes = 0;  // any disk will do for a test
-  auto store = KvStore::create(o, kPageBytes, nullptr);
+  auto store = KvStore::create(o, kPageBytes, kExactBytes, nullptr);
   EXPECT_TRUE(store);
   return *store;
 }
 
 void store_all(KvStore& store, const Chain& c) {
   for (size_t i = 0; i < c.keys.size(); ++i)
-    while (!store.offer(c.name(i), c.page(i).data())) store.drain();
+    while (!offer(store, c, i)) store.drain();
   store.drain();
 }
 
@@ -64,7 +73,7 @@ int64_t restored(KvStore& store, const Chain& c, int64_t first = 0) {
   int64_t next = first;
   const int64_t n = store.restore(kRoot, c.keys, c.tokens, first, [&](int64_t i) {
     EXPECT_EQ(i, next++) << "in order";
-    return pages.emplace_back(kPageBytes).data();
+    return place_in(pages.emplace_back(kPageBytes + (i == 0 ? kExactBytes : 0)));
   });
   EXPECT_EQ(static_cast<size_t>(n), pages.size());
   for (size_t i = 0; i < pages.size(); ++i) EXPECT_EQ(pages[i], c.page(static_cast<size_t>(first) + i)) << i;
@@ -117,11 +126,54 @@ TEST(KvStore, RestoringStopsWhenTimeIsUpAndWhereThereIsNoPlace) {
   const Chain a(20);
   auto store = open_store(folder.path());
   store_all(*store, a);
-  std::vector<std::byte> page(kPageBytes);
-  const auto place = [&](int64_t) { return page.data(); };
+  std::vector<std::byte> page(kPageBytes + kExactBytes);
+  const auto place = [&](int64_t) { return place_in(page); };
   EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0, place, std::chrono::steady_clock::now()), 1);
-  EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0, [&](int64_t i) { return i < 4 ? page.data() : nullptr; }), 4);
+  EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0, [&](int64_t i) { return i < 4 ? place_in(page) : KvPlace{}; }),
+            4);
   EXPECT_EQ(restored(*store, a), 20);
+}
+
+TEST(KvStore, PageZeroBringsItsExactRows) {
+  constexpr uint64_t kLarge = 70'001;
+  const TestFolder folder;
+  const Chain a(3);
+  const KvStoreOptions options{.folder = folder.path(), .keep_free_bytes = 0};
+  const auto bytes_of = [&](size_t i) {
+    std::vector<std::byte> bytes(kPageBytes + (i == 0 ? kLarge : 0));
+    std::mt19937_64 rng(i);
+    for (auto& b : bytes) b = static_cast<std::byte>(rng());
+    return bytes;
+  };
+  const auto back = [&](KvStore& store) {
+    std::vector<std::vector<std::byte>> pages;
+    const int64_t n = store.restore(kRoot, a.keys, a.tokens, 0, [&](int64_t i) {
+      return place_in(pages.emplace_back(kPageBytes + (i == 0 ? kLarge : 0)));
+    });
+    for (size_t i = 0; i < pages.size(); ++i) EXPECT_EQ(pages[i], bytes_of(i)) << i;
+    return n;
+  };
+  auto store = KvStore::create(options, kPageBytes, kLarge, nullptr).value();
+  for (size_t i = 0; i < 3; ++i) {
+    auto bytes = bytes_of(i);
+    ASSERT_TRUE(store->offer(a.name(i), place_in(bytes)));
+    store->drain();
+  }
+  EXPECT_EQ(store->content()->bytes,
+            internal::kv_page_file_bytes(kPageBytes + kLarge) + 2 * internal::kv_page_file_bytes(kPageBytes));
+  EXPECT_EQ(back(*store), 3);
+  // Damaged behind the page, in its exact rows; and a store without any: neither takes it for a page.
+  const fs::path first = internal::KvShelf(folder.path(), 0, 0).path_of(kRoot, a.keys[0], 0);
+  std::string damaged = read_text_file(first).value();
+  damaged[4096 + kPageBytes + kLarge - 1] ^= 1;
+  ASSERT_TRUE(write_file_atomic(first, damaged));
+  EXPECT_EQ(back(*store), 0);
+  EXPECT_FALSE(fs::exists(first));
+  auto bytes = bytes_of(0);
+  ASSERT_TRUE(store->offer(a.name(0), place_in(bytes)));
+  store->drain();
+  auto plain = KvStore::create(options, kPageBytes, 0, nullptr).value();
+  EXPECT_EQ(restored(*plain, a), 0);
 }
 
 // Every way in which a file can be wrong: it is not restored, it is gone, and the page can be stored again.
@@ -150,7 +202,7 @@ TEST(KvStore, NothingWrongIsEverRestored) {
        good.substr(0, 4096) + read_text_file(shelf.path_of(kRoot, other.keys[2], 2)).value().substr(4096)},
   };
   std::string version = good;
-  version[7] = '2';
+  version[7] = '1';
   wrong.emplace_back("of another version", version);
   std::mt19937 rng(3);
   for (size_t bit : {size_t{0}, size_t{8} * 20, size_t{8} * 100, size_t{8} * 300, size_t{8} * 4096,
@@ -184,7 +236,9 @@ TEST(KvStore, APageOfAnotherTextUnderTheSameKeyIsNotRestored) {
   store_all(*store, a);
   a.tokens[kPage + 5] = 3;  // a collision of keys, as somebody might look for one
   EXPECT_EQ(store->restore(kRoot, a.keys, a.tokens, 0,
-                           [&, page = std::vector<std::byte>(kPageBytes)](int64_t) mutable { return page.data(); }),
+                           [&, page = std::vector<std::byte>(kPageBytes + kExactBytes)](int64_t) mutable {
+                             return place_in(page);
+                           }),
             1);
 }
 
@@ -214,7 +268,7 @@ TEST(KvStore, EveryOperationMayFail) {
       auto store = open_store(folder.path());
       store_all(*store, a);
       EXPECT_EQ(restored(*store, a), 6) << point << " " << nth;
-      EXPECT_EQ(n_files(folder.path(), ".kv1"), 6) << point << " " << nth;
+      EXPECT_EQ(n_files(folder.path(), ".kv2"), 6) << point << " " << nth;
       EXPECT_EQ(list_files(folder.path())->size(), 6u) << "and nothing else: " << point << " " << nth;
     }
     EXPECT_FALSE(fired) << point;
@@ -272,7 +326,7 @@ TEST(KvStore, ConversationsThatGrowInTurnKeepTheirBeginnings) {
   auto store = open_store(folder.path(), {.limit_bytes = 25 * one});
   for (size_t i = 0; i < 20; ++i)
     for (const Chain* c : {&a, &b}) {
-      while (!store->offer(c->name(i), c->page(i).data())) store->drain();
+      while (!offer(*store, *c, i)) store->drain();
       store->drain();
     }
   const int64_t n_a = restored(*store, a), n_b = restored(*store, b);
@@ -449,7 +503,7 @@ TEST(KvStore, OfferingDoesNotWaitForErasing) {
     const fault::Stall stall("file.remove");
     erased = std::async(std::launch::async, [&] { return store->erase(kRoot, a.tokens, 0); });
     while (stall.waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    auto offered = std::async(std::launch::async, [&] { return store->offer(b.name(0), b.page(0).data()); });
+    auto offered = std::async(std::launch::async, [&] { return offer(*store, b, 0); });
     EXPECT_EQ(offered.wait_for(kPatience), std::future_status::ready);
   }
   EXPECT_EQ(must(erased.get()), 3);

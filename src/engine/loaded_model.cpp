@@ -43,7 +43,9 @@ class Fitting {
   Result<uint64_t> fit() {
     WATRA_TRY(m_.budget->take("program and vocabulary",
                               process_bytes_ + runtime_bytes(m_.model->hparams().n_vocab, m_.team->size())));
-    copies_ = folders_with_copies(m_.model->file(), o_.disks);
+    WATRA_ASSIGN(FoundCopies found, find_copies(m_.model->file(), o_.disks));
+    copies_ = std::move(found.folders);
+    m_.unused_disks = std::move(found.unused);
     if (o_.placement) {
       const bool streams = !o_.placement->all_in_ram();
       WATRA_TRY(
@@ -162,7 +164,8 @@ class Fitting {
     if (o_.kv_store) {
       KvStoreOptions store = *o_.kv_store;
       store.room_bytes = std::min(store.room_bytes, kv_store_room_bytes(limit_));
-      WATRA_ASSIGN(m_.kv_store, KvStore::create(store, m_.forward->kv().page_bytes(), m_.budget.get()));
+      WATRA_ASSIGN(m_.kv_store, KvStore::create(store, m_.forward->kv().page_bytes(),
+                                                m_.forward->kv().first_page_exact_bytes(), m_.budget.get()));
     }
     return {};
   }

@@ -59,6 +59,7 @@ struct LoadedModel {
   std::shared_ptr<KvStore> kv_store;                 // null = conversations end with the process
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null when the file has no vocabulary
   uint64_t streamed_bytes = 0;                       // of weights, from disk in every pass that gives logits
+  std::vector<Error> unused_disks;                   // what nothing is read from of LoadOptions::disks, and why
   // What was asked of the planner, and what it decided: this is how the weights lie (nothing of a placement that the
   // caller gave). Without rates, so without predictions: with those of a machine make_plan() gives the same places and
   // says how long a pass takes.
@@ -71,8 +72,8 @@ struct LoadedModel {
 Result<PageKey> root_key(const LoadedModel& model);
 
 // PATH: a GGUF file, or "synthetic:SHAPE:QUANT" (model/synthetic.h).
-// Errors: those of Model::open and Residency::read; "memory.over_budget" or "memory.too_small" with the sum by tag,
-// before any weight is read, when not even a model that is wholly streamed fits (or this one cannot be);
+// Errors: those of Model::open, find_copies() and Residency::read; "memory.over_budget" or "memory.too_small" with the
+// sum by tag, before any weight is read, when not even a model that is wholly streamed fits (or this one cannot be);
 // "load.cancelled", within the time of a few reads.
 Result<LoadedModel> load_model(const fs::path& path, const LoadOptions& options);
 

@@ -155,5 +155,40 @@ TEST(LoadedModel, ItsDraftIsPartOfThePrediction) {
   EXPECT_EQ(drafted->placed.disk_bytes, alone->placed.disk_bytes) << "the weights lie where they lie";
 }
 
+// A folder mistyped would otherwise cost half of the speed unnoticed.
+TEST(LoadedModel, DisksThatGiveNothingAreTold) {
+  const TestFolder folder, other;
+  const fs::path path = write_wide_model(folder.path());
+  const auto load_with = [&](const fs::path& disk) {
+    return load_model(path, {.threads = 1, .n_ctx = 64, .disks = {disk}});
+  };
+  const auto mistyped = load_with(other.path() / "nope");
+  ASSERT_FALSE(mistyped);
+  EXPECT_EQ(mistyped.error().code, "usage.disk");
+  EXPECT_NE(mistyped.error().message.find("nope is no folder"), std::string::npos);
+
+  const fs::path copy = other.path() / path.filename();
+  const auto reason = [&]() -> std::string {
+    const auto m = load_with(other.path());
+    EXPECT_TRUE(m);
+    if (!m || m->unused_disks.size() != 1) return {};
+    return m->unused_disks[0].message;
+  };
+  EXPECT_NE(reason().find("holds no copy of"), std::string::npos);
+  fs::copy_file(path, copy);
+  const auto whole = load_with(other.path());
+  ASSERT_TRUE(whole);
+  EXPECT_TRUE(whole->unused_disks.empty());
+  {
+    File file = *File::open(copy, File::Mode::read_write);
+    const std::byte other_bytes[256]{};
+    const auto& tensors = whole->model->file().tensors();
+    ASSERT_TRUE(file.write_at(tensors[3].offset_bytes + tensors[3].size_bytes / 2, other_bytes));
+  }
+  EXPECT_NE(reason().find("is another there"), std::string::npos) << reason();
+  fs::resize_file(copy, 5000);
+  EXPECT_NE(reason().find("it has 5000 bytes, the model's file"), std::string::npos) << reason();
+}
+
 }  // namespace
 }  // namespace watra::engine

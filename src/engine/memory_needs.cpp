@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "engine/recent_rows.h"
 #include "kernels/ops.h"
 
 namespace watra::engine {
@@ -67,6 +68,22 @@ uint64_t kv_cache_bytes(const model::ModelOutline& o, const KvTypes& types, int6
     bytes = o.is_encoder ? std::max(bytes, of_layer) : bytes + of_layer;
   }
   return bytes * static_cast<uint64_t>(ceil_div<int64_t>(std::max<int64_t>(n, 1), kernels::kKvPage) * kernels::kKvPage);
+}
+
+uint64_t exact_kv_bytes(const model::ModelOutline& o, const KvTypes& types, int64_t n, int64_t n_sequences,
+                        int64_t max_rows) {
+  uint64_t position = 0, largest = 0;  // bytes of a position: of all layers, and of one
+  for (int i = 0; i < o.n_layers; ++i) {
+    const KvPair t = types.of(i);
+    const uint64_t half = o.kv_bytes_per_position(i, KvType::f16, KvType::f16) / 2;
+    const uint64_t of_layer = half * (kernels::is_quantized(t.k) + kernels::is_quantized(t.v));
+    position += of_layer;
+    largest = std::max(largest, of_layer);
+  }
+  const int64_t n_pages = ceil_div<int64_t>(std::max<int64_t>(n, 1), kernels::kKvPage);
+  const int64_t n_whole = 2 * n_sequences + RecentRows::n_first_places(n_sequences, n_pages);
+  return static_cast<uint64_t>(kernels::kKvPage) *
+         (static_cast<uint64_t>(n_whole) * position + static_cast<uint64_t>(max_rows / kernels::kKvPage) * largest);
 }
 
 int64_t encoder_rows(int64_t n_ctx) { return std::max(n_ctx, kEncoderRows); }

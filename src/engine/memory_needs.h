@@ -17,6 +17,9 @@ uint64_t program_bytes(int64_t n_vocab, int n_threads);
 
 // Of `n` positions, whole pages, in all layers or in those from `first_layer` on.
 uint64_t kv_cache_bytes(const model::ModelOutline& outline, const KvTypes& types, int64_t n, int first_layer = 0);
+// Beside it: first and open pages as they were computed, of layers that are stored quantized (recent_rows.h).
+uint64_t exact_kv_bytes(const model::ModelOutline& outline, const KvTypes& types, int64_t n, int64_t n_sequences,
+                        int64_t max_rows);
 
 // Encoders. Rows of a pass: a whole context, or many short texts together; kEncoderTexts is the most, where the time a
 // text costs for itself has vanished beside that of its tokens. And the cached positions that such a pass needs, whose

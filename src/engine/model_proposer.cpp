@@ -147,6 +147,7 @@ Status ModelProposer::run_pass(bool is_reading) {
     const KvCache& kv = model_->forward->kv();
     const int64_t n = batch_.first_slot + static_cast<int64_t>(batch_.rows.size());
     if (const int64_t missing = kv.pages_to_grow(sequence_, n) - kv.free_pages(); missing > 0) prefixes->evict(missing);
+    if (kv.length(sequence_) == 0 && kv.free_first_pages() == 0) prefixes->evict_beginning();
   }
   const auto begin = std::chrono::steady_clock::now();
   WATRA_TRY(model_->forward->run(batch_));

@@ -76,9 +76,11 @@ void append_page_keys(const PageKey& root, std::span<const TokenId> tokens, std:
 }
 
 Result<PageKey> root_key(const model::Model& model, const KvTypes& types, int64_t n_ctx, std::string_view isa) {
-  constexpr size_t kSampleBytes = 256;  // of each tensor
+  constexpr size_t kSampleBytes = 256;                            // of each tensor
+  constexpr std::string_view kFirstPageIsExact = "page 0 exact";  // how pages are read (docs/decisions/0013)
   const auto& hp = model.hparams();
   Recipe recipe;
+  recipe.add(kFirstPageIsExact);
   recipe.add(hp.architecture);
   recipe.add(hp.name);
   recipe.add(hp.d_model);

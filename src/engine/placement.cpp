@@ -26,24 +26,28 @@ std::set<const TensorInfo*> bound_tensors(const model::Model& model) {
   return tensors;
 }
 
-uint64_t always_in_ram_bytes(const model::Model& model) {
+uint64_t vector_bytes_on(const model::Model& model, const Placement& placement, Tier tier) {
   uint64_t bytes = 0;
-  for (const TensorInfo* t : bound_tensors(model))
-    if (!is_matrix(*t)) bytes += vector_bytes(*t);
+  for (const TensorInfo* t : bound_tensors(model)) {
+    if (is_matrix(*t)) continue;
+    const auto named = placement.tensors.find(t->name);
+    const Tier is_on = named == placement.tensors.end() ? Tier::ram : named->second.front().tier;
+    if (is_on == tier) bytes += vector_bytes(*t);
+  }
   return bytes;
 }
 
-uint64_t matrix_bytes_on(const model::Model& model, const Placement& placement, bool disk, const TensorInfo* except) {
+uint64_t matrix_bytes_on(const model::Model& model, const Placement& placement, Tier tier, const TensorInfo* except) {
   uint64_t bytes = 0;
   for (const TensorInfo* t : bound_tensors(model)) {
     if (t == except || !is_matrix(*t)) continue;
     const auto named = placement.tensors.find(t->name);
     if (named == placement.tensors.end()) {
-      bytes += disk ? 0 : t->size_bytes;
+      bytes += tier == Tier::ram ? t->size_bytes : 0;
       continue;
     }
     for (const RowRange& r : named->second)
-      if ((r.tier == Tier::disk) == disk) bytes += static_cast<uint64_t>(r.end - r.begin) * row_bytes(*t);
+      if (r.tier == tier) bytes += static_cast<uint64_t>(r.end - r.begin) * row_bytes(*t);
   }
   return bytes;
 }
@@ -51,11 +55,15 @@ uint64_t matrix_bytes_on(const model::Model& model, const Placement& placement, 
 }  // namespace
 
 uint64_t ram_weight_bytes(const model::Model& model, const Placement& placement) {
-  return always_in_ram_bytes(model) + matrix_bytes_on(model, placement, false, nullptr);
+  return vector_bytes_on(model, placement, Tier::ram) + matrix_bytes_on(model, placement, Tier::ram, nullptr);
+}
+
+uint64_t device_weight_bytes(const model::Model& model, const Placement& placement) {
+  return vector_bytes_on(model, placement, Tier::vram) + matrix_bytes_on(model, placement, Tier::vram, nullptr);
 }
 
 uint64_t streamed_bytes(const model::Model& model, const Placement& placement) {
-  return matrix_bytes_on(model, placement, true, model.gathered_table());
+  return matrix_bytes_on(model, placement, Tier::disk, model.gathered_table());
 }
 
 }  // namespace watra::engine

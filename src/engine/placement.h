@@ -33,9 +33,11 @@ struct Placement {
   bool operator==(const Placement&) const = default;
 };
 
-// Bytes of the model's weights that a placement keeps in RAM (norms and biases as f32), and that it reads from disk in
-// every pass over all layers that gives logits (a table that is only gathered does not count: one row a token).
+// Bytes of the model's weights that a placement keeps in RAM, and on a device (norms and biases as f32), and that it
+// reads from disk in every pass over all layers that gives logits (a table that is only gathered does not count: one
+// row a token).
 uint64_t ram_weight_bytes(const model::Model& model, const Placement& placement);
+uint64_t device_weight_bytes(const model::Model& model, const Placement& placement);
 uint64_t streamed_bytes(const model::Model& model, const Placement& placement);
 
 }  // namespace watra::engine

@@ -164,6 +164,8 @@ class Attempt {
       in_ram("program and vocabulary", program_bytes(o_.n_vocab, plan_.threads));
       if (options_.keeps_conversations) in_ram("kv store", kv_store_room_bytes(plan_.ram_limit_bytes));
       in_ram("activations", activations);
+      in_ram("exact keys and values",
+             exact_kv_bytes(o_, plan_.kv_types, kv_positions_, 1, std::min(plan_.micro_batch, plan_.n_ctx)));
     }
     if (candidate.outline) {
       const ModelOutline& d = *candidate.outline;

@@ -167,6 +167,19 @@ int64_t PrefixCache::evict(int64_t n) {
   return n_freed;
 }
 
+int64_t PrefixCache::evict_beginning() {
+  PageId first = oldest_;
+  while (first != kNoPage && (node(first).parent != root() || kv_.n_references(first) > 1)) first = node(first).newer;
+  if (first == kNoPage) return 0;
+  int64_t n_freed = 0;
+  for (PageId leaf = first; node(first).n_tokens > 0; leaf = first, ++n_freed) {
+    while (node(leaf).first_child != kNoPage) leaf = node(leaf).first_child;
+    remove(leaf);
+  }
+  n_evicted_ += n_freed;
+  return n_freed;
+}
+
 int64_t PrefixCache::n_evictable() const {
   int64_t n = 0;
   for (PageId p = oldest_; p != kNoPage; p = node(p).newer) n += kv_.n_references(p) == 1;

@@ -46,6 +46,8 @@ class PrefixCache {
 
   // Frees at least n pages, or all that no sequence uses; returns how many.
   int64_t evict(int64_t n);
+  // Frees the longest unused first page that no sequence uses and everything behind it; returns how many pages.
+  int64_t evict_beginning();
   int64_t n_evictable() const;  // pages that evict() could free
   void clear();
 

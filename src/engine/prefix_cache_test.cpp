@@ -144,6 +144,26 @@ TEST_F(PrefixCacheTest, TheLongestUnusedGoesFirstFromItsEnd) {
   EXPECT_EQ(cache_.n_evicted(), 6);
 }
 
+TEST_F(PrefixCacheTest, ABeginningGoesWithAllBehindIt) {
+  live(counted(0, 130));
+  live(counted(1000, 70));
+  live(counted(0, 64) + counted(500, 70));
+  live(counted(2000, 64));
+  EXPECT_EQ(cache_.evict_beginning(), 2) << "the longest unused";
+  EXPECT_EQ(found(counted(1000, 70)), 0);
+  EXPECT_EQ(found(counted(0, 130)), 130);
+  const SequenceId s = kv_.add();
+  ASSERT_TRUE(kv_.reserve(s, 64));
+  kv_.commit_chain(s, 64);
+  PrefixCache::Anchor anchor;
+  cache_.store_pages(s, counted(2000, 64), anchor);
+  EXPECT_EQ(cache_.evict_beginning(), 5) << "both ends of it";
+  EXPECT_EQ(cache_.evict_beginning(), 0) << "in use";
+  EXPECT_EQ(cache_.n_evicted(), 7);
+  EXPECT_EQ(found(counted(2000, 64)), 64);
+  kv_.remove(s);
+}
+
 TEST_F(PrefixCacheTest, KeysChainAndDependOnTheRoot) {
   live(counted(0, 100));
   PrefixCache::Match match;

@@ -34,16 +34,18 @@ Result<RecentRows> RecentRows::create(const model::HParams& hp, const KvTypes& t
   // Of n rows of a sequence in a pass at most (n - 2) / kKvPage pages begin and end there.
   const int64_t n_passing = max_rows / kKvPage;
   r.n_seat_places_ = 2 * n_sequences;
-  r.n_places_ = r.n_seat_places_ + n_passing;
+  r.n_whole_places_ = r.n_seat_places_ + n_first_places(n_sequences, n_pages);
+  r.n_places_ = r.n_whole_places_ + n_passing;
   WATRA_ASSIGN(r.pool_,
-               Buffer::allocate(budget, "recent keys and values",
-                                static_cast<uint64_t>(r.n_seat_places_ * r.page_bytes_ + n_passing * largest)));
+               Buffer::allocate(budget, "exact keys and values",
+                                static_cast<uint64_t>(r.n_whole_places_ * r.page_bytes_ + n_passing * largest)));
   for (const Layer& layer : r.layers_) {
     std::byte* at = r.pool_.data();
-    for (int64_t i = 0; i < r.n_seat_places_; ++i, at += r.page_bytes_) r.pages_.push_back(at + layer.offset);
+    for (int64_t i = 0; i < r.n_whole_places_; ++i, at += r.page_bytes_) r.pages_.push_back(at + layer.offset);
     for (int64_t i = 0; i < n_passing; ++i, at += largest) r.pages_.push_back(at);
   }
   for (auto i = static_cast<int32_t>(n_sequences); i-- > 0;) r.free_.push_back(i);
+  for (auto i = static_cast<int32_t>(r.n_whole_places_); i-- > r.n_seat_places_;) r.free_first_.push_back(i);
   return r;
 }
 
@@ -60,24 +62,30 @@ void RecentRows::leave(Seat& seat) {
   seat = {};
 }
 
+int32_t RecentRows::take_first_place() {
+  const int32_t place = free_first_.back();
+  free_first_.pop_back();
+  return place;
+}
+
 void RecentRows::open(Seat& seat, int64_t length, int64_t n_rows) {
   if (!needed_) return;
   const int64_t first = length / kKvPage, last = (length + n_rows - 1) / kKvPage;
   const auto put = [&](int64_t page, int place) {
     seat.page[place] = page;
-    seat.place_of[static_cast<size_t>(page)] = 2 * seat.number + place;
+    if (page > 0) seat.place_of[static_cast<size_t>(page)] = 2 * seat.number + place;
   };
   // A page that goes on stays where it is; a new one leaves the page before it alone.
   const int place = seat.page[0] == first ? 0 : seat.page[1] == first || seat.page[1] != first - 1 ? 1 : 0;
   put(first, place);
   if (last > first) put(last, 1 - place);
   for (int64_t page = first + 1; page < last; ++page)
-    seat.place_of[static_cast<size_t>(page)] = static_cast<int32_t>(n_seat_places_ + n_passing_used_++);
+    seat.place_of[static_cast<size_t>(page)] = static_cast<int32_t>(n_whole_places_ + n_passing_used_++);
 }
 
 int64_t RecentRows::kept(const Seat& seat, int64_t n) const {
   const int64_t page = n / kKvPage;
-  return !needed_ || seat.page[0] == page || seat.page[1] == page ? n : page * kKvPage;
+  return !needed_ || page == 0 || seat.page[0] == page || seat.page[1] == page ? n : page * kKvPage;
 }
 
 void RecentRows::truncate(Seat& seat, int64_t n) {
@@ -87,7 +95,7 @@ void RecentRows::truncate(Seat& seat, int64_t n) {
 
 void RecentRows::copy_open_page(const Seat& from, Seat& to, int64_t n) {
   const int64_t page = n / kKvPage;
-  if (!needed_ || n % kKvPage == 0 || to.number < 0) return;
+  if (!needed_ || page == 0 || n % kKvPage == 0 || to.number < 0) return;
   to.page[0] = page;
   to.place_of[static_cast<size_t>(page)] = 2 * to.number;
   const auto address = [&](const Seat& seat) {

@@ -1,9 +1,12 @@
-// RecentRows: the keys and values of open pages as they were computed, of layers that store them quantized.
+// RecentRows: the keys and values of first and of open pages as they were computed, of layers that store them
+// quantized.
 //
-// A row sees its own page (the positions with its position / kKvPage) exact and earlier pages as they are stored
-// (docs/decisions/0013). So of a sequence only the page that its end lies in is needed between passes, and whole pages
-// of the cache say all there is to say: they can be shared, and stored on disk, as they are.
+// A row sees the first page of its sequence (its sinks) and its own page (the positions with its position / kKvPage)
+// exact, all others as they are stored (docs/decisions/0013). So of a sequence only these two are needed between
+// passes. The first one belongs to the cache's page 0 and goes where that goes; whole pages, the first with its exact
+// rows, say all there is to say: they can be shared, and stored on disk, as they are.
 //
+//   first     places for first pages, with all layers: one per sequence and some for prefixes nobody runs on
 //   seat      one per sequence: two places for pages with all layers, the open one and the one before or behind it, so
 //             that rows of a draft can be taken back across the end of a page
 //   passing   places for pages that begin and end inside a pass: of one layer, since nobody reads them after it
@@ -12,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/memory.h"
@@ -25,10 +29,10 @@ class RecentRows {
   struct Seat {
     int32_t number = -1;            // -1 = none
     int64_t page[2] = {-1, -1};     // of the sequence, in its two places; -1 = empty
-    std::vector<int32_t> place_of;  // by page of the sequence; only of pages in the pass and in `page`
+    std::vector<int32_t> place_of;  // by page of the sequence; only of the first, of those in the pass and in `page`
   };
 
-  // n_sequences: seats. max_rows: of a pass. n_pages: the most that a sequence has.
+  // n_sequences: seats. max_rows: of a pass. n_pages: the most that a sequence has, and all of the cache.
   static Result<RecentRows> create(const model::HParams& hp, const KvTypes& types, int64_t n_sequences,
                                    int64_t max_rows, int64_t n_pages, MemoryBudget* budget);
 
@@ -36,6 +40,17 @@ class RecentRows {
   int64_t free_seats() const { return static_cast<int64_t>(free_.size()); }
   void sit(Seat& seat);  // takes a free seat, or none
   void leave(Seat& seat);
+
+  // Places for first pages: as many as there are seats, and one more for every 64 pages of the cache.
+  static int64_t n_first_places(int64_t n_sequences, int64_t n_pages) { return n_sequences + (n_pages + 63) / 64; }
+  int64_t free_first_places() const { return static_cast<int64_t>(free_first_.size()); }
+  int32_t take_first_place();  // there must be one
+  void give_back_first_place(int32_t place) { free_first_.push_back(place); }
+  // All that lies in such a place.
+  std::span<std::byte> first_page(int32_t place) const {
+    return {pool_.data() + place * page_bytes_, static_cast<size_t>(page_bytes_)};
+  }
+  int64_t page_bytes() const { return page_bytes_; }
 
   // Places for the rows of a pass: begin_pass(), then each sequence once. Not for trees that fill more than two pages:
   // their rows could not be moved afterwards.
@@ -45,7 +60,7 @@ class RecentRows {
   // How many of the first n positions can be gone on from: n, or where its page begins.
   int64_t kept(const Seat& seat, int64_t n) const;
   void truncate(Seat& seat, int64_t n);
-  // The open page of `from` for a sequence that shares its first n positions.
+  // The open page of `from` for a sequence that shares its first n positions. (The first page goes with page 0.)
   void copy_open_page(const Seat& from, Seat& to, int64_t n);
   void copy_row(const Seat& seat, int64_t to_slot, int64_t from_slot);
 
@@ -70,10 +85,10 @@ class RecentRows {
   bool needed_ = false;
   std::vector<Layer> layers_;
   int64_t page_bytes_ = 0;
-  int64_t n_places_ = 0, n_seat_places_ = 0, n_passing_used_ = 0;
+  int64_t n_places_ = 0, n_seat_places_ = 0, n_whole_places_ = 0, n_passing_used_ = 0;  // whole: of seats, and first
   Buffer pool_;
   std::vector<std::byte*> pages_;  // [layer, place]
-  std::vector<int32_t> free_;
+  std::vector<int32_t> free_, free_first_;
   int64_t n_pages_ = 0;
 };
 

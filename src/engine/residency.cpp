@@ -21,7 +21,7 @@ constexpr uint64_t kReadBytes = 1u << 20;
 // Synthetic weights repeat a pattern that is made anew for every read.
 constexpr uint64_t kSyntheticReadBytes = 8u << 20;
 constexpr uint64_t kStagingBytes = 32u << 20;
-constexpr uint64_t kAlign = 64;
+constexpr uint64_t kAlign = 64, kDeviceAlign = 256;
 
 uint64_t align_up(uint64_t n, uint64_t step) { return (n + step - 1) / step * step; }
 
@@ -41,18 +41,19 @@ std::vector<RowRange> ranges_of(const TensorInfo& info, const Placement& placeme
   return {{0, info.shape.rows(), Tier::ram}};
 }
 
-Status check_placement(const model::Model& model, const Placement& placement, size_t n_disks) {
+Status check_placement(const model::Model& model, const Placement& placement, size_t n_disks, bool has_device) {
   const auto bad = [](const std::string& name, std::string_view why) {
     return fail("placement.invalid", fmt::format("the placement of {} cannot be carried out: {}", name, why));
   };
   for (const auto& [name, ranges] : placement.tensors) {
     const TensorInfo* info = model.file().find(name);
     if (!info) return bad(name, "the model has no such tensor");
-    if (!model.file().has_files()) return bad(name, "a model without files has nothing to stream from");
     int64_t at = 0;
     for (const RowRange& r : ranges) {
       if (r.begin != at || r.end <= r.begin) return bad(name, "its ranges do not follow each other");
-      if (r.tier == Tier::vram) return bad(name, "there is no device here");
+      if (r.tier == Tier::vram && !has_device) return bad(name, "there is no device here");
+      if (r.tier == Tier::disk && !model.file().has_files())
+        return bad(name, "a model without files has nothing to stream from");
       if (r.tier == Tier::disk && (info->shape.rank() != 2 || r.disk >= n_disks))
         return bad(name, info->shape.rank() != 2 ? "only matrices are streamed" : "it names a disk that is not there");
       at = r.end;
@@ -79,18 +80,18 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
   r->model_ = std::move(model);
   r->placement_ = options.placement;
   r->layers_.resize(static_cast<size_t>(r->model_->hparams().n_layers));
-  WATRA_TRY(check_placement(*r->model_, r->placement_, options.disks.size() + 1));
-  if (!r->placement_.all_in_ram()) {
+  WATRA_TRY(check_placement(*r->model_, r->placement_, options.disks.size() + 1, options.device != nullptr));
+  if (!r->placement_.all_in_ram() && r->model_->file().has_files()) {
     WATRA_ASSIGN(r->files_, WeightFiles::open(r->model_->file(), options.disks));
   }
 
   struct Place {
     std::vector<RowRange> ranges;
-    std::vector<uint64_t> at;  // by range in RAM
+    std::vector<uint64_t> at;  // by range: where in RAM, or on the device
     bool matrix, interleaved;
   };
   std::unordered_map<const TensorInfo*, Place> places;
-  uint64_t matrix_bytes = 0, vector_bytes = 0;
+  uint64_t matrix_bytes = 0, vector_bytes = 0, device_bytes = 0;
   const auto place = [&](const TensorInfo* info, bool matrix) -> Place& {
     const auto [entry, is_new] = places.try_emplace(info);
     Place& p = entry->second;
@@ -98,13 +99,15 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
     p.matrix = matrix;
     p.ranges = ranges_of(*info, r->placement_);
     p.interleaved = matrix && options.interleave && std::ranges::all_of(p.ranges, is_group_begin);
-    uint64_t& bytes = matrix ? matrix_bytes : vector_bytes;
     const uint64_t row_size = matrix ? tensor::row_bytes(info->dtype, info->shape.cols())
                                      : static_cast<uint64_t>(info->shape.cols()) * sizeof(float);
     for (const RowRange& range : p.ranges) {
+      const bool on_device = range.tier == Tier::vram;
+      uint64_t& bytes = on_device ? device_bytes : matrix ? matrix_bytes : vector_bytes;
       p.at.push_back(bytes);
       if (range.tier == Tier::disk) continue;
-      bytes = align_up(bytes + static_cast<uint64_t>(range.end - range.begin) * row_size, kAlign);
+      bytes = align_up(bytes + static_cast<uint64_t>(range.end - range.begin) * row_size,
+                       on_device ? kDeviceAlign : kAlign);
     }
     return p;
   };
@@ -117,25 +120,43 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
   });
   WATRA_ASSIGN(r->weights_, Buffer::allocate(budget, "weights", matrix_bytes, Buffer::Nodes::spread));
   WATRA_ASSIGN(r->vectors_, Buffer::allocate(budget, "norms and biases", vector_bytes));
+  if (device_bytes > 0) {
+    WATRA_ASSIGN(r->device_weights_, DeviceBuffer::allocate(options.device, device_bytes));
+  }
 
   for (const auto& [info, p] : places) {
     const uint64_t row_size = tensor::row_bytes(info->dtype, info->shape.cols());
-    for (size_t i = 0; i < p.ranges.size(); ++i)
-      if (p.ranges[i].tier == Tier::ram)
-        r->places_.push_back({info, (p.matrix ? r->weights_ : r->vectors_).data() + p.at[i],
-                              !p.matrix       ? Placing::to_f32
-                              : p.interleaved ? Placing::interleave
-                                              : Placing::copy,
-                              static_cast<uint64_t>(p.ranges[i].begin) * row_size,
-                              static_cast<uint64_t>(p.ranges[i].end) * row_size});
+    for (size_t i = 0; i < p.ranges.size(); ++i) {
+      const RowRange& range = p.ranges[i];
+      if (range.tier == Tier::disk) continue;
+      const bool on_device = range.tier == Tier::vram;
+      internal::PlacedTensor& to = r->places_.emplace_back();
+      to = {info, nullptr, Placing::copy, static_cast<uint64_t>(range.begin) * row_size,
+            static_cast<uint64_t>(range.end) * row_size};
+      if (!p.matrix)
+        to.placing = Placing::to_f32;
+      else if (p.interleaved && !on_device)
+        to.placing = Placing::interleave;
+      if (on_device)
+        to.device = &r->device_weights_, to.device_offset = p.at[i];
+      else
+        to.to = (p.matrix ? r->weights_ : r->vectors_).data() + p.at[i];
+    }
   }
+  const auto is_on_device = [&](const TensorInfo* info) { return places.at(info).ranges[0].tier == Tier::vram; };
   const auto vector = [&](const TensorInfo* info) {
     return reinterpret_cast<const float*>(r->vectors_.data() + places.at(info).at[0]);
   };
   r->for_all([&](const BoundWeight& b, LoadedWeight& w) {
-    if (b.bias) w.bias = vector(b.bias) + b.bias_begin;
+    if (b.bias && is_on_device(b.bias))
+      w.bias_on_device = places.at(b.bias).at[0] + static_cast<uint64_t>(b.bias_begin) * sizeof(float);
+    else if (b.bias)
+      w.bias = vector(b.bias) + b.bias_begin;
     if (b.is_vector()) {
-      w.vector = vector(b.tensor);
+      if (is_on_device(b.tensor))
+        w.on_device.push_back({0, b.tensor->shape.rows(), places.at(b.tensor).at[0]});
+      else
+        w.vector = vector(b.tensor);
       return;
     }
     const Place& p = places.at(b.tensor);
@@ -147,7 +168,10 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
       const RowRange& range = p.ranges[i];
       const int64_t begin = std::max(range.begin, b.row_begin), end = std::min(range.end, b.row_end);
       if (begin >= end) continue;
-      if (range.tier == Tier::disk) {
+      if (range.tier == Tier::vram) {
+        w.on_device.push_back(
+            {begin - b.row_begin, end - b.row_begin, p.at[i] + static_cast<uint64_t>(begin - range.begin) * row_size});
+      } else if (range.tier == Tier::disk) {
         w.streamed.push_back({begin - b.row_begin, end - b.row_begin,
                               &r->files_->file(range.disk, b.tensor->file_index),
                               b.tensor->offset_bytes + static_cast<uint64_t>(begin) * row_size, range.disk});
@@ -156,7 +180,7 @@ Result<std::unique_ptr<Residency>> Residency::reserve(std::shared_ptr<const mode
         w.resident.push_back({begin - b.row_begin, {b.tensor->dtype, layout, {end - begin, cols}, at}});
       }
     }
-    if (w.streamed.empty() && w.resident.size() == 1) w.matrix.data = w.resident[0].matrix.data;
+    if (w.streamed.empty() && w.on_device.empty() && w.resident.size() == 1) w.matrix.data = w.resident[0].matrix.data;
   });
   WATRA_TRY(r->open_stream(budget, options));
   return r;

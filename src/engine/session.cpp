@@ -167,7 +167,7 @@ int64_t Session::restore_pages(std::span<const TokenId> prompt, int64_t n_cached
   if (!store->has(*root_, keys_[static_cast<size_t>(first)], first)) return n_cached;
   if (!kv.reserve(sequence_, n_pages * kKvPage - n_cached)) return n_cached;
   const int64_t n_restored =
-      store->restore(*root_, keys_, prompt, first, [&](int64_t i) { return kv.slot_page(sequence_, i * kKvPage); });
+      store->restore(*root_, keys_, prompt, first, [&](int64_t i) { return place_of_page(kv, sequence_, i); });
   const int64_t now = n_restored > 0 ? (first + n_restored) * kKvPage : n_cached;
   kv.commit_chain(sequence_, now - n_cached);
   kv.truncate(sequence_, now);  // pages that were not needed
@@ -195,7 +195,7 @@ void Session::store_pages(int64_t n_most) {
     const auto i = static_cast<size_t>(n_stored_);
     if (!store->offer({*root_, keys_[i], i > 0 ? keys_[i - 1] : *root_, n_stored_,
                        tokens.subspan(i * static_cast<size_t>(kKvPage), static_cast<size_t>(kKvPage))},
-                      model_.forward->kv().slot_page(sequence_, n_stored_ * kKvPage)))
+                      place_of_page(model_.forward->kv(), sequence_, n_stored_)))
       return;
   }
 }

@@ -14,15 +14,23 @@ bool same_bytes(const File& a, const File& b, uint64_t offset, uint64_t n_bytes)
 }
 
 // Comparing hundreds of gigabytes would take as long as reading them: the beginning, and a sample of every tensor.
-bool is_copy(const checkpoint::Checkpoint& model, uint32_t file_index, const File& copy) {
+Status check_copy(const checkpoint::Checkpoint& model, uint32_t file_index, const File& copy) {
   const File& own = model.file(file_index);
-  const auto size = own.size_bytes(), copy_size = copy.size_bytes();
-  if (!size || !copy_size || *size != *copy_size) return false;
-  if (!same_bytes(own, copy, 0, std::min(kHeaderBytes, *size))) return false;
-  return std::ranges::all_of(model.tensors(), [&](const checkpoint::TensorInfo& t) {
-    return t.file_index != file_index ||
-           same_bytes(own, copy, t.offset_bytes + t.size_bytes / 2, std::min(kSampleBytes, t.size_bytes / 2));
-  });
+  const auto differs = [&](const std::string& how) {
+    return fail("weights.not_a_copy",
+                fmt::format("{} is no copy of {}: {}", copy.path().string(), own.path().string(), how),
+                "copy the file again, or leave this folder out");
+  };
+  WATRA_ASSIGN(const uint64_t size, own.size_bytes());
+  WATRA_ASSIGN(const uint64_t copy_size, copy.size_bytes());
+  if (size != copy_size) return differs(fmt::format("it has {} bytes, the model's file {}", copy_size, size));
+  if (!same_bytes(own, copy, 0, std::min(kHeaderBytes, size))) return differs("they begin otherwise");
+  for (const checkpoint::TensorInfo& t : model.tensors()) {
+    if (t.file_index != file_index) continue;
+    if (!same_bytes(own, copy, t.offset_bytes + t.size_bytes / 2, std::min(kSampleBytes, t.size_bytes / 2)))
+      return differs(fmt::format("{} is another there", t.name));
+  }
+  return {};
 }
 
 // Not the same file under another name: that is no second disk.
@@ -32,22 +40,37 @@ Result<File> open_copy(const checkpoint::Checkpoint& model, uint32_t file_index,
   WATRA_ASSIGN(const FileStamp other, copy.stamp());
   if (own.device == other.device && own.inode == other.inode)
     return fail("weights.same_file", fmt::format("{} is the model's own file", copy.path().string()));
-  if (!is_copy(model, file_index, copy))
-    return fail("weights.not_a_copy",
-                fmt::format("{} is no copy of {}", copy.path().string(), model.paths()[file_index].string()));
+  WATRA_TRY(check_copy(model, file_index, copy));
   return copy;
 }
 
 }  // namespace
 
-std::vector<fs::path> folders_with_copies(const checkpoint::Checkpoint& model, std::span<const fs::path> folders) {
-  std::vector<fs::path> found;
-  for (const fs::path& folder : folders)
-    for (uint32_t i = 0; i < model.paths().size(); ++i) {
-      if (!open_copy(model, i, folder)) continue;
-      if (std::ranges::find(found, folder) == found.end()) found.push_back(folder);
-      break;
+Result<FoundCopies> find_copies(const checkpoint::Checkpoint& model, std::span<const fs::path> folders) {
+  FoundCopies found;
+  const size_t n_files = model.paths().size();
+  const std::string name = n_files > 0 ? model.paths()[0].filename().string() : "the model";
+  for (auto at = folders.begin(); at != folders.end(); ++at) {
+    const fs::path& folder = *at;
+    std::error_code ec;
+    if (!fs::is_directory(folder, ec))
+      return fail("usage.disk", fmt::format("--disk {} is no folder", folder.string()),
+                  fmt::format("name the folder that holds a copy of {}, or parts of it", name));
+    if (std::find(folders.begin(), at, folder) != at) continue;
+    bool has_copy = false, is_of_use = n_files == 0;
+    for (uint32_t i = 0; i < n_files; ++i) {
+      const auto copy = open_copy(model, i, folder);
+      has_copy = has_copy || copy.has_value();
+      is_of_use = is_of_use || has_copy || copy.error().code == "weights.same_file";
+      if (copy || copy.error().code == "weights.same_file" || copy.error().code == "file.not_found") continue;
+      found.unused.push_back(copy.error());
+      is_of_use = true;  // said already
     }
+    if (has_copy) found.folders.push_back(folder);
+    if (!is_of_use)
+      found.unused.push_back({"weights.no_copy", fmt::format("{} holds no copy of {}", folder.string(), name),
+                              "copy the file there, or leave this folder out"});
+  }
   return found;
 }
 

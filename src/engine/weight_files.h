@@ -17,13 +17,20 @@
 
 namespace watra::engine {
 
-// Those of the folders, in their order and each once, that hold copies of the model's files on another disk than these:
-// what disks 1, 2, ... of open() will be. A folder without copies is no error.
-std::vector<fs::path> folders_with_copies(const checkpoint::Checkpoint& model, std::span<const fs::path> folders);
+struct FoundCopies {
+  // Those of the folders, in their order and each once, that hold copies of the model's files: what disks 1, 2, ... of
+  // open() will be.
+  std::vector<fs::path> folders;
+  // Why the others are of no use, and what looks like a copy and is none ("weights.not_a_copy", "weights.no_copy"): a
+  // disk less is a slower model, but no wrong one. The folder of the model's own files is neither.
+  std::vector<Error> unused;
+};
+// Error "usage.disk" for one that is no folder.
+Result<FoundCopies> find_copies(const checkpoint::Checkpoint& model, std::span<const fs::path> folders);
 
 class WeightFiles {
  public:
-  // folders: as folders_with_copies() gave them. Errors: "file.*".
+  // folders: as find_copies() gave them. Errors: "file.*".
   static Result<std::shared_ptr<const WeightFiles>> open(const checkpoint::Checkpoint& model,
                                                          std::span<const fs::path> folders = {});
 

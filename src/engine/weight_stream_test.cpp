@@ -326,10 +326,15 @@ TEST_F(StreamTest, SeveralForwardsShareTheStream) {
 TEST_F(StreamTest, ReadsFromTwoDisks) {
   const fs::path other = folder_.path() / "other";
   fs::create_directories(other);
-  EXPECT_TRUE(folders_with_copies(model_->file(), std::array{other, folder_.path()}).empty())
-      << "no copy there, and the model's own folder is no second disk";
+  const auto none = must(find_copies(model_->file(), std::array{other, folder_.path()}));
+  EXPECT_TRUE(none.folders.empty()) << "no copy there, and the model's own folder is no second disk";
+  ASSERT_EQ(none.unused.size(), 1u) << "which is nothing to be warned of";
+  EXPECT_EQ(none.unused[0].code, "weights.no_copy");
+  EXPECT_EQ(none.unused[0].message, fmt::format("{} holds no copy of {}", other.string(), path_.filename().string()));
   fs::copy_file(path_, other / path_.filename());
-  const auto found = folders_with_copies(model_->file(), std::array{other, folder_.path(), other});
+  const auto both = must(find_copies(model_->file(), std::array{other, folder_.path(), other}));
+  EXPECT_TRUE(both.unused.empty());
+  const auto found = both.folders;
   EXPECT_EQ(found, std::vector{other});
   {
     const auto r = streamed(2, found);
@@ -341,7 +346,11 @@ TEST_F(StreamTest, ReadsFromTwoDisks) {
     ASSERT_FALSE(got);
     EXPECT_NE(got.error().message.find("other"), std::string::npos) << got.error().message;
   }
-  EXPECT_TRUE(folders_with_copies(model_->file(), found).empty()) << "no longer a copy";
+  const auto cut = must(find_copies(model_->file(), found));
+  EXPECT_TRUE(cut.folders.empty()) << "no longer a copy";
+  ASSERT_EQ(cut.unused.size(), 1u);
+  EXPECT_EQ(cut.unused[0].code, "weights.not_a_copy");
+  EXPECT_NE(cut.unused[0].message.find("it has 1000 bytes, the model's file"), std::string::npos);
   std::mt19937 rng(5);
   fs::remove(other / path_.filename());
   fs::copy_file(path_, other / path_.filename());

@@ -188,7 +188,7 @@ std::vector<float> stored_row(const Kernels& k, KvType type, const std::vector<f
   return {out.begin(), out.end()};
 }
 
-// keep_recent: rows see their own page as it was computed.
+// keep_recent: rows see the first page and their own as they were computed.
 void expect_the_truth_however_a_row_is_embedded(const Kernels& k, bool keep_recent) {
   Rng rng(3);
   const bool is_ref = is_truth(k);
@@ -275,20 +275,22 @@ void expect_the_truth_however_a_row_is_embedded(const Kernels& k, bool keep_rece
 }
 
 TEST_P(Attention, MeetsTheTruthHoweverARowIsEmbedded) { expect_the_truth_however_a_row_is_embedded(k, false); }
-TEST_P(Attention, MeetsTheTruthWithItsOwnPageAsItWasComputed) { expect_the_truth_however_a_row_is_embedded(k, true); }
+TEST_P(Attention, MeetsTheTruthWithTheFirstAndTheOwnPageAsTheyWereComputed) {
+  expect_the_truth_however_a_row_is_embedded(k, true);
+}
 
-// A row's own page is exact and earlier ones are not, however far away they are: nothing else counts.
-TEST_P(Attention, OnlyTheOwnPageIsSeenAsItWasComputed) {
+// The first page and a row's own are exact and all others are not, however far away they are: nothing else counts.
+TEST_P(Attention, OnlyTheFirstAndTheOwnPageAreSeenAsTheyWereComputed) {
   Rng rng(8);
   const Case coarse{1, 1, 64, 0, 0, KvType::q4_0, KvType::q4_0}, fine{1, 1, 64, 0, 0, KvType::f32, KvType::f32};
-  for (int64_t position : {0, 63, 64, 100, 130}) {
+  for (int64_t position : {0, 63, 64, 100, 130, 200, 600}) {
     std::vector<const std::byte*> recent_pages;
     Cache stored(rng, coarse.k_type, coarse.v_type, 1, 64, position + 1, &recent_pages);
     Cache wanted(rng, fine.k_type, fine.v_type, 1, 64, position + 1);
     for (int64_t p = 0; p <= position; ++p) {
       auto kv = normal_floats(rng, 2 * 64);
       stored.put(k, p, kv.data());
-      if (p / kKvPage < position / kKvPage)  // what the stored row says
+      if (p >= kKvPage && p / kKvPage < position / kKvPage)  // what the stored row says
         for (int64_t part : {0, 1}) {
           const auto row = stored_row(k, KvType::q4_0, {kv.begin() + part * 64, kv.begin() + (part + 1) * 64});
           std::copy(row.begin(), row.end(), kv.begin() + part * 64);

@@ -68,8 +68,8 @@ struct AttentionRow {
   int64_t n_shared;
   const int32_t* tail;
   int32_t n_tail;  // >= 1; the last position the row sees is n_shared + n_tail - 1, its own unless it is an encoder's
-  // Positions of the row's own page (those with its position / kKvPage) are seen as they were computed where they are
-  // stored quantized (docs/decisions/0013): slot s in a.recent[recent[s / kKvPage]]. Null = as they are stored.
+  // Positions of the first page (sinks) and of the row's own (those with its position / kKvPage) are seen as computed
+  // where they are stored quantized (docs/decisions/0013): slot s in a.recent[recent[s / kKvPage]]. Null = as stored.
   const int32_t* recent = nullptr;
   int64_t position() const { return n_shared + n_tail - 1; }
 };

@@ -11,7 +11,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian and read in place");
 
-constexpr char kMagic[8] = {'W', 'A', 'T', 'R', 'A', 'K', 'V', '1'};
+constexpr char kMagic[8] = {'W', 'A', 'T', 'R', 'A', 'K', 'V', '2'};
 
 // Field for field docs/formats/kv_page.md.
 struct Header {

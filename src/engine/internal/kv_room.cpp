@@ -29,6 +29,7 @@ bool KvRoom::admit(LiveRequest& r) {
     match_.n_tokens -= match_.n_tokens % kKvPage;
     fits = make_room(n_missing, r);
   }
+  if (fits && prefixes_ && match_.n_tokens == 0 && kv_.free_first_pages() == 0) prefixes_->evict_beginning();
   if (fits) {
     const auto sequence = kv_.add_on(match_.pages, match_.n_tokens);
     fits = sequence && kv_.reserve(*sequence, r.n_tokens() - match_.n_tokens);
@@ -91,7 +92,7 @@ bool KvRoom::restore(LiveRequest& r, double seconds) {
   const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   // A page that is shared in part was copied on admission: what the disk has goes over the copy.
   const int64_t n = store_->restore(
-      root_, r.keys, r.tokens, first, [&](int64_t i) { return kv_.slot_page(r.sequence, i * kKvPage); }, until);
+      root_, r.keys, r.tokens, first, [&](int64_t i) { return place_of_page(kv_, r.sequence, i); }, until);
   r.may_restore = n > 0 && Clock::now() >= until;
   if (n == 0) return false;
   kv_.commit_chain(r.sequence, (first + n) * kKvPage - length);
@@ -119,7 +120,7 @@ void KvRoom::store_pages(LiveRequest& r, int64_t n_most) {
     const auto i = static_cast<size_t>(r.n_stored);
     if (!store_->offer({root_, r.keys[i], i > 0 ? r.keys[i - 1] : root_, r.n_stored,
                         tokens.subspan(i * static_cast<size_t>(kKvPage), static_cast<size_t>(kKvPage))},
-                       kv_.slot_page(r.sequence, r.n_stored * kKvPage)))
+                       place_of_page(kv_, r.sequence, r.n_stored)))
       return;
   }
 }

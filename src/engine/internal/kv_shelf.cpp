@@ -12,13 +12,17 @@
 namespace watra::engine::internal {
 namespace {
 
-constexpr std::string_view kPageEnd = ".kv1", kPartEnd = ".part";
+constexpr std::string_view kPageEnd = ".kv2", kPartEnd = ".part";
+constexpr std::string_view kEarlierPageEnd = ".kv1";  // never read, but it makes room and is cleared like others
 // Where the limit is reached, this share of it is freed at once: listing the folder is not done for every page.
 constexpr uint64_t kFreedShare = 16;
 
 std::string hex(const PageKey& key) { return fmt::format("{:016x}{:016x}", key.a, key.b); }
 
-bool is_page(const fs::path& path) { return path.filename().native().ends_with(kPageEnd); }
+bool is_page(const fs::path& path) {
+  const fs::path name = path.filename();
+  return name.native().ends_with(kPageEnd) || name.native().ends_with(kEarlierPageEnd);
+}
 
 // The page number in front of a file's name; 0 when there is none.
 int64_t index_of(const fs::path& path) {

@@ -1,7 +1,7 @@
 // KvShelf: the files of the KV store: what they are called, how one appears whole or not at all, and which go when room
 // is short.
 //
-//   FOLDER/<root key>/<page number>-<page key>.kv1      one page each (internal/kv_page_file.h)
+//   FOLDER/<root key>/<page number>-<page key>.kv2      one page each (internal/kv_page_file.h)
 //
 // A file is written under a name of its own (".part", locked while its writer lives) and renamed when it is complete.
 // So a process that is killed leaves whole pages and at most one part, which the next one removes; and several

@@ -21,6 +21,20 @@ uint64_t unit_bytes(const checkpoint::TensorInfo& info) {
   return row_bytes(info) * static_cast<uint64_t>(tensor::kInterleavedRows);
 }
 
+uint64_t n_elements(const checkpoint::TensorInfo& info, uint64_t n_bytes) {
+  const auto& t = tensor::traits(info.dtype);
+  return n_bytes / t.block_bytes * t.block_elements;
+}
+
+Status place_on_device(const Piece& piece, uint64_t skip, const std::byte* bytes) {
+  const PlacedTensor& to = *piece.tensor;
+  if (to.placing == Placing::copy) return to.device->upload(to.device_offset + skip, {bytes, piece.n_bytes});
+  std::vector<float> floats(n_elements(*to.info, piece.n_bytes));
+  tensor::dequantize_row(to.info->dtype, bytes, floats.data(), std::ssize(floats));
+  return to.device->upload(to.device_offset + n_elements(*to.info, skip) * sizeof(float),
+                           std::as_bytes(std::span(floats)));
+}
+
 }  // namespace
 
 ReadPlan plan_reads(const std::vector<PlacedTensor>& tensors, uint64_t read_bytes) {
@@ -52,9 +66,10 @@ ReadPlan plan_reads(const std::vector<PlacedTensor>& tensors, uint64_t read_byte
   return plan;
 }
 
-void place_piece(const Piece& piece, const std::byte* bytes) {
+Status place_piece(const Piece& piece, const std::byte* bytes) {
   const checkpoint::TensorInfo& info = *piece.tensor->info;
   const uint64_t skip = piece.skip_bytes - piece.tensor->begin_bytes;
+  if (piece.tensor->device) return place_on_device(piece, skip, bytes);
   switch (piece.tensor->placing) {
     case Placing::copy:
       std::memcpy(piece.tensor->to + skip, bytes, piece.n_bytes);
@@ -69,13 +84,12 @@ void place_piece(const Piece& piece, const std::byte* bytes) {
       break;
     }
     case Placing::to_f32: {
-      const auto& t = tensor::traits(info.dtype);
-      float* to = reinterpret_cast<float*>(piece.tensor->to) + skip / t.block_bytes * t.block_elements;
-      tensor::dequantize_row(info.dtype, bytes, to,
-                             static_cast<int64_t>(piece.n_bytes / t.block_bytes * t.block_elements));
+      float* to = reinterpret_cast<float*>(piece.tensor->to) + n_elements(info, skip);
+      tensor::dequantize_row(info.dtype, bytes, to, static_cast<int64_t>(n_elements(info, piece.n_bytes)));
       break;
     }
   }
+  return {};
 }
 
 }  // namespace watra::engine::internal

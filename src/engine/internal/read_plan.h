@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "engine/device.h"
 
 namespace watra::engine::internal {
 
@@ -20,9 +21,11 @@ enum class Placing : uint8_t {
 
 struct PlacedTensor {
   const checkpoint::TensorInfo* info;
-  std::byte* to;  // for the byte at begin_bytes
+  std::byte* to;  // for the byte at begin_bytes; null = on a device
   Placing placing;
   uint64_t begin_bytes, end_bytes;  // of the tensor: all of it, or some of its rows
+  DeviceBuffer* device = nullptr;
+  uint64_t device_offset = 0;  // there, for the byte at begin_bytes; never interleaved
 };
 
 // [skip_bytes, skip_bytes + n_bytes) of a tensor. Interleaved: rows [skip_bytes / row, ...), from a multiple of 16 on.
@@ -48,7 +51,7 @@ struct ReadPlan {
 // The plan points into `tensors`. A piece is at most read_bytes long, except that 16 rows stay together.
 ReadPlan plan_reads(const std::vector<PlacedTensor>& tensors, uint64_t read_bytes);
 
-// Puts a piece's bytes, as they lie in the file, where they belong.
-void place_piece(const Piece& piece, const std::byte* bytes);
+// Puts a piece's bytes, as they lie in the file, where they belong. Errors: the device's.
+Status place_piece(const Piece& piece, const std::byte* bytes);
 
 }  // namespace watra::engine::internal

@@ -96,7 +96,8 @@ class Reader {
       const DirectFile& file = *files_[read.file_index];
       const uint64_t lead = read.offset - align_down(read.offset, file.alignment());
       if (done->n_bytes < lead + read.n_bytes) return give_up(cut_file(read, file, done->n_bytes, lead));
-      place_read(read, m.places[place].data() + lead);
+      if (const Status placed = place_read(read, m.places[place].data() + lead); !placed)
+        return give_up(placed.error());
       m.free.push_back(place);
     }
   }
@@ -116,21 +117,22 @@ class Reader {
             p.tensor->info->dtype, m.places[0].subspan(p.file_offset() - read->offset, p.n_bytes), p.file_offset());
         if (!s) return give_up(s.error());
       }
-      place_read(*read, m.places[0].data());
+      if (const Status placed = place_read(*read, m.places[0].data()); !placed) return give_up(placed.error());
     }
   }
 
-  void place_read(const PlannedRead& read, const std::byte* bytes) {
+  Status place_read(const PlannedRead& read, const std::byte* bytes) {
     uint64_t n = 0;
     for (size_t i = 0; i < read.n_pieces; ++i) {
       const Piece& p = plan_.pieces[read.first_piece + i];
-      place_piece(p, bytes + (p.file_offset() - read.offset));
+      WATRA_TRY(place_piece(p, bytes + (p.file_offset() - read.offset)));
       n += p.n_bytes;
     }
     const uint64_t so_far = n_done_.fetch_add(n, std::memory_order_relaxed) + n;
     if (std::unique_lock lock(mutex_, std::defer_lock); options_.progress && lock.try_lock())
       if (const auto now = Clock::now(); now - last_report_ > std::chrono::milliseconds(100))
         last_report_ = now, options_.progress(so_far, plan_.n_bytes);
+    return {};
   }
 
   void give_up(Error error) {

@@ -18,7 +18,7 @@ struct WeightReaderOptions {
 
 // Reads from the checkpoint's files, past the page cache where they do not lie in it. A checkpoint without files gets
 // its synthetic weights. Errors: "file.io"; "file.short_read" when a file is shorter than when it was opened;
-// "memory.refused"; "load.cancelled". Nothing is in flight after it returns.
+// "memory.refused"; "load.cancelled"; those of a device. Nothing is in flight after it returns.
 Status read_weights(const checkpoint::Checkpoint& file, const ReadPlan& plan, ThreadTeam& team,
                     const WeightReaderOptions& options);
 

@@ -12,8 +12,8 @@
 // tail slot) and which pairs are worked on together changes nothing: decode, prefill, a chain and a branch of a tree
 // give the same bits, and so do attention_whole and attention_partial + attention_merge.
 //
-// A row sees a quantized key of its own page as it was computed, all earlier ones as they are stored: a matter of the
-// two positions alone.
+// A row sees a quantized key of the first page and of its own as it was computed, all others as they are stored: a
+// matter of the two positions alone.
 #pragma once
 
 #include "kernels/lanes/attention_tile.h"
@@ -65,7 +65,8 @@ struct Pair {
   bool is_plain(int64_t tile) const {
     return plain >= (seen.last + 1 < tile + kKvPage ? seen.last + 1 : tile + kKvPage);
   }
-  bool is_own_page(int64_t tile) const { return row->recent && seen.last - tile < kKvPage; }  // of tiles it sees
+  // As it was computed, of tiles it sees.
+  bool sees_exact(int64_t tile) const { return row->recent && (tile == 0 || seen.last - tile < kKvPage); }
 };
 
 // The pairs of one kv head that are worked on together.
@@ -99,20 +100,20 @@ struct Pairs {
 struct Place {
   KvType type;
   int64_t offset_bytes, row_bytes;
-  bool is_recent;
+  bool is_exact;
   const std::byte* head(const AttentionArgs& a, const AttentionRow& row, int64_t g, int64_t page) const {
-    const std::byte* begin = is_recent ? a.recent[row.recent[page]] : row.pages[page];
+    const std::byte* begin = is_exact ? a.recent[row.recent[page]] : row.pages[page];
     return begin + offset_bytes + g * kKvPage * row_bytes;
   }
 };
 struct Places {
   Place keys, values;
-  // own_page: as a row sees its own page.
-  Places(const AttentionArgs& a, bool own_page)
-      : keys(place(a, a.k_type, a.k_offset_bytes, own_page, 0)),
-        values(place(a, a.v_type, a.v_offset_bytes, own_page, a.recent_v_offset_bytes)) {}
-  static Place place(const AttentionArgs& a, KvType type, int64_t offset, bool own_page, int64_t recent_offset) {
-    if (own_page && is_quantized(type)) return {KvType::f16, recent_offset, kv_row_bytes(KvType::f16, a.d_head), true};
+  // exact: as they were computed.
+  Places(const AttentionArgs& a, bool exact)
+      : keys(place(a, a.k_type, a.k_offset_bytes, exact, 0)),
+        values(place(a, a.v_type, a.v_offset_bytes, exact, a.recent_v_offset_bytes)) {}
+  static Place place(const AttentionArgs& a, KvType type, int64_t offset, bool exact, int64_t recent_offset) {
+    if (exact && is_quantized(type)) return {KvType::f16, recent_offset, kv_row_bytes(KvType::f16, a.d_head), true};
     return {type, offset, kv_row_bytes(type, a.d_head), false};
   }
 };
@@ -259,7 +260,7 @@ inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t 
 inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_t begin, int64_t end,
                          const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
-  const Places stored(a, false), own(a, true);
+  const Places stored(a, false), exact(a, true);
   for (int64_t i = 0; i < pairs.n; ++i) {
     pairs.softmax[i] = {};
     for (int64_t e = 0; e < d; e += 8) store(scratch.o + i * d + e, zero());
@@ -267,32 +268,32 @@ inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_
   begin = pairs.first > begin ? pairs.first : begin;
   end = pairs.last + 1 < end ? pairs.last + 1 : end;
   for (int64_t tile = begin / kKvPage * kKvPage; tile < end; tile += kKvPage) {
-    TileView views[2];  // of those for whom it is an earlier page, and of those for whom it is their own
+    TileView views[2];  // of those who see it as it is stored, and as it was computed
     bool any_scattered = false;
     for (int64_t i = 0; i < pairs.n; ++i) {
       const Pair& p = pairs.pair[i];
       if (!p.seen.sees(tile, tile + kKvPage)) continue;
       if (p.is_plain(tile))
-        views[p.is_own_page(tile)].add(i, p.seen, tile);
+        views[p.sees_exact(tile)].add(i, p.seen, tile);
       else
         any_scattered = true;
     }
-    for (int is_own = 0; is_own < 2; ++is_own) {
-      if (views[is_own].n == 0) continue;
-      const Places& places = is_own ? own : stored;
+    for (int is_exact = 0; is_exact < 2; ++is_exact) {
+      if (views[is_exact].n == 0) continue;
+      const Places& places = is_exact ? exact : stored;
       const AttentionRow& row = *pairs.pair[0].row;
       const int64_t page = tile / kKvPage;
-      const bool is_last = is_own || tile + kKvPage >= end;
-      attend_tile(a, pairs, views[is_own],
+      const bool is_last = tile + kKvPage >= end;
+      attend_tile(a, pairs, views[is_exact],
                   {places.keys.type, places.keys.head(a, row, g, page), places.keys.row_bytes, nullptr},
                   {places.values.type, places.values.head(a, row, g, page), places.values.row_bytes, nullptr},
-                  {is_last ? nullptr : places.keys.head(a, row, g, page + 1), places.keys.row_bytes}, scratch);
+                  {is_last ? nullptr : stored.keys.head(a, row, g, page + 1), stored.keys.row_bytes}, scratch);
     }
     for (int64_t i = 0, next = 0; any_scattered && i < pairs.n; i = next) {
       const Pair& p = pairs.pair[i];
       for (next = i + 1; next < pairs.n && pairs.pair[next].row == p.row;) ++next;
       if (p.seen.sees(tile, tile + kKvPage) && !p.is_plain(tile))
-        attend_scattered_tile(a, pairs, i, next, g, tile, p.is_own_page(tile) ? own : stored, scratch);
+        attend_scattered_tile(a, pairs, i, next, g, tile, p.sees_exact(tile) ? exact : stored, scratch);
     }
   }
 }

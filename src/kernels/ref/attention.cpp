@@ -60,7 +60,8 @@ Head attend(const AttentionArgs& a, int64_t m, int64_t h, int64_t begin, int64_t
   const auto read = [&](int64_t p, int64_t offset, KvType type, int64_t recent_offset) {
     const int64_t slot = p < row.n_shared ? p : row.tail[p - row.n_shared];
     const int64_t place = g * kKvPage + slot % kKvPage;
-    if (row.recent && is_quantized(type) && p / kKvPage == row.position() / kKvPage) {
+    const bool is_exact = p < kKvPage || p / kKvPage == row.position() / kKvPage;
+    if (row.recent && is_quantized(type) && is_exact) {
       const std::byte* page = a.recent[row.recent[slot / kKvPage]] + recent_offset;
       const auto as_computed = read_kv(KvType::f16, page + place * kv_row_bytes(KvType::f16, a.d_head), a.d_head);
       return type == KvType::q4_0 ? hadamard(as_computed) : as_computed;
