@@ -92,6 +92,7 @@ inline void store_unaligned(float* p, F a) { _mm256_storeu_ps(p, a.v); }
 inline F set_floats(float f) { return {_mm256_set1_ps(f)}; }
 inline F operator*(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline F operator-(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F operator+(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline F negated(F a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f))}; }
 inline F to_floats(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
@@ -104,11 +105,19 @@ inline F low_halves(I a) {  // f16 in the low 16 bits of each lane
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
 // Keeps the compiler from reading a spilled vector again for each use.
+inline constexpr bool kUnpackFirst = true;
+// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
+inline constexpr int kFewTokens = 4;
 inline I in_register(I a) {
   asm volatile("" : "+x"(a.v));
   return a;
 }
 
+// The same value, computed by now: a compiler that needs it only later would put the work off, and keep all it reads.
+inline F computed(F a) {
+  asm volatile("" : "+x"(a.v));
+  return a;
+}
 inline F in_register(F a) {
   asm volatile("" : "+x"(a.v));
   return a;
