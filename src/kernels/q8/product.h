@@ -15,15 +15,22 @@
 // *is* a float once that number is taken away: no conversion. Where activations have 128 added (q8_offset), the start
 // takes 128 times the block's sum of weights away.
 //
-// Order: blocks left to right; in a block the record, then its rest where it is flagged; per term one multiplication by
-// the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the activations'. The same for
-// every M, cut, layout, and ISA that has these files.
+// Order: the records' sum and the rests' sum, each its blocks from left to right, are added at the end of a row; per
+// term one multiplication by the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the
+// activations'. The same for every M, cut, layout, and ISA that has these files. Rests have a sum of their own so that
+// they may come late: which tokens have one is not to be foreseen, and sums that stay in registers do not wait for it.
+//
+// By the number of tokens:  up to kFewTokens  code for each number, sums in registers; rests at their block
+//                           up to 32, where kUnpackFirst  the panel is unpacked first, then tokens pass by with their
+//                                         sums; rests at the end of the panel
+//                           more          block by block, sums in memory; rests at their block, side by side
 //
 // Cost   per block of 32 columns, kLanes rows and token: 8 integer dot products, 1 subtraction, 1 multiplication, 1 FMA
 //        (2 with minima): 5 to 5.5 cycles where two of them start in a cycle.
 #pragma once
 
 #include <type_traits>
+#include <utility>
 
 #include "kernels/act_format.h"
 #include "kernels/ops.h"
@@ -38,6 +45,9 @@ inline constexpr int kParts = kGroupRows / kLanes;  // of a group, each kLanes r
 // KiB of sums, and one block's records (12 KiB) in the first-level cache. A multiple of 16 (flags are looked at 16 at a
 // time), at most 256 (their numbers are kept in bytes).
 inline constexpr int64_t kTokenBlock = 256;
+
+// Beyond so many tokens an unpacked panel has no place beside their records in the first-level cache.
+inline constexpr int kUnpackedTokens = 32;
 
 inline constexpr int kPanelBlocks = 8;  // of 32 columns, at most
 
@@ -125,8 +135,11 @@ inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t 
 
 // What one block adds to the stream of weights.
 template <class Unpack>
+inline constexpr int64_t kBlockBytes =
+    kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
+template <class Unpack>
 [[gnu::always_inline]] inline void fetch_block(const std::byte* ahead, int b) {
-  constexpr int64_t kBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
+  constexpr int64_t kBytes = kBlockBytes<Unpack>;
   for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(ahead + b * kBytes + i);
 }
 
@@ -258,14 +271,13 @@ template <class Unpack, int kFew>
       view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
       [&](int b) __attribute__((always_inline)) {
         if (ahead) fetch_block<Unpack>(ahead, b);
-#pragma GCC unroll 8
-        for (int m = 0; m < kFew; m += kTokens) {
-          const auto record = [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); };
-          if (m + kTokens <= kFew)
-            add_terms<Unpack, kTokens>(few + m, w, record);
-          else
-            add_terms<Unpack, kFew % kTokens ? kFew % kTokens : 1>(few + m, w, record);
+        [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
+          (add_terms<Unpack, (kFew - kTile * kTokens < kTokens ? kFew - kTile * kTokens : kTokens)>(
+               few + kTile * kTokens, w,
+               [&](int t) -> const ActRecord& { return acts.record_of(b, kTile * kTokens + t); }),
+           ...);
         }
+        (std::make_integer_sequence<int, (kFew + kTokens - 1) / kTokens>());
         for (auto& token : few)
           for (F& sum : token) sum = computed(sum);
         uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
@@ -282,37 +294,37 @@ template <class Unpack, int kFew>
     for (int p = 0; p < kParts; ++p) store_floats(sums + t * kGroupRows + p * kLanes, few[t][p]);
 }
 
-// The same for any number of tokens, where a block's integers stay in registers while they pass by.
+// The same for any number of tokens: block by block, with sums in memory.
 template <class Unpack>
 [[gnu::noinline]] void add_panel_by_blocks(const PanelView& view, const PanelActs& in, float* sums, float* rest_sums,
                                            const std::byte* ahead) {
   const PanelActs acts = in;  // not read again after each store
+  const auto add = [&](int b, const BlockTerms& w) __attribute__((always_inline)) {
+    if (ahead) fetch_block<Unpack>(ahead, b);
+    // The next block's records are fetched, which no processor foresees.
+    for_each_tile<Unpack>(
+        acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
+          for (int t = 0; t < n_tokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
+          add_in_memory<Unpack, n_tokens>(
+              w, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
+              [&](int t) { return sums + (m + t) * kGroupRows; });
+        });
+    uint8_t token[kTokenBlock];
+    int64_t n_rests = 0;
+    for (int64_t from = 0; from < acts.n; from += 64)
+      for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
+        token[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
+    for_each_tile<Unpack>(
+        n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
+          add_in_memory<Unpack, n_tokens>(
+              w, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
+              [&](int t) { return rest_sums + token[m + t] * kGroupRows; });
+        });
+  };
   BlockTerms w;
-  for_each_block<Unpack, false>(
+  for_each_block<Unpack, kUnpackFirst>(
       view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
-      [&](int b) __attribute__((always_inline)) {
-        if (ahead) fetch_block<Unpack>(ahead, b);
-        // The next block's records are fetched, which no processor foresees.
-        for_each_tile<Unpack>(
-            acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
-              for (int t = 0; t < n_tokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
-              add_in_memory<Unpack, n_tokens>(
-                  w, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
-                  [&](int t) { return sums + (m + t) * kGroupRows; });
-            });
-        uint8_t token[kTokenBlock];
-        int64_t n_rests = 0;
-        for (int64_t from = 0; from < acts.n; from += 64)
-          for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask;
-               mask &= mask - 1)
-            token[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
-        for_each_tile<Unpack>(
-            n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
-              add_in_memory<Unpack, n_tokens>(
-                  w, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
-                  [&](int t) { return rest_sums + token[m + t] * kGroupRows; });
-            });
-      });
+      [&](int b) __attribute__((always_inline)) { add(b, w); });
 }
 
 // The same where integers do not stay in registers anyway: the whole panel is unpacked first, then tokens pass by with
@@ -325,6 +337,10 @@ template <class Unpack>
   for_each_block<Unpack, true>(
       view, [&](int b) __attribute__((always_inline))->BlockTerms & { return terms[b]; }, [](int) {});
   const int n_blocks = blocks_of<Unpack>(view);
+  // Weights are fetched evenly while all tokens pass by: a burst would hold up what is needed now.
+  const int64_t steps = n_blocks * ((acts.n + kTokensAtOnce<Unpack> - 1) / kTokensAtOnce<Unpack>);
+  const std::byte* const ahead_end = ahead ? ahead + n_blocks * kBlockBytes<Unpack> : nullptr;
+  const int64_t per_step = ahead ? (n_blocks * kBlockBytes<Unpack> / 64 + steps - 1) / steps * 64 : 0;
   for_each_tile<Unpack>(
       acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
         constexpr int kTokens = n_tokens;
@@ -334,11 +350,11 @@ template <class Unpack>
 #pragma GCC unroll 1
         for (int b = 0; b < n_blocks; ++b) {
           for (int t = 0; t < kTokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
-          if (ahead) fetch_block<Unpack>(ahead, b);
+          for (const std::byte* end = ahead + per_step; ahead < ahead_end && ahead < end; ahead += 64)
+            __builtin_prefetch(ahead);
           add_terms<Unpack, kTokens>(here, terms[b],
                                      [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); });
         }
-        ahead = nullptr;
         for (int t = 0; t < kTokens; ++t)
           for (int p = 0; p < kParts; ++p) store_floats(sums + (m + t) * kGroupRows + p * kLanes, here[t][p]);
       });
@@ -364,9 +380,9 @@ template <class Unpack, int kFew = kFewTokens>
 inline AddPanel add_panel_of(int64_t n_tokens) {
   if constexpr (kFew > 0) {
     return n_tokens == kFew ? add_panel_few<Unpack, kFew> : add_panel_of<Unpack, kFew - 1>(n_tokens);
-  } else if constexpr (kUnpackFirst) {
-    return add_panel_unpacked<Unpack>;
   } else {
+    if constexpr (kUnpackFirst)
+      if (n_tokens <= kUnpackedTokens) return add_panel_unpacked<Unpack>;
     return add_panel_by_blocks<Unpack>;
   }
 }

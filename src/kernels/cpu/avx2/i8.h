@@ -104,21 +104,22 @@ inline F low_halves(I a) {  // f16 in the low 16 bits of each lane
 }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
-// Keeps the compiler from reading a spilled vector again for each use.
+// Whether unpacked integers of a block go through memory anyway, because registers are few.
 inline constexpr bool kUnpackFirst = true;
-// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
-inline constexpr int kFewTokens = 4;
+
+// Keeps the compiler from reading a spilled vector again for each use.
 inline I in_register(I a) {
+  asm volatile("" : "+x"(a.v));
+  return a;
+}
+
+inline F in_register(F a) {
   asm volatile("" : "+x"(a.v));
   return a;
 }
 
 // The same value, computed by now: a compiler that needs it only later would put the work off, and keep all it reads.
 inline F computed(F a) {
-  asm volatile("" : "+x"(a.v));
-  return a;
-}
-inline F in_register(F a) {
   asm volatile("" : "+x"(a.v));
   return a;
 }
@@ -143,6 +144,9 @@ inline I dot_word(I sum, I u, I s) {
 template <class Unpack>
 inline constexpr int kTokensAtOnce = 4;
 
+// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
+inline constexpr int kFewTokens = 4;
+
 }  // namespace watra::kernels::WATRA_KERNELS_ISA
 
 #include "kernels/q8/vnni_tile.h"
@@ -162,6 +166,7 @@ inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <=
 // Pairs and sums of each token and part want a register.
 template <class Unpack>
 inline constexpr int kTokensAtOnce = 2;
+inline constexpr int kFewTokens = 2;
 
 template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
 [[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {

@@ -92,16 +92,19 @@ inline F load_halves(const void* p) { return {_mm512_cvtph_ps(_mm256_loadu_si256
 inline F low_halves(I a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
+inline F in_register(F a) { return a; }  // there are enough
+inline I in_register(I a) { return a; }
+
 // The same value, computed by now: a compiler that needs it only later would put the work off, and keep all it reads.
 inline F computed(F a) {
   asm volatile("" : "+v"(a.v));
   return a;
 }
-inline F in_register(F a) { return a; }  // there are enough
+
+// Whether unpacked integers of a block go through memory anyway, because registers are few.
 inline constexpr bool kUnpackFirst = false;
 // So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
 inline constexpr int kFewTokens = 8;
-inline I in_register(I a) { return a; }
 
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
