@@ -15,13 +15,22 @@
 // *is* a float once that number is taken away: no conversion. Where activations have 128 added (q8_offset), the start
 // takes 128 times the block's sum of weights away.
 //
-// Order: blocks left to right; in a block the record, then its rest where it is flagged; per term one multiplication by
-// the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the activations'. The same for
-// every M, cut, layout, and ISA that has these files.
+// Order: the records' sum and the rests' sum, each its blocks from left to right, are added at the end of a row; per
+// term one multiplication by the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the
+// activations'. The same for every M, cut, layout, and ISA that has these files. Rests have a sum of their own so that
+// they may come late: which tokens have one is not to be foreseen, and sums that stay in registers do not wait for it.
+//
+// By the number of tokens:  up to kFewTokens  code for each number, sums in registers; rests at their block
+//                           up to 32, where kUnpackFirst  the panel is unpacked first, then tokens pass by with their
+//                                         sums; rests at the end of the panel
+//                           more          block by block, sums in memory; rests at their block, side by side
 //
 // Cost   per block of 32 columns, kLanes rows and token: 8 integer dot products, 1 subtraction, 1 multiplication, 1 FMA
 //        (2 with minima): 5 to 5.5 cycles where two of them start in a cycle.
 #pragma once
+
+#include <type_traits>
+#include <utility>
 
 #include "kernels/act_format.h"
 #include "kernels/ops.h"
@@ -37,16 +46,19 @@ inline constexpr int kParts = kGroupRows / kLanes;  // of a group, each kLanes r
 // time), at most 256 (their numbers are kept in bytes).
 inline constexpr int64_t kTokenBlock = 256;
 
+// Beyond so many tokens an unpacked panel has no place beside their records in the first-level cache.
+inline constexpr int kUnpackedTokens = 32;
+
+inline constexpr int kPanelBlocks = 8;  // of 32 columns, at most
+
 // How far ahead weights are fetched: what a core reads in the time that memory takes to answer (100 ns at 20 GB/s),
 // twice.
 inline constexpr int64_t kFetchAhead = 4096;
 
-// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
-inline constexpr int kFewTokens = 4;
-
 struct alignas(64) ProductScratch {
-  float sums[kTokenBlock * kGroupRows];  // [token][part][lane]
-  std::byte panel[8192];                 // a raw panel, interleaved; the largest (two Q6_K super-blocks) takes 6720
+  float sums[kTokenBlock * kGroupRows];   // [token][part][lane]: of the records
+  float rests[kTokenBlock * kGroupRows];  // likewise: of the rests
+  std::byte panel[8192];                  // a raw panel, interleaved; the largest (two Q6_K super-blocks) takes 6720
 };
 
 inline constexpr int32_t kFloatMagic =
@@ -100,22 +112,17 @@ template <class Unpack, int kTokens, class Record>
   }
 }
 
-// The same for sums in memory; token(t) of the records at `x` and of `sums`.
-template <class Unpack, int kTokens, class Token>
-[[gnu::always_inline]] inline void add_records(float* sums, const BlockTerms& w, const ActRecord* x, Token token) {
-  F here[kTokens][kParts];
-  for (int t = 0; t < kTokens; ++t)
-    for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums + token(t) * kGroupRows + p * kLanes);
-  add_terms<Unpack, kTokens>(here, w, [&](int t) -> const ActRecord& { return x[token(t)]; });
-  for (int t = 0; t < kTokens; ++t)
-    for (int p = 0; p < kParts; ++p) store_floats(sums + token(t) * kGroupRows + p * kLanes, here[t][p]);
-}
-
 // Where a panel's activations lie, and which tokens are meant: `n` from a first row on.
 struct PanelActs {
   const std::byte *record, *rest, *flags;  // of the panel's first block
   int64_t block_bytes, flag_stride;        // from block to block
   int64_t n;                               // at most kTokenBlock
+  const ActRecord& record_of(int64_t b, int64_t t) const {
+    return reinterpret_cast<const ActRecord*>(record + b * block_bytes)[t];
+  }
+  const ActRecord& rest_of(int64_t b, int64_t t) const {
+    return reinterpret_cast<const ActRecord*>(rest + b * block_bytes)[t];
+  }
 };
 inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t block, int64_t first, int64_t n) {
   return {.record = acts + at.record(block, first),
@@ -124,6 +131,22 @@ inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t 
           .block_bytes = at.record(1, 0),
           .flag_stride = at.flag_stride(),
           .n = n};
+}
+
+// What one block adds to the stream of weights.
+template <class Unpack>
+inline constexpr int64_t kBlockBytes =
+    kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
+template <class Unpack>
+[[gnu::always_inline]] inline void fetch_block(const std::byte* ahead, int b) {
+  constexpr int64_t kBytes = kBlockBytes<Unpack>;
+  for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(ahead + b * kBytes + i);
+}
+
+// Blocks of 32 columns in a panel.
+template <class Unpack>
+inline int blocks_of(const PanelView& view) {
+  return Unpack::Block::kElements == 32 ? view.n_blocks : kPanelBlocks;
 }
 
 // Bit t: token t of the first 64 of n has a rest in this block.
@@ -152,110 +175,216 @@ template <class Unpack, class Integers>
   }
 }
 
-// The records of n tokens, token(0) to token(n - 1), as many side by side as registers allow. What lies ahead_bytes
-// behind each is fetched meanwhile: there the next block's records begin, which no processor foresees.
-template <class Unpack, class Token>
-[[gnu::always_inline]] inline void add_all(float* sums, const BlockTerms& w, const ActRecord* x, int64_t n, Token token,
-                                           int64_t ahead_bytes = 0) {
+// sums[t] += record(t) times the block, for tokens side by side whose sums lie in memory at sums_of(t).
+template <class Unpack, int kTokens, class Record, class Sums>
+[[gnu::always_inline]] inline void add_in_memory(const BlockTerms& w, Record record, Sums sums_of) {
+  F here[kTokens][kParts];
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums_of(t) + p * kLanes);
+  add_terms<Unpack, kTokens>(here, w, record);
+  for (int t = 0; t < kTokens; ++t)
+    for (int p = 0; p < kParts; ++p) store_floats(sums_of(t) + p * kLanes, here[t][p]);
+}
+
+// Calls tile(m, how many) for n tokens: as many side by side as registers allow.
+template <class Unpack, class Tile>
+[[gnu::always_inline]] inline void for_each_tile(int64_t n, Tile tile) {
   constexpr int kTokens = kTokensAtOnce<Unpack>;
   int64_t m = 0;
-  const auto from_m = [&](int t) { return token(m + t); };
-  for (; m + kTokens <= n; m += kTokens) {
-    if (ahead_bytes > 0)
-      for (int t = 0; t < kTokens; ++t) __builtin_prefetch(reinterpret_cast<const std::byte*>(x + m + t) + ahead_bytes);
-    add_records<Unpack, kTokens>(sums, w, x, from_m);
-  }
+  for (; m + kTokens <= n; m += kTokens) tile(m, std::integral_constant<int, kTokens>());
   if constexpr (kTokens > 4)
-    for (; m + 4 <= n; m += 4) add_records<Unpack, 4>(sums, w, x, from_m);
+    for (; m + 4 <= n; m += 4) tile(m, std::integral_constant<int, 4>());
   if constexpr (kTokens > 2)
-    for (; m + 2 <= n; m += 2) add_records<Unpack, 2>(sums, w, x, from_m);
-  for (; m < n; ++m) add_records<Unpack, 1>(sums, w, x, from_m);
+    for (; m + 2 <= n; m += 2) tile(m, std::integral_constant<int, 2>());
+  for (; m < n; ++m) tile(m, std::integral_constant<int, 1>());
 }
 
-// Adds block b of a panel to the sums of any number of tokens, which wait in memory.
-template <class Unpack>
-[[gnu::always_inline]] inline void add_block(const BlockTerms& w, int b, const PanelActs& acts, float* sums) {
-  const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
-  const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
-  add_all<Unpack>(
-      sums, w, record, acts.n, [](int64_t t) { return t; }, acts.block_bytes);
-
-  uint8_t with_rest[kTokenBlock];
-  int64_t n_rests = 0;
-  for (int64_t from = 0; from < acts.n; from += 64)
-    for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
-      with_rest[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
-  add_all<Unpack>(sums, w, rest, n_rests, [&](int64_t t) -> int64_t { return with_rest[t]; });
-}
-
-// The same for kFew tokens, whose sums the compiler keeps where it has room.
-template <class Unpack, int kFew>
-[[gnu::always_inline]] inline void add_block_few(const BlockTerms& w, int b, const PanelActs& acts, F (*sums)[kParts]) {
-  const auto* record = reinterpret_cast<const ActRecord*>(acts.record + b * acts.block_bytes);
-  const auto* rest = reinterpret_cast<const ActRecord*>(acts.rest + b * acts.block_bytes);
-  constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
-  for (int m = 0; m < kFew; m += kTokens) {
-    if (m + kTokens <= kFew)
-      add_terms<Unpack, kTokens>(sums + m, w, [&](int t) -> const ActRecord& { return record[m + t]; });
-    else
-      add_terms<Unpack, kFew % kTokens ? kFew % kTokens : 1>(sums + m, w,
-                                                             [&](int t) -> const ActRecord& { return record[m + t]; });
-  }
-  const uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
-  if (mask) [[unlikely]]
-    for (int t = 0; t < kFew; ++t)
-      if (mask >> t & 1) add_terms<Unpack, 1>(sums + t, w, [&](int) -> const ActRecord& { return rest[t]; });
-}
-
-// Adds a panel of 16 rows to the sums of kFew tokens, or of any number (0). `ahead`, unless null, is fetched meanwhile:
-// as many bytes, needed soon.
-template <class Unpack, int kFew>
-[[gnu::noinline]] void add_panel(const PanelView& view, const PanelActs& acts, float* sums, const std::byte* ahead) {
-  // What one block adds to the stream of weights.
-  constexpr int64_t kBlockBytes = kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
+// The blocks of a panel, one after the other: terms_at(b) says where the terms go, then(b) what is done with them.
+template <class Unpack, bool kUnrolled, class TermsAt, class Then>
+[[gnu::always_inline]] inline void for_each_block(const PanelView& view, TermsAt terms_at, Then then) {
   PanelScales scales[kParts];
   for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
   [[maybe_unused]] PanelBytes bytes;
   if constexpr (kLooksUp<Unpack>) look_up_panel<Unpack>(view, bytes);
-  F few[kFew ? kFew : 1][kParts];
-  for (int t = 0; t < kFew; ++t)
-    for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
-  const auto add = [&](int b) __attribute__((always_inline)) {
-    if (ahead)
-      for (int64_t i = 0; i < kBlockBytes; i += 64) __builtin_prefetch(ahead + b * kBlockBytes + i);
-    BlockTerms w;
+  const auto terms = [&](int b) __attribute__((always_inline)) {
     make_terms<Unpack>(
-        scales, b, w, [&](int p, I* q) __attribute__((always_inline)) {
+        scales, b, terms_at(b), [&](int p, I* q) __attribute__((always_inline)) {
           if constexpr (kLooksUp<Unpack>)
             for (int j = 0; j < 8; ++j) q[j] = load_words(bytes.word[b][j] + p * kLanes);
           else
             Unpack::block(view.part(p), b, q);
         });
-    if constexpr (kFew > 0)
-      add_block_few<Unpack, kFew>(w, b, acts, few);
-    else
-      add_block<Unpack>(w, b, acts, sums);
   };
   if constexpr (Unpack::Block::kElements == 32) {
-    for (int b = 0; b < view.n_blocks; ++b) add(b);
+    for (int b = 0; b < view.n_blocks; ++b) terms(b), then(b);
   } else if constexpr (kLooksUp<Unpack>) {
 #pragma GCC unroll 1
-    for (int b = 0; b < 8; ++b) add(b);
-  } else {  // unrolled: where a block's bits lie depends on its number
-    add(0), add(1), add(2), add(3), add(4), add(5), add(6), add(7);
+    for (int b = 0; b < 8; ++b) terms(b), then(b);
+  } else if constexpr (kUnrolled) {  // where a block's bits lie depends on its number
+    terms(0), then(0), terms(1), then(1), terms(2), then(2), terms(3), then(3);
+    terms(4), then(4), terms(5), then(5), terms(6), then(6), terms(7), then(7);
+  } else {
+#pragma GCC unroll 1
+    for (int b = 0; b < 8; ++b) {
+      switch (b) {
+        case 0:
+          terms(0);
+          break;
+        case 1:
+          terms(1);
+          break;
+        case 2:
+          terms(2);
+          break;
+        case 3:
+          terms(3);
+          break;
+        case 4:
+          terms(4);
+          break;
+        case 5:
+          terms(5);
+          break;
+        case 6:
+          terms(6);
+          break;
+        default:
+          terms(7);
+          break;
+      }
+      then(b);
+    }
   }
+}
+
+// Adds a panel of 16 rows to the sums of kFew tokens, which stay in registers as far as these go. `ahead`, unless null,
+// is fetched meanwhile: as many bytes, needed soon.
+template <class Unpack, int kFew>
+[[gnu::noinline]] void add_panel_few(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
+                                     const std::byte* ahead) {
+  constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
+  F few[kFew][kParts];
+  for (int t = 0; t < kFew; ++t)
+    for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
+  BlockTerms w;
+  for_each_block<Unpack, (kFew <= 4)>(
+      view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
+      [&](int b) __attribute__((always_inline)) {
+        if (ahead) fetch_block<Unpack>(ahead, b);
+        [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
+          (add_terms<Unpack, (kFew - kTile * kTokens < kTokens ? kFew - kTile * kTokens : kTokens)>(
+               few + kTile * kTokens, w,
+               [&](int t) -> const ActRecord& { return acts.record_of(b, kTile * kTokens + t); }),
+           ...);
+        }
+        (std::make_integer_sequence<int, (kFew + kTokens - 1) / kTokens>());
+        for (auto& token : few)
+          for (F& sum : token) sum = computed(sum);
+        uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
+        if (mask) [[unlikely]]
+#pragma GCC unroll 1
+          for (; mask; mask &= mask - 1) {
+            const int t = __builtin_ctzll(mask);
+            add_in_memory<Unpack, 1>(
+                w, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
+                [&](int) { return rest_sums + t * kGroupRows; });
+          }
+      });
   for (int t = 0; t < kFew; ++t)
     for (int p = 0; p < kParts; ++p) store_floats(sums + t * kGroupRows + p * kLanes, few[t][p]);
 }
 
+// The same for any number of tokens: block by block, with sums in memory.
 template <class Unpack>
-inline auto add_panel_of(int64_t n_tokens) {
-  static_assert(kFewTokens == 4);
-  return n_tokens == 1   ? add_panel<Unpack, 1>
-         : n_tokens == 2 ? add_panel<Unpack, 2>
-         : n_tokens == 3 ? add_panel<Unpack, 3>
-         : n_tokens == 4 ? add_panel<Unpack, 4>
-                         : add_panel<Unpack, 0>;
+[[gnu::noinline]] void add_panel_by_blocks(const PanelView& view, const PanelActs& in, float* sums, float* rest_sums,
+                                           const std::byte* ahead) {
+  const PanelActs acts = in;  // not read again after each store
+  const auto add = [&](int b, const BlockTerms& w) __attribute__((always_inline)) {
+    if (ahead) fetch_block<Unpack>(ahead, b);
+    // The next block's records are fetched, which no processor foresees.
+    for_each_tile<Unpack>(
+        acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
+          for (int t = 0; t < n_tokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
+          add_in_memory<Unpack, n_tokens>(
+              w, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
+              [&](int t) { return sums + (m + t) * kGroupRows; });
+        });
+    uint8_t token[kTokenBlock];
+    int64_t n_rests = 0;
+    for (int64_t from = 0; from < acts.n; from += 64)
+      for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
+        token[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
+    for_each_tile<Unpack>(
+        n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
+          add_in_memory<Unpack, n_tokens>(
+              w, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
+              [&](int t) { return rest_sums + token[m + t] * kGroupRows; });
+        });
+  };
+  BlockTerms w;
+  for_each_block<Unpack, kUnpackFirst>(
+      view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
+      [&](int b) __attribute__((always_inline)) { add(b, w); });
+}
+
+// The same where integers do not stay in registers anyway: the whole panel is unpacked first, then tokens pass by with
+// their sums. Which tokens have a rest changes from block to block; so all are listed at the end, and the processor
+// guesses wrong once a panel instead of at every block.
+template <class Unpack>
+[[gnu::noinline]] void add_panel_unpacked(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
+                                          const std::byte* ahead) {
+  BlockTerms terms[kPanelBlocks];
+  for_each_block<Unpack, true>(
+      view, [&](int b) __attribute__((always_inline))->BlockTerms & { return terms[b]; }, [](int) {});
+  const int n_blocks = blocks_of<Unpack>(view);
+  // Weights are fetched evenly while all tokens pass by: a burst would hold up what is needed now.
+  const int64_t steps = n_blocks * ((acts.n + kTokensAtOnce<Unpack> - 1) / kTokensAtOnce<Unpack>);
+  const std::byte* const ahead_end = ahead ? ahead + n_blocks * kBlockBytes<Unpack> : nullptr;
+  const int64_t per_step = ahead ? (n_blocks * kBlockBytes<Unpack> / 64 + steps - 1) / steps * 64 : 0;
+  for_each_tile<Unpack>(
+      acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
+        constexpr int kTokens = n_tokens;
+        F here[kTokens][kParts];
+        for (int t = 0; t < kTokens; ++t)
+          for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums + (m + t) * kGroupRows + p * kLanes);
+#pragma GCC unroll 1
+        for (int b = 0; b < n_blocks; ++b) {
+          for (int t = 0; t < kTokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
+          for (const std::byte* end = ahead + per_step; ahead < ahead_end && ahead < end; ahead += 64)
+            __builtin_prefetch(ahead);
+          add_terms<Unpack, kTokens>(here, terms[b],
+                                     [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); });
+        }
+        for (int t = 0; t < kTokens; ++t)
+          for (int p = 0; p < kParts; ++p) store_floats(sums + (m + t) * kGroupRows + p * kLanes, here[t][p]);
+      });
+
+  struct Rest {
+    uint8_t block, token;
+  };
+  Rest list[kPanelBlocks * kTokenBlock];
+  int64_t n_rests = 0;
+  for (int b = 0; b < n_blocks; ++b)
+    for (int64_t from = 0; from < acts.n; from += 64)
+      for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
+        list[n_rests++] = {static_cast<uint8_t>(b), static_cast<uint8_t>(from + __builtin_ctzll(mask))};
+  for (int64_t i = 0; i < n_rests; ++i)
+    add_in_memory<Unpack, 1>(
+        terms[list[i].block], [&](int) -> const ActRecord& { return acts.rest_of(list[i].block, list[i].token); },
+        [&](int) { return rest_sums + list[i].token * kGroupRows; });
+}
+
+using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float* rest_sums, const std::byte* ahead);
+
+template <class Unpack, int kFew = kFewTokens>
+inline AddPanel add_panel_of(int64_t n_tokens) {
+  if constexpr (kFew > 0) {
+    return n_tokens == kFew ? add_panel_few<Unpack, kFew> : add_panel_of<Unpack, kFew - 1>(n_tokens);
+  } else {
+    if constexpr (kUnpackFirst)
+      if (n_tokens <= kUnpackedTokens) return add_panel_unpacked<Unpack>;
+    return add_panel_by_blocks<Unpack>;
+  }
 }
 
 // A panel of raw rows comes from sixteen places, a few lines from each, which neither processors foresee nor memory
@@ -274,7 +403,9 @@ void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, b
   const ActLayout at(a.m, a.w.shape.cols());
   const int64_t n_blocks = a.w.shape.cols() / Block::kElements, row_bytes = n_blocks * int64_t{sizeof(Block)};
   const auto add = add_panel_of<Unpack>(n);
-  __builtin_memset(scratch.sums, 0, static_cast<size_t>(n * kGroupRows) * sizeof(float));
+  const auto sums_bytes = static_cast<size_t>(n * kGroupRows) * sizeof(float);
+  __builtin_memset(scratch.sums, 0, sums_bytes);
+  __builtin_memset(scratch.rests, 0, sums_bytes);
   const std::byte* panel = a.w.data + r * row_bytes;
   const std::byte* rows[kGroupRows];  // beyond the last row it is repeated; those sums are not stored
   for (int64_t i = 0; i < kGroupRows; ++i) rows[i] = panel + (i < rows_here ? i : rows_here - 1) * row_bytes;
@@ -295,7 +426,8 @@ void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, b
       const PanelView view = {words + i * plan.words() * 64, plan.half_offset < 0 ? nullptr : from + i * 32,
                               kSuper ? 1 : static_cast<int>(blocks)};
       const bool fetches = !is_raw && first == 0;
-      add(view, acts, scratch.sums, fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
+      add(view, acts, scratch.sums, scratch.rests,
+          fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
     }
   }
 }
@@ -316,11 +448,12 @@ void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScr
       sum_group<Unpack>(a, r, rows_here, r >= in_groups, r + kGroupRows >= row_end, m0, n, scratch);
       for (int64_t m = 0; m < n; ++m) {
         float* y = a.y + (m0 + m) * a.y_stride + r;
-        const float* sum = scratch.sums + m * kGroupRows;
+        const float *sum = scratch.sums + m * kGroupRows, *rest = scratch.rests + m * kGroupRows;
         if (rows_here == kGroupRows)
-          for (int p = 0; p < kParts; ++p) store_unaligned(y + p * kLanes, load_floats(sum + p * kLanes));
+          for (int p = 0; p < kParts; ++p)
+            store_unaligned(y + p * kLanes, load_floats(sum + p * kLanes) + load_floats(rest + p * kLanes));
         else
-          for (int64_t i = 0; i < rows_here; ++i) y[i] = sum[i];
+          for (int64_t i = 0; i < rows_here; ++i) y[i] = sum[i] + rest[i];
       }
     }
   }

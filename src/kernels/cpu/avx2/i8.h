@@ -92,6 +92,7 @@ inline void store_unaligned(float* p, F a) { _mm256_storeu_ps(p, a.v); }
 inline F set_floats(float f) { return {_mm256_set1_ps(f)}; }
 inline F operator*(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
 inline F operator-(F a, F b) { return {_mm256_sub_ps(a.v, b.v)}; }
+inline F operator+(F a, F b) { return {_mm256_add_ps(a.v, b.v)}; }
 inline F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 inline F negated(F a) { return {_mm256_xor_ps(a.v, _mm256_set1_ps(-0.0f))}; }
 inline F to_floats(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
@@ -103,6 +104,9 @@ inline F low_halves(I a) {  // f16 in the low 16 bits of each lane
 }
 inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
+// Whether unpacked integers of a block go through memory anyway, because registers are few.
+inline constexpr bool kUnpackFirst = true;
+
 // Keeps the compiler from reading a spilled vector again for each use.
 inline I in_register(I a) {
   asm volatile("" : "+x"(a.v));
@@ -110,6 +114,12 @@ inline I in_register(I a) {
 }
 
 inline F in_register(F a) {
+  asm volatile("" : "+x"(a.v));
+  return a;
+}
+
+// The same value, computed by now: a compiler that needs it only later would put the work off, and keep all it reads.
+inline F computed(F a) {
   asm volatile("" : "+x"(a.v));
   return a;
 }
@@ -134,6 +144,9 @@ inline I dot_word(I sum, I u, I s) {
 template <class Unpack>
 inline constexpr int kTokensAtOnce = 4;
 
+// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
+inline constexpr int kFewTokens = 4;
+
 }  // namespace watra::kernels::WATRA_KERNELS_ISA
 
 #include "kernels/q8/vnni_tile.h"
@@ -153,6 +166,7 @@ inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <=
 // Pairs and sums of each token and part want a register.
 template <class Unpack>
 inline constexpr int kTokensAtOnce = 2;
+inline constexpr int kFewTokens = 2;
 
 template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
 [[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {

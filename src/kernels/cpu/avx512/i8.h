@@ -83,6 +83,7 @@ inline void store_unaligned(float* p, F a) { _mm512_storeu_ps(p, a.v); }
 inline F set_floats(float f) { return {_mm512_set1_ps(f)}; }
 inline F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline F negated(F a) { return {_mm512_xor_ps(a.v, _mm512_set1_ps(-0.0f))}; }
 inline F to_floats(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
@@ -93,6 +94,17 @@ inline F high_halves(I a) { return low_halves(right(a, 16)); }
 
 inline F in_register(F a) { return a; }  // there are enough
 inline I in_register(I a) { return a; }
+
+// The same value, computed by now: a compiler that needs it only later would put the work off, and keep all it reads.
+inline F computed(F a) {
+  asm volatile("" : "+v"(a.v));
+  return a;
+}
+
+// Whether unpacked integers of a block go through memory anyway, because registers are few.
+inline constexpr bool kUnpackFirst = false;
+// So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
+inline constexpr int kFewTokens = 8;
 
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
