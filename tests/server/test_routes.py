@@ -221,7 +221,7 @@ class Twin(unittest.TestCase):
             server.host, server.token = "127.0.0.1", "k"
             for name in ("gpt-4o", "anything", "smollm2"):
                 status, _, reply = server.post("/v1/chat/completions", {"model": name, "messages": [{"role": "user", "content": "hi"}], "logit_bias": {}})
-                self.assertEqual((status, reply["model"], reply["usage"]["completion_tokens"]), (200, model, 7), reply)
+                self.assertEqual((status, reply["model"], reply["usage"]["completion_tokens"]), (200, "smollm2", 7), reply)
             self.assertEqual(server.get("/slots")[0], 501)
             self.assertEqual(server.get("/v1/models", token=False)[0], 401)
             self.assertEqual(server.post("/completion", {"prompt": "a", "n_predict": 3, "return_tokens": True})[2]["tokens"], [5, 5, 5])
