@@ -107,6 +107,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
                   .lan = o.lan,
                   .has_password = o.page && home_has_password(home),
                   .tls = !o.tls.empty(),
+                  .key_alone = o.one_model,
                   .no_auth = o.no_auth};
   if (o.lan && server::is_loopback(o.host)) options.door.host = "0.0.0.0";
   if (o.tls.size() == 2) options.tls_certificate = o.tls[0], options.tls_key = o.tls[1];
@@ -132,6 +133,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
        .shelf = shelf,
        .n_parallel = o.n_parallel,
        .load_on_request = true,
+       .one_for_all_names = o.one_model,
        .schedule =
            [&g, &o, draft](const engine::LoadedModel& model, const server::ModelRoom::Cancelled& cancelled) {
              return make_scheduling(g, *draft, model, o.n_parallel, cancelled);
@@ -154,7 +156,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
       room.close();
     }
   } end{*server, house_of_page.get(), room};
-  server::House house{room, options.limits, server->slow(), files};
+  server::House house{room, options.limits, server->slow(), files, o.tells_slots};
   server::add_inference(server->router(), house);
   if (o.ollama_port >= 0) server::add_inference_for_programs(server->programs_router(), house);
   if (house_of_page) {

@@ -21,6 +21,8 @@ struct ServeOptions {
   int http_threads = 2;     // for HTTP, templates, tokenizing
   server::Manner manner;    // how it answers where a request says nothing
   bool list_shelf = true;   // models on the shelf may be named in requests
+  bool one_model = false;   // the one named at the start, whatever requests call it; there is no page
+  bool tells_slots = true;
   DraftOptions draft;
   bool page = false;             // the page, and all of /watra/v1
   bool open = false;             // in the browser

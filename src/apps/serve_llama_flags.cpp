@@ -18,12 +18,14 @@ struct Reading {
   LlamaFlags flags;
   ServeOptions& serve = flags.serve;
   server::Manner& manner = flags.serve.manner;
+  bool no_thoughts = false;
 };
 
 // What a flag does with its value. False: this value means nothing here.
 using Obey = std::function<Result<bool>(Reading&, const std::string& flag, Value)>;
 struct Flag {
   std::vector<std::string_view> names;
+  std::string_view value, what;  // for people
   Obey obey;
 };
 
@@ -163,6 +165,36 @@ Result<bool> read_prefix(Reading& r, const std::string& flag, Value value) {
   return true;
 }
 
+Result<bool> read_reasoning(Reading& r, const std::string& flag, Value value) {
+  if (value != "none" && value != "auto" && !value.starts_with("deepseek"))
+    return watra::fail(bad_value(flag, "none, auto or deepseek", value));
+  r.manner.reasoning_format = value;
+  return true;
+}
+
+Result<bool> read_budget(Reading& r, const std::string& flag, Value value) {
+  int64_t n = -1;
+  WATRA_TRY(read_number<int64_t>(flag, value, n, -1, std::numeric_limits<int32_t>::max()));
+  if (n == 0) r.no_thoughts = true;
+  return n <= 0;  // a number of tokens is not held to
+}
+
+// "15043+1", "15043-1.5"
+Result<bool> read_bias(Reading& r, const std::string& flag, Value value) {
+  const size_t sign = value.find_first_of("+-");
+  engine::LogitBias bias{};
+  if (sign == std::string::npos) return watra::fail(bad_value(flag, "a token id, + or -, and a number", value));
+  WATRA_TRY(read_number<text::TokenId>(flag, value.substr(0, sign), bias.token, 0));
+  WATRA_TRY(read_number<float>(flag, value.substr(sign + (value[sign] == '+' ? 1 : 0)), bias.bias));
+  r.manner.sampling.logit_bias.push_back(bias);
+  return true;
+}
+
+Result<bool> read_allowed_host(Reading& r, const std::string&, Value value) {
+  r.serve.allow_hosts.push_back(value);
+  return true;
+}
+
 Obey tls_file(size_t place) {
   return [place](Reading& r, const std::string&, Value value) -> Result<bool> {
     r.serve.tls.resize(2);
@@ -174,121 +206,144 @@ Obey tls_file(size_t place) {
 const std::vector<Flag>& flags_with_values() {
   using P = engine::SamplingParams;
   static const std::vector<Flag> all = {
-      {{"-m", "--model"}, text([](Reading & r) -> auto& { return r.serve.model; })},
-      {{"-a", "--alias"}, read_alias},
-      {{"--host"}, text([](Reading & r) -> auto& { return r.serve.host; })},
+      {{"-m", "--model"}, "FILE", "the model: a path, or a name on the shelf", text([](Reading & r) -> auto& {
+         return r.serve.model;
+       })},
+      {{"-a", "--alias"}, "NAMES", "what it is called, and further names, with commas", read_alias},
+      {{"--host"}, "ADDRESS", "to listen on; other than loopback it needs --api-key", text([](Reading & r) -> auto& {
+         return r.serve.host;
+       })},
       {{"--port"},
+       "N",
+       "0 = any that is free (8080)",
        number<int>(
            [](Reading & r) -> auto& { return r.serve.port; }, 0, 65535)},
-      {{"--api-key"}, text([](Reading & r) -> auto& { return r.serve.token; })},
-      {{"--api-key-file"}, read_key_file},
-      {{"--api-prefix"}, read_prefix},
-      {{"--ssl-cert-file"}, tls_file(0)},
-      {{"--ssl-key-file"}, tls_file(1)},
+      {{"--api-key"}, "KEY", "requests need it, as Authorization: Bearer or x-api-key", text([](Reading & r) -> auto& {
+         return r.serve.token;
+       })},
+      {{"--api-key-file"}, "FILE", "the key is its first line", read_key_file},
+      {{"--api-prefix"}, "PATH", "of every route", read_prefix},
+      {{"--ssl-cert-file"}, "FILE", "certificate, PEM", tls_file(0)},
+      {{"--ssl-key-file"}, "FILE", "its key, PEM", tls_file(1)},
       {{"--threads-http"},
+       "N",
+       "threads for HTTP",
        number<int>(
            [](Reading & r) -> auto& { return r.serve.http_threads; }, -1, 256)},
-      {{"-c", "--ctx-size"}, number<int64_t>([](Reading & r) -> auto& { return r.g.ctx; })},
-      {{"-t", "--threads"}, number<int>([](Reading & r) -> auto& { return r.g.threads; })},
-      {{"-np", "--parallel"}, read_parallel},
-      {{"-lv", "--verbosity", "--log-verbosity"}, number<int>([](Reading & r) -> auto& { return r.g.verbosity; })},
-      {{"-md", "--model-draft"}, text([](Reading & r) -> auto& { return r.serve.draft.method; })},
-      {{"--draft", "--draft-max", "--draft-n"}, read_draft_length},
-      {{"-ctk", "--cache-type-k", "-ctv", "--cache-type-v"}, read_cache_type},
-      {{"-n", "--predict", "--n-predict"}, number<int64_t>([](Reading & r) -> auto& { return r.manner.max_tokens; })},
-      {{"--chat-template"}, read_template},
-      {{"--chat-template-file"}, read_template_file},
-      {{"--chat-template-kwargs"}, read_template_variables},
-      {{"--pooling"}, read_pooling},
-      {{"-s", "--seed"}, read_seed},
-      {{"--samplers"}, read_samplers},
-      {{"--temp", "--temperature"}, sampling(&P::temperature)},
-      {{"--top-k"}, sampling(&P::top_k)},
-      {{"--top-p"}, sampling(&P::top_p)},
-      {{"--min-p"}, sampling(&P::min_p)},
-      {{"--top-nsigma", "--top-n-sigma"}, sampling(&P::top_n_sigma)},
-      {{"--typical", "--typical-p"}, sampling(&P::typical_p)},
-      {{"--xtc-probability"}, sampling(&P::xtc_probability)},
-      {{"--xtc-threshold"}, sampling(&P::xtc_threshold)},
-      {{"--repeat-last-n"}, sampling(&P::repeat_last_n)},
-      {{"--repeat-penalty"}, sampling(&P::repeat_penalty)},
-      {{"--presence-penalty"}, sampling(&P::presence_penalty)},
-      {{"--frequency-penalty"}, sampling(&P::frequency_penalty)},
-      {{"--dry-multiplier"}, sampling(&P::dry_multiplier)},
-      {{"--dry-base"}, sampling(&P::dry_base)},
-      {{"--dry-allowed-length"}, sampling(&P::dry_allowed_length)},
-      {{"--dry-penalty-last-n"}, sampling(&P::dry_penalty_last_n)},
-      {{"--dynatemp-range"}, sampling(&P::dynatemp_range)},
-      {{"--dynatemp-exp"}, sampling(&P::dynatemp_exponent)},
-      {{"--mirostat"}, sampling(&P::mirostat)},
-      {{"--mirostat-lr"}, sampling(&P::mirostat_eta)},
-      {{"--mirostat-ent"}, sampling(&P::mirostat_tau)}};
+      {{"-c", "--ctx-size"}, "N", "tokens of context; 0 = the default: the model's, at most 4096", number<int64_t>([
+       ](Reading & r) -> auto& { return r.g.ctx; })},
+      {{"-t", "--threads"}, "N", "threads that compute", number<int>([](Reading & r) -> auto& { return r.g.threads; })},
+      {{"-np", "--parallel"}, "N", "answers written at the same time; more wait", read_parallel},
+      {{"-lv", "--verbosity", "--log-verbosity"}, "N", "how much is logged", number<int>([](Reading & r) -> auto& {
+         return r.g.verbosity;
+       })},
+      {{"-md", "--model-draft"}, "FILE", "a smaller model that drafts", text([](Reading & r) -> auto& {
+         return r.serve.draft.method;
+       })},
+      {{"--draft", "--draft-max", "--draft-n"}, "N", "tokens drafted at most; 0 = none", read_draft_length},
+      {{"-ctk", "--cache-type-k", "-ctv", "--cache-type-v"},
+       "TYPE",
+       "how keys (-ctk) and values (-ctv) are cached: f16, q8_0, q4_0",
+       read_cache_type},
+      {{"-n", "--predict", "--n-predict"}, "N", "tokens of an answer at most", number<int64_t>([
+       ](Reading & r) -> auto& { return r.manner.max_tokens; })},
+      {{"--chat-template"}, "TEXT", "in place of the model's own (Jinja, or the name chatml)", read_template},
+      {{"--chat-template-file"}, "FILE", "the same", read_template_file},
+      {{"--chat-template-kwargs"}, "JSON", "variables of the template", read_template_variables},
+      {{"--pooling"}, "KIND", "of embeddings: mean, cls, last", read_pooling},
+      {{"-s", "--seed"}, "N", "seed", read_seed},
+      {{"--samplers"}, "NAMES", "the order of the samplers, with semicolons", read_samplers},
+      {{"--temp", "--temperature"}, "X", "for requests that say nothing of it", sampling(&P::temperature)},
+      {{"--top-k"}, "X", "for requests that say nothing of it", sampling(&P::top_k)},
+      {{"--top-p"}, "X", "for requests that say nothing of it", sampling(&P::top_p)},
+      {{"--min-p"}, "X", "for requests that say nothing of it", sampling(&P::min_p)},
+      {{"--top-nsigma", "--top-n-sigma"}, "X", "for requests that say nothing of it", sampling(&P::top_n_sigma)},
+      {{"--typical", "--typical-p"}, "X", "for requests that say nothing of it", sampling(&P::typical_p)},
+      {{"--xtc-probability"}, "X", "for requests that say nothing of it", sampling(&P::xtc_probability)},
+      {{"--xtc-threshold"}, "X", "for requests that say nothing of it", sampling(&P::xtc_threshold)},
+      {{"--repeat-last-n"}, "X", "for requests that say nothing of it", sampling(&P::repeat_last_n)},
+      {{"--repeat-penalty"}, "X", "for requests that say nothing of it", sampling(&P::repeat_penalty)},
+      {{"--presence-penalty"}, "X", "for requests that say nothing of it", sampling(&P::presence_penalty)},
+      {{"--frequency-penalty"}, "X", "for requests that say nothing of it", sampling(&P::frequency_penalty)},
+      {{"--dry-multiplier"}, "X", "for requests that say nothing of it", sampling(&P::dry_multiplier)},
+      {{"--dry-base"}, "X", "for requests that say nothing of it", sampling(&P::dry_base)},
+      {{"--dry-allowed-length"}, "X", "for requests that say nothing of it", sampling(&P::dry_allowed_length)},
+      {{"--dry-penalty-last-n"}, "X", "for requests that say nothing of it", sampling(&P::dry_penalty_last_n)},
+      {{"--dynatemp-range"}, "X", "for requests that say nothing of it", sampling(&P::dynatemp_range)},
+      {{"--dynatemp-exp"}, "X", "for requests that say nothing of it", sampling(&P::dynatemp_exponent)},
+      {{"--mirostat"}, "N", "0 or 2", sampling(&P::mirostat)},
+      {{"--mirostat-lr"}, "X", "its eta", sampling(&P::mirostat_eta)},
+      {{"--mirostat-ent"}, "X", "its tau", sampling(&P::mirostat_tau)},
+      {{"--reasoning-format"},
+       "KIND",
+       "thoughts: none (left in the text), deepseek or auto (told apart)",
+       read_reasoning},
+      {{"--reasoning-budget"},
+       "N",
+       "0 = the model shall not think, where its template has a switch for it",
+       read_budget},
+      {{"-l", "--logit-bias"}, "TOKEN+X", "makes a token likelier (repeatable)", read_bias},
+      {{"--allow-host"}, "NAME", "a further name this server answers to (Watra's own; repeatable)", read_allowed_host}};
   return all;
 }
 
-// Flags of llama-server without a value; every other one that is not known takes the word behind it.
-constexpr std::string_view kSwitches[] = {"--no-webui",
-                                          "--no-ui",
-                                          "--jinja",
-                                          "--no-jinja",
-                                          "--mlock",
-                                          "--no-mmap",
-                                          "--mmap",
-                                          "--metrics",
-                                          "--props",
-                                          "--slots",
-                                          "--no-slots",
-                                          "--cont-batching",
-                                          "-cb",
-                                          "--no-cont-batching",
-                                          "-nocb",
-                                          "--no-context-shift",
-                                          "--context-shift",
-                                          "--no-warmup",
-                                          "--warmup",
-                                          "--embedding",
-                                          "--embeddings",
-                                          "--verbose",
-                                          "-v",
-                                          "--log-disable",
-                                          "--no-kv-offload",
-                                          "-nkvo",
-                                          "--flash-attn",
-                                          "-fa",
-                                          "--swa-full",
-                                          "--kv-unified",
-                                          "--no-perf",
-                                          "--cache-prompt",
-                                          "--no-cache-prompt",
-                                          "--check-tensors",
-                                          "--offline",
-                                          "--log-colors",
-                                          "--log-prefix",
-                                          "--log-timestamps",
-                                          "--special",
-                                          "--no-op-offload",
-                                          "--reranking",
-                                          "--rerank",
-                                          "--no-repack",
-                                          "--streaming-llm",
-                                          "--no-mmproj",
-                                          "--perf",
-                                          "--ignore-eos",
-                                          "--no-escape",
-                                          "-e",
-                                          "--escape",
-                                          "--prefill-assistant",
-                                          "--no-prefill-assistant",
-                                          "-cmoe",
-                                          "--cpu-moe",
-                                          "--no-host"};
-
-// What a switch does; the others mean nothing here.
-bool obey_switch(const std::string& flag, Reading& r) {
-  if (flag == "-v" || flag == "--verbose") r.g.verbosity = 2;
-  if (flag == "--no-cache-prompt") r.manner.reuse_prefix = false;
-  return flag == "-v" || flag == "--verbose" || flag == "--no-cache-prompt" || flag == "--cache-prompt";
+// Switches. Null: it asks for what is so in any case.
+struct Switch {
+  std::vector<std::string_view> names;
+  std::string_view what;
+  void (*obey)(Reading&);
+};
+const std::vector<Switch>& switches() {
+  static const std::vector<Switch> all = {
+      {{"-v", "--verbose"}, "log more", [](Reading& r) { r.g.verbosity = 2; }},
+      {{"--log-disable"}, "log nothing but errors", [](Reading& r) { r.g.verbosity = -1; }},
+      {{"--no-cache-prompt"}, "read every prompt anew", [](Reading& r) { r.manner.reuse_prefix = false; }},
+      {{"--ignore-eos"}, "answers end by their limit alone", [](Reading& r) { r.manner.ignore_end = true; }},
+      {{"--no-prefill-assistant"},
+       "a last message of the assistant is answered, not continued",
+       [](Reading& r) { r.manner.continues = false; }},
+      {{"--no-slots"}, "no GET /slots", [](Reading& r) { r.serve.tells_slots = false; }},
+      {{"--slots", "--metrics", "--props", "--jinja", "--embedding", "--embeddings", "--cache-prompt"}, "", nullptr},
+      {{"-cb", "--cont-batching", "--no-mmap", "--no-context-shift", "--prefill-assistant"}, "", nullptr},
+      {{"--no-webui", "--no-ui", "--offline", "-kvu", "--kv-unified", "-e", "--escape"}, "", nullptr}};
+  return all;
 }
+
+// Flags of llama-server without a value that mean nothing here; every one that is not known takes the word behind it.
+constexpr std::string_view kIdleSwitches[] = {"--webui",
+                                              "--ui",
+                                              "--no-jinja",
+                                              "--mlock",
+                                              "--mmap",
+                                              "--no-cont-batching",
+                                              "-nocb",
+                                              "--no-warmup",
+                                              "--warmup",
+                                              "--no-metrics",
+                                              "--context-shift",
+                                              "--no-kv-offload",
+                                              "-nkvo",
+                                              "--flash-attn",
+                                              "-fa",
+                                              "--swa-full",
+                                              "--no-perf",
+                                              "--check-tensors",
+                                              "--log-colors",
+                                              "--log-prefix",
+                                              "--log-timestamps",
+                                              "--special",
+                                              "--no-op-offload",
+                                              "--reranking",
+                                              "--rerank",
+                                              "--no-repack",
+                                              "--streaming-llm",
+                                              "--no-mmproj",
+                                              "--perf",
+                                              "--no-escape",
+                                              "-cmoe",
+                                              "--cpu-moe",
+                                              "--no-host",
+                                              "--no-kv-unified"};
 
 bool is_flag(const std::string& word) {
   return word.size() > 1 && word[0] == '-' && !std::isdigit(static_cast<unsigned char>(word[1])) && word[1] != '.';
@@ -306,6 +361,11 @@ Status settle(Reading& r) {
   r.g.threads = std::max(r.g.threads, 0);
   if (o.http_threads < 1) o.http_threads = ServeOptions().http_threads;
   if (!o.token.empty()) o.no_auth = false;
+  if (r.no_thoughts) {
+    auto& variables = r.manner.template_variables;
+    if (!variables.is_object()) variables = server::Json::object();
+    variables["enable_thinking"] = false;
+  }
   if (!o.tls.empty() && (o.tls[0].empty() || o.tls[1].empty()))
     return fail("usage.tls", "--ssl-cert-file and --ssl-key-file are needed together");
   return r.manner.sampling.validate(std::numeric_limits<size_t>::max());
@@ -317,6 +377,7 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globa
   Reading r{.g = g, .flags = {}};
   r.serve.port = 8080;  // llama-server's
   r.serve.no_auth = true;
+  r.serve.one_model = true;
   auto& unused = r.flags.unused;
   for (size_t i = 0; i < words.size(); ++i) {
     std::string flag = words[i], value;
@@ -330,8 +391,16 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globa
       has_value = true;
     }
     const bool inline_value = flag.size() < words[i].size();
-    if (std::ranges::find(kSwitches, flag) != std::end(kSwitches)) {
-      if (!obey_switch(flag, r)) unused.push_back(flag);
+    if (flag == "-h" || flag == "--help" || flag == "--usage" || flag == "--version") {
+      r.flags.asks = flag == "--version" ? LlamaFlags::Asks::version : LlamaFlags::Asks::help;
+      return std::move(r.flags);
+    }
+    const auto known_switch = std::ranges::find_if(
+        switches(), [&](const Switch& s) { return std::ranges::find(s.names, flag) != s.names.end(); });
+    const bool is_idle = std::ranges::find(kIdleSwitches, flag) != std::end(kIdleSwitches);
+    if (known_switch != switches().end() || is_idle) {
+      if (is_idle) unused.push_back(flag);
+      if (!is_idle && known_switch->obey) known_switch->obey(r);
       // Some of them took on/off/auto in newer versions.
       if (!inline_value && has_value && (value == "on" || value == "off" || value == "auto")) ++i;
       continue;
@@ -347,6 +416,24 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globa
   }
   WATRA_TRY(settle(r));
   return std::move(r.flags);
+}
+
+std::string llama_flags_help() {
+  std::string out = "watra llama-server: serves one model, with the flags of llama.cpp's program of that name\n\n";
+  const auto line = [&](const std::vector<std::string_view>& names, std::string_view value, std::string_view what) {
+    std::string left = fmt::format("  {}", fmt::join(names, ", "));
+    if (!value.empty()) left += fmt::format(" {}", value);
+    if (left.size() > 42) left += "\n" + std::string(44, ' ');
+    out += fmt::format("{:<44}{}\n", left, what);
+  };
+  for (const Flag& f : flags_with_values()) line(f.names, f.value, f.what);
+  for (const Switch& s : switches())
+    if (s.obey) line(s.names, "", s.what);
+  out += "\nWhat these ask for is so in any case:\n";
+  for (const Switch& s : switches())
+    if (!s.obey) out += fmt::format("  {}\n", fmt::join(s.names, ", "));
+  out += "\nEvery other flag of that program is taken, means nothing here, and is named in the log.\n";
+  return out;
 }
 
 }  // namespace watra::apps

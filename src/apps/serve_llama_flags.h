@@ -8,10 +8,15 @@ namespace watra::apps {
 struct LlamaFlags {
   ServeOptions serve;
   std::vector<std::string> unused;  // given, and without a meaning here
+  enum class Asks : uint8_t { to_serve, help, version };
+  Asks asks = Asks::to_serve;
 };
 
 // `words`: what stands behind the program's name. Fills what of `g` they speak of. Errors: "usage.word" for what is no
 // flag, "usage.number" and others for a value that cannot be.
 Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globals& g);
+
+// What is obeyed, for people.
+std::string llama_flags_help();
 
 }  // namespace watra::apps

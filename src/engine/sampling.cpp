@@ -262,6 +262,34 @@ TokenId Sampler::choose(uint64_t position) {
   return token;
 }
 
+// What the draw chose among, the most probable first. Without temperature one token is certain.
+void Sampler::report_draw(SampleResult& result) {
+  auto& parts = *workspace_->parts_;
+  const size_t n = static_cast<size_t>(fixed_->params.n_probs);
+  parts.top.clear();
+  result.logprob = 0.0;
+  if (fixed_->params.greedy()) {
+    if (n > 0) parts.top.push_back({result.token, 0.0});
+  } else {
+    const auto left = parts.candidates.list();  // with the weights of the draw
+    double total = 0;
+    for (const Candidate& c : left) total += c.weight;
+    const double log_total = std::log(total);
+    for (const Candidate& c : left)
+      if (c.id == result.token) result.logprob = std::log(c.weight) - log_total;
+    if (n > 0) {
+      parts.report.assign(left.begin(), left.end());
+      const auto end = parts.report.begin() + static_cast<std::ptrdiff_t>(std::min(n, left.size()));
+      std::partial_sort(parts.report.begin(), end, parts.report.end(), [](const Candidate& a, const Candidate& b) {
+        return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+      });
+      for (auto c = parts.report.begin(); c != end && c->weight > 0; ++c)
+        parts.top.push_back({c->id, std::log(c->weight) - log_total});
+    }
+  }
+  result.top = parts.top;
+}
+
 Result<SampleResult> Sampler::sample(std::span<const float> logits, uint64_t position) {
   const SamplingParams& p = fixed_->params;
   auto& parts = *workspace_->parts_;
@@ -274,7 +302,7 @@ Result<SampleResult> Sampler::sample(std::span<const float> logits, uint64_t pos
   SampleResult result;
   double log_total = 0;
   const bool report = p.want_logprob || p.n_probs > 0;
-  if (report && parts.row.max() != LogitRow::kForbidden) {
+  if (report && !p.probs_of_draw && parts.row.max() != LogitRow::kForbidden) {
     log_total = log_sum_exp(parts.row);
     const size_t n = std::min(fixed_->n_vocab, static_cast<size_t>(p.n_probs));
     if (n > 0) {
@@ -295,7 +323,10 @@ Result<SampleResult> Sampler::sample(std::span<const float> logits, uint64_t pos
                 "loosen the grammar, or take logit biases of -inf away");
   }
   result.token = choose(position);
-  if (report) result.logprob = double{logits[result.token]} - log_total;
+  if (report && p.probs_of_draw)
+    report_draw(result);
+  else if (report)
+    result.logprob = double{logits[result.token]} - log_total;
   return result;
 }
 

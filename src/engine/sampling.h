@@ -1,6 +1,7 @@
 // Sampler: one sequence's choice of the next token. One pipeline, in this order:
 //
 //   raw logits -> log-probabilities to report -> LogitMask -> logit bias -> the steps of SamplingParams::order -> draw
+//                 (or, with probs_of_draw, reported from what the draw chose among)
 //
 // With temperature 0 the steps are the penalties alone and the draw is the argmax, ties to the lowest id. What each
 // step does stands in sampling_params.h, how in sampling_candidates.cpp and sampling_penalties.cpp.
@@ -27,7 +28,7 @@ namespace watra::engine {
 
 struct TokenLogprob {
   TokenId token;
-  double logprob;  // natural log, from the raw logits: before mask, bias, penalties and temperature
+  double logprob;  // natural log, from the raw logits: before mask, bias, penalties and temperature; or of the draw
 };
 
 struct SampleResult {
@@ -97,6 +98,7 @@ class Sampler {
   void apply_penalties();
   void apply_dry();
   void apply(SamplerKind kind, uint64_t position);
+  void report_draw(SampleResult& result);
   TokenId choose(uint64_t position);
 
   std::shared_ptr<const Fixed> fixed_;  // parameters as given, seed drawn, breakers resolved: shared by forks

@@ -84,6 +84,8 @@ struct SamplingParams {
   // Report the chosen token's log-probability, and the n most probable tokens with theirs: all from the raw logits.
   bool want_logprob = false;
   int32_t n_probs = 0;  // > 0 includes want_logprob
+  // Instead: as they stood when the token was drawn, after every step; fewer where fewer were left.
+  bool probs_of_draw = false;
 
   // Order of the steps, after the mask and the biases. A step not listed is not taken (temperature 0 is greedy all the
   // same). Default llama.cpp's.

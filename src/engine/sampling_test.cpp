@@ -621,6 +621,42 @@ TEST(Sampling, LogprobsComeFromTheRawLogits) {
   EXPECT_FALSE(silent->sample(std::vector<float>(5), 0)->logprob.has_value());
 }
 
+TEST(Sampling, ProbabilitiesOfTheDrawAreOfWhatWasLeft) {
+  std::mt19937 rng(29);
+  const auto logits = random_logits(rng, 700, 3);
+  SamplingParams p;
+  p.n_probs = 10;
+  p.probs_of_draw = true;
+  p.temperature = 0.8;
+  p.top_k = 4;
+  p.top_p = 1;
+  p.min_p = 0;
+  p.seed = 1;
+  auto sampler = Sampler::create(p, 700);
+  const auto got = sampler->sample(logits, 0);
+  ASSERT_TRUE(got.has_value());
+  ASSERT_EQ(got->top.size(), 4u);
+  double total = 0;
+  bool is_among = false;
+  for (size_t i = 0; i < got->top.size(); ++i) {
+    total += std::exp(got->top[i].logprob);
+    if (i > 0) EXPECT_GE(got->top[i - 1].logprob, got->top[i].logprob);
+    if (got->top[i].token != got->token) continue;
+    is_among = true;
+    EXPECT_DOUBLE_EQ(got->top[i].logprob, *got->logprob);
+  }
+  EXPECT_NEAR(total, 1, 1e-12);
+  EXPECT_TRUE(is_among);
+  const auto& best = got->top;
+  const double distance = (logits[best[0].token] - logits[best[1].token]) / 0.8;
+  EXPECT_NEAR(best[0].logprob - best[1].logprob, distance, 1e-5);
+  p.temperature = 0;
+  const auto greedy = Sampler::create(p, 700)->sample(logits, 0);
+  ASSERT_EQ(greedy->top.size(), 1u);
+  EXPECT_EQ(greedy->top[0].token, greedy->token);
+  EXPECT_EQ(*greedy->logprob, 0);
+}
+
 TEST(Sampling, HugeDistancesAndPenaltiesStayFinite) {
   auto p = plain();
   p.temperature = 0.00001;

@@ -47,7 +47,9 @@ struct Scheduler::Impl {
   std::thread thread;
 
   Impl(LoadedModel m, const SchedulerOptions& o, const std::optional<PageKey>& root)
-      : model(std::move(m)), options(o), core(model, o, root, door) {}
+      : model(std::move(m)), options(o), core(model, o, root, door) {
+    door->n_places = o.max_batch;
+  }
 
   Status check(const Request& request) const;
   void run();
@@ -171,7 +173,12 @@ bool Scheduler::step() { return impl_->core.step(); }
 
 SchedulerStats Scheduler::stats() const {
   const std::lock_guard lock(impl_->door->mutex);
-  return impl_->door->stats;
+  SchedulerStats s = impl_->door->stats;
+  int64_t n_alive = 0;
+  for (const int64_t n : impl_->door->n_alive) n_alive += n;
+  s.n_running = std::min(n_alive, impl_->door->n_places);
+  s.n_waiting = n_alive - s.n_running;
+  return s;
 }
 
 const LoadedModel& Scheduler::model() const { return impl_->model; }

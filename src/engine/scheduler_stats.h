@@ -7,8 +7,8 @@ namespace watra::engine {
 
 struct SchedulerStats {
   // now
-  int64_t n_running = 0;  // in the last pass
-  int64_t n_waiting = 0;  // accepted and not in it
+  int64_t n_running = 0;  // accepted, not finished, and with a place in the batch (or one free for them)
+  int64_t n_waiting = 0;  // accepted, and none
   int64_t kv_pages = 0, kv_pages_free = 0, kv_pages_cached = 0;
   // since the start
   int64_t n_requests = 0;

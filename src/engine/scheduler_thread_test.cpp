@@ -119,6 +119,23 @@ TEST(SchedulerThread, WithoutMemoryForOneAnswerTheOthersAreMade) {
   EXPECT_EQ(second.wait().stats.n_generated, 5);
 }
 
+TEST(SchedulerThread, CountsFromAcceptanceToTheEnd) {
+  SchedulerOptions options;
+  options.max_batch = 2;
+  auto s = Scheduler::create(talking_model({.max_logit_rows = 4}), options).value();
+  EXPECT_EQ(s->stats().n_running + s->stats().n_waiting, 0);
+  std::vector<RequestHandle> handles;
+  for (TokenId i = 0; i < 3; ++i) handles.push_back(s->submit(request(10, 5, Priority::api, i)).value());
+  EXPECT_EQ(s->stats().n_running, 2) << "before the first pass";
+  EXPECT_EQ(s->stats().n_waiting, 1);
+  s->step();
+  EXPECT_EQ(s->stats().n_running, 2);
+  EXPECT_EQ(s->stats().n_waiting, 1);
+  while (s->step()) {
+  }
+  EXPECT_EQ(s->stats().n_running + s->stats().n_waiting, 0);
+}
+
 // What is thrown in the middle of a step ends the requests of now, each once, and neither the thread nor the program.
 TEST(SchedulerThread, OutlivesWhatIsThrown) {
   auto s = Scheduler::create(talking_model()).value();

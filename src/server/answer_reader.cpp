@@ -1,5 +1,7 @@
 #include "server/answer_reader.h"
 
+#include <algorithm>
+
 #include "server/ids.h"
 
 namespace watra::server {
@@ -8,6 +10,7 @@ AnswerReader::AnswerReader(const AnswerFormat& f) : splitter_(f.split_reasoning,
   if (!f.tools) return;
   tools_.emplace(*f.tools, f.offered);
   short_ids_ = f.tools->short_ids;
+  only_calls_ = f.only_calls;
 }
 
 void AnswerReader::read_content(std::string_view text, bool end, Parts& parts) {
@@ -17,8 +20,13 @@ void AnswerReader::read_content(std::string_view text, bool end, Parts& parts) {
   }
   std::vector<text::ToolReader::Event> events;
   tools_->feed(text, events);
-  if (end) tools_->finish(events);
   using Kind = text::ToolReader::Event::Kind;
+  const size_t n_before = events.size();
+  if (end) tools_->finish(events);
+  if (end && only_calls_)
+    events.erase(std::remove_if(events.begin() + static_cast<std::ptrdiff_t>(n_before), events.end(),
+                                [](const auto& e) { return e.kind == Kind::text; }),
+                 events.end());
   int64_t index = tools_->n_calls() - 1;
   for (const auto& e : events) index -= e.kind == Kind::call;
   for (auto& e : events) {

@@ -15,6 +15,7 @@ struct AnswerFormat {
   bool reasoning_open = false;            // the prompt ends inside a block of thoughts
   std::optional<text::ToolFormat> tools;  // calls may come
   std::vector<std::string> offered;       // the tools they may be of
+  bool only_calls = false;                // one that is cut before its name is whole is no text
 };
 
 struct CallPart {
@@ -46,7 +47,7 @@ class AnswerReader {
   void read_content(std::string_view text, bool end, Parts& parts);
   ReasoningSplitter splitter_;
   std::optional<text::ToolReader> tools_;
-  bool short_ids_ = false;
+  bool short_ids_ = false, only_calls_ = false;
 };
 
 // Adds what came to whole calls.

@@ -81,6 +81,27 @@ struct MessageAsk {
   std::string id = make_id("msg_");
 };
 
+// output_config.format (output_format while it was a beta), else what other APIs call it.
+AskedShape read_asked_format(const Fields& f) {
+  AskedShape asked = read_asked_shape(f);
+  const auto add = [&](const Fields& at, std::string_view name) {
+    const Json* format = at.find(name);
+    if (!format) return;
+    const std::string field = at.name(name);
+    if (asked.shape)
+      throw bad_field(field, fmt::format("{} and {} cannot both be held to; send one", asked.field, field));
+    const std::string type = Fields(*format, field).required_text("type");
+    if (type != "json_schema") at.refuse(name, "an object of type json_schema");
+    asked = {read_format(*format, field), field, false};
+  };
+  add(f, "output_format");
+  if (const Json* config = f.object("output_config")) {
+    const Fields at(*config, "output_config");
+    add(at, "format");
+  }
+  return asked;
+}
+
 Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   MessageAsk a;
   a.model = std::move(model);
@@ -95,7 +116,7 @@ Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mod
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
-  co_await hold_chat(a.model, a.task, tools, read_asked_shape(f));
+  co_await hold_chat(a.model, a.task, tools, read_asked_format(f));
   co_return a;
 }
 

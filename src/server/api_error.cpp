@@ -85,12 +85,13 @@ const char* anthropic_type(int status) {
 // The codes of docs/api.md, section 1, for what is thrown on behalf of every API.
 std::string watra_code(const ApiError& e) {
   static constexpr std::pair<std::string_view, std::string_view> kOwn[] = {
-      {"invalid_value", "request.invalid"},    {"bad_request", "request.invalid"},
-      {"unsupported", "request.invalid"},      {"unsupported_encoding", "request.invalid"},
-      {"invalid_api_key", "session.needed"},   {"origin_foreign", "origin.foreign"},
-      {"host_unknown", "host.unknown"},        {"route_unknown", "route.unknown"},
-      {"method_not_allowed", "route.unknown"}, {"request_too_large", "request.too_large"},
-      {"engine_full", "engine.full"},          {"model_not_found", "model.unknown"}};
+      {"invalid_value", "request.invalid"},        {"bad_request", "request.invalid"},
+      {"invalid_json", "request.invalid"},         {"unsupported", "request.invalid"},
+      {"unsupported_encoding", "request.invalid"}, {"invalid_api_key", "session.needed"},
+      {"origin_foreign", "origin.foreign"},        {"host_unknown", "host.unknown"},
+      {"route_unknown", "route.unknown"},          {"method_not_allowed", "route.unknown"},
+      {"request_too_large", "request.too_large"},  {"engine_full", "engine.full"},
+      {"model_not_found", "model.unknown"}};
   for (const auto& [code, own] : kOwn)
     if (e.code == code) return std::string(own);
   return e.code;

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "server/ids.h"
 #include "server/reply_head.h"
 #include "server/request_body.h"
 
@@ -150,7 +151,7 @@ class Connection final : public Exchange {
     version_ = request.version();
     keep_ = request.keep_alive();
     method = std::string(request.method_string());
-    const std::string target(request.target());
+    const std::string target = local_target(std::string(request.target()));
     const size_t question = target.find('?');
     path = target.substr(0, question);
     query = question == std::string::npos ? "" : target.substr(question + 1);
@@ -158,11 +159,27 @@ class Connection final : public Exchange {
     body.clear();
     body_file.reset();
     params.clear();
-    extra_head.clear();
+    // Clients of OpenAI's and Anthropic's APIs show it with their errors; the log line has it too.
+    request_id_ = make_id("req_");
+    extra_head = fmt::format("request-id: {0}\r\nx-request-id: {0}\r\n", request_id_);
     cache_control = "no-store";
     caller = {.address = remote_address_};
     status_ = 0;
     streaming_ = chunked_ = false;
+  }
+
+  // A target may name the server too, as it is written to proxies (RFC 9112, 3.2.2): its name is then looked at as that
+  // of Host is.
+  std::string local_target(std::string target) {
+    target_host_.clear();
+    const size_t scheme = target.find("://");
+    if (target.starts_with('/') || scheme == std::string::npos) return target;
+    const std::string name = target.substr(0, scheme);
+    if (!beast::iequals(name, "http") && !beast::iequals(name, "https")) return target;
+    const size_t begin = scheme + 3, end = std::min(target.find_first_of("/?", begin), target.size());
+    target_host_ = target.substr(begin, end - begin);
+    const std::string rest = target.substr(end);
+    return rest.starts_with('/') ? rest : "/" + rest;
   }
 
   // What is not HTTP as we take it. Nothing can be asked on this connection afterwards.
@@ -197,7 +214,7 @@ class Connection final : public Exchange {
 
   void log_line() {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started_).count();
-    log::info("{} {} {} ms={}{}", method, path, status_, ms, notes_and_reset());
+    log::info("{} {} {} ms={}{} id={}", method, path, status_, ms, notes_and_reset(), request_id_);
   }
   std::string notes_and_reset() { return std::exchange(notes_, {}); }
 
@@ -208,6 +225,7 @@ class Connection final : public Exchange {
     try {
       const auto checked = check_request(*this, shared_,
                                          {.n_hosts = parser_->get().count(http::field::host),
+                                          .target_host = target_host_,
                                           .content_length = length_of_body(),
                                           .local_address = local_address_});
       route = checked.route;
@@ -350,6 +368,8 @@ class Connection final : public Exchange {
   Stream stream_;
   Shared& shared_;
   std::string local_address_, remote_address_;
+  std::string target_host_;  // of a target that names the server; else empty
+  std::string request_id_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Deadline deadline_;

@@ -80,13 +80,18 @@ Result<std::string> read_or_make_token(const fs::path& file) {
 }
 
 Result<Door> Door::create(const DoorOptions& options) {
+  if (options.key_alone && options.token.empty() && !is_loopback(options.host))
+    return fail(
+        "server.lan_needs_key",
+        fmt::format("--host {} can be reached by other machines, which needs a key, and none is given", options.host),
+        "--api-key KEY or --api-key-file FILE; or --host 127.0.0.1, which this machine alone reaches");
   if (options.no_auth && !is_loopback(options.host))
     return fail("server.not_loopback",
                 fmt::format("--no-auth-for-tests opens the door to everybody, and {} can be reached from outside",
                             options.host),
                 "--host 127.0.0.1");
   const bool is_lan = options.lan || !is_loopback(options.host);
-  if (is_lan && !options.has_password)
+  if (is_lan && !options.has_password && !options.key_alone)
     return fail("server.lan_needs_password",
                 fmt::format("{} can be reached by other machines, which needs a password, and none is set",
                             options.lan ? "--lan" : "--host " + options.host),

@@ -21,7 +21,8 @@ struct DoorOptions {
   bool lan = false;                       // other machines are let in; `host` is then what they reach
   bool has_password = false;              // which that needs
   bool tls = false;
-  bool no_auth = false;  // for tests, on loopback only
+  bool key_alone = false;  // there is no page: a token given here is the only door, and no password is asked for
+  bool no_auth = false;    // for tests, on loopback only
 };
 
 // "127.0.0.1", "::1", "localhost": nothing outside this machine can reach it.
@@ -35,8 +36,8 @@ enum class Witness : uint8_t { own_page, elsewhere, nothing };
 
 class Door {
  public:
-  // Errors: "server.lan_needs_password", "server.not_loopback" (both say what to do), those of the token file,
-  // "server.bad_origin".
+  // Errors: "server.lan_needs_password", "server.lan_needs_key", "server.not_loopback" (they say what to do), those of
+  // the token file, "server.bad_origin".
   static Result<Door> create(const DoorOptions& options);
 
   // The value of a Host header, port or not: one of ours? `local_address`: the address the client reached us at, which

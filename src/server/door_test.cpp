@@ -27,6 +27,25 @@ TEST_F(DoorTest, MakesATokenOnceAndKeepsItForTheOwner) {
   EXPECT_EQ(*read_or_make_token(options().token_file), *first);
 }
 
+// llama-server has no page: its key is the door, and without one nobody outside is let in.
+TEST_F(DoorTest, AKeyAloneOpensTheDoorWhereThereIsNoPage) {
+  auto o = options();
+  o.host = "0.0.0.0";
+  o.key_alone = true;
+  o.no_auth = true;
+  EXPECT_EQ(Door::create(o).error().code, "server.lan_needs_key");
+  o.no_auth = false;
+  EXPECT_EQ(Door::create(o).error().code, "server.lan_needs_key") << "a key of the file is not one that was given";
+  o.token = "a key";
+  const auto door = Door::create(o);
+  ASSERT_TRUE(door);
+  EXPECT_TRUE(door->is_lan());
+  EXPECT_TRUE(door->knows_token("", "a key"));
+  EXPECT_FALSE(door->knows_token("", ""));
+  o.key_alone = false;
+  EXPECT_EQ(Door::create(o).error().code, "server.lan_needs_password");
+}
+
 TEST_F(DoorTest, RefusesATokenFileThatIsEmpty) {
   fs::create_directories(folder_);
   ASSERT_TRUE(write_file_atomic(folder_ / "token", "\n"));

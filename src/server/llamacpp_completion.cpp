@@ -1,5 +1,6 @@
 // POST /completion (also /completions), /infill: llama.cpp's own shape of an answer.
 #include <algorithm>
+#include <cmath>
 
 #include "server/infill.h"
 #include "server/llamacpp.h"
@@ -64,7 +65,7 @@ std::vector<TokenId> read_infill(const Fields& f, const ServedModel& model) {
 }
 
 PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infill) {
-  refuse_unsupported(f);
+  refuse_unsupported(f, "post_sampling_probs");
   PlainAsk a;
   a.model = std::move(model);
   a.generate = read_generate(f, {"n_predict", "max_tokens"}, *a.model);
@@ -79,11 +80,14 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
   a.return_progress = a.stream && f.boolean("return_progress").value_or(false);
   a.n_probs = static_cast<int32_t>(f.integer("n_probs", 0, kMostProbs).value_or(0));
   a.sampling.n_probs = a.n_probs;
+  a.sampling.probs_of_draw = f.boolean("post_sampling_probs").value_or(false);
   a.fields = f.texts("response_fields");
   return a;
 }
 
+// Log-probabilities of the model, or (post_sampling_probs) probabilities of what was drawn from.
 Json probabilities(const PlainAsk& a, const std::vector<AnswerEvent>& tokens) {
+  const bool of_draw = a.sampling.probs_of_draw;
   Json out = Json::array();
   for (const AnswerEvent& e : tokens) {
     if (e.token == text::kNoToken || !e.logprob) continue;
@@ -91,12 +95,14 @@ Json probabilities(const PlainAsk& a, const std::vector<AnswerEvent>& tokens) {
       const std::string bytes = a.model->shown(token);
       Json list = Json::array();
       for (const char c : bytes) list.push_back(static_cast<unsigned char>(c));
-      return {{"id", token}, {"token", bytes}, {"bytes", std::move(list)}, {"logprob", finite_logprob(logprob)}};
+      Json told = {{"id", token}, {"token", bytes}, {"bytes", std::move(list)}};
+      told[of_draw ? "prob" : "logprob"] = of_draw ? std::exp(logprob) : finite_logprob(logprob);
+      return told;
     };
     Json top = Json::array();
     for (const Probable& p : e.top) top.push_back(entry(p.token, p.logprob));
     out.push_back(entry(e.token, *e.logprob));
-    out.back()["top_logprobs"] = std::move(top);
+    out.back()[of_draw ? "top_probs" : "top_logprobs"] = std::move(top);
   }
   return out;
 }
@@ -107,6 +113,7 @@ Json settings(const PlainAsk& a, uint64_t seed) {
   out["n_predict"] = a.generate.max_tokens;
   out["max_tokens"] = a.generate.max_tokens;
   out["n_probs"] = a.n_probs;
+  out["post_sampling_probs"] = a.sampling.probs_of_draw;
   out["stop"] = a.generate.stop;
   out["ignore_eos"] = a.generate.ignore_end;
   out["stream"] = a.stream;

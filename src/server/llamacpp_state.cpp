@@ -81,7 +81,7 @@ std::string metrics_text(const ServedModel* m) {
           per(count(s.n_read), s.reading_s));
   out.add("gauge", "predicted_tokens_seconds", "Tokens of one answer written in a second, on average.",
           per(count(s.n_decoded + s.n_accepted), s.writing_s));
-  out.add("gauge", "requests_processing", "Requests in the last pass.", count(s.n_running));
+  out.add("gauge", "requests_processing", "Requests that are read or written.", count(s.n_running));
   out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
   out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",
           s.kv_pages > 0 ? 1.0 - count(s.kv_pages_free) / count(s.kv_pages) : 0.0);
@@ -118,6 +118,8 @@ void add_llamacpp_state(Router& router, House& house) {
 
   // How busy each place in the batch is; never what is said there.
   const auto slots = [&house](Exchange& x) -> Awaitable<void> {
+    if (!house.tells_slots)
+      throw ApiError{.status = 501, .code = "no_slots", .message = "this server was started with --no-slots"};
     const auto model = co_await house.room.acquire(x, "");
     const int64_t n_running = model->stats().n_running;
     Json list = Json::array();

@@ -2,37 +2,67 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 namespace watra::server {
 
-void LogprobQueue::add(const AnswerEvent& e) {
-  if (e.token == text::kNoToken || !e.logprob) return;
-  waiting_.push_back({e.token, model_.tokenizer().token_bytes(e.token), *e.logprob, e.top});
-}
-
-std::vector<LogprobEntry> LogprobQueue::take(std::string_view text) {
-  n_text_ += text.size();
-  std::vector<LogprobEntry> out;
-  while (!waiting_.empty() && n_given_ + waiting_.front().bytes.size() <= n_text_) {
-    n_given_ += waiting_.front().bytes.size();
-    out.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
+LogprobQueue::Told LogprobQueue::add(const AnswerEvent& e) {
+  held_ += e.text;
+  if (e.token != text::kNoToken && e.logprob)
+    waiting_.push_back({e.token, model_.tokenizer().token_bytes(e.token), *e.logprob, e.top});
+  size_t n_entries = 0, n_bytes = 0, end = 0;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    end += waiting_[i].bytes.size();
+    if (end > held_.size()) break;
+    const bool is_whole = end == held_.size() || (held_[end] & 0xC0) != 0x80;  // no character is cut
+    if (is_whole) n_entries = i + 1, n_bytes = end;
   }
-  return out;
+  if (n_entries == waiting_.size()) n_bytes = held_.size();
+  Told told{.text = held_.substr(0, n_bytes), .entries = {}};
+  held_.erase(0, n_bytes);
+  const auto last = waiting_.begin() + static_cast<std::ptrdiff_t>(n_entries);
+  std::move(waiting_.begin(), last, std::back_inserter(told.entries));
+  waiting_.erase(waiting_.begin(), last);
+  return told;
 }
 
-std::vector<LogprobEntry> LogprobQueue::finish(bool cut) {
-  std::vector<LogprobEntry> out;
+LogprobQueue::Told LogprobQueue::finish(bool cut) {
+  Told told{.text = std::exchange(held_, {}), .entries = {}};
+  size_t n_left = told.text.size();
   for (LogprobEntry& entry : waiting_) {
-    if (cut) {
-      if (n_given_ >= n_text_) break;
-      entry.bytes.resize(std::min(entry.bytes.size(), n_text_ - n_given_));
-      n_given_ += entry.bytes.size();
-    }
-    out.push_back(std::move(entry));
+    if (cut && n_left == 0) break;
+    if (cut) entry.bytes.resize(std::min(entry.bytes.size(), n_left));
+    n_left -= std::min(entry.bytes.size(), n_left);
+    told.entries.push_back(std::move(entry));
   }
   waiting_.clear();
+  return told;
+}
+
+std::string WordLogprobs::keep(LogprobQueue::Told told) {
+  std::ranges::move(told.entries, std::back_inserter(waiting_));
+  return std::move(told.text);
+}
+
+std::vector<LogprobEntry> WordLogprobs::take(const AnswerReader::Parts& parts) {
+  if (parts.empty()) return {};
+  auto entries = std::exchange(waiting_, {});
+  if (parts.content.empty()) entries.clear();
+  return entries;
+}
+
+std::vector<LogprobEntry> word_logprobs(const ServedModel& model, const AnswerFormat& format,
+                                        const std::vector<AnswerEvent>& tokens, bool cut) {
+  WordLogprobs logprobs(model);
+  AnswerReader reader(format);
+  std::vector<LogprobEntry> out;
+  const auto add = [&](const AnswerReader::Parts& parts) {
+    std::ranges::move(logprobs.take(parts), std::back_inserter(out));
+  };
+  for (const AnswerEvent& e : tokens) add(reader.feed(logprobs.add(e)));
+  add(reader.feed(logprobs.finish(cut)));
+  add(reader.finish());
   return out;
 }
 
@@ -51,7 +81,7 @@ Json byte_list(std::string_view bytes) {
 
 }  // namespace
 
-Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top) {
+Json logprob_list(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top) {
   Json content = Json::array();
   for (const LogprobEntry& e : entries) {
     Json top = Json::array();
@@ -64,7 +94,11 @@ Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& 
                        {"bytes", byte_list(e.bytes)},
                        {"top_logprobs", std::move(top)}});
   }
-  return {{"content", std::move(content)}, {"refusal", nullptr}};
+  return content;
+}
+
+Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top) {
+  return {{"content", logprob_list(entries, model, n_top)}, {"refusal", nullptr}};
 }
 
 namespace {

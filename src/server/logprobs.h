@@ -1,9 +1,11 @@
-// Log-probabilities in the words of OpenAI's APIs, and their pairing with text: an entry leaves with the text that
-// completes its bytes, so that the bytes of the entries are the bytes of the content.
+// Log-probabilities in the words of OpenAI's APIs, and their pairing with text: text and entries leave together, as
+// many whole tokens as end with a whole character, so that the bytes of the entries are the bytes of the content, in
+// every event of a stream.
 #pragma once
 
 #include <deque>
 
+#include "server/answer_reader.h"
 #include "server/answers.h"
 
 namespace watra::server {
@@ -18,18 +20,41 @@ struct LogprobEntry {
 class LogprobQueue {
  public:
   explicit LogprobQueue(const ServedModel& model) : model_(model) {}
-  void add(const AnswerEvent& event);
-  // The entries whose bytes lie within the text given out so far, `text` included.
-  std::vector<LogprobEntry> take(std::string_view text);
-  // At the end: the rest, or (a stop string cut the text) only what of it was given out.
-  std::vector<LogprobEntry> finish(bool cut);
+  struct Told {
+    std::string text;
+    std::vector<LogprobEntry> entries;
+  };
+  // A token has come, with the text that is certain now: what of both can be told. Without log-probabilities all text.
+  Told add(const AnswerEvent& event);
+  // At the end: the rest; of entries, where a stop string cut the text, only what of them is in it.
+  Told finish(bool cut);
 
  private:
   const ServedModel& model_;
   std::deque<LogprobEntry> waiting_;
-  size_t n_text_ = 0, n_given_ = 0;  // bytes
+  std::string held_;  // text of which a token's entry waits for more
 };
 
+// The same for APIs that tell them of an answer's words alone, not of thoughts and calls.
+class WordLogprobs {
+ public:
+  explicit WordLogprobs(const ServedModel& model) : queue_(model) {}
+  // What the AnswerReader is to be fed; what it makes of it goes to take().
+  std::string add(const AnswerEvent& event) { return keep(queue_.add(event)); }
+  std::string finish(bool cut) { return keep(queue_.finish(cut)); }
+  std::vector<LogprobEntry> take(const AnswerReader::Parts& parts);
+
+ private:
+  std::string keep(LogprobQueue::Told told);
+  LogprobQueue queue_;
+  std::vector<LogprobEntry> waiting_;  // of text that the reader holds back
+};
+// Of a whole answer.
+std::vector<LogprobEntry> word_logprobs(const ServedModel& model, const AnswerFormat& format,
+                                        const std::vector<AnswerEvent>& tokens, bool cut);
+
+// A list of tokens with theirs, n_top others each.
+Json logprob_list(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top);
 Json chat_logprobs(const std::vector<LogprobEntry>& entries, const ServedModel& model, int32_t n_top);
 
 // The shape of /v1/completions: four lists side by side; offsets count characters.

@@ -78,7 +78,10 @@ Result<std::shared_ptr<const ModelFacts>> ModelFiles::facts(const fs::path& path
   facts->file_bytes = file.file_bytes();
   facts->sha256 = checksum_of(shelf_, file);
   facts->n_params = static_cast<uint64_t>(model::count_params(file));
-  if (const auto vocab = model::load_vocab(file)) facts->fills_in = can_fill_in(*vocab);
+  if (const auto vocab = model::load_vocab(file)) {
+    facts->fills_in = can_fill_in(*vocab);
+    facts->n_vocab = static_cast<int64_t>(vocab->pieces.size());
+  }
   if (const auto* arch = model::find_architecture(facts->architecture)) facts->is_encoder = arch->encoder.has_value();
   facts->metadata = Json::object();
   for (const auto& [key, value] : metadata.entries())

@@ -20,6 +20,7 @@ struct ModelFacts {
   std::string architecture, quant, chat_template, licence;
   std::string sha256;  // the file was installed with; empty = not known
   uint64_t n_params = 0, file_bytes = 0;
+  int64_t n_vocab = 0;      // 0 = its vocabulary is not known here
   bool fills_in = false;    // its vocabulary has fill-in-the-middle tokens
   bool is_encoder = false;  // it gives vectors and writes nothing
   Json metadata;            // every entry; the long lists of the tokenizer are null

@@ -26,7 +26,8 @@ bool is_named(const ShelfEntry& entry, std::string_view name) {
   constexpr std::string_view kLatest = ":latest";
   if (name.ends_with(kLatest)) name.remove_suffix(kLatest.size());
   const auto names = other_names(entry.path);
-  return name == entry.id || std::ranges::find(names, name) != names.end();
+  return name == entry.id || std::ranges::find(names, name) != names.end() ||
+         std::ranges::find(entry.aliases, name) != entry.aliases.end();
 }
 
 ApiError unknown_model(const std::string& name) {
@@ -51,6 +52,7 @@ struct ModelRoom::Impl {
   std::shared_ptr<ServedModel> current;
   View view;
   LoadWish as_loaded;  // what the current one was loaded with
+  ShelfEntry last;     // that was loaded; without an id: none was
   struct Wanted {
     ShelfEntry entry;  // without an id: nothing shall be loaded
     LoadWish wish;
@@ -260,6 +262,7 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
     if (impl_->closing) return stopping();
     impl_->current = std::move(*served);
     impl_->as_loaded = wish;
+    impl_->last = entry;
     impl_->view = {.state = RoomState::ready, .id = id, .progress = 1};
   }
   tell();
@@ -284,16 +287,30 @@ ShelfEntry ModelRoom::entry_of(const ServedModel& model) const {
   return it != entries.end() ? *it : ShelfEntry{names.id, names.path, fs::file_size(names.path, ec)};
 }
 
+std::vector<ShelfEntry> ModelRoom::loadable() const {
+  auto entries = shelf();
+  const std::lock_guard lock(impl_->mutex);
+  const ShelfEntry& last = impl_->last;
+  if (!last.id.empty() && std::ranges::find(entries, last.id, &ShelfEntry::id) == entries.end())
+    entries.push_back(last);
+  return entries;
+}
+
 ShelfEntry ModelRoom::look_up(const std::string& name) const {
   const auto loaded = current();
-  if (loaded && (name.empty() || loaded->answers_to(name))) return entry_of(*loaded);
-  const auto entries = shelf();
+  if (loaded && (options_.one_for_all_names || name.empty() || loaded->answers_to(name))) return entry_of(*loaded);
+  const auto entries = loadable();
   const auto it = std::ranges::find_if(entries, [&](const ShelfEntry& e) { return is_named(e, name); });
   if (it == entries.end()) throw unknown_model(name);
   return *it;
 }
 
 Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& exchange, std::string name) {
+  if (options_.one_for_all_names) {  // the only one, also when it was put away
+    name.clear();
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->view.state == RoomState::empty) name = impl_->last.id;
+  }
   if (auto model = current(); model && (name.empty() || model->answers_to(name))) co_return model;
   const View now = view();
   if (name.empty() || (now.state == RoomState::loading && now.id == name)) {
@@ -305,10 +322,12 @@ Awaitable<std::shared_ptr<ServedModel>> ModelRoom::acquire(const Exchange& excha
     if (now.state != RoomState::loading)
       throw ApiError{.status = 404,
                      .code = "model_not_found",
-                     .message = now.error.empty() ? "no model is loaded; name one of /v1/models" : now.error,
+                     .message = !now.error.empty() ? now.error
+                                                   : "no model is loaded, and the request names none: send \"model\" "
+                                                     "with a name of /v1/models, and it is loaded",
                      .param = "model"};
   }
-  const auto entries = shelf();
+  const auto entries = loadable();
   const auto entry = std::ranges::find_if(entries, [&](const ShelfEntry& e) { return is_named(e, name); });
   if (entry == entries.end() || !options_.load_on_request) throw unknown_model(name);
   const std::string id = entry->id;

@@ -41,6 +41,7 @@ class ModelRoom {
     std::function<std::vector<ShelfEntry>()> shelf;  // looked at anew each time
     int64_t n_parallel = 1;
     bool load_on_request = true;
+    bool one_for_all_names = false;  // whatever a request names means the loaded one
     // How a model that was just loaded is to answer (drafts, for example); n_parallel stands in any case. May be null.
     std::function<Result<engine::SchedulerOptions>(const engine::LoadedModel&, Cancelled)> schedule;
     Manner manner{};
@@ -91,6 +92,8 @@ class ModelRoom {
 
  private:
   struct Impl;
+  // The shelf, and the model loaded last, which need not lie on it.
+  std::vector<ShelfEntry> loadable() const;
   void serve_wishes();    // on the room's own thread
   Status begin_thread();  // if it has none yet; with the lock
   Status change_to(const ShelfEntry& entry, const LoadWish& wish);

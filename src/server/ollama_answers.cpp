@@ -6,6 +6,7 @@
 
 #include "server/chat_messages.h"
 #include "server/infill.h"
+#include "server/logprobs.h"
 #include "server/ollama.h"
 #include "server/sampling_fields.h"
 
@@ -13,6 +14,7 @@ namespace watra::server {
 namespace {
 
 constexpr double kNanoseconds = 1e9;
+constexpr int64_t kMostTopLogprobs = 20;
 constexpr int64_t kMostPositions = int64_t{1} << 31;
 
 std::string now_text() {
@@ -27,7 +29,8 @@ struct OllamaAsk {
   ChatTask task;
   engine::SamplingParams sampling;
   WriteOptions generate;
-  bool chat = true, stream = true, think = true;
+  bool chat = true, stream = true, think = true, logprobs = false;
+  int32_t n_top = 0;
 };
 
 // `options` with Ollama's name for the limit.
@@ -44,6 +47,11 @@ void read_options(const Fields& f, OllamaAsk& a) {
   for (const char* name : {"num_thread", "main_gpu"}) options.integer(name, 0, kMostPositions);
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.stream = f.boolean("stream").value_or(true);
+  a.logprobs = f.boolean("logprobs").value_or(false);
+  a.n_top = static_cast<int32_t>(f.integer("top_logprobs", 0, kMostTopLogprobs).value_or(0));
+  if (a.n_top > 0 && !a.logprobs) f.refuse("top_logprobs", "logprobs to be true");
+  a.sampling.want_logprob = a.logprobs;
+  a.sampling.n_probs = a.n_top;
 }
 
 Json with_think(const Fields& f) {
@@ -198,8 +206,12 @@ std::vector<engine::Request> request_of(const OllamaAsk& a) {
 
 Awaitable<void> reply_whole(Exchange& x, const OllamaAsk& a, const std::string& field) {
   Answers answers(x, a.model, request_of(a), field, a.generate.patience);
-  const auto whole = co_await collect(answers, a.task.format, false, field);
+  const auto whole = co_await collect(answers, a.task.format, a.logprobs, field);
   Json reply = part(a, whole[0].text, whole[0].reasoning, true);
+  if (a.logprobs) {
+    const bool cut = whole[0].finished.stop_string.has_value();
+    reply["logprobs"] = logprob_list(word_logprobs(*a.model, a.task.format, whole[0].tokens, cut), *a.model, a.n_top);
+  }
   if (!whole[0].calls.empty()) reply["message"]["tool_calls"] = calls_json(whole[0].calls);
   add_end(reply, a, whole[0].finished);
   co_await x.reply_json(std::move(reply));
@@ -209,22 +221,26 @@ Awaitable<void> reply_stream(Exchange& x, const OllamaAsk& a, const std::string&
   Answers answers(x, a.model, request_of(a), field, a.generate.patience);
   co_await x.begin_stream("application/x-ndjson");
   AnswerReader reader(a.task.format);
+  WordLogprobs logprobs(*a.model);
   std::vector<ToolCall> calls;
   const auto line = [&](const AnswerReader::Parts& parts) {
     gather(calls, parts.calls);
-    return parts.content.empty() && parts.reasoning.empty()
-               ? std::string()
-               : dump(part(a, parts.content, parts.reasoning, false)) + "\n";
+    const auto entries = logprobs.take(parts);
+    if (parts.content.empty() && parts.reasoning.empty()) return std::string();
+    Json told = part(a, parts.content, parts.reasoning, false);
+    if (a.logprobs) told["logprobs"] = logprob_list(entries, *a.model, a.n_top);
+    return dump(told) + "\n";
   };
   while (!answers.done()) {
     const auto events = co_await answers.next(std::chrono::hours(1));
     std::string lines;
     for (const AnswerEvent& e : events) {
       if (e.kind == AnswerEvent::Kind::token) {
-        lines += line(reader.feed(e.text));
+        lines += line(reader.feed(logprobs.add(e)));
         continue;
       }
       throw_if_failed(*e.finished, field);
+      lines += line(reader.feed(logprobs.finish(e.finished->stop_string.has_value())));
       lines += line(reader.finish());
       if (!calls.empty()) {
         Json called = part(a, "", "", false);

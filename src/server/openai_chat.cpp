@@ -46,7 +46,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.sampling.n_probs = a.logprobs ? a.n_top : 0;
   a.timings = f.boolean("timings_per_token").value_or(false);
   a.progress = a.stream && f.boolean("return_progress").value_or(false);
-  const std::string format = f.text("reasoning_format").value_or("auto");
+  const std::string format = f.text("reasoning_format").value_or(a.model->manner().reasoning_format);
   if (format != "none" && format != "auto" && !format.starts_with("deepseek"))
     f.refuse("reasoning_format", "none, auto or deepseek");
   a.task.format.split_reasoning = format != "none";
@@ -103,11 +103,8 @@ Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
       LogprobQueue queue(*a.model);
       std::vector<LogprobEntry> entries;
       const auto append = [&](std::vector<LogprobEntry> more) { std::ranges::move(more, std::back_inserter(entries)); };
-      for (const AnswerEvent& e : w.tokens) {
-        queue.add(e);
-        append(queue.take(e.text));
-      }
-      append(queue.finish(w.finished.stop_string.has_value()));
+      for (const AnswerEvent& e : w.tokens) append(queue.add(e).entries);
+      append(queue.finish(w.finished.stop_string.has_value()).entries);
       choice["logprobs"] = chat_logprobs(entries, *a.model, a.n_top);
     }
     choices.push_back(std::move(choice));
@@ -143,10 +140,13 @@ struct StreamedChoice {
   AnswerReader reader;
   LogprobQueue logprobs;
   RunningStats stats;
+  std::vector<LogprobEntry> entries = {};  // of text that may be the beginning of a marker, and waits
 };
 
-void tell(SseStream& sse, const ChatAsk& a, size_t i, const AnswerReader::Parts& parts,
-          const std::vector<LogprobEntry>& entries, const engine::RequestStats& stats) {
+void tell(SseStream& sse, const ChatAsk& a, size_t i, const AnswerReader::Parts& parts, StreamedChoice& choice,
+          const engine::RequestStats& stats, bool is_end = false) {
+  if (parts.empty() && !is_end) return;
+  const auto entries = std::exchange(choice.entries, {});
   Json logprobs = a.logprobs && !entries.empty() ? chat_logprobs(entries, *a.model, a.n_top) : Json(nullptr);
   const auto say = [&](const Json& delta) {
     Json c = chunk(a, i, delta, "", std::exchange(logprobs, nullptr));
@@ -179,15 +179,17 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     }
     if (e.kind == AnswerEvent::Kind::token) {
       if (e.token != text::kNoToken) c.stats.token();
-      c.logprobs.add(e);
-      const auto entries = c.logprobs.take(e.text);
-      tell(sse, a, e.index, c.reader.feed(e.text), entries, so_far);
+      auto now = c.logprobs.add(e);
+      std::ranges::move(now.entries, std::back_inserter(c.entries));
+      tell(sse, a, e.index, c.reader.feed(now.text), c, so_far);
       return;
     }
     stats[e.index] = e.finished->stats;
-    const auto entries = c.logprobs.finish(e.finished->stop_string.has_value());
+    auto rest = c.logprobs.finish(e.finished->stop_string.has_value());
+    std::ranges::move(rest.entries, std::back_inserter(c.entries));
+    tell(sse, a, e.index, c.reader.feed(rest.text), c, so_far);
     const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
-    tell(sse, a, e.index, c.reader.finish(), entries, so_far);
+    tell(sse, a, e.index, c.reader.finish(), c, so_far, true);
     Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
     if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
     sse.data(last);

@@ -162,11 +162,8 @@ Json whole_choice(const TextAsk& a, size_t index, const Whole& w) {
     const auto add = [&](const std::vector<LogprobEntry>& entries) {
       for (const auto& e : entries) old.add(e.token, e.bytes, e.logprob, e.top, *a.n_logprobs);
     };
-    for (const AnswerEvent& e : w.tokens) {
-      queue.add(e);
-      add(queue.take(e.text));
-    }
-    add(queue.finish(w.finished.stop_string.has_value()));
+    for (const AnswerEvent& e : w.tokens) add(queue.add(e).entries);
+    add(queue.finish(w.finished.stop_string.has_value()).entries);
     choice["logprobs"] = old.take(*a.n_logprobs > 0);
   }
   if (a.n_prompt_logprobs) choice["prompt_logprobs"] = prompt_logprobs(a, w.prompt);
@@ -243,14 +240,14 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
     }
     tell_prompt(e.index);
     if (e.kind == AnswerEvent::Kind::token) {
-      queues[e.index].add(e);
-      Json entries = logprobs(e.index, queues[e.index].take(e.text));
-      if (!e.text.empty() || !entries.is_null()) sse.data(chunk(e.index, e.text, std::move(entries), nullptr));
+      const auto now = queues[e.index].add(e);
+      Json entries = logprobs(e.index, now.entries);
+      if (!now.text.empty() || !entries.is_null()) sse.data(chunk(e.index, now.text, std::move(entries), nullptr));
       return;
     }
     stats[e.index] = e.finished->stats;
-    Json entries = logprobs(e.index, queues[e.index].finish(e.finished->stop_string.has_value()));
-    sse.data(chunk(e.index, "", std::move(entries), finish_word(*e.finished)));
+    const auto rest = queues[e.index].finish(e.finished->stop_string.has_value());
+    sse.data(chunk(e.index, rest.text, logprobs(e.index, rest.entries), finish_word(*e.finished)));
   };
   co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   std::optional<Json> usage;

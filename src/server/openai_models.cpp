@@ -29,6 +29,7 @@ Json shelf_entry(ModelFiles& files, const ShelfEntry& e) {
   if (!known) return entry(e.id, 0, std::move(meta));
   const ModelFacts& facts = **known;
   meta.update({{"n_params", facts.n_params}, {"quant", facts.quant}, {"architecture", facts.architecture}});
+  if (facts.n_vocab > 0) meta["n_vocab"] = facts.n_vocab;
   const auto n_ctx = facts.metadata.find(facts.architecture + ".context_length");
   if (n_ctx != facts.metadata.end()) meta["n_ctx_train"] = *n_ctx;
   return entry(e.id, facts.stamp.modified_ns / kNanoseconds, std::move(meta));

@@ -1,6 +1,9 @@
 // POST /v1/responses: the newer API, without stored state: input, instructions, answers, calls of functions, their
 // stream.
+#include <algorithm>
+
 #include "server/chat_messages.h"
+#include "server/logprobs.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
 #include "server/sse.h"
@@ -68,10 +71,13 @@ struct ResponseAsk {
   engine::SamplingParams sampling;
   WriteOptions generate;
   Json echo;  // what the object says of the request
+  bool logprobs = false;
+  int32_t n_top = 0;
   std::string id = make_id("resp_"), message_id = make_id("msg_"), reasoning_id = make_id("rs_");
   int64_t created = now_s();
 };
 
+constexpr int64_t kMostTopLogprobs = 20;
 constexpr size_t kMostMetadata = 16, kLongestKey = 64, kLongestNote = 512;  // OpenAI's
 
 Json read_metadata(const Fields& f) {
@@ -111,7 +117,7 @@ Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams
           {"text", std::move(text)},
           {"tool_choice", given("tool_choice", "auto")},
           {"tools", given("tools", Json::array())},
-          {"top_logprobs", 0},
+          {"top_logprobs", sampling.n_probs},
           {"top_p", sampling.top_p},
           {"truncation", truncation},
           {"user", given("user", nullptr)}};
@@ -141,18 +147,23 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
   a.generate = read_generate(f, {"max_output_tokens"}, *a.model);
   a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
   a.sampling = read_sampling(f, *a.model);
+  a.n_top = static_cast<int32_t>(f.integer("top_logprobs", 0, kMostTopLogprobs).value_or(0));
+  const auto included = f.texts("include");
+  a.logprobs = a.n_top > 0 || std::ranges::find(included, "message.output_text.logprobs") != included.end();
+  a.sampling.want_logprob = a.logprobs;
+  a.sampling.n_probs = a.n_top;
   a.echo = echo_of(f, tools, a.sampling);
   co_await hold_chat(a.model, a.task, tools, std::move(asked));
   co_return a;
 }
 
-Json text_part(const std::string& text) {
-  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
+Json text_part(const std::string& text, Json logprobs) {
+  return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", std::move(logprobs)}};
 }
 
-Json message_item(const ResponseAsk& a, const std::string& text, const char* status) {
+Json message_item(const ResponseAsk& a, const std::string& text, const char* status, Json logprobs = Json::array()) {
   Json content = Json::array();
-  if (std::string_view(status) != "in_progress") content.push_back(text_part(text));
+  if (std::string_view(status) != "in_progress") content.push_back(text_part(text, std::move(logprobs)));
   return {{"id", a.message_id}, {"type", "message"}, {"status", status}, {"role", "assistant"}, {"content", content}};
 }
 
@@ -207,12 +218,15 @@ std::vector<engine::Request> request_of(const ResponseAsk& a) {
 
 Awaitable<void> reply_whole(Exchange& x, const ResponseAsk& a) {
   Answers answers(x, a.model, request_of(a), "input", a.generate.patience);
-  const auto whole = co_await collect(answers, a.task.format, false, "input");
+  const auto whole = co_await collect(answers, a.task.format, a.logprobs, "input");
   const Whole& w = whole[0];
   const std::string status = status_of(w.finished);
   Json output = Json::array();
   if (!w.reasoning.empty()) output.push_back(reasoning_item(a, w.reasoning, "completed"));
-  if (!w.text.empty() || w.calls.empty()) output.push_back(message_item(a, w.text, status.c_str()));
+  if (!w.text.empty() || w.calls.empty()) {
+    const auto entries = word_logprobs(*a.model, a.task.format, w.tokens, w.finished.stop_string.has_value());
+    output.push_back(message_item(a, w.text, status.c_str(), logprob_list(entries, *a.model, a.n_top)));
+  }
   for (const ToolCall& call : w.calls) output.push_back(call_item(call, status.c_str()));
   Json reply = response_json(a, status, std::move(output), &w.finished.stats);
   co_await x.reply_json(std::move(reply));
@@ -226,7 +240,7 @@ class ResponseStream {
     event("response.created", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
     event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
   }
-  void add(const AnswerReader::Parts& parts) {
+  void add(const AnswerReader::Parts& parts, const std::vector<LogprobEntry>& entries) {
     if (!parts.reasoning.empty()) {
       open(Open::reasoning);
       text_ += parts.reasoning;
@@ -235,7 +249,9 @@ class ResponseStream {
     if (!parts.content.empty()) {
       open(Open::message);
       text_ += parts.content;
-      event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", Json::array()}}));
+      const Json logprobs = logprob_list(entries, *a_.model, a_.n_top);
+      logprobs_.insert(logprobs_.end(), logprobs.begin(), logprobs.end());
+      event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", logprobs}}));
     }
     for (const CallPart& part : parts.calls) {
       if (!part.name.empty()) {
@@ -273,6 +289,7 @@ class ResponseStream {
     close("completed");
     open_ = what;
     text_.clear();
+    logprobs_ = Json::array();
     added(what == Open::message ? message_item(a_, "", "in_progress") : reasoning_item(a_, "", "in_progress"));
     event("response.content_part.added", in_part({{"part", part()}}));
   }
@@ -284,17 +301,17 @@ class ResponseStream {
       item = call_item(call_, status);
     } else {
       Json done = {{"text", text_}};
-      if (open_ == Open::message) done["logprobs"] = Json::array();
+      if (open_ == Open::message) done["logprobs"] = logprobs_;
       const bool is_message = open_ == Open::message;
       event(is_message ? "response.output_text.done" : "response.reasoning_text.done", in_part(std::move(done)));
       event("response.content_part.done", in_part({{"part", part()}}));
-      item = is_message ? message_item(a_, text_, status) : reasoning_item(a_, text_, status);
+      item = is_message ? message_item(a_, text_, status, logprobs_) : reasoning_item(a_, text_, status);
     }
     event("response.output_item.done", {{"output_index", output_.size()}, {"item", item}});
     output_.push_back(std::move(item));
     open_ = Open::nothing;
   }
-  Json part() const { return open_ == Open::message ? text_part(text_) : reasoning_part(text_); }
+  Json part() const { return open_ == Open::message ? text_part(text_, logprobs_) : reasoning_part(text_); }
   Json in_item(Json fields) const {
     const std::string id = open_ == Open::call      ? "fc_" + call_.id
                            : open_ == Open::message ? a_.message_id
@@ -315,6 +332,7 @@ class ResponseStream {
   Json output_ = Json::array();  // items that are closed
   ToolCall call_;
   std::string text_;  // of the item that is open
+  Json logprobs_ = Json::array();
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk& a) {
@@ -324,12 +342,15 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk&
   ResponseStream stream(sse, a);
   stream.begin();
   AnswerReader reader(a.task.format);
+  WordLogprobs logprobs(*a.model);
+  const auto add = [&](const AnswerReader::Parts& parts) { stream.add(parts, logprobs.take(parts)); };
   const auto tell_event = [&](const AnswerEvent& e) {
     if (e.kind == AnswerEvent::Kind::token) {
-      stream.add(reader.feed(e.text));
+      add(reader.feed(logprobs.add(e)));
       return;
     }
-    stream.add(reader.finish());
+    add(reader.feed(logprobs.finish(e.finished->stop_string.has_value())));
+    add(reader.finish());
     stream.end(*e.finished);
   };
   co_await sse.follow(answers, house.limits.ping, "input", tell_event);

@@ -15,7 +15,9 @@ class Check {
   Check(Exchange& x, const Shared& shared) : x_(x), shared_(shared) {}
 
   CheckedRequest all(const RequestHead& head) {
-    if (head.n_hosts != 1 || !shared_.door.knows_host(x_.header("Host"), head.local_address))
+    const bool is_named_otherwise =
+        !head.target_host.empty() && !shared_.door.knows_host(head.target_host, head.local_address);
+    if (head.n_hosts != 1 || is_named_otherwise || !shared_.door.knows_host(x_.header("Host"), head.local_address))
       throw ApiError{.status = 421,
                      .code = "host_unknown",
                      .message = "this server does not answer to the name in Host; --allow-host NAME adds one"};

@@ -14,6 +14,7 @@ namespace watra::server {
 
 struct RequestHead {  // what Exchange does not say
   size_t n_hosts = 0;
+  std::string target_host;  // where the target names a server, as it is written to proxies
   std::optional<uint64_t> content_length;
   std::string local_address;  // that the client reached
 };

@@ -145,7 +145,7 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model, 
   if (const auto names = sampler_names(f); !names.empty())
     p.order = value_of_field(f, engine::parse_sampler_order(names));
   read_logit_bias(f, model, ranges, p.logit_bias);
-  if (f.boolean("ignore_eos").value_or(false))
+  if (f.boolean("ignore_eos").value_or(model.manner().ignore_end))
     for (const TokenId id : model.tokenizer().spec().end_of_generation) p.logit_bias.push_back({id, kForbidden});
   if (p.dry_multiplier > 0) {
     const auto given = f.texts("dry_sequence_breakers");
@@ -168,7 +168,9 @@ WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_vi
       break;
     }
   }
-  for (const std::string_view name : {"n_keep", "id_slot"}) f.integer(name, -1, kMostTokens);
+  f.integer("n_keep", -1, kMostTokens);
+  f.integer("id_slot", -1, model.n_parallel() - 1);  // every place is as good; one that does not exist is a mistake
+  f.integer("n_probs", 0, kMostTokens);
   f.integer("n_discard", 0, kMostTokens);
   o.reuse_prefix = f.boolean("cache_prompt").value_or(model.manner().reuse_prefix);
   if (const auto ms = f.integer("t_max_predict_ms", -1, kMostTokens); ms && *ms > 0)
@@ -176,17 +178,18 @@ WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_vi
   o.stop = f.texts("stop");
   if (o.stop.size() > kMostStops) f.refuse("stop", fmt::format("at most {} texts", kMostStops));
   std::erase(o.stop, "");
-  o.ignore_end = f.boolean("ignore_eos").value_or(false);
+  o.ignore_end = f.boolean("ignore_eos").value_or(model.manner().ignore_end);
   return o;
 }
 
-void refuse_unsupported(const Fields& f) {
+void refuse_unsupported(const Fields& f, std::string_view obeyed) {
   static constexpr std::pair<const char*, const char*> kSwitches[] = {
       {"use_beam_search", "beam search is not done here"},
-      {"post_sampling_probs", "probabilities are told as the model gives them, before sampling"},
+      {"post_sampling_probs", "probabilities of the draw are told by /completion"},
       {"grammar_lazy", "a grammar holds from the first token on"}};
   for (const auto& [name, why] : kSwitches)
-    if (f.boolean(name).value_or(false)) throw unsupported(f.name(name), fmt::format("{}: {}", f.name(name), why));
+    if (name != obeyed && f.boolean(name).value_or(false))
+      throw unsupported(f.name(name), fmt::format("{}: {}", f.name(name), why));
   if (const Json* adapters = f.array("lora"); adapters && !adapters->empty())
     throw unsupported(f.name("lora"), fmt::format("{}: no adapters are loaded here", f.name("lora")));
   for (const char* name : {"n_indent", "t_max_prompt_ms"})

@@ -31,11 +31,12 @@ struct WriteOptions : engine::GenerateOptions {
 };
 
 // `stop`, `cache_prompt`, `t_max_predict_ms`, and the limit of tokens under the given names; the first that is present
-// counts. -1 = until the end. llama.cpp's n_keep, n_discard and id_slot mean nothing here and are held to their ranges.
+// counts. -1 = until the end. llama.cpp's n_keep, n_discard and id_slot mean nothing here and are held to their ranges,
+// as is n_probs where it is not read.
 WriteOptions read_generate(const Fields& fields, std::initializer_list<std::string_view> limit_names,
                            const ServedModel& model);
 
-// Refuses, by name, what would change the answer and is not possible here.
-void refuse_unsupported(const Fields& fields);
+// Refuses, by name, what would change the answer and is not possible here. `obeyed`: such a field that the route obeys.
+void refuse_unsupported(const Fields& fields, std::string_view obeyed = {});
 
 }  // namespace watra::server

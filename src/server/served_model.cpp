@@ -56,6 +56,22 @@ Json fold_system(const Json& messages) {
   return rest;
 }
 
+// What a template says of a conversation it was not made for, or of its own mistakes, in words for who sent it.
+ApiError cannot_be_written(const Error& e) {
+  constexpr const char* kTry =
+      "a conversation every template takes has at most one system message, at the start, and then user and assistant "
+      "in turns, the user first";
+  if (e.code == "template.refused")
+    return bad_field("messages", fmt::format("the model's chat template refuses this conversation with the words "
+                                             "\"{}\"; {}",
+                                             e.message, kTry));
+  if (e.code.starts_with("template."))
+    return bad_field("messages", fmt::format("the model's chat template cannot write this conversation ({}); {}, and "
+                                             "--chat-template of llama-server puts another template in its place",
+                                             e.message, kTry));
+  return from_error(e, "messages");
+}
+
 bool has_tools(const Json& messages) {
   return std::ranges::any_of(messages,
                              [](const Json& m) { return m.at("role") == "tool" || m.contains("tool_calls"); });
@@ -146,8 +162,8 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
     tools = nullptr;
   }
   std::string begun;
-  const bool continues = generation_prompt && !said.empty() && said.back().at("role") == "assistant" &&
-                         !said.back().contains("tool_calls");
+  const bool continues = manner_.continues && generation_prompt && !said.empty() &&
+                         said.back().at("role") == "assistant" && !said.back().contains("tool_calls");
   if (continues) {
     begun = said.back().at("content").get<std::string>();
     said.erase(said.size() - 1);
@@ -157,6 +173,10 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
         {.messages = &list, .tools = tools, .variables = variables, .add_generation_prompt = generation_prompt});
   };
   auto rendered = attempt(said);
+  if (!rendered && continues && said.empty()) {  // an answer that nobody asked for: an empty question stands before it
+    said.push_back({{"role", "user"}, {"content", ""}});
+    rendered = attempt(said);
+  }
   if (!rendered && rendered.error().code == "template.refused") {
     Json merged = merge_neighbours(said);
     auto again = attempt(merged);
@@ -169,7 +189,7 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
       rendered = std::move(again);
     }
   }
-  if (!rendered) throw from_error(rendered.error(), "messages");
+  if (!rendered) throw cannot_be_written(rendered.error());
   Prompt out{.spans = std::move(rendered->spans), .ids = std::move(rendered->ids), .stop = {}};
   if (!begun.empty()) {
     out.spans.push_back({begun, true});

@@ -25,7 +25,11 @@ struct Manner {
   Json template_variables;    // an object; a request's own go before them
   int64_t max_tokens = -1;    // of an answer; -1 = until its end
   bool reuse_prefix = true;   // what the cache holds of a prompt is not read again
-  std::string pooling;        // of embeddings: "mean", "cls", "last"; empty = the file's own
+  bool ignore_end = false;    // answers end by their limit alone
+  bool continues = true;      // a last message of the assistant is gone on with, instead of being answered
+  // How thoughts are told: "none" (as they stand in the text), "auto", "deepseek".
+  std::string reasoning_format = "auto";
+  std::string pooling;  // of embeddings: "mean", "cls", "last"; empty = the file's own
 };
 
 class ServedModel {

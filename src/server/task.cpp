@@ -75,6 +75,7 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
   if (tools.in_use()) {
     task.format.tools = model.tool_format();
     task.format.offered = tools.names();
+    task.format.only_calls = tools.choice == Toolbox::Choice::required || tools.choice == Toolbox::Choice::named;
   }
   return task;
 }

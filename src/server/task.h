@@ -22,6 +22,7 @@ struct House {
   const Limits& limits;
   SlowWork& slow;
   ModelFiles& files;
+  bool tells_slots = true;  // GET /slots
 };
 
 // The model a request names, for routes that have it write. Throws ApiError: as ModelRoom::acquire; 400 for an encoder.

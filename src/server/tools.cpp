@@ -52,6 +52,28 @@ void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, con
     f.refuse(field, "none, auto, required or one function");
 }
 
+// Some of the tools, with a mode (auto, required) for them: in "allowed_tools" (chat) or beside the type (responses).
+void read_allowed(Toolbox& box, const Fields& f, const Json& choice) {
+  const Json* inner = Fields(choice, f.name("tool_choice")).object("allowed_tools");
+  const Fields at(inner ? *inner : choice, f.name(inner ? "tool_choice.allowed_tools" : "tool_choice"));
+  const std::string mode = at.text("mode").value_or("auto");
+  if (mode != "auto" && mode != "required") at.refuse("mode", "auto or required");
+  const Json* allowed = at.array("tools");
+  if (!allowed || allowed->empty()) at.refuse("tools", "a list of tools");
+  Json left = Json::array();
+  for (size_t i = 0; i < allowed->size(); ++i) {
+    const Fields one((*allowed)[i], fmt::format("{}[{}]", at.name("tools"), i));
+    const Json* function = one.object("function");
+    const std::string name =
+        function ? Fields(*function, one.name("function")).required_text("name") : one.required_text("name");
+    const auto tool = std::ranges::find_if(box.tools, [&](const Json& t) { return t["function"]["name"] == name; });
+    if (tool == box.tools.end()) f.refuse("tool_choice", fmt::format("the names of tools, found {}", name));
+    left.push_back(*tool);
+  }
+  box.tools = std::move(left);
+  box.choice = mode == "required" ? Choice::required : Choice::automatic;
+}
+
 // "auto", or an object that names a function: in "function" (chat) or beside the type (responses).
 void read_choice(Toolbox& box, const Fields& f) {
   box.choice = Choice::automatic;
@@ -61,6 +83,7 @@ void read_choice(Toolbox& box, const Fields& f) {
   if (!choice->is_object()) f.refuse("tool_choice", "none, auto, required or one function");
   const Fields c(*choice, f.name("tool_choice"));
   const std::string type = c.text("type").value_or("function");
+  if (type == "allowed_tools") return read_allowed(box, f, *choice);
   if (type != "function") return read_choice_word(box, f, "tool_choice", type);
   const Json* function = c.object("function");
   box.choice = Choice::named;

@@ -1,4 +1,5 @@
 """Anthropic's Messages API through Anthropic's own client."""
+import json
 import unittest
 
 import anthropic
@@ -51,6 +52,20 @@ class Messages(unittest.TestCase):
         n = self.client.messages.count_tokens(model="smollm2", messages=[{"role": "user", "content": "Name a colour."}]).input_tokens
         r = self.ask(max_tokens=1)
         self.assertEqual(n, r.usage.input_tokens + r.usage.cache_read_input_tokens)
+
+    def test_the_answer_is_held_to_a_format(self):
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+        form = {"type": "json_schema", "schema": schema}
+        body = {"model": "smollm2", "max_tokens": 60, "messages": [{"role": "user", "content": "Give a number."}]}
+        for fields in ({"output_config": {"format": form}}, {"output_format": form}):
+            status, _, reply = self.server.post("/v1/messages", {**body, **fields})
+            self.assertEqual((status, reply["stop_reason"]), (200, "end_turn"), reply)
+            self.assertIsInstance(json.loads(reply["content"][0]["text"])["a"], int)
+        for fields, name in (({"output_config": {"format": {"type": "xml"}}}, "output_config.format"), ({"output_format": form, "output_config": {"format": form}}, "output_config.format"),
+                             ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema")):
+            status, _, reply = self.server.post("/v1/messages", {**body, **fields})
+            self.assertEqual(status, 400, reply)
+            self.assertIn(name, reply["error"]["message"])
 
     def test_errors(self):
         with self.assertRaises(anthropic.NotFoundError):

@@ -1,5 +1,6 @@
 """Details that clients and checkers of the four APIs hold a server to: fields that are obeyed or refused by name, lists that agree
 with each other, metadata without loading."""
+import json
 import math
 import re
 import time
@@ -40,7 +41,9 @@ class Fields(Named):
         self.ok("/api/chat", {"messages": USER, "stream": False, "options": options})
 
     def test_what_is_not_obeyed_is_refused_by_name(self):
-        for field, value in {"post_sampling_probs": True, "grammar_lazy": True, "use_beam_search": True, "n_indent": 4, "t_max_prompt_ms": 10,
+        for path, body in self.routes[:2]:
+            self.refused(path, {**body, "post_sampling_probs": True}, "post_sampling_probs")
+        for field, value in {"grammar_lazy": True, "use_beam_search": True, "n_indent": 4, "t_max_prompt_ms": 10,
                              "lora": [{"id": 0, "scale": 1}], "mirostat": 1}.items():
             for path, body in self.routes[:3]:
                 self.refused(path, {**body, field: value}, field)
@@ -50,7 +53,7 @@ class Fields(Named):
         self.refused("/v1/responses", {"input": "a", "background": True}, "background")
 
     def test_ranges(self):
-        for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2,), "seed": (1.5, "1"),
+        for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2, 999), "seed": (1.5, "1"),
                               "logit_bias": ({"5": True}, [[5, "x"]]), "t_max_predict_ms": (-2, "1")}.items():
             for value in values:
                 for path, body in self.routes[:3]:
@@ -155,6 +158,81 @@ class Fields(Named):
         tokens = self.ok("/tokenize", {"content": "\U0001f9d1\u200d\U0001f680 a", "with_pieces": True})["tokens"]
         raw = b"".join(bytes(t["piece"]) if isinstance(t["piece"], list) else t["piece"].encode() for t in tokens)
         self.assertEqual(raw.decode(), "\U0001f9d1\u200d\U0001f680 a")
+
+    def test_probabilities_of_the_draw(self):
+        body = {"prompt": PARIS, "n_predict": 4, "n_probs": 5, "temperature": 0.7, "top_k": 3, "top_p": 1, "min_p": 0, "seed": 5, "post_sampling_probs": True}
+        whole = self.ok("/completion", body)
+        entries = whole["completion_probabilities"]
+        self.assertEqual(len(entries), 4)
+        for e in entries:
+            self.assertEqual(len(e["top_probs"]), 3)
+            self.assertAlmostEqual(sum(t["prob"] for t in e["top_probs"]), 1, 6)
+            self.assertIn((e["id"], e["prob"]), [(t["id"], t["prob"]) for t in e["top_probs"]])
+            self.assertNotIn("logprob", e)
+        parts = sse_data(self.ok("/completion", {**body, "stream": True}))
+        self.assertEqual([e for p in parts for e in p.get("completion_probabilities", [])], entries)
+        sure = self.ok("/completion", {**body, "temperature": 0})["completion_probabilities"]
+        self.assertEqual([(e["prob"], len(e["top_probs"])) for e in sure], [(1, 1)] * 4)
+
+    def test_streamed_text_and_its_logprobs_leave_together(self):
+        text = " \U0001f525\u017a \U0001f9d1"
+        grammar = f'root ::= ("{text}")+'
+        for path, body in (("/v1/completions", {"prompt": PARIS, "logprobs": 1}), ("/v1/chat/completions", {"messages": USER, "logprobs": True})):
+            n = 0
+            for e in sse_data(self.ok(path, {**body, "grammar": grammar, "max_tokens": 30, "stream": True, "ignore_eos": True})):
+                if e == "[DONE]" or not e["choices"] or not e["choices"][0]["logprobs"]:
+                    continue
+                n += 1
+                choice = e["choices"][0]
+                if "delta" in choice:
+                    told = b"".join(bytes(t["bytes"]) for t in choice["logprobs"]["content"])
+                    self.assertEqual(told.decode(errors="replace"), choice["delta"]["content"])
+                else:
+                    self.assertEqual(choice["logprobs"]["text_offset"] != [], True)
+                    self.assertTrue(choice["text"] or choice["finish_reason"], choice)
+            self.assertGreater(n, 3, path)
+
+    def test_logprobs_of_responses_and_ollama(self):
+        plain = self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 6, "temperature": 0, "logprobs": True, "top_logprobs": 2})
+        wanted = plain["choices"][0]["logprobs"]["content"]
+        body = {"input": USER, "max_output_tokens": 6, "temperature": 0, "top_logprobs": 2}
+        reply = self.ok("/v1/responses", body)
+        self.assertEqual(reply["output"][0]["content"][0]["logprobs"], wanted)
+        self.assertEqual(reply["top_logprobs"], 2)
+        events = sse_data(self.ok("/v1/responses", {**body, "stream": True}))
+        self.assertEqual([e for x in events if x["type"] == "response.output_text.delta" for e in x["logprobs"]], wanted)
+        self.assertEqual(events[-1]["response"]["output"][0]["content"][0]["logprobs"], wanted)
+        only = self.ok("/v1/responses", {**body, "top_logprobs": 0, "include": ["message.output_text.logprobs"]})
+        self.assertEqual(len(only["output"][0]["content"][0]["logprobs"]), len(wanted))
+        none = self.ok("/v1/responses", {"input": USER, "max_output_tokens": 3})
+        self.assertEqual(none["output"][0]["content"][0]["logprobs"], [])
+        ollama = {"messages": USER, "options": {"num_predict": 6, "temperature": 0}, "logprobs": True, "top_logprobs": 2}
+        self.assertEqual(self.ok("/api/chat", {**ollama, "stream": False})["logprobs"], wanted)
+        lines = [json.loads(line) for line in self.ok("/api/chat", ollama).splitlines()]
+        self.assertEqual([e for x in lines for e in x.get("logprobs", [])], wanted)
+        self.assertEqual(self.server.post("/api/chat", {**ollama, "logprobs": False})[0], 400)
+
+    def test_every_answer_has_an_id(self):
+        ids = set()
+        for path, body in (*self.routes, ("/v1/chat/completions", {}), ("/nowhere", {})):
+            for stream in (False, True):
+                headers = self.server.post(path, {**body, "stream": stream})[1]
+                self.assertRegex(headers["request-id"], "^req_[0-9a-z]{24}$")
+                self.assertEqual(headers["request-id"], headers["x-request-id"])
+                ids.add(headers["request-id"])
+        self.assertEqual(len(ids), 14)
+
+    def test_a_target_may_name_the_server(self):
+        at = f"{self.server.host}:{self.server.port}"
+        self.assertEqual(self.server.get(f"http://{at}/v1/models")[0], 200)
+        self.assertEqual(self.server.get(f"HTTP://{at}/health?x=1")[0], 200)
+        self.assertEqual(self.server.get("http://evil.example/v1/models")[0], 421)
+        self.assertEqual(self.server.get(f"http://{at}/v1/models", host="evil.example")[0], 421)
+        self.assertEqual(self.server.get("ftp://localhost/health")[0], 400)
+
+    def test_an_answer_nobody_asked_for_is_continued(self):
+        reply = self.ok("/v1/chat/completions", {"messages": [{"role": "assistant", "content": "One, two, three,"}], "max_tokens": 4, "temperature": 0})
+        self.assertTrue(reply["choices"][0]["message"]["content"])
 
     def test_a_schema_that_is_missing_is_named(self):
         chat = {"messages": USER, "max_tokens": 4}

@@ -115,6 +115,11 @@ class Limits(unittest.TestCase):
             s.sendall(body)
             self.assertEqual(read_reply(f)[0], 200)
 
+    def test_what_is_no_json_has_the_codes_of_each_api(self):
+        for body in (b"{", b"[" * 100 + b"]" * 100, b"\xff"):
+            self.assertEqual(self.server.post("/v1/chat/completions", body)[2]["error"]["code"], "invalid_json")
+            self.assertEqual(self.server.post("/watra/v1/threads", body)[2]["error"]["code"], "request.invalid")
+
     def test_deep_json(self):
         for body in (b"[" * 1_000_000, b'{"a":' * 500_000, b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"):
             self.assertEqual(self.server.post("/v1/chat/completions", body)[0], 400)

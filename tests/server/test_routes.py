@@ -1,9 +1,10 @@
 """llama.cpp's and Ollama's routes, and the twin of llama-server."""
 import contextlib
 import json
+import subprocess
 import unittest
 
-from support import PATIENCE, Server, main, sse_data, wait_until
+from support import PATIENCE, WATRA, Server, main, sse_data, wait_until
 
 
 class LlamaCpp(unittest.TestCase):
@@ -198,6 +199,10 @@ class KeepAlive(unittest.TestCase):
                 self.assertEqual(server.get("/api/ps")[2]["models"], [])
             self.assertEqual(server.post("/api/generate", {"model": "smollm2", "keep_alive": 0})[2]["done_reason"], "unload")
             self.assertEqual(server.get("/api/ps")[2]["models"], [])
+            unnamed = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "a"}]})
+            self.assertEqual(unnamed[0], 404)
+            self.assertIn("\"model\"", unnamed[2]["error"]["message"])
+            self.assertEqual(server.post("/v1/completions", {"model": "smollm2", "prompt": "a", "max_tokens": 1})[0], 200)
             self.assertEqual(server.post("/api/generate", {"model": "none", "keep_alive": 0})[0], 404)
             for keep_alive in (-1, "-1", "5m", "1h30m", "1.5s", 300, None):
                 status, _, reply = server.post("/api/generate", {"model": "smollm2", "keep_alive": keep_alive})
@@ -224,8 +229,33 @@ class Twin(unittest.TestCase):
         finally:
             server.stop()
         log = "".join(server.log)
-        for flag in ("-ngl", "--flash-attn", "--no-webui", "--rope-freq-base"):
+        for flag in ("-ngl", "--flash-attn", "--rope-freq-base"):
             self.assertIn(flag, log)
+        self.assertNotIn("--no-webui", log)  # it is so
+
+    def test_one_model_by_every_name(self):
+        model = "SmolLM2-135M-Instruct.Q4_1"
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "--no-slots", "--reasoning-format", "none", "--host", "0.0.0.0",
+                                 "--api-key", "k", "--ignore-eos", "-n", "7", "--no-prefill-assistant", "--logit-bias", "5+100"))
+        try:
+            server.host, server.token = "127.0.0.1", "k"
+            for name in ("gpt-4o", "anything", "smollm2"):
+                status, _, reply = server.post("/v1/chat/completions", {"model": name, "messages": [{"role": "user", "content": "hi"}], "logit_bias": {}})
+                self.assertEqual((status, reply["model"], reply["usage"]["completion_tokens"]), (200, "smollm2", 7), reply)
+            self.assertEqual(server.get("/slots")[0], 501)
+            self.assertEqual(server.get("/v1/models", token=False)[0], 401)
+            self.assertEqual(server.post("/completion", {"prompt": "a", "n_predict": 3, "return_tokens": True})[2]["tokens"], [5, 5, 5])
+            said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "Well"}]
+            self.assertTrue(server.post("/apply-template", {"messages": said})[2]["prompt"].rstrip().endswith("<|im_start|>assistant"))
+            self.assertEqual(server.post("/api/generate", {"model": "x", "keep_alive": 0})[2]["done_reason"], "unload")
+            self.assertEqual(server.post("/completion", {"prompt": "a", "n_predict": 1})[0], 200)  # it comes back
+        finally:
+            server.stop()
+
+    def test_help_lists_the_flags(self):
+        text = subprocess.run([WATRA, "llama-server", "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        for flag in ("--model", "--ctx-size", "--api-key", "--reasoning-format", "--no-slots", "--temp"):
+            self.assertIn(flag, text)
 
     def test_flags_that_say_how_to_answer(self):
         model = "SmolLM2-135M-Instruct.Q4_1"
@@ -268,7 +298,7 @@ class Twin(unittest.TestCase):
 
     def test_flags_with_values_that_cannot_be(self):
         for words in (("--temp", "x"), ("--temp", "9"), ("--port", "70000"), ("-np", "0"), ("--api-prefix", "llm/"), ("--chat-template-file", "/nowhere"),
-                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",)):
+                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",), ("--host", "0.0.0.0"), ("--reasoning-format", "x"), ("--logit-bias", "5")):
             server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", *words), wait=False)
             self.assertNotEqual(server.process.wait(PATIENCE), 0, words)
             server.stop()

@@ -81,6 +81,16 @@ class Shapes(unittest.TestCase):
         self.assertRegex(r["content"], r"^abc[0-9]{3}!$")
         self.assertEqual(r["stop_type"], "eos")
 
+    def test_numbers_and_formats_end(self):
+        schemas = [{"type": "integer"}, {"type": "number"}, {"type": "object", "properties": {"id": {"type": "integer"}, "scores": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3}},
+                                                            "required": ["id", "scores"], "additionalProperties": False}]
+        schemas += [{"type": "string", "format": f} for f in ("time", "date-time", "duration", "email", "hostname")]
+        for schema in schemas:
+            form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+            for choice in self.chat("Make one up.", response_format=form, temperature=1.2, seed=3, n=6).choices:
+                self.assertEqual(choice.finish_reason, "stop", choice.message.content)
+                json.loads(choice.message.content)
+
     def test_llamacpp_fields(self):
         for path, get in (("/completion", lambda r: r["content"]), ("/v1/completions", lambda r: r["choices"][0]["text"]),
                           ("/v1/chat/completions", lambda r: r["choices"][0]["message"]["content"])):

@@ -90,6 +90,16 @@ class Tools:
         c = self.chat(tool_choice="required", max_tokens=14).choices[0]
         self.assertEqual(c.finish_reason, "length")
 
+    def test_a_forced_call_that_is_cut_is_no_text(self):
+        for n in range(1, 8):
+            r = self.chat(tool_choice="required", max_tokens=n)
+            self.assertFalse(r.choices[0].message.content, n)
+
+    def test_some_of_the_tools(self):
+        allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": TOOLS[1]["function"]["name"]}}]}}
+        r = self.chat(tool_choice=allowed, max_tokens=200)
+        self.assertEqual(r.choices[0].message.tool_calls[0].function.name, TOOLS[1]["function"]["name"])
+
     def test_none_and_no_tools(self):
         self.assertFalse(self.chat(tool_choice="none").choices[0].message.tool_calls)
         plain = self.server.post("/v1/chat/completions", {"messages": ASK, "max_tokens": 8, "temperature": 0})[2]["usage"]["prompt_tokens"]

@@ -60,7 +60,8 @@ struct SchedulerDoor {
   std::condition_variable arrived;   // something to do, or stop
   std::condition_variable finished;  // some request is done
   std::vector<std::shared_ptr<LiveRequest>> inbox;
-  int64_t n_alive[kPriorities] = {};
+  int64_t n_alive[kPriorities] = {};  // accepted and not finished
+  int64_t n_places = 0;               // of the batch, for those of now: fewer than it has where memory is short
   bool stopping = false;
 
   // The pass under way: aborted when nobody in it wants it any more, or when it is background and somebody else came.

@@ -285,6 +285,7 @@ void SchedulerCore::add_reading(LiveRequest& r, int64_t n_rows) {
 
 void SchedulerCore::begin_pass() {
   const std::lock_guard lock(door_->mutex);
+  door_->n_places = n_places();
   door_->n_wanting = 0;
   door_->pass_is_background = true;
   for (const Member& m : members_) {
@@ -308,14 +309,17 @@ void SchedulerCore::end_pass(bool ran, double seconds) {
   if (ran) s.n_read += n_slice_, s.n_decoded += n_decode_;
 }
 
+// As many as the batch has, unless somebody was left out though it was not full.
+int64_t SchedulerCore::n_places() const {
+  const auto n_selected = static_cast<int64_t>(selected_.size());
+  return n_selected == static_cast<int64_t>(requests_.size()) ? options_.max_batch : n_selected;
+}
+
 void SchedulerCore::publish() {
-  const auto running = std::ranges::count_if(members_, [](const Member& m) { return !m.request->has_finished; });
   sweep();
   const std::lock_guard lock(door_->mutex);
   SchedulerStats& s = door_->stats;
   const KvCache& kv = forward_.kv();
-  s.n_running = running;
-  s.n_waiting = static_cast<int64_t>(requests_.size()) - running;
   s.kv_pages = kv.total_pages();
   s.kv_pages_free = kv.free_pages();
   s.kv_pages_cached = room_.n_prefix_pages();

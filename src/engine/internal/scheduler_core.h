@@ -56,8 +56,9 @@ class SchedulerCore {
   void cancel(LiveRequest& r);
   void remember(const LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});
-  void sweep();    // forgets the finished
-  void publish();  // that, and the state of things
+  int64_t n_places() const;  // of the batch, since the last choice
+  void sweep();              // forgets the finished
+  void publish();            // that, and the state of things
 
   LoadedModel model_;
   Forward& forward_;
