@@ -10,7 +10,8 @@
 //
 // Rounding noise grows with the square of a block's scale, and a few blocks of a row (those with outliers) carry most
 // of it. They get a rest: blocks whose squared scale is above kActRestAbove times the row's mean. So at most one in
-// kActRestAbove, typically one in thirteen (docs/decisions/0004, docs/measurements.md). It depends on the row alone.
+// kActRestAbove, typically one in nine to fourteen (docs/decisions/0004, docs/measurements.md). It depends on the row
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,7 @@ static_assert(sizeof(ActRecord) == 48 && alignof(ActRecord) == 4);
 
 inline constexpr float kActSecondLevel =
     1.0f / 254.0f;  // scale of a rest: half a step of the first record is 127 of it
-inline constexpr float kActRestAbove = 2.75f;
+inline constexpr float kActRestAbove = 2.6f;
 
 // Where things lie in the converted activations of a pass of m rows of d inputs.
 struct ActLayout {
