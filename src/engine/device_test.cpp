@@ -29,7 +29,8 @@ class OnADevice : public testing::TestWithParam<const char*> {
   Plan plan(uint64_t vram_bytes, uint64_t ram_bytes = uint64_t{1} << 30) {
     Hardware hw;
     hw.ram = {.bytes = ram_bytes, .gb_s = 10};
-    hw.vram = {.bytes = vram_bytes, .work_bytes = uint64_t{1} << 30, .gb_s = 100};
+    constexpr uint64_t kWork = uint64_t{1} << 30;  // a part of the card's bytes
+    hw.vram = {.bytes = vram_bytes + kWork, .work_bytes = kWork, .gb_s = 100};
     hw.pcie_gb_s = kBusGbS;
     hw.cpu.cores = 2;
     hw.cpu.int8_gop_s = 1000;

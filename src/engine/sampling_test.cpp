@@ -651,7 +651,8 @@ TEST(Sampling, ProbabilitiesOfTheDrawAreOfWhatWasLeft) {
   const double distance = (logits[best[0].token] - logits[best[1].token]) / 0.8;
   EXPECT_NEAR(best[0].logprob - best[1].logprob, distance, 1e-5);
   p.temperature = 0;
-  const auto greedy = Sampler::create(p, 700)->sample(logits, 0);
+  auto picking = Sampler::create(p, 700);  // owns what its answers show
+  const auto greedy = picking->sample(logits, 0);
   ASSERT_EQ(greedy->top.size(), 1u);
   EXPECT_EQ(greedy->top[0].token, greedy->token);
   EXPECT_EQ(*greedy->logprob, 0);

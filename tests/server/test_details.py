@@ -186,7 +186,7 @@ class Fields(Named):
                 choice = e["choices"][0]
                 if "delta" in choice:
                     told = b"".join(bytes(t["bytes"]) for t in choice["logprobs"]["content"])
-                    self.assertEqual(told.decode(errors="replace"), choice["delta"]["content"])
+                    self.assertEqual(told.decode(errors="ignore"), choice["delta"]["content"])  # a character cut by max_tokens is not written
                 else:
                     self.assertEqual(choice["logprobs"]["text_offset"] != [], True)
                     self.assertTrue(choice["text"] or choice["finish_reason"], choice)
