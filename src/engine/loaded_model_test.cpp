@@ -111,6 +111,15 @@ TEST(LoadedModel, LoadingEndsWhenItIsCancelled) {
   EXPECT_GT(n_places, 6) << "before, while weights are read, while the cache is touched, after";
 }
 
+Hardware machine_with_disk(const std::string& path, double gb_s) {
+  Hardware hw;
+  hw.ram = {.bytes = 64'000'000'000, .gb_s = 50};
+  hw.cpu.cores = 2;
+  hw.cpu.int8_gop_s = 500;
+  hw.disks = {{.path = path, .gb_s = gb_s}};
+  return hw;
+}
+
 TEST(LoadedModel, IsPredictedOnDisksThatNobodyMeasured) {
   const TestFolder folder, other;
   const fs::path path = write_wide_model(folder.path());
@@ -123,11 +132,7 @@ TEST(LoadedModel, IsPredictedOnDisksThatNobodyMeasured) {
   ASSERT_TRUE(m) << m.error().to_string();
   ASSERT_GT(m->streamed_bytes, 0u);
   ASSERT_EQ(m->plan_options.disks.size(), 2u);
-  Hardware hw;
-  hw.ram = {.bytes = 64'000'000'000, .gb_s = 50};
-  hw.cpu.cores = 2;
-  hw.cpu.int8_gop_s = 500;
-  hw.disks = {{.path = "elsewhere", .gb_s = 9}};
+  const Hardware hw = machine_with_disk("elsewhere", 9);
   const auto plan = plan_as_loaded(*m, hw, 10);
   ASSERT_TRUE(plan);
   EXPECT_NEAR(plan->pass[Part::disk].seconds,
@@ -139,11 +144,7 @@ TEST(LoadedModel, ItsDraftIsPartOfThePrediction) {
   const fs::path path = write_wide_model(folder.path());
   const auto m = load(path, limit_for(path, 20 * kMiB));
   ASSERT_TRUE(m) << m.error().to_string();
-  Hardware hw;
-  hw.ram = {.bytes = 64'000'000'000, .gb_s = 50};
-  hw.cpu.cores = 2;
-  hw.cpu.int8_gop_s = 500;
-  hw.disks = {{.path = "A", .gb_s = 0.1}};
+  const Hardware hw = machine_with_disk("A", 0.1);
   const auto alone = plan_as_loaded(*m, hw, 10);
   const auto words = plan_as_loaded(*m, hw, 10, {.draft = "ngram"});
   model::ModelOutline copy = model::low_bit_copy(model::outline_of(*m->model), tensor::DType::q2_k);
