@@ -159,6 +159,14 @@ inline uint64_t rest_mask(const std::byte* flags, int64_t n) {
   return n < 64 ? mask & ((uint64_t{1} << n) - 1) : mask;  // beyond the last token nobody wrote
 }
 
+// fn(t) for each token that has a rest in block b, in order.
+template <class Fn>
+[[gnu::always_inline]] inline void for_each_rest(const PanelActs& acts, int b, Fn fn) {
+  for (int64_t from = 0; from < acts.n; from += 64)
+    for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
+      fn(from + __builtin_ctzll(mask));
+}
+
 // unpack(p, q): the block's integers of part p.
 template <class Unpack, class Integers>
 [[gnu::always_inline]] inline void make_terms(const PanelScales* scales, int b, BlockTerms& w, Integers unpack) {
@@ -311,9 +319,8 @@ template <class Unpack>
         });
     uint8_t token[kTokenBlock];
     int64_t n_rests = 0;
-    for (int64_t from = 0; from < acts.n; from += 64)
-      for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
-        token[n_rests++] = static_cast<uint8_t>(from + __builtin_ctzll(mask));
+    for_each_rest(
+        acts, b, [&](int64_t t) __attribute__((always_inline)) { token[n_rests++] = static_cast<uint8_t>(t); });
     for_each_tile<Unpack>(
         n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           add_in_memory<Unpack, n_tokens>(
@@ -362,12 +369,13 @@ template <class Unpack>
   struct Rest {
     uint8_t block, token;
   };
-  Rest list[kPanelBlocks * kTokenBlock];
+  Rest list[kPanelBlocks * kUnpackedTokens];
   int64_t n_rests = 0;
   for (int b = 0; b < n_blocks; ++b)
-    for (int64_t from = 0; from < acts.n; from += 64)
-      for (uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride + from, acts.n - from); mask; mask &= mask - 1)
-        list[n_rests++] = {static_cast<uint8_t>(b), static_cast<uint8_t>(from + __builtin_ctzll(mask))};
+    for_each_rest(
+        acts, b, [&](int64_t t) __attribute__((always_inline)) {
+          list[n_rests++] = {static_cast<uint8_t>(b), static_cast<uint8_t>(t)};
+        });
   for (int64_t i = 0; i < n_rests; ++i)
     add_in_memory<Unpack, 1>(
         terms[list[i].block], [&](int) -> const ActRecord& { return acts.rest_of(list[i].block, list[i].token); },
