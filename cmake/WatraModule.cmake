@@ -34,7 +34,6 @@ function(watra_module name)
   if(WATRA_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE watra_${name} GTest::gtest_main)
-    target_compile_definitions(${name}_test PRIVATE WATRA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     target_compile_options(${name}_test PRIVATE -O1)
     target_precompile_headers(${name}_test PRIVATE ${WATRA_PCH} <gtest/gtest.h>)
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "source_folder.h"
 #include "tensor/blocks.h"
 #include "tensor/codebooks.h"
 
@@ -146,7 +147,7 @@ TEST(Dequantize, EveryTypeMatchesTheReferenceBitForBit) {
   int files = 0;
   for (const DTypeTraits& t : all_dtypes()) {
     if (!can_dequantize(t.dtype) || t.dtype == DType::q8_1 || t.dtype == DType::q8_k) continue;  // not types of files
-    const auto path = fs::path(WATRA_SOURCE_DIR) / "tests/golden/quant" / (std::string(t.name) + ".bin");
+    const auto path = fs::path(kSourceFolder) / "tests/golden/quant" / (std::string(t.name) + ".bin");
     const auto content = read_text_file(path);
     ASSERT_TRUE(content) << content.error().to_string();
     const size_t per_block = t.block_bytes + t.block_elements * sizeof(float);

@@ -13,6 +13,7 @@
 #include "base/fault.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
+#include "source_folder.h"
 #include "tensor/quantize.h"
 
 namespace watra::workshop {
@@ -22,7 +23,7 @@ using checkpoint::Checkpoint;
 using nlohmann::json;
 using tensor::DType;
 
-const fs::path kGolden = fs::path(WATRA_SOURCE_DIR) / "tests/golden";
+const fs::path kGolden = fs::path(kSourceFolder) / "tests/golden";
 
 class ConvertTest : public ::testing::Test {
  protected:

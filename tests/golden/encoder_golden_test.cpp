@@ -13,6 +13,7 @@
 #include "engine/memory_needs.h"
 #include "engine/pooled_vector.h"
 #include "engine/scheduler.h"
+#include "source_folder.h"
 #include "workshop/convert.h"
 
 namespace watra::engine {
@@ -21,7 +22,7 @@ namespace {
 using kernels::KvType;
 using model::Pooling;
 
-const fs::path kGolden = fs::path(WATRA_SOURCE_DIR) / "tests/golden";
+const fs::path kGolden = fs::path(kSourceFolder) / "tests/golden";
 constexpr int64_t kContext = 160;  // of the golden folders
 
 struct Text {

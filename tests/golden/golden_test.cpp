@@ -12,6 +12,7 @@
 #include "base/must_test.h"
 #include "checkpoint/gguf_writer.h"
 #include "engine/forward.h"
+#include "source_folder.h"
 #include "workshop/convert.h"
 
 namespace watra::engine {
@@ -23,7 +24,7 @@ struct Case {
   friend std::ostream& operator<<(std::ostream& os, const Case& c) { return os << c.name; }
 };
 
-const fs::path kGolden = fs::path(WATRA_SOURCE_DIR) / "tests/golden";
+const fs::path kGolden = fs::path(kSourceFolder) / "tests/golden";
 
 std::vector<Case> cases() {
   std::vector<Case> out;

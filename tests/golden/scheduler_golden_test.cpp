@@ -7,12 +7,13 @@
 
 #include "engine/scheduler.h"
 #include "engine/session.h"
+#include "source_folder.h"
 #include "workshop/convert.h"
 
 namespace watra::engine {
 namespace {
 
-const fs::path kGolden = fs::path(WATRA_SOURCE_DIR) / "tests/golden";
+const fs::path kGolden = fs::path(kSourceFolder) / "tests/golden";
 
 struct Asked {
   std::vector<TokenId> prompt;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
+#include "source_folder.h"
 #include "workshop/convert/family.h"
 #include "workshop/convert/general_metadata.h"
 #include "workshop/convert/pre_tokenizer.h"
@@ -13,7 +14,7 @@ namespace watra::workshop {
 namespace {
 
 using nlohmann::json;
-const fs::path kGolden = fs::path(WATRA_SOURCE_DIR) / "tests/golden";
+const fs::path kGolden = fs::path(kSourceFolder) / "tests/golden";
 
 TEST(SentencePieceModel, ReadsTheGoldenOne) {
   auto bytes = read_text_file(kGolden / "llama/tokenizer.model");
