@@ -193,6 +193,9 @@ void add_serve(CLI::App& app, Globals& g, Handler& chosen) {
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
   add_draft_options(*c, o->draft);
+  c->add_flag("--endless", o->manner.endless,
+              "Where its context is full an answer forgets an earlier part of the text and goes on, instead of ending "
+              "there; requests may say otherwise (context_shift)");
   c->add_flag("--open", o->open, "Open the page in the browser");
   c->add_flag("--lan", o->lan, "Let other machines in (needs a password: watra password)");
   c->add_option("--tls", o->tls, "Encrypt with your own certificate: CERTIFICATE KEY (PEM)")->expected(2);

@@ -129,6 +129,13 @@ Result<bool> read_samplers(Reading& r, const std::string&, Value value) {
   return true;
 }
 
+Result<bool> read_keep(Reading& r, const std::string& flag, Value value) {
+  int64_t n = 0;
+  WATRA_TRY(read_number<int64_t>(flag, value, n, -1, std::numeric_limits<int32_t>::max()));
+  r.manner.n_keep = n;
+  return true;
+}
+
 // A template by its text, or the one name that most others derive from; other names keep the model's own.
 constexpr const char* kChatMl =
     "{%- for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endfor -%}"
@@ -247,6 +254,7 @@ const std::vector<Flag>& flags_with_values() {
        read_cache_type},
       {{"-n", "--predict", "--n-predict"}, "N", "tokens of an answer at most", number<int64_t>([
        ](Reading & r) -> auto& { return r.manner.max_tokens; })},
+      {{"--keep"}, "N", "tokens of the beginning that --context-shift never forgets; -1 = the prompt", read_keep},
       {{"--chat-template"}, "TEXT", "in place of the model's own (Jinja, or the name chatml)", read_template},
       {{"--chat-template-file"}, "FILE", "the same", read_template_file},
       {{"--chat-template-kwargs"}, "JSON", "variables of the template", read_template_variables},
@@ -302,47 +310,34 @@ const std::vector<Switch>& switches() {
       {{"--no-prefill-assistant"},
        "a last message of the assistant is answered, not continued",
        [](Reading& r) { r.manner.continues = false; }},
+      {{"--context-shift"},
+       "where its context is full an answer forgets an earlier part of the text and goes on",
+       [](Reading& r) { r.manner.endless = true; }},
+      {{"--no-context-shift"}, "it ends there (the default)", [](Reading& r) { r.manner.endless = false; }},
       {{"--no-slots"}, "no GET /slots", [](Reading& r) { r.serve.tells_slots = false; }},
       {{"--slots", "--metrics", "--props", "--jinja", "--embedding", "--embeddings", "--cache-prompt"}, "", nullptr},
-      {{"-cb", "--cont-batching", "--no-mmap", "--no-context-shift", "--prefill-assistant"}, "", nullptr},
+      {{"-cb", "--cont-batching", "--no-mmap", "--prefill-assistant"}, "", nullptr},
       {{"--no-webui", "--no-ui", "--offline", "-kvu", "--kv-unified", "-e", "--escape"}, "", nullptr}};
   return all;
 }
 
 // Flags of llama-server without a value that mean nothing here; every one that is not known takes the word behind it.
-constexpr std::string_view kIdleSwitches[] = {"--webui",
-                                              "--ui",
-                                              "--no-jinja",
-                                              "--mlock",
-                                              "--mmap",
-                                              "--no-cont-batching",
-                                              "-nocb",
-                                              "--no-warmup",
-                                              "--warmup",
-                                              "--no-metrics",
-                                              "--context-shift",
-                                              "--no-kv-offload",
-                                              "-nkvo",
-                                              "--flash-attn",
-                                              "-fa",
-                                              "--swa-full",
-                                              "--no-perf",
-                                              "--check-tensors",
-                                              "--log-colors",
-                                              "--log-prefix",
-                                              "--log-timestamps",
-                                              "--special",
-                                              "--no-op-offload",
-                                              "--reranking",
-                                              "--rerank",
-                                              "--no-repack",
-                                              "--streaming-llm",
-                                              "--no-mmproj",
-                                              "--perf",
-                                              "--no-escape",
-                                              "-cmoe",
-                                              "--cpu-moe",
-                                              "--no-host",
+constexpr std::string_view kIdleSwitches[] = {"--webui",         "--ui",
+                                              "--no-jinja",      "--mlock",
+                                              "--mmap",          "--no-cont-batching",
+                                              "-nocb",           "--no-warmup",
+                                              "--warmup",        "--no-metrics",
+                                              "--no-kv-offload", "-nkvo",
+                                              "--flash-attn",    "-fa",
+                                              "--swa-full",      "--no-perf",
+                                              "--check-tensors", "--log-colors",
+                                              "--log-prefix",    "--log-timestamps",
+                                              "--special",       "--no-op-offload",
+                                              "--reranking",     "--rerank",
+                                              "--no-repack",     "--streaming-llm",
+                                              "--no-mmproj",     "--perf",
+                                              "--no-escape",     "-cmoe",
+                                              "--cpu-moe",       "--no-host",
                                               "--no-kv-unified"};
 
 bool is_flag(const std::string& word) {

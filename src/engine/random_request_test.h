@@ -16,6 +16,7 @@ struct Asked {
   SamplingParams sampling;
   GenerateOptions generate;
   Priority priority = Priority::api;
+  std::optional<Endless> endless;
 };
 
 struct Answer {
@@ -30,7 +31,54 @@ struct Answer {
   }
 };
 
+// A context that is full, by rules written down once more: what stays of a text is read from its beginning, token after
+// token.
+struct TheRest {
+  int64_t n_ctx, n_kept, n_step;
+  int64_t n_forgotten = 0;
+
+  TheRest(const Asked& asked, int64_t context) : n_ctx(context) {
+    const auto n_prompt = static_cast<int64_t>(asked.prompt.size());
+    n_kept = asked.endless->n_keep < 0 ? std::min(n_prompt, n_ctx - n_ctx / 4) : asked.endless->n_keep;
+    n_kept = std::max(n_kept, std::min<int64_t>(64, n_ctx / 4));
+    const int64_t quarter = (n_ctx - n_kept) / 4;
+    n_step = quarter < 64 ? quarter : quarter - quarter % 64;
+    if (asked.endless->n_discard > 0)
+      n_step = std::min(std::max(asked.endless->n_discard, std::min<int64_t>(64, quarter)), n_ctx - n_kept - 1);
+  }
+  void of(std::vector<TokenId>& tokens) {
+    for (; static_cast<int64_t>(tokens.size()) >= n_ctx; n_forgotten += n_step)
+      tokens.erase(tokens.begin() + n_kept, tokens.begin() + n_kept + n_step);
+  }
+};
+
+inline Answer alone_without_end(const LoadedModel& model, const Asked& asked) {
+  Session session(model);
+  TheRest rest(asked, model.forward->options().n_ctx);
+  std::vector<TokenId> tokens = asked.prompt;
+  rest.of(tokens);
+  auto sampler = Sampler::create(asked.sampling, kTalkingVocab);
+  EXPECT_TRUE(sampler && sampler->accept_prompt(tokens));
+  auto generation = Generation::create(*model.tokenizer, *sampler, asked.generate, 0, int64_t{1} << 40);
+  EXPECT_TRUE(generation);
+  Answer out;
+  while (!generation->finished()) {
+    EXPECT_TRUE(session.prefill(tokens));
+    const auto step = generation->next(session.logits());
+    EXPECT_TRUE(step);
+    out.text += step->text;
+    if (step->token != text::kNoToken) {
+      out.ids.push_back(step->token);
+      tokens.push_back(step->token);
+    }
+    rest.of(tokens);
+  }
+  out.finish = generation->finish_reason();
+  return out;
+}
+
 inline Answer alone(const LoadedModel& model, const Asked& asked) {
+  if (asked.endless) return alone_without_end(model, asked);
   Session session(model);
   auto sampler = Sampler::create(asked.sampling, kTalkingVocab);
   EXPECT_TRUE(sampler && sampler->accept_prompt(asked.prompt));
@@ -81,6 +129,22 @@ inline Asked random_request(Random& random, const std::vector<std::vector<TokenI
   if (random.chance(0.3)) a.generate.stop = {"7", "word-3"};
   a.generate.ignore_end = random.chance(0.3);
   a.priority = static_cast<Priority>(random.between(0, kPriorities - 1));
+  return a;
+}
+
+// The same, and now and then longer than its context: the answer, the prompt too.
+inline Asked random_endless_request(Random& random, const std::vector<std::vector<TokenId>>& beginnings,
+                                    int64_t n_ctx) {
+  Asked a = random_request(random, beginnings, n_ctx);
+  if (!random.chance(0.6)) return a;
+  a.endless.emplace();
+  if (random.chance(0.5)) a.endless->n_keep = random.between(-1, n_ctx - 4);
+  if (random.chance(0.3)) a.endless->n_discard = random.between(1, 2 * n_ctx);
+  if (random.chance(0.3)) {
+    const auto more = random.tokens(random.between(1, 2 * n_ctx));
+    a.prompt.insert(a.prompt.end(), more.begin(), more.end());
+  }
+  a.generate.max_tokens = random.between(0, 2 * n_ctx);
   return a;
 }
 

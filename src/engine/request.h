@@ -1,8 +1,8 @@
 // Request: one answer asked of the Scheduler, what is told about it while it is made, and the handle to it.
 //
 // Events are called by the scheduler's thread, one at a time, in the order started, reading*, token*, finished (exactly
-// once, also for a request that never started). They must not block, throw or wait for a request: every sequence waits
-// for them. They may submit and cancel. Views in an event are valid during the call.
+// once, also for a request that never started); forgot* between them. They must not block, throw or wait for a request:
+// every sequence waits for them. They may submit and cancel. Views in an event are valid during the call.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/forgetting.h"
 #include "engine/generation.h"
 #include "engine/logit_mask.h"
 #include "engine/speculation.h"
@@ -22,7 +23,9 @@ inline constexpr int kPriorities = 5;
 constexpr bool is_background(Priority p) { return p >= Priority::impulse; }
 
 struct RequestStats {
-  int64_t n_prompt = 0;     // tokens of the prompt
+  int64_t n_prompt = 0;     // tokens of the prompt, as it was asked
+  int64_t n_left_out = 0;   // of them forgotten before they were read (Request::endless)
+  int64_t n_forgotten = 0;  // of prompt and answer, those included
   int64_t n_cached = 0;     // of them taken from the cache
   int64_t n_restored = 0;   // of n_cached: from the disk
   int64_t n_generated = 0;  // tokens of the answer
@@ -33,7 +36,7 @@ struct RequestStats {
   double ttft_s = 0;     // accepted to first token
   double decode_s = 0;   // first token to last
   double prefill_tokens_per_s() const {
-    return prefill_s > 0 ? static_cast<double>(n_prompt - n_cached) / prefill_s : 0;
+    return prefill_s > 0 ? static_cast<double>(n_prompt - n_left_out - n_cached) / prefill_s : 0;
   }
   double decode_tokens_per_s() const {
     return decode_s > 0 && n_generated > 1 ? static_cast<double>(n_generated - 1) / decode_s : 0;
@@ -45,7 +48,10 @@ struct Started {
   uint64_t seed;  // the one in use
 };
 struct Reading {
-  int64_t n_read, n_prompt;  // cached ones included
+  int64_t n_read, n_prompt;  // cached ones and those left out included
+};
+struct Forgot {
+  int64_t n_now, n_in_all;  // tokens of prompt and answer
 };
 struct TokenEvent {
   TokenId token;          // kNoToken: only text that was held back comes with the end of the answer
@@ -73,6 +79,9 @@ struct RequestEvents {
   std::function<void(const Started&)> started;
   std::function<void(const Reading&)> reading;  // after each slice but the last
   std::function<void(const TokenEvent&)> token;
+  // The context was full: so much of the text is not seen any more, and what is left will be read again. Before the
+  // first token (then "started" has gone before): the prompt was too long.
+  std::function<void(const Forgot&)> forgot;
   // What the model thought of each token of the prompt, and the final normed hidden state [d_model] at each position of
   // it: in order, each once, before the first token. Either makes the request read its whole prompt, cached or not.
   std::function<void(const PromptToken&)> prompt_token;
@@ -89,6 +98,9 @@ struct Request {
   bool speculate = true;            // where the scheduler has proposers (same answer either way)
   bool reuse_prefix = true;         // false: its prompt is read whole, cached or not
   int32_t n_prompt_probs = 0;       // most probable tokens told with each PromptToken
+  // What a full context does: nothing = the answer ends there ("length"). Otherwise a part of the text is forgotten and
+  // the answer goes on. Sampling sees all that was read and written, forgotten or not.
+  std::optional<Endless> endless;
   RequestEvents events;
 };
 

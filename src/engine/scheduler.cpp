@@ -52,6 +52,7 @@ struct Scheduler::Impl {
   }
 
   Status check(const Request& request) const;
+  Result<std::optional<Forgetting>> forgetting_of(const Request& request) const;
   void run();
   void step_or_fail();
 };
@@ -96,7 +97,10 @@ Status Scheduler::Impl::check(const Request& request) const {
     return fail("model.is_encoder", "this model is an encoder: it turns texts into vectors and writes nothing",
                 "ask it for embeddings, or load a model that writes");
   if (n_prompt == 0) return fail("context.empty_prompt", "the prompt has no tokens", "write something");
-  if (n_prompt > n_ctx)
+  // A prompt whose tokens are told is read whole: nothing of it is left out.
+  const bool is_told = request.events.prompt_token || request.events.prompt_hidden;
+  const bool goes_on = request.endless && !is_encoder;
+  if (goes_on ? is_told && n_prompt >= n_ctx : n_prompt > n_ctx)
     return fail("context.overflow", fmt::format("the prompt has {} tokens, the context holds {}", n_prompt, n_ctx),
                 is_encoder ? "a shorter text" : fmt::format("--ctx {}, or a shorter prompt", n_prompt + 256));
   for (const TokenId t : request.prompt)
@@ -107,13 +111,23 @@ Status Scheduler::Impl::check(const Request& request) const {
   return {};
 }
 
+Result<std::optional<Forgetting>> Scheduler::Impl::forgetting_of(const Request& request) const {
+  if (!request.endless || model.model->hparams().is_encoder) return std::nullopt;
+  WATRA_ASSIGN(const Forgetting made, Forgetting::create(*request.endless, static_cast<int64_t>(request.prompt.size()),
+                                                         model.forward->options().n_ctx));
+  return made;
+}
+
 Result<RequestHandle> Scheduler::submit(Request request) {
   SchedulerDoor& door = *impl_->door;
   WATRA_TRY(impl_->check(request));
+  WATRA_ASSIGN(const auto forgetting, impl_->forgetting_of(request));
   auto live = std::make_shared<LiveRequest>();
   live->tokens = std::move(request.prompt);
+  live->outcome.stats.n_prompt = live->n_tokens();
+  live->forgetting = forgetting;
+  live->outcome.stats.n_left_out = live->forget();
   live->n_prompt = live->n_tokens();
-  live->outcome.stats.n_prompt = live->n_prompt;
   live->request = std::move(request);
   live->accepted = Clock::now();
   const auto priority = live->priority();

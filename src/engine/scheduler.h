@@ -13,12 +13,15 @@
 // Nothing of this changes an answer: a request's tokens are those that Session::generate gives it alone, greedy or with
 // a seed, whatever runs beside it (DESIGN, Exactness; scheduler_test.cpp).
 //
+// A request that wants it goes on where its context is full: it gives up its sequence, forgets a part of its tokens
+// (forgetting.h), and is admitted again with what is left, like one that made room.
+//
 // An encoder's requests want no tokens, only RequestEvents::prompt_hidden: a pass reads whole prompts, as many as suit,
 // and they are finished with it. max_batch is then kEncoderTexts (memory_needs.h).
 //
 // The scheduler is the only user of the model's Forward and thread team while it lives. submit(), stats() and handles
 // may be used from any thread. Either start() runs passes on a thread of its own, or the owner calls step(). After a
-// request has been admitted, decoding it allocates nothing.
+// request has been admitted, decoding it allocates nothing (beyond a context that has no end, the answer's list grows).
 #pragma once
 
 #include <functional>
@@ -57,8 +60,9 @@ class Scheduler {
   ~Scheduler();
 
   // Errors: "model.is_encoder" for tokens asked of one; "context.empty_prompt"; "context.overflow" (both numbers) for
-  // what can never fit; "engine.bad_parameter", "engine.bad_stop", "engine.bad_token"; "scheduler.full" when too many
-  // wait; "scheduler.stopped" from an event of the destructor's.
+  // what can never fit, also of an endless request whose prompt is to be told; "engine.bad_parameter",
+  // "engine.bad_stop", "engine.bad_token"; "scheduler.full" when too many wait; "scheduler.stopped" from an event of
+  // the destructor's.
   Result<RequestHandle> submit(Request request);
 
   Status start();  // error "system.no_thread"

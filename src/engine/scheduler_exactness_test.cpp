@@ -14,7 +14,15 @@ KvTypes random_types(Random& random) {
   return types;
 }
 
-SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
+struct Kind {
+  bool speculate = false, endless = false;
+};
+
+struct Sum : SchedulerStats {
+  int64_t n_forgotten = 0;
+};
+
+Sum expect_same_answers(uint32_t seed, Kind kind) {
   Random random(seed);
   const int64_t n_ctx = random.between(2, 5) * 60;
   const KvTypes types = random.chance(0.5) ? KvTypes() : random_types(random);
@@ -28,7 +36,7 @@ SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
   SchedulerOptions options{.slice_tokens = random.chance(0.5) ? random.between(1, 70) : 0,
                            .turn_tokens = seed % 2 ? 1 + seed % 20 : 256,
                            .reuse_prefixes = random.chance(0.85)};
-  if (speculate) {
+  if (kind.speculate) {
     options.make_proposers = [&random](int64_t) { return random_proposers(random); };
     options.speculation = {.max_nodes = static_cast<int32_t>(random.between(1, 8)),
                            .shape = random.chance(0.5) ? DraftShape::tree : DraftShape::chain,
@@ -43,24 +51,28 @@ SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
   std::vector<Asked> asked;
   std::vector<Answer> got(kRequests);
   std::vector<RequestHandle> handles;
+  Sum sum;
   std::vector<bool> cancelled(kRequests);
   for (int64_t n_steps = 0;; ++n_steps) {
-    if (n_steps > 100000) return ADD_FAILURE() << "schedule " << seed << " does not end", SchedulerStats{};
+    if (n_steps > 100000) return ADD_FAILURE() << "schedule " << seed << " does not end", Sum{};
     while (asked.size() < kRequests && random.chance(0.15)) {
       const size_t i = asked.size();
-      asked.push_back(random_request(random, beginnings, n_ctx));
+      asked.push_back(kind.endless ? random_endless_request(random, beginnings, n_ctx)
+                                   : random_request(random, beginnings, n_ctx));
       Request request{.prompt = asked[i].prompt,
                       .sampling = asked[i].sampling,
                       .generate = asked[i].generate,
-                      .priority = asked[i].priority};
+                      .priority = asked[i].priority,
+                      .endless = asked[i].endless};
       request.events.token = [&got, i](const TokenEvent& t) {
         got[i].text += t.text;
         if (t.token != text::kNoToken) got[i].ids.push_back(t.token);
       };
-      request.events.finished = [&got, i](const Finished& f) {
+      request.events.finished = [&got, &sum, i](const Finished& f) {
         EXPECT_EQ(f.ids, got[i].ids);
         EXPECT_FALSE(f.error) << f.error->to_string();
         got[i].finish = f.reason;
+        sum.n_forgotten += f.stats.n_forgotten;
       };
       auto handle = (*scheduler)->submit(std::move(request));
       EXPECT_TRUE(handle);
@@ -73,8 +85,8 @@ SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
     const bool more = (*scheduler)->step();
     if (!more && asked.size() == kRequests) break;
   }
-  const SchedulerStats stats = (*scheduler)->stats();
-  EXPECT_EQ(stats.kv_pages_free + stats.kv_pages_cached, stats.kv_pages) << "no page is lost";
+  static_cast<SchedulerStats&>(sum) = (*scheduler)->stats();
+  EXPECT_EQ(sum.kv_pages_free + sum.kv_pages_cached, sum.kv_pages) << "no page is lost";
 
   for (size_t i = 0; i < kRequests; ++i) {
     EXPECT_TRUE(handles[i].finished());
@@ -86,7 +98,7 @@ SchedulerStats expect_same_answers(uint32_t seed, bool speculate) {
       EXPECT_EQ(got[i], expected) << "request " << i << " of schedule " << seed;
     }
   }
-  return stats;
+  return sum;
 }
 
 class SchedulerExactness : public testing::TestWithParam<uint32_t> {};
@@ -95,7 +107,7 @@ TEST_P(SchedulerExactness, AnswersAreThoseOfASessionAlone) {
   constexpr uint32_t kSchedules = 20;
   SchedulerStats sum;
   for (uint32_t i = 0; i < kSchedules; ++i) {
-    const SchedulerStats s = expect_same_answers(GetParam() * kSchedules + i, false);
+    const SchedulerStats s = expect_same_answers(GetParam() * kSchedules + i, {});
     sum.n_from_cache += s.n_from_cache;
     sum.n_dropped += s.n_dropped;
     sum.n_evicted += s.n_evicted;
@@ -110,7 +122,7 @@ TEST_P(SchedulerExactness, DraftsChangeNoAnswer) {
   constexpr uint32_t kSchedules = 15;
   SchedulerStats sum;
   for (uint32_t i = 0; i < kSchedules; ++i) {
-    const SchedulerStats s = expect_same_answers(1000 + GetParam() * kSchedules + i, true);
+    const SchedulerStats s = expect_same_answers(1000 + GetParam() * kSchedules + i, {.speculate = true});
     sum.n_dropped += s.n_dropped;
     sum.n_drafted += s.n_drafted;
     sum.n_accepted += s.n_accepted;
@@ -118,6 +130,21 @@ TEST_P(SchedulerExactness, DraftsChangeNoAnswer) {
   EXPECT_GT(sum.n_dropped, 10);
   EXPECT_GT(sum.n_drafted, 1500);
   EXPECT_GT(sum.n_accepted, 200);
+}
+
+// Also where a context is full and a part of the text is forgotten.
+TEST_P(SchedulerExactness, AnswersLongerThanTheirContextAreThoseOfARequestAlone) {
+  constexpr uint32_t kSchedules = 12;
+  Sum sum;
+  for (uint32_t i = 0; i < kSchedules; ++i) {
+    const Sum s = expect_same_answers(2000 + GetParam() * kSchedules + i, {.speculate = i % 3 != 0, .endless = true});
+    sum.n_dropped += s.n_dropped;
+    sum.n_accepted += s.n_accepted;
+    sum.n_forgotten += s.n_forgotten;
+  }
+  EXPECT_GT(sum.n_dropped, 10);
+  EXPECT_GT(sum.n_accepted, 200);
+  EXPECT_GT(sum.n_forgotten, 2000);
 }
 
 INSTANTIATE_TEST_SUITE_P(RandomSchedules, SchedulerExactness, testing::Range(0u, 4u));

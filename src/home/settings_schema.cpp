@@ -243,6 +243,17 @@ std::vector<Entry> engine_and_house() {
                 "A question to a model that is not in memory loads it first.")
           .costs("Pierwsza odpowiedź czeka na wczytanie.", "The first answer waits for the load.")
           .applies("now"),
+      Entry("engine.endless", "bool", false, "more")
+          .named("Odpowiedzi bez końca", "Answers without end")
+          .what("Gdy w trakcie odpowiedzi skończy się pamięć rozmowy, jej dawniejsza część wypada modelowi z oczu, a "
+                "odpowiedź idzie dalej. Persona i wskazówka zostają. Wyłączone: odpowiedź kończy się w tym miejscu.",
+                "When the context fills up while an answer is being written, the model forgets an earlier part of the "
+                "conversation and goes on. Persona and system words stay. Off: the answer ends there.")
+          .costs("Co ćwierć pamięci rozmowy przychodzi przerwa na ponowne czytanie reszty; model, który powtarza się "
+                 "w kółko, pisze, dopóki go nie zatrzymasz.",
+                 "Every quarter of a context there is a pause to read the rest again; a model that goes round in "
+                 "circles writes until you stop it.")
+          .applies("next_answer"),
       Entry("engine.default_model", "text", "", "more")
           .named("Model na start", "Model at start")
           .what("Siada przy ogniu, gdy chata się budzi.", "Sits by the fire when the house wakes.")

@@ -115,7 +115,7 @@ Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mod
   f.array("stop_sequences");  // one text alone is refused
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
-  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.task.complete(a.generate, *a.model);
   co_await hold_chat(a.model, a.task, tools, read_asked_format(f));
   co_return a;
 }

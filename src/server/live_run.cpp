@@ -55,7 +55,16 @@ Status LiveRun::submit(engine::Request request) {
     {
       const std::lock_guard lock(self->mutex_);
       self->inbox_.text += e.text;
+      self->inbox_.reads_again = false;
       if (e.token != text::kNoToken && self->n_written_ + self->inbox_.n_tokens++ == 0) self->first_ = Clock::now();
+    }
+    self->wake_();
+  };
+  request.events.forgot = [self](const engine::Forgot& f) {
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->inbox_.n_forgotten = f.n_in_all;
+      self->inbox_.reads_again = true;
     }
     self->wake_();
   };
@@ -123,6 +132,7 @@ Json LiveRun::run_json(int64_t ahead) const {
                    {"tokens_per_s", per_s},
                    {"left_s", left(static_cast<double>(n_prompt_ - n_read_), per_s)}};
   }
+  if (n_forgotten_ > 0) run["forgotten_tokens"] = n_forgotten_;
   if (n_written_ > 0) {
     const double per_s = rate();
     run["write"] = {
@@ -210,7 +220,8 @@ void LiveRun::end(std::vector<home::AnswerStep>& steps, const engine::Finished& 
                    {"finish_reason", reason},
                    {"tau", stats.speculation.tau()},
                    {"memory_bytes", model_->scheduler().model().budget->used_bytes()}});
-    facts_["context"]["used_tokens"] = n_prompt_ + stats.n_generated;
+    facts_["context"]["used_tokens"] = n_prompt_ + stats.n_generated - stats.n_forgotten;
+    if (stats.n_forgotten > 0) facts_["context"]["forgotten_tokens"] = stats.n_forgotten;
   }
   s.facts = facts_;
   s.state = state_;
@@ -258,6 +269,8 @@ bool LiveRun::take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, st
   n_written_ += in.n_tokens;
   if (in.n_tokens > 0 && state_ == "reading") state_ = splitter_ && kinds_.empty() ? "thinking" : "speaking";
   if (!in.text.empty()) add_piece(steps, std::move(in.text));
+  n_forgotten_ = std::max(n_forgotten_, in.n_forgotten);
+  if (in.reads_again) state_ = "reading";  // what the full context has left
   const bool never_began = error_ || given_up_;
   if (in.finished || never_began) {
     engine::Finished f;
@@ -275,7 +288,8 @@ bool LiveRun::take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, st
   }
   if (state_ == "reading") {
     const double share = n_prompt_ > 0 ? static_cast<double>(n_read_) / static_cast<double>(n_prompt_) : 0;
-    work = {.state = "reading", .progress = share, .rate = std::nullopt};
+    const bool is_first_time = n_written_ == 0;
+    work = {.state = "reading", .progress = is_first_time ? std::optional(share) : std::nullopt, .rate = std::nullopt};
   } else if (state_ == "thinking" || state_ == "speaking") {
     work = {.state = state_, .progress = std::nullopt, .rate = rate()};
   }

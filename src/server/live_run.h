@@ -44,7 +44,8 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
     std::optional<engine::Started> started;
     std::optional<engine::Reading> reading;
     std::string text;
-    int64_t n_tokens = 0;
+    int64_t n_tokens = 0, n_forgotten = 0;
+    bool reads_again = false;  // since the newest token
     std::optional<engine::Finished> finished;
   };
 
@@ -64,7 +65,7 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
   std::optional<Json> error_;  // it never began
   bool given_up_ = false, over_ = false;
   Json facts_, record_;
-  int64_t n_prompt_ = 0, n_cached_ = 0, n_read_ = 0, n_written_ = 0, max_tokens_ = -1;
+  int64_t n_prompt_ = 0, n_cached_ = 0, n_read_ = 0, n_written_ = 0, n_forgotten_ = 0, max_tokens_ = -1;
   Clock::time_point asked_ = Clock::now(), started_{}, first_{};
   std::shared_ptr<ServedModel> model_;
 

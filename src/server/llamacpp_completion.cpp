@@ -38,7 +38,8 @@ void read_prompts_of(const Fields& f, PlainAsk& a) {
     const auto& spec = a.model->tokenizer().spec();  // an empty text is where the model begins
     if (auto& p = a.prompts.back(); p.empty() && (spec.bos >= 0 || spec.eos >= 0))
       p.push_back(spec.bos >= 0 ? spec.bos : spec.eos);
-    check_context(*a.model, a.prompts.back().size(), "prompt", a.generate.max_tokens != 0);
+    if (!a.generate.endless.wanted)
+      check_context(*a.model, a.prompts.back().size(), "prompt", a.generate.max_tokens != 0);
   };
   a.is_list = given && given->is_array() && !given->empty();
   if (a.is_list)
@@ -116,6 +117,9 @@ Json settings(const PlainAsk& a, uint64_t seed) {
   out["post_sampling_probs"] = a.sampling.probs_of_draw;
   out["stop"] = a.generate.stop;
   out["ignore_eos"] = a.generate.ignore_end;
+  out["context_shift"] = a.generate.endless.wanted;
+  out["n_keep"] = a.generate.endless.asked.n_keep;
+  out["n_discard"] = a.generate.endless.asked.n_discard;
   out["stream"] = a.stream;
   out["timings_per_token"] = a.timings_per_token;
   return out;
@@ -153,7 +157,7 @@ Json last_part(const PlainAsk& a, size_t index, const std::string& content, bool
                {"generation_settings", settings(a, f.seed)},
                {"prompt", a.model->tokenizer().decode(a.prompts[index], true)},
                {"has_new_line", has_new_line},
-               {"truncated", false},
+               {"truncated", f.stats.n_forgotten > 0},
                {"stop_type", word    ? "word"
                              : limit ? "limit"
                                      : "eos"},

@@ -33,6 +33,16 @@ struct OllamaAsk {
   int32_t n_top = 0;
 };
 
+// `shift` and options.num_keep under the names that the other APIs have for them.
+Json endless_fields(const Fields& f) {
+  Json out = Json::object();
+  if (const auto shift = f.boolean("shift")) out["context_shift"] = *shift;
+  const Json* given = f.object("options");
+  if (const auto n = given ? Fields(*given, "options").integer("num_keep", -1, kMostPositions) : std::nullopt)
+    out["n_keep"] = *n;
+  return out;
+}
+
 // `options` with Ollama's name for the limit.
 void read_options(const Fields& f, OllamaAsk& a) {
   const Json none = Json::object();
@@ -43,9 +53,10 @@ void read_options(const Fields& f, OllamaAsk& a) {
   refuse_unsupported(options);
   // How Ollama would load and run the model; here that is the server's choice. Only their ranges are looked at.
   for (const char* name : {"num_ctx", "num_batch"}) options.integer(name, 1, kMostPositions);
-  for (const char* name : {"num_keep", "num_gpu"}) options.integer(name, -1, kMostPositions);
+  options.integer("num_gpu", -1, kMostPositions);
+  a.generate.endless = read_endless(Fields(endless_fields(f)), *a.model);
   for (const char* name : {"num_thread", "main_gpu"}) options.integer(name, 0, kMostPositions);
-  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.task.complete(a.generate, *a.model);
   a.stream = f.boolean("stream").value_or(true);
   a.logprobs = f.boolean("logprobs").value_or(false);
   a.n_top = static_cast<int32_t>(f.integer("top_logprobs", 0, kMostTopLogprobs).value_or(0));
@@ -55,7 +66,7 @@ void read_options(const Fields& f, OllamaAsk& a) {
 }
 
 Json with_think(const Fields& f) {
-  Json out = Json::object();
+  Json out = endless_fields(f);
   const Json* think = f.find("think");
   if (!think) return out;
   constexpr std::string_view kMeasures[] = {"low", "medium", "high", "max"};
@@ -115,7 +126,7 @@ Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> mod
 }
 
 // `context`: the tokens of what was said before, as an earlier answer told them.
-void add_before(const Fields& f, OllamaAsk& a) {
+void add_before(const Fields& f, OllamaAsk& a, bool goes_on) {
   const Json* before = f.array("context");
   if (!before || before->empty()) return;
   std::vector<TokenId> ids;
@@ -125,7 +136,7 @@ void add_before(const Fields& f, OllamaAsk& a) {
     ids.push_back(id.get<TokenId>());
   }
   a.task.prompt.insert(a.task.prompt.begin(), ids.begin(), ids.end());
-  check_context(*a.model, a.task.prompt.size(), "context");
+  if (!goes_on) check_context(*a.model, a.task.prompt.size(), "context");
 }
 
 Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
@@ -134,6 +145,8 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
   OllamaAsk a;
   a.chat = false;
   a.model = std::move(model);
+  const Json endless = endless_fields(f);
+  const bool goes_on = read_endless(Fields(endless), *a.model).wanted;
   const std::string prompt = f.text("prompt").value_or("");
   const std::string suffix = f.text("suffix").value_or("");
   if (!f.text("template").value_or("").empty())
@@ -143,7 +156,7 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
     check_context(*a.model, a.task.prompt.size(), "prompt");
   } else if (f.boolean("raw").value_or(false) || !a.model->has_template()) {
     a.task.prompt = a.model->encode(prompt);
-    check_context(*a.model, a.task.prompt.size(), "prompt");
+    if (!goes_on) check_context(*a.model, a.task.prompt.size(), "prompt");
   } else {
     Json messages = Json::array();
     if (const auto system = f.text("system"); system && !system->empty())
@@ -152,7 +165,7 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
     const Json extra = with_think(f);
     a.task = chat_task(*a.model, messages, no_tools, Fields(extra));
   }
-  add_before(f, a);
+  add_before(f, a, goes_on);
   read_options(f, a);
   co_await hold_chat(a.model, a.task, no_tools, read_ollama_format(f));
   co_return a;

@@ -33,7 +33,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.task = chat_task(*a.model, messages, tools, f);
   a.sampling = read_sampling(f, *a.model);
   a.generate = read_generate(f, {"max_completion_tokens", "max_tokens", "n_predict"}, *a.model);
-  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.task.complete(a.generate, *a.model);
   a.n = f.integer("n", 1, kMostChoices).value_or(1);
   a.stream = f.boolean("stream").value_or(false);
   if (const Json* options = f.object("stream_options"))

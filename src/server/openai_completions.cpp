@@ -72,7 +72,8 @@ TextAsk read_ask(const Json& body, std::shared_ptr<ServedModel> model) {
   if (a.model->manner().max_tokens < 0 && !f.has("max_tokens") && !f.has("max_completion_tokens") &&
       !f.has("n_predict"))
     a.generate.max_tokens = kDefaultTokens;
-  for (const auto& p : a.prompts) check_context(*a.model, p.size(), "prompt", a.generate.max_tokens != 0);
+  if (!a.generate.endless.wanted)
+    for (const auto& p : a.prompts) check_context(*a.model, p.size(), "prompt", a.generate.max_tokens != 0);
   a.n = static_cast<size_t>(f.integer("n", 1, kMostChoices).value_or(1));
   const auto n_told = static_cast<int64_t>(a.n);
   a.best_of = static_cast<size_t>(f.integer("best_of", n_told, kMostChoices).value_or(n_told));

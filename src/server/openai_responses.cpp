@@ -145,7 +145,7 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
   }
   f.integer("max_output_tokens", 1);
   a.generate = read_generate(f, {"max_output_tokens"}, *a.model);
-  a.generate.stop.insert(a.generate.stop.end(), a.task.stop.begin(), a.task.stop.end());
+  a.task.complete(a.generate, *a.model);
   a.sampling = read_sampling(f, *a.model);
   a.n_top = static_cast<int32_t>(f.integer("top_logprobs", 0, kMostTopLogprobs).value_or(0));
   const auto included = f.texts("include");

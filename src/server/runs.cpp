@@ -158,6 +158,8 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     WriteOptions generate = read_generate(fields, {"max_tokens"}, *model);
     TurnPrompt prompt = make_turn_prompt(*model, words, generate.max_tokens);
     generate.stop.insert(generate.stop.end(), prompt.stop.begin(), prompt.stop.end());
+    if (house_value(house_.home.settings().value("engine.endless")).get<bool>()) generate.endless.wanted = true;
+    keep_beginning(generate.endless, n_beginning(prompt.record), model->n_ctx());
     engine::SamplingParams sampling = read_sampling(fields, *model);
     // Known beforehand, so that it can be kept; of the 32 bits in which settings take one to ask for it again.
     if (!sampling.seed) sampling.seed = static_cast<uint32_t>(engine::random_seed());

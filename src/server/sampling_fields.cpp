@@ -168,10 +168,9 @@ WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_vi
       break;
     }
   }
-  f.integer("n_keep", -1, kMostTokens);
   f.integer("id_slot", -1, model.n_parallel() - 1);  // every place is as good; one that does not exist is a mistake
   f.integer("n_probs", 0, kMostTokens);
-  f.integer("n_discard", 0, kMostTokens);
+  o.endless = read_endless(f, model);
   o.reuse_prefix = f.boolean("cache_prompt").value_or(model.manner().reuse_prefix);
   if (const auto ms = f.integer("t_max_predict_ms", -1, kMostTokens); ms && *ms > 0)
     o.patience = std::chrono::milliseconds(*ms);

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "engine/request.h"
+#include "server/endless_wish.h"
 #include "server/fields.h"
 #include "server/served_model.h"
 
@@ -28,11 +29,12 @@ float read_bias(const Fields& fields, const Json& value, Ranges ranges);
 struct WriteOptions : engine::GenerateOptions {
   bool reuse_prefix = true;                             // cache_prompt: what the cache holds of the prompt is not read
   std::optional<std::chrono::milliseconds> patience{};  // t_max_predict_ms: after it the next new line is the end
+  EndlessWish endless{};                                // context_shift, n_keep, n_discard
 };
 
 // `stop`, `cache_prompt`, `t_max_predict_ms`, and the limit of tokens under the given names; the first that is present
-// counts. -1 = until the end. llama.cpp's n_keep, n_discard and id_slot mean nothing here and are held to their ranges,
-// as is n_probs where it is not read.
+// counts. -1 = until the end. llama.cpp's id_slot means nothing here and is held to its range, as is n_probs where it
+// is not read.
 WriteOptions read_generate(const Fields& fields, std::initializer_list<std::string_view> limit_names,
                            const ServedModel& model);
 

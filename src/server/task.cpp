@@ -62,11 +62,16 @@ ServedModel::Prompt chat_prompt(const ServedModel& model, const Json& messages, 
 
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields) {
   auto rendered = chat_prompt(model, messages, tools, fields);
-  check_context(model, rendered.ids.size(), "messages");
+  const bool goes_on = read_endless(fields, model).wanted;
+  if (!goes_on) check_context(model, rendered.ids.size(), "messages");
   std::string tail;
   for (const auto& span : rendered.spans)
     if (!span.is_content) tail += span.text;  // a person's <think> opens nothing
   ChatTask task{.prompt = std::move(rendered.ids), .stop = std::move(rendered.stop)};
+  if (goes_on) {
+    const Json variables = template_variables(model, fields);
+    task.n_beginning = count_beginning(model, messages, tools.shown(), &variables, task.prompt);
+  }
   task.format.reasoning_open = ends_in_reasoning(tail);
   task.thoughts = task.format.reasoning_open                                     ? Thoughts::open
                   : ends_after_reasoning(tail)                                   ? Thoughts::none
@@ -78,6 +83,11 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
     task.format.only_calls = tools.choice == Toolbox::Choice::required || tools.choice == Toolbox::Choice::named;
   }
   return task;
+}
+
+void ChatTask::complete(WriteOptions& generate, const ServedModel& model) const {
+  generate.stop.insert(generate.stop.end(), stop.begin(), stop.end());
+  keep_beginning(generate.endless, n_beginning, model.n_ctx());
 }
 
 Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, const Toolbox& tools, AskedShape asked) {
@@ -115,6 +125,7 @@ engine::Request make_request(std::vector<TokenId> prompt, const engine::Sampling
                              const WriteOptions& generate, size_t index, const Held& held) {
   engine::Request r{.prompt = std::move(prompt), .sampling = sampling, .generate = generate};
   r.reuse_prefix = generate.reuse_prefix;
+  if (generate.endless.wanted) r.endless = generate.endless.asked;
   if (held.grammar) {
     r.mask = std::make_unique<engine::GrammarMask>(held.grammar);
     r.generate.show_control = held.show_control;
@@ -137,16 +148,18 @@ std::string finish_word(const engine::Finished& f) {
 
 Json timings_json(const engine::RequestStats& s) {
   const auto per = [](double x, int64_t n) { return n > 0 ? x / static_cast<double>(n) : 0.0; };
-  const int64_t n_read = s.n_prompt - s.n_cached;
-  return {{"cache_n", s.n_cached},
-          {"prompt_n", n_read},
-          {"prompt_ms", 1e3 * s.prefill_s},
-          {"prompt_per_token_ms", 1e3 * per(s.prefill_s, n_read)},
-          {"prompt_per_second", s.prefill_tokens_per_s()},
-          {"predicted_n", s.n_generated},
-          {"predicted_ms", 1e3 * s.decode_s},
-          {"predicted_per_token_ms", 1e3 * per(s.decode_s, s.n_generated)},
-          {"predicted_per_second", s.decode_tokens_per_s()}};
+  const int64_t n_read = s.n_prompt - s.n_left_out - s.n_cached;
+  Json timings = {{"cache_n", s.n_cached},
+                  {"prompt_n", n_read},
+                  {"prompt_ms", 1e3 * s.prefill_s},
+                  {"prompt_per_token_ms", 1e3 * per(s.prefill_s, n_read)},
+                  {"prompt_per_second", s.prefill_tokens_per_s()},
+                  {"predicted_n", s.n_generated},
+                  {"predicted_ms", 1e3 * s.decode_s},
+                  {"predicted_per_token_ms", 1e3 * per(s.decode_s, s.n_generated)},
+                  {"predicted_per_second", s.decode_tokens_per_s()}};
+  if (s.n_forgotten > 0) timings["forgotten_n"] = s.n_forgotten;
+  return timings;
 }
 
 void RunningStats::token() {

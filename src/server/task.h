@@ -37,9 +37,13 @@ struct Held {
 struct ChatTask {
   std::vector<TokenId> prompt;
   std::vector<std::string> stop;  // of the format, beside the request's
+  int64_t n_beginning = 0;        // tokens of the system words, where the answer may go on behind its context
   AnswerFormat format;
   Thoughts thoughts = Thoughts::none;
   Held held;
+
+  // What the format and the conversation add to it.
+  void complete(WriteOptions& generate, const ServedModel& model) const;
 };
 
 // What the template is given beside the messages: the server's own variables, how much the model shall think
@@ -51,7 +55,7 @@ Json template_variables(const ServedModel& model, const Fields& fields);
 ServedModel::Prompt chat_prompt(const ServedModel& model, const Json& messages, const Toolbox& tools,
                                 const Fields& fields);
 
-// The same as a task, whose prompt fits. Throws ApiError.
+// The same as a task, whose prompt fits, or will be made to fit (`fields`: context_shift). Throws ApiError.
 ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox& tools, const Fields& fields);
 
 // Compiles what answers are held to, if anything. Throws ApiError.

@@ -214,6 +214,15 @@ Json context_of(const ServedModel& model, const TurnWords& words, int64_t max_to
   return context_json(model, context, context.used_tokens, reserve);
 }
 
+int64_t n_beginning(const Json& record) {
+  int64_t n = 0;
+  for (const Json& span : record.at("spans")) {
+    if (span.at("what") != "persona" && span.at("what") != "system") break;
+    n += span.at("n_tokens").get<int64_t>();
+  }
+  return n;
+}
+
 void mark_cached(Json& record, int64_t n_cached) {
   record["n_cached"] = n_cached;
   int64_t at = 0;

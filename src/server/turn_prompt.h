@@ -37,6 +37,9 @@ TurnPrompt make_turn_prompt(const ServedModel& model, const TurnWords& words, in
 // How full the context is, without writing the prompt.
 Json context_of(const ServedModel& model, const TurnWords& words, int64_t max_tokens);
 
+// Tokens of persona and system words in a record: what stays where a part of the conversation is forgotten.
+int64_t n_beginning(const Json& record);
+
 // Which spans the first `n_cached` tokens are.
 void mark_cached(Json& record, int64_t n_cached);
 

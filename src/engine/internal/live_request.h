@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "engine/forgetting.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
 #include "engine/scheduler_stats.h"
@@ -20,14 +21,16 @@ struct LiveRequest {
   std::atomic<bool> cancelled{false};
   bool done = false;
   bool in_pass = false;
-  Finished outcome;  // the scheduler's until done
+  Finished outcome;  // the scheduler's until done; its ids are those of the answer so far
 
   // The scheduler's thread alone from here on.
   uint64_t place = 0;    // in the line of its class: order of arrival, then of turns
   int64_t n_served = 0;  // tokens written since it got that place
   Request request;
-  std::vector<TokenId> tokens;  // prompt (moved out of `request`), then the answer; room for all of it
-  int64_t n_prompt = 0;
+  // Prompt (moved out of `request`), then the answer, less what was forgotten: what the model sees. Room for all of it.
+  std::vector<TokenId> tokens;
+  int64_t n_prompt = 0;                  // tokens of the prompt that were, or are to be, read
+  std::optional<Forgetting> forgetting;  // where its context is full it goes on; tokens.size() stays below n_ctx then
   std::optional<Sampler> sampler;
   std::optional<Generation> generation;
   std::optional<Speculation> speculation;
@@ -53,6 +56,8 @@ struct LiveRequest {
   // What is cached of its tokens may stand for reading them.
   bool takes_cached() const { return (request.reuse_prefix || n_run > 0) && !tells_prompt(); }
   int64_t n_tokens() const { return static_cast<int64_t>(tokens.size()); }
+  // Only without a sequence. Returns how many tokens went.
+  int64_t forget();
 };
 
 struct SchedulerDoor {

@@ -7,6 +7,8 @@ namespace {
 
 // Of a conversation that goes on only what is new is remembered, and enough in front of it to be found.
 constexpr int64_t kRememberedBefore = 16;
+// Positions of a request whose context has no end.
+constexpr int64_t kWithoutEnd = int64_t{1} << 60;
 
 bool stands_before(const LiveRequest& a, const LiveRequest& b) {
   return std::pair(a.priority(), a.place) < std::pair(b.priority(), b.place);
@@ -161,15 +163,18 @@ bool SchedulerCore::set_up(LiveRequest& r) {
   }
   const int64_t n_ctx = forward_.options().n_ctx;
   const int64_t n_most = n_ctx - r.n_prompt, n_asked = r.request.generate.max_tokens;
-  const auto n_tokens = static_cast<size_t>(r.n_prompt + (n_asked < 0 ? n_most : std::min(n_asked, n_most)));
+  const auto n_answer = static_cast<size_t>(n_asked < 0 ? n_most : std::min(n_asked, n_most));
+  const auto n_tokens = static_cast<size_t>(r.n_prompt) + n_answer;
   r.tokens.reserve(n_tokens);
+  r.outcome.ids.reserve(n_answer);
   auto sampler = Sampler::create(r.request.sampling, workspace_->n_vocab(), workspace_, n_tokens);
   if (!sampler) return finish(r, FinishReason::error, sampler.error()), false;
   r.sampler.emplace(std::move(*sampler));
   if (Status seen = r.sampler->accept_prompt(r.tokens); !seen)
     return finish(r, FinishReason::error, seen.error()), false;
   if (r.request.mask) r.sampler->set_mask(std::move(r.request.mask));
-  auto generation = Generation::create(*model_.tokenizer, *r.sampler, r.request.generate, r.n_prompt, n_ctx);
+  auto generation = Generation::create(*model_.tokenizer, *r.sampler, r.request.generate, r.n_prompt,
+                                       r.forgetting ? kWithoutEnd : n_ctx);
   if (!generation) return finish(r, FinishReason::error, generation.error()), false;
   r.generation.emplace(std::move(*generation));
   std::vector<std::unique_ptr<Proposer>> proposers;
@@ -177,7 +182,8 @@ bool SchedulerCore::set_up(LiveRequest& r) {
     proposers = options_.make_proposers(static_cast<int64_t>(n_tokens));
   r.speculation.emplace(std::move(proposers), times_, model_.model->hparams().n_vocab, options_.speculation);
   r.speculation->begin_answer(r.tokens);
-  if (r.request.events.started) r.request.events.started({r.n_prompt, stats.n_cached, r.sampler->seed()});
+  if (r.request.events.started) r.request.events.started({stats.n_prompt, stats.n_cached, r.sampler->seed()});
+  if (stats.n_left_out > 0) tell_forgotten(r, stats.n_left_out);
   return true;
 }
 
@@ -259,9 +265,11 @@ void SchedulerCore::add_decoding(LiveRequest& r) {
   r.speculation->choose_none();
   if (readers_.empty() && r.speculation->has_proposers()) {
     const int64_t n_rows = n_decode_ + n_draft_;
-    const int64_t n_free =
-        room_.grow_draft(r, std::min({o.max_rows - n_rows, o.max_logit_rows - n_rows, o.n_ctx - r.n_tokens(),
-                                      int64_t{options_.speculation.max_nodes}}));
+    // Where it goes on behind the context it forgets at the same token as without a draft: a pass gives it no more than
+    // fill the context.
+    const int64_t n_left = o.n_ctx - r.n_tokens() - (r.forgetting ? 1 : 0);
+    const int64_t n_free = room_.grow_draft(
+        r, std::min({o.max_rows - n_rows, o.max_logit_rows - n_rows, n_left, int64_t{options_.speculation.max_nodes}}));
     n_draft_ +=
         r.speculation->choose(*r.generation, r.sequence, r.tokens, n_free, {.n_rows = n_rows, .n_tokens = n_expected_});
     n_expected_ += r.speculation->expected_tokens() - 1;
@@ -348,7 +356,7 @@ void SchedulerCore::after_pass() {
     const int64_t n_read = room_.n_cached(r);
     if (m.n_rows > 1 && n_read % kernels::kKvPage == 0) r.turn = ++turn_;
     if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again
-      r.request.events.reading({n_read, r.n_prompt});
+      r.request.events.reading({r.outcome.stats.n_left_out + n_read, r.outcome.stats.n_prompt});
   }
 }
 
@@ -367,13 +375,16 @@ void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
       [&](int32_t row) -> std::span<const float> { return forward_.logits(first_logits + row); },
       [&](const Generation::Step& step) {
         r.last_token = Clock::now();
-        if (step.token != text::kNoToken) r.tokens.push_back(step.token);
+        if (step.token != text::kNoToken) {
+          r.tokens.push_back(step.token);
+          r.outcome.ids.push_back(step.token);
+        }
         if (stats.n_generated == 0) {
           r.first_token = r.last_token;
           stats.prefill_s = seconds_between(r.started, r.first_token);
           stats.ttft_s = seconds_between(r.accepted, r.first_token);
         }
-        stats.n_generated = r.n_tokens() - r.n_prompt;
+        stats.n_generated = static_cast<int64_t>(r.outcome.ids.size());
         ++r.n_served;
         if (r.request.events.token && (step.token != text::kNoToken || !step.text.empty()))
           r.request.events.token({step.token, step.text, step.logprob, step.top});
@@ -384,7 +395,18 @@ void SchedulerCore::write(LiveRequest& r, int64_t first_logits) {
   n_drafted_ += stats.speculation.n_drafted - before.n_drafted;
   n_accepted_ += stats.speculation.n_accepted - before.n_accepted;
   if (!followed) return finish(r, FinishReason::error, followed.error());
-  if (r.generation->finished()) finish(r, r.generation->finish_reason());
+  if (r.generation->finished()) return finish(r, r.generation->finish_reason());
+  if (r.forgetting && r.forgetting->n_to_forget(r.n_tokens()) > 0) forget(r);
+}
+
+// It gives up its sequence, and is admitted again with what is left.
+void SchedulerCore::forget(LiveRequest& r) {
+  room_.give_up(r);
+  tell_forgotten(r, r.forget());
+}
+
+void SchedulerCore::tell_forgotten(LiveRequest& r, int64_t n_now) {
+  if (r.request.events.forgot) r.request.events.forgot({n_now, r.outcome.stats.n_forgotten});
 }
 
 void SchedulerCore::cancel(LiveRequest& r) {
@@ -399,6 +421,7 @@ void SchedulerCore::remember(const LiveRequest& r) {
   if (!r.request.speculate || r.outcome.stats.n_generated == 0) return;
   if (options_.use_idle_time && !is_background(r.priority())) idle_tokens_.assign(r.tokens.begin(), r.tokens.end());
   if (!options_.history) return;
+  if (r.outcome.stats.n_forgotten > 0) return options_.history->add(r.outcome.ids);
   const int64_t first = std::max<int64_t>(std::min(r.outcome.stats.n_cached, r.n_prompt) - kRememberedBefore, 0);
   options_.history->add(std::span(r.tokens).subspan(static_cast<size_t>(first)));
 }
@@ -412,10 +435,9 @@ void SchedulerCore::finish(LiveRequest& r, FinishReason reason, std::optional<Er
   out.error = std::move(error);
   if (r.generation) out.stop_string = r.generation->stop_string();
   if (r.sampler) out.seed = r.sampler->seed();
-  out.ids.assign(r.tokens.begin() + r.n_prompt, r.tokens.end());
   if (out.stats.n_generated > 0) out.stats.decode_s = seconds_between(r.first_token, r.last_token);
   if (r.request.events.finished) r.request.events.finished(out);
-  const int64_t n_tokens = r.n_tokens();
+  const int64_t n_tokens = out.stats.n_prompt + out.stats.n_generated;
   if (r.speculation) r.speculation->end_answer();
   // What the events hold dies here, on this thread.
   r.speculation.reset();

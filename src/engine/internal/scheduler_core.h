@@ -53,6 +53,8 @@ class SchedulerCore {
   Status tell_prompts();
   Status tell_prompt(LiveRequest& r, int64_t first_hidden, int64_t n);
   void write(LiveRequest& r, int64_t first_logits);
+  void forget(LiveRequest& r);
+  static void tell_forgotten(LiveRequest& r, int64_t n_now);
   void cancel(LiveRequest& r);
   void remember(const LiveRequest& r);
   void finish(LiveRequest& r, FinishReason reason, std::optional<Error> error = {});

@@ -38,7 +38,7 @@ export interface Job {
 }
 
 export type Sampling = Record<string, number | string[] | undefined>;
-export interface Context { n_ctx: number; used_tokens: number; reserve_tokens: number; sees_from: Id | null }
+export interface Context { n_ctx: number; used_tokens: number; reserve_tokens: number; sees_from: Id | null; forgotten_tokens?: number }
 export type Part =
   | { type: 'text'; text: string }
   | { type: 'reasoning'; text: string; seconds: number | null }
@@ -67,7 +67,7 @@ export interface Thread {
 }
 export type RunState = 'queued' | 'loading' | 'reading' | 'thinking' | 'speaking' | 'done' | 'stopped' | 'interrupted' | 'failed';
 export interface Run {
-  id: Id; thread: Id; answer: Id; state: RunState; ahead: number;
+  id: Id; thread: Id; answer: Id; state: RunState; ahead: number; forgotten_tokens?: number;
   read: { done: number; total: number; tokens_per_s: number; left_s: number | null } | null;
   write: { done: number; tokens_per_s: number; left_s: number | null } | null;
 }
