@@ -204,8 +204,10 @@ export const cases = [
     await page.getByRole('button', { name: 'Ask', exact: true }).click();
     await page.getByText('Which answer is better?').waitFor();
     assert.equal(await page.locator('.column', { hasText: 'Bielik' }).count(), 0);
+    assert.equal(await page.locator('.flap:not(.open)').count(), 2); // sealed
     await page.getByRole('button', { name: 'I choose A' }).click();
     await page.locator('.column', { hasText: 'Bielik' }).waitFor();
+    assert.equal(await page.locator('.flap.open .broken').count(), 2);
     await page.getByRole('button', { name: 'Go on talking' }).first().click();
     await page.locator('.mine', { hasText: 'How does one light a fire?' }).waitFor();
   } },
@@ -413,6 +415,18 @@ export const cases = [
     await page.waitForSelector('.plot canvas');
     await until(() => page.locator('.plot canvas').count(), 4);
     await page.getByText('Nobody waits.').waitFor();
+    await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
+    await page.getByRole('img', { name: /^RAM: .* of 112 GB$/ }).waitFor();
+  } },
+  { name: 'machine room: temperatures that nobody can read are told in words, not drawn', options: { lang: 'en', coy: true }, async run({ page }) {
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await page.getByText('This machine does not tell its temperatures.').waitFor();
+    await until(() => page.locator('.plot canvas').count(), 3);
+  } },
+  { name: 'shelf: what drafts make of the speed stands beside it', options: { lang: 'en' }, async run({ page }) {
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('article', { name: 'Llama 3.3 70B' }).getByText('With drafts about 5.3 tok/s').waitFor();
+    assert.equal(await page.getByRole('article', { name: 'SmolLM2 135M' }).getByText('With drafts').count(), 0);
   } },
   { name: 'the prompt inspector shows what the model saw', options: { lang: 'en' }, async run({ page }) {
     await firstThread(page);
