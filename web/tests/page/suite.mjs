@@ -608,7 +608,7 @@ export const cases = [
     await set.getByText('2 questions').waitFor();
     await set.getByRole('button', { name: 'Ask the whole set' }).click();
     await page.getByText('Question 2 of 2').waitFor();
-    await page.locator('ul li.card', { hasText: 'What is a bacówka?' }).waitFor();
+    await page.locator('ul li.paper', { hasText: 'What is a bacówka?' }).waitFor();
     await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
     await until(() => [...mock.house.compares.values()].map((c) => c.state), ['done', 'done']);
     await page.getByRole('button', { name: 'Save the table' }).click();
