@@ -423,6 +423,22 @@ export const cases = [
     await page.getByText('This machine does not tell its temperatures.').waitFor();
     await until(() => page.locator('.plot canvas').count(), 3);
   } },
+  { name: 'machine room: the wheel turns while something is written, stands still after, and where less motion is wanted', options: { lang: 'en', rate: 20, card: true, says: 'One word more. '.repeat(400) }, async run({ page }) {
+    const turning = (state) => page.waitForFunction((wanted) => { const turns = document.querySelector('.mill .wheel')?.getAnimations() ?? []; return wanted === 'none' ? turns.length === 0 : turns.some((turn) => turn.playState === wanted); }, state);
+    const post = (path, body) => page.evaluate(([to, sent]) => fetch(`/watra/v1${to}`, { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(sent) }).then((r) => r.json()), [path, body]);
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await turning('paused');
+    const { id } = await post('/compares', { client_id: 'wheel', question: 'Go on.', blind: false, columns: [{ model: 'bielik-11b-v3' }, { model: 'smollm2' }] });
+    await turning('running');
+    await page.getByRole('img', { name: /^The wheel turns at the pace of writing: / }).waitFor();
+    await post(`/compares/${id}/stop`, {});
+    await turning('paused');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
+    await turning('none');
+  } },
   { name: 'shelf: what drafts make of the speed stands beside it', options: { lang: 'en' }, async run({ page }) {
     await page.getByRole('link', { name: /Shelf/ }).click();
     await page.getByRole('article', { name: 'Llama 3.3 70B' }).getByText('With drafts about 5.3 tok/s').waitFor();
