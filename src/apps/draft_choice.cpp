@@ -188,6 +188,29 @@ Status offer_drafts(const Globals& g, const std::string& word, const std::string
   return {};
 }
 
+void expect_drafts(const Globals& g, const DraftOptions& o, const std::string& model, const ModelOutline& target,
+                   engine::PlanOptions& options) {
+  options.draft = "none";
+  if (o.method == "none" || target.is_encoder) return;
+  options.draft = "ngram";
+  options.draft_max = o.max;
+  options.measured_drafts = worth_of_drafts(g, model);
+  if (o.method == "ngram" || o.method.starts_with(kSynthetic)) return;
+  std::optional<ModelOutline> named;
+  if (o.method != "auto" && !is_self_draft(o.method)) {
+    const auto path = resolve_model(g, o.method);
+    const auto draft = path ? model::Model::open(*path) : Result<std::shared_ptr<const model::Model>>(nullptr);
+    if (!draft || !*draft) return;
+    named = model::outline_of(**draft);
+    named->name = (*draft)->hparams().name;
+  }
+  if (!offer_drafts(g, o.method, model, target, options, named)) {
+    options.draft = "ngram";
+    options.drafts.clear();
+  }
+  if (o.method == "auto") std::erase_if(options.drafts, [](const auto& d) { return !d.is_ready; });
+}
+
 std::vector<engine::MeasuredDraft> worth_of_drafts(const Globals& g, const std::string& model) {
   const auto opened = is_file(model) ? model::Model::open(model) : Result<std::shared_ptr<const model::Model>>(nullptr);
   return opened && *opened ? worth_of_drafts(g, **opened) : std::vector<engine::MeasuredDraft>();

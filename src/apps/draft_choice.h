@@ -23,6 +23,11 @@ Status offer_drafts(const Globals& g, const std::string& word, const std::string
                     const model::ModelOutline& target, engine::PlanOptions& options,
                     const std::optional<model::ModelOutline>& named = {});
 
+// What answers of MODEL (empty of a shape) are to be drafted by here, into the options of a plan: what DraftOptions
+// name, of `auto` what is ready. A draft that cannot be opened is left out. Opens files of the shelf.
+void expect_drafts(const Globals& g, const DraftOptions& o, const std::string& model, const model::ModelOutline& target,
+                   engine::PlanOptions& options);
+
 // What drafts were worth in answers of this model here; nothing of a model that has no file.
 std::vector<engine::MeasuredDraft> worth_of_drafts(const Globals& g, const std::string& model);
 

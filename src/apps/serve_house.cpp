@@ -1,5 +1,6 @@
 #include "apps/serve_house.h"
 
+#include "apps/draft_choice.h"
 #include "apps/loading.h"
 #include "apps/machine.h"
 #include "base/log.h"
@@ -76,8 +77,8 @@ void ServedHouse::Impl::forget_hardware() {
 
 namespace {
 
-// What the command line asks of every plan. Errors: "usage.size", those of KvTypes::parse.
-Result<engine::PlanOptions> plan_options(const Globals& g) {
+// What the command line asks of the plans of the shelf, without drafts. Errors: "usage.size", those of KvTypes::parse.
+Result<engine::PlanOptions> plain_plan(const Globals& g) {
   engine::PlanOptions o;
   o.n_ctx = g.ctx;
   o.threads = g.threads;
@@ -129,13 +130,19 @@ void ServedHouse::room_changed() {
 
 Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const server::Limits& limits) {
   Impl& s = *impl_;
-  WATRA_ASSIGN(const engine::PlanOptions plan, plan_options(s.globals));
+  WATRA_ASSIGN(const engine::PlanOptions plan, plain_plan(s.globals));
   server::Router& router = server.router();
   s.household.emplace(server::Household{*s.home, *s.jobs, s.hearth, room, limits, server.slow()});
   s.engine.emplace(*s.household);
   s.streams.emplace(s.home->events(), s.hearth, &s.entrance, limits);
   s.shelf.emplace(*s.household, s.notes,
-                  server::ModelShelf::Options{.hardware = [&s] { return s.hardware(); }, .plan = plan});
+                  server::ModelShelf::Options{
+                      .hardware = [&s] { return s.hardware(); },
+                      .plan = plan,
+                      .drafts =
+                          [&s](const fs::path& file, const model::ModelOutline& target, engine::PlanOptions& options) {
+                            expect_drafts(s.globals, s.options.draft, file.string(), target, options);
+                          }});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, hub::PullSettings::from_environment()});
   s.hashes =
       std::make_unique<server::ModelHashes>(s.home->folder(), s.notes,

@@ -115,6 +115,8 @@ class Estimates(unittest.TestCase):
                 estimate = models[name]["estimate"]
                 self.assertEqual(sum(layer["n"] for layer in estimate["layers"]), models[name]["n_layers"])
                 self.assertGreater(estimate["decode_tokens_per_s"], 0)
+                drafts = estimate["with_drafts"]
+                self.assertTrue(drafts is None or drafts["draft"] and drafts["tau"] >= 1 and drafts["decode_tokens_per_s"] > 0)
                 self.assertEqual(estimate["placement"]["vram_bytes"], 0)
                 self.assertGreater(sum(row["bytes"] for row in estimate["memory"]), 0)
             self.assertGreater(models["smollm2"]["estimate"]["decode_tokens_per_s"], models["qwen2.5-coder-1.5b"]["estimate"]["decode_tokens_per_s"])

@@ -87,6 +87,7 @@ Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& h
             {"capacity", capacity_json(hw, hw.vram.bytes, options.ram_bytes ? options.ram_bytes : hw.ram.bytes)},
             {"memory", Json::array({Json{{"tag", "weights"}, {"bytes", bytes}}})},
             {"advice", Json::array()},
+            {"with_drafts", nullptr},
             {"measured_tokens_per_s", was}};
   }
   Json memory = Json::array(), changes = Json::array();
@@ -114,7 +115,16 @@ Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& h
           {"capacity", capacity_json(hw, plan->vram_limit_bytes, plan->ram_limit_bytes)},
           {"memory", std::move(memory)},
           {"advice", std::move(changes)},
+          {"with_drafts", nullptr},
           {"measured_tokens_per_s", was}};
+}
+
+Json with_drafts_json(const model::ModelOutline& outline, const engine::Hardware& hw,
+                      const engine::PlanOptions& options) {
+  if (outline.is_encoder || options.draft == "none") return nullptr;
+  const auto plan = engine::make_plan(outline, hw, options);
+  if (!plan || plan->draft.n == 0) return nullptr;
+  return {{"decode_tokens_per_s", plan->decode_tokens_per_s}, {"tau", plan->draft.tau}, {"draft", plan->draft.word}};
 }
 
 }  // namespace watra::server

@@ -13,6 +13,10 @@ namespace watra::server {
 Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& hardware,
                    const engine::PlanOptions& options, std::optional<double> measured_tokens_per_s, bool advice);
 
+// {"decode_tokens_per_s", "tau", "draft"} of a plan whose options say how it drafts; null where it drafts nothing.
+Json with_drafts_json(const model::ModelOutline& outline, const engine::Hardware& hardware,
+                      const engine::PlanOptions& options);
+
 // "good" from reading pace on, "slow", "very_slow" below a token a second.
 std::string_view verdict_of(double decode_tokens_per_s);
 

@@ -103,6 +103,7 @@ std::vector<std::pair<home::Folder, std::vector<hub::ShelfModel>>> ModelShelf::l
 void ModelShelf::look_again() const {
   const std::lock_guard lock(mutex_);
   look_.at = {};
+  estimates_.clear();  // what came or went may draft
 }
 
 std::optional<ShelfModel> ModelShelf::find(const std::string& id) const {
@@ -187,7 +188,13 @@ Json ModelShelf::estimate(const ShelfModel& m, int64_t n_ctx, const std::string&
     if (const auto it = estimates_.find(key); it != estimates_.end()) made = it->second;
   }
   if (made.is_null()) {
-    made = estimate_json(*facts->outline, *hw, plan_options({n_ctx, kv_type}), std::nullopt, advice);
+    const engine::PlanOptions options = plan_options({n_ctx, kv_type});
+    made = estimate_json(*facts->outline, *hw, options, std::nullopt, advice);
+    if (options_.drafts) {
+      engine::PlanOptions drafted = options;
+      options_.drafts(m.path, *facts->outline, drafted);
+      made["with_drafts"] = with_drafts_json(*facts->outline, *hw, drafted);
+    }
     const std::lock_guard lock(mutex_);
     if (estimates_.size() >= kKeptEstimates) estimates_.clear();
     estimates_[key] = made;
@@ -280,6 +287,10 @@ Json ModelShelf::folders() const {
 }
 
 void ModelShelf::tell(const std::string& id) const {
+  {
+    const std::lock_guard lock(mutex_);
+    estimates_.clear();  // what came or went may draft
+  }
   std::string trouble;
   try {
     const auto m = find(id);

@@ -40,6 +40,8 @@ class ModelShelf {
   struct Options {
     std::function<std::optional<engine::Hardware>()> hardware;  // as it was measured; never measures
     engine::PlanOptions plan;                                   // what the command line wants
+    // How answers of this file (empty: of what is not here) would be drafted, into the plan's options; may be null.
+    std::function<void(const fs::path& file, const model::ModelOutline& target, engine::PlanOptions& options)> drafts;
   };
   ModelShelf(Household& house, home::ShelfNotes& notes, Options options);
 

@@ -8,7 +8,7 @@ export interface Fire { show(state: HearthState | 'unreachable', progress: numbe
 
 /** What a state looks like: height, width, lean towards the page, paleness, embers, smoke. */
 const LOOKS: Record<HearthState | 'unreachable', [number, number, number, number, number, number]> = {
-  asleep: [0.04, 0.7, 0, 0, 0.7, 0], idle: [0.34, 0.62, 0, 0.1, 0.9, 0], loading: [0.42, 0.9, 0, 0.1, 0.8, 0], reading: [0.4, 0.74, -0.5, 0.15, 1, 0],
+  asleep: [0.02, 0.7, 0, 0, 0, 0], idle: [0.34, 0.62, 0, 0.1, 0.9, 0], loading: [0.42, 0.9, 0, 0.1, 0.8, 0], reading: [0.4, 0.74, -0.5, 0.15, 1, 0],
   thinking: [0.78, 0.36, 0, 0.75, 0.9, 0], speaking: [0.62, 0.82, 0, 0.25, 1, 0], error: [0.03, 0.5, 0, 0, 0.25, 1], unreachable: [0, 0.4, 0, 0, 0, 0],
 };
 
@@ -123,7 +123,8 @@ export function lightFire(canvas: HTMLCanvasElement, gone: () => void): Fire | n
       if (late > 12) { if (canvas.width > 120) { canvas.width = canvas.height = 120; late = 0; } else { stop(); gone(); return; } }
       draw(time);
     }
-    if (!still || Math.abs(now[0]! - target[0]!) > 0.005) frame = requestAnimationFrame(loop);
+    const settled = now.every((value, i) => Math.abs(value - (target[i] ?? 0)) < 0.005);
+    if (!((still || state === 'asleep') && settled)) frame = requestAnimationFrame(loop); // banked coals are drawn once, by Coals.svelte
   };
   const wake = () => { if (!frame && !document.hidden) frame = requestAnimationFrame(loop); };
   const hide = () => { if (document.hidden) { cancelAnimationFrame(frame); frame = 0; } else { last = 0; wake(); } };

@@ -21,6 +21,8 @@ export interface Estimate {
   n_ctx: number; kv_type: string; bound_by: 'vram' | 'ram' | 'disk' | 'compute'; layers: { tier: Tier; n: number }[];
   placement: Bytes3; capacity: Bytes3; memory: { tag: string; bytes: number }[];
   advice: { change: string; option?: string; decode_tokens_per_s: number }[]; measured_tokens_per_s: number | null;
+  /** With the drafts that the house would use; null where it drafts nothing. */
+  with_drafts: { decode_tokens_per_s: number; tau: number; draft: string } | null;
 }
 export interface Model {
   id: Id; name: string; file: string | null; origin: 'shelf' | 'folder' | 'catalog';

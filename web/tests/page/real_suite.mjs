@@ -231,7 +231,7 @@ export const cases = [
       await page.locator('.sets li', { hasText: question }).waitFor();
     }
     await page.locator('.sets details', { hasText: 'My questions' }).getByRole('button', { name: 'Ask the whole set' }).click();
-    for (const question of ['Say yes.', 'Say no.']) await page.locator('ul li.card', { hasText: question }).waitFor();
+    for (const question of ['Say yes.', 'Say no.']) await page.locator('ul li.paper', { hasText: question }).waitFor();
     await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
   } },
   { name: 'real: by the keyboard alone', async run({ page }) {

@@ -204,8 +204,10 @@ export const cases = [
     await page.getByRole('button', { name: 'Ask', exact: true }).click();
     await page.getByText('Which answer is better?').waitFor();
     assert.equal(await page.locator('.column', { hasText: 'Bielik' }).count(), 0);
+    assert.equal(await page.locator('.flap:not(.open)').count(), 2); // sealed
     await page.getByRole('button', { name: 'I choose A' }).click();
     await page.locator('.column', { hasText: 'Bielik' }).waitFor();
+    assert.equal(await page.locator('.flap.open .broken').count(), 2);
     await page.getByRole('button', { name: 'Go on talking' }).first().click();
     await page.locator('.mine', { hasText: 'How does one light a fire?' }).waitFor();
   } },
@@ -413,6 +415,34 @@ export const cases = [
     await page.waitForSelector('.plot canvas');
     await until(() => page.locator('.plot canvas').count(), 4);
     await page.getByText('Nobody waits.').waitFor();
+    await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
+    await page.getByRole('img', { name: /^RAM: .* of 112 GB$/ }).waitFor();
+  } },
+  { name: 'machine room: temperatures that nobody can read are told in words, not drawn', options: { lang: 'en', coy: true }, async run({ page }) {
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await page.getByText('This machine does not tell its temperatures.').waitFor();
+    await until(() => page.locator('.plot canvas').count(), 3);
+  } },
+  { name: 'machine room: the wheel turns while something is written, stands still after, and where less motion is wanted', options: { lang: 'en', rate: 20, card: true, says: 'One word more. '.repeat(400) }, async run({ page }) {
+    const turning = (state) => page.waitForFunction((wanted) => { const turns = document.querySelector('.mill .wheel')?.getAnimations() ?? []; return wanted === 'none' ? turns.length === 0 : turns.some((turn) => turn.playState === wanted); }, state);
+    const post = (path, body) => page.evaluate(([to, sent]) => fetch(`/watra/v1${to}`, { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(sent) }).then((r) => r.json()), [path, body]);
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await turning('paused');
+    const { id } = await post('/compares', { client_id: 'wheel', question: 'Go on.', blind: false, columns: [{ model: 'bielik-11b-v3' }, { model: 'smollm2' }] });
+    await turning('running');
+    await page.getByRole('img', { name: /^The wheel turns at the pace of writing: / }).waitFor();
+    await post(`/compares/${id}/stop`, {});
+    await turning('paused');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('link', { name: /Machine room/ }).click();
+    await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
+    await turning('none');
+  } },
+  { name: 'shelf: what drafts make of the speed stands beside it', options: { lang: 'en' }, async run({ page }) {
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('article', { name: 'Llama 3.3 70B' }).getByText('With drafts about 5.3 tok/s').waitFor();
+    assert.equal(await page.getByRole('article', { name: 'SmolLM2 135M' }).getByText('With drafts').count(), 0);
   } },
   { name: 'the prompt inspector shows what the model saw', options: { lang: 'en' }, async run({ page }) {
     await firstThread(page);
@@ -594,7 +624,7 @@ export const cases = [
     await set.getByText('2 questions').waitFor();
     await set.getByRole('button', { name: 'Ask the whole set' }).click();
     await page.getByText('Question 2 of 2').waitFor();
-    await page.locator('ul li.card', { hasText: 'What is a bacówka?' }).waitFor();
+    await page.locator('ul li.paper', { hasText: 'What is a bacówka?' }).waitFor();
     await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
     await until(() => [...mock.house.compares.values()].map((c) => c.state), ['done', 'done']);
     await page.getByRole('button', { name: 'Save the table' }).click();
