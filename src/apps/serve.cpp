@@ -173,6 +173,8 @@ Status serve(const Globals& g, const ServeOptions& o) {
   }
   fmt::print("listening on {}\n", server->url());
   std::fflush(stdout);
+  // Programs that start llama-server as a child wait for these words among what it logs.
+  if (o.one_model && g.verbosity >= 0) fmt::print(stderr, "server is listening on {}\n", server->url());
   if (house_of_page && path.empty()) house_of_page->load_default_model();
   if (house_of_page) house_of_page->show_the_way(*server);
   server->wait();

@@ -1,7 +1,9 @@
 #include "apps/serve_llama_flags.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 
@@ -350,6 +352,25 @@ Result<bool> obey(const std::string& flag, Value value, Reading& r) {
   return false;
 }
 
+// LLAMA_API_KEY, and LLAMA_ARG_CTX_SIZE for --ctx-size: as --flag=value.
+std::vector<std::string> words_of_environment() {
+  std::vector<std::string> words;
+  const auto take = [&](const std::string& variable, std::string_view flag) {
+    const char* value = std::getenv(variable.c_str());
+    if (value && *value != '\0') words.push_back(fmt::format("{}={}", flag, value));
+  };
+  take("LLAMA_API_KEY", "--api-key");
+  take("LLAMA_ARG_N_PARALLEL", "--parallel");  // the one whose variable has another name
+  for (const Flag& known : flags_with_values())
+    for (const std::string_view name : known.names) {
+      if (!name.starts_with("--") || name == "--api-key") continue;
+      std::string variable = "LLAMA_ARG_";
+      for (const char c : name.substr(2)) variable += c == '-' ? '_' : static_cast<char>(std::toupper(c));
+      take(variable, name);
+    }
+  return words;
+}
+
 // What only the whole says.
 Status settle(Reading& r) {
   ServeOptions& o = r.serve;
@@ -368,9 +389,11 @@ Status settle(Reading& r) {
 
 }  // namespace
 
-Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globals& g) {
+Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& typed, Globals& g) {
   Reading r{.g = g, .flags = {}};
-  r.serve.port = 8080;  // llama-server's
+  std::vector<std::string> words = words_of_environment();
+  words.insert(words.end(), typed.begin(), typed.end());  // what is typed comes later, and counts
+  r.serve.port = 8080;                                    // llama-server's
   r.serve.no_auth = true;
   r.serve.one_model = true;
   auto& unused = r.flags.unused;
@@ -427,6 +450,7 @@ std::string llama_flags_help() {
   out += "\nWhat these ask for is so in any case:\n";
   for (const Switch& s : switches())
     if (!s.obey) out += fmt::format("  {}\n", fmt::join(s.names, ", "));
+  out += "\nWhat takes a value may also stand in the environment: LLAMA_ARG_CTX_SIZE=4096; the key in LLAMA_API_KEY.\n";
   out += "\nEvery other flag of that program is taken, means nothing here, and is named in the log.\n";
   return out;
 }

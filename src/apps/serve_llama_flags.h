@@ -12,9 +12,10 @@ struct LlamaFlags {
   Asks asks = Asks::to_serve;
 };
 
-// `words`: what stands behind the program's name. Fills what of `g` they speak of. Errors: "usage.word" for what is no
+// `typed`: what stands behind the program's name; before it counts what the environment says (LLAMA_ARG_CTX_SIZE=512).
+// Fills what of `g` they speak of. Errors: "usage.word" for what is no
 // flag, "usage.number" and others for a value that cannot be.
-Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& words, Globals& g);
+Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& typed, Globals& g);
 
 // What is obeyed, for people.
 std::string llama_flags_help();

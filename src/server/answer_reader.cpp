@@ -43,7 +43,9 @@ void AnswerReader::read_content(std::string_view text, bool end, Parts& parts) {
 }
 
 AnswerReader::Parts AnswerReader::feed(std::string_view text) {
+  const bool thought = splitter_.thinks();
   auto split = splitter_.feed(text);
+  n_thoughts_ += thought || splitter_.thinks();
   Parts parts;
   parts.reasoning = std::move(split.reasoning);
   read_content(split.content, false, parts);

@@ -42,12 +42,14 @@ class AnswerReader {
 
   bool called() const { return tools_ && tools_->n_calls() > 0; }
   bool whole() const { return !tools_ || tools_->whole(); }  // no call was cut off
+  int64_t n_thoughts() const { return n_thoughts_; }         // pieces fed that were of thoughts: tokens, one by one
 
  private:
   void read_content(std::string_view text, bool end, Parts& parts);
   ReasoningSplitter splitter_;
   std::optional<text::ToolReader> tools_;
   bool short_ids_ = false, only_calls_ = false;
+  int64_t n_thoughts_ = 0;
 };
 
 // Adds what came to whole calls.

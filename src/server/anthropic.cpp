@@ -1,5 +1,7 @@
 #include "server/anthropic.h"
 
+#include <utility>
+
 #include "server/chat_messages.h"
 #include "server/sampling_fields.h"
 #include "server/sse.h"
@@ -103,6 +105,7 @@ AskedShape read_asked_format(const Fields& f) {
 }
 
 Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
+  refuse_unsupported(f);
   MessageAsk a;
   a.model = std::move(model);
   const Json messages = read_conversation(f);
@@ -215,17 +218,25 @@ class Blocks {
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& a) {
-  Answers answers(x, a.model, request_of(a), "messages", a.generate.patience);
+  auto requests = request_of(a);
+  requests.front().events.reading = [](const engine::Reading&) {};  // its first tells what the cache had of the prompt
+  Answers answers(x, a.model, std::move(requests), "messages", a.generate.patience);
   SseStream sse(x, kPing);
   co_await sse.begin();
-  const auto n_prompt = static_cast<int64_t>(a.task.prompt.size());
-  const Json open = {{"stop_reason", nullptr}, {"stop_sequence", nullptr}};
-  const Json begun = message_json(a, Json::array(), open, usage_of(n_prompt, 0, 0));
-  sse.event("message_start", {{"type", "message_start"}, {"message", begun}});
-  sse.raw(kPing);
   Blocks blocks(sse);
   AnswerReader reader(a.task.format);
+  bool is_begun = false;
+  const auto begin = [&] {
+    if (std::exchange(is_begun, true)) return;
+    const auto n_prompt = static_cast<int64_t>(a.task.prompt.size());
+    const Json open = {{"stop_reason", nullptr}, {"stop_sequence", nullptr}};
+    const Json message = message_json(a, Json::array(), open, usage_of(n_prompt, answers.n_cached(0), 0));
+    sse.event("message_start", {{"type", "message_start"}, {"message", message}});
+    sse.raw(kPing);
+  };
   const auto tell_event = [&](const AnswerEvent& e) {
+    begin();
+    if (e.kind == AnswerEvent::Kind::reading) return;
     if (e.kind == AnswerEvent::Kind::token) {
       blocks.add(reader.feed(e.text));
       return;

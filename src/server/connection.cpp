@@ -197,9 +197,15 @@ class Connection final : public Exchange {
     co_await linger();
   }
 
+  Json told(const ApiError& error) const {
+    Json body = error_body(error, dialect);
+    if (dialect == Dialect::anthropic) body["request_id"] = request_id_;
+    return body;
+  }
+
   Awaitable<void> refuse(ApiError error) {
     if (error.retry_after_s > 0) extra_head += fmt::format("Retry-After: {}\r\n", error.retry_after_s);
-    co_await reply(error.status, "application/json", dump(error_body(error, dialect)));
+    co_await reply(error.status, "application/json", dump(told(error)));
     log_line();
   }
 
@@ -320,11 +326,11 @@ class Connection final : public Exchange {
   // Too late for a status: an event tells, and the connection ends so that nobody takes the answer for whole.
   Awaitable<void> tell_in_stream(const ApiError& error) {
     keep_ = false;
-    const Json told = error_body(error, dialect);
+    const std::string text = dump(told(error));
     if (dialect == Dialect::ollama)
-      co_await write(dump(told) + "\n");
+      co_await write(text + "\n");
     else
-      co_await write((dialect == Dialect::anthropic ? "event: error\ndata: " : "data: ") + dump(told) + "\n\n");
+      co_await write((dialect == Dialect::anthropic ? "event: error\ndata: " : "data: ") + text + "\n\n");
     co_await end_stream();
   }
 

@@ -78,7 +78,7 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
   a.stream = f.boolean("stream").value_or(false);
   a.return_tokens = f.boolean("return_tokens").value_or(false);
   a.timings_per_token = f.boolean("timings_per_token").value_or(false);
-  a.return_progress = a.stream && f.boolean("return_progress").value_or(false);
+  a.return_progress = f.boolean("return_progress").value_or(false) && a.stream;
   a.n_probs = static_cast<int32_t>(f.integer("n_probs", 0, kMostProbs).value_or(0));
   a.sampling.n_probs = a.n_probs;
   a.sampling.probs_of_draw = f.boolean("post_sampling_probs").value_or(false);

@@ -128,6 +128,14 @@ void add_llamacpp_state(Router& router, House& house) {
     co_await x.reply_json(std::move(list));
   };
   router.add({.method = "GET", .pattern = "/slots", .handler = slots});
+  router.add({.method = "POST", .pattern = "/slots/{id}", .handler = [](Exchange&) -> Awaitable<void> {
+                throw ApiError{.status = 501,
+                               .code = "no_slot_actions",
+                               .message =
+                                   "what a place has read is kept by itself, across restarts too: there is "
+                                   "nothing to save, restore or erase"};
+                co_return;
+              }});
 
   // What clients look for and this server does not do: an answer they know.
   const auto adapters = [](Exchange& x) -> Awaitable<void> { co_await x.reply_json(Json::array()); };

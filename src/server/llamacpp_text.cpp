@@ -8,8 +8,18 @@ namespace watra::server {
 
 namespace {
 
-std::vector<TokenId> mixed_list(const Fields& f, std::string_view name, const Json& list, const ServedModel& model,
-                                bool add_special, bool parse_special) {
+// As text, or where it is a part of a character, as the numbers of its bytes.
+Json piece_json(const std::string& bytes) {
+  if (text::jinja::is_valid_utf8(bytes)) return bytes;
+  Json out = Json::array();
+  for (const char c : bytes) out.push_back(static_cast<unsigned char>(c));
+  return out;
+}
+
+}  // namespace
+
+std::vector<TokenId> read_mixed_list(const Fields& f, std::string_view name, const Json& list, const ServedModel& model,
+                                     bool add_special, bool parse_special) {
   std::vector<TokenId> out;
   for (const Json& part : list) {
     if (part.is_string()) {
@@ -24,16 +34,6 @@ std::vector<TokenId> mixed_list(const Fields& f, std::string_view name, const Js
   return out;
 }
 
-// As text, or where it is a part of a character, as the numbers of its bytes.
-Json piece_json(const std::string& bytes) {
-  if (text::jinja::is_valid_utf8(bytes)) return bytes;
-  Json out = Json::array();
-  for (const char c : bytes) out.push_back(static_cast<unsigned char>(c));
-  return out;
-}
-
-}  // namespace
-
 std::vector<TokenId> read_mixed(const Fields& f, std::string_view name, const ServedModel& model, bool add_special,
                                 bool parse_special) {
   constexpr const char* kNeeds = "a text, token ids, or a list of both";
@@ -41,7 +41,7 @@ std::vector<TokenId> read_mixed(const Fields& f, std::string_view name, const Se
   if (!given) f.refuse(name, kNeeds);
   if (given->is_string()) return model.encode(given->get<std::string>(), add_special, parse_special);
   if (!given->is_array()) f.refuse(name, kNeeds);
-  return mixed_list(f, name, *given, model, add_special, parse_special);
+  return read_mixed_list(f, name, *given, model, add_special, parse_special);
 }
 
 void add_llamacpp_text(Router& router, House& house) {

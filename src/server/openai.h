@@ -13,13 +13,17 @@ void add_openai_completions(Router& router, House& house);
 void add_openai_embeddings(Router& router, House& house);
 void add_openai_responses(Router& router, House& house);
 
-// `usage` over all answers of a request; the prompt is counted once for each prompt.
-Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt);
+// `usage` over all answers of a request; the prompt is counted once for each prompt. Of texts there are no thoughts.
+Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt,
+                std::optional<int64_t> n_thoughts);
 
 // The end of a stream: `usage`, an event without choices, is completed where there is one; then "[DONE]", and numbers
 // for the log line. `stats`: of all answers.
 void tell_stream_end(Exchange& x, SseStream& sse, const std::vector<engine::RequestStats>& stats, size_t n_per_prompt,
-                     std::optional<Json> usage);
+                     std::optional<int64_t> n_thoughts, std::optional<Json> usage);
+
+// OpenAI's `system_fingerprint`: answers with one seed are the same while this is.
+const std::string& fingerprint();
 
 // Vectors, one for each prompt (normalized), and the tokens read. Throws ApiError.
 struct Embedded {

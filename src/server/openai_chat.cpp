@@ -1,9 +1,12 @@
 // POST /v1/chat/completions
+#include <algorithm>
+
 #include "server/chat_messages.h"
 #include "server/logprobs.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
 #include "server/sse.h"
+#include "watra_version.h"
 
 namespace watra::server {
 namespace {
@@ -28,6 +31,8 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   refuse_unsupported(f);
   ChatAsk a;
   a.model = std::move(model);
+  if (const Json* old = f.array("functions"); old && !old->empty())
+    throw unsupported("functions", "functions are sent as tools: [{\"type\": \"function\", \"function\": {...}}]");
   const Json messages = read_messages(f);
   const Toolbox tools = read_openai_tools(f);
   a.task = chat_task(*a.model, messages, tools, f);
@@ -45,7 +50,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.sampling.want_logprob = a.logprobs;
   a.sampling.n_probs = a.logprobs ? a.n_top : 0;
   a.timings = f.boolean("timings_per_token").value_or(false);
-  a.progress = a.stream && f.boolean("return_progress").value_or(false);
+  a.progress = f.boolean("return_progress").value_or(false) && a.stream;
   const std::string format = f.text("reasoning_format").value_or(a.model->manner().reasoning_format);
   if (format != "none" && format != "auto" && !format.starts_with("deepseek"))
     f.refuse("reasoning_format", "none, auto or deepseek");
@@ -92,9 +97,11 @@ Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
   const auto whole = co_await collect(answers, a.task.format, a.logprobs, "messages");
   Json choices = Json::array();
   std::vector<const engine::RequestStats*> stats;
+  int64_t n_thoughts = 0;
   for (size_t i = 0; i < whole.size(); ++i) {
     const Whole& w = whole[i];
     stats.push_back(&w.finished.stats);
+    n_thoughts += w.n_thoughts;
     Json choice = {{"index", i},
                    {"message", whole_message(w)},
                    {"logprobs", nullptr},
@@ -115,9 +122,9 @@ Awaitable<void> reply_whole(Exchange& x, const ChatAsk& a) {
                 {"object", "chat.completion"},
                 {"created", a.created},
                 {"model", a.model->id()},
-                {"system_fingerprint", nullptr},
+                {"system_fingerprint", fingerprint()},
                 {"choices", std::move(choices)},
-                {"usage", usage_json(stats, whole.size())},
+                {"usage", usage_json(stats, whole.size(), n_thoughts)},
                 {"timings", timings_json(*stats[0])}};
   co_await x.reply_json(std::move(reply));
 }
@@ -127,7 +134,7 @@ Json chunk(const ChatAsk& a, size_t index, Json delta, const std::string& finish
             {"object", "chat.completion.chunk"},
             {"created", a.created},
             {"model", a.model->id()},
-            {"system_fingerprint", nullptr},
+            {"system_fingerprint", fingerprint()},
             {"choices", Json::array({{{"index", index},
                                       {"delta", std::move(delta)},
                                       {"logprobs", std::move(logprobs)},
@@ -168,6 +175,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     sse.data(chunk(a, i, {{"role", "assistant"}, {"content", ""}}, "", nullptr));
   }
   std::vector<engine::RequestStats> stats(answers.size());
+  int64_t n_thoughts = 0;
   const auto tell_event = [&](const AnswerEvent& e) {
     StreamedChoice& c = choices[e.index];
     const auto& so_far = c.stats.now(a.task.prompt.size(), answers.n_cached(e.index));
@@ -190,6 +198,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     tell(sse, a, e.index, c.reader.feed(rest.text), c, so_far);
     const bool called = c.reader.called() && c.reader.whole() && e.finished->reason == engine::FinishReason::stop;
     tell(sse, a, e.index, c.reader.finish(), c, so_far, true);
+    n_thoughts += std::min(c.reader.n_thoughts(), e.finished->stats.n_generated);
     Json last = chunk(a, e.index, Json::object(), called ? "tool_calls" : finish_word(*e.finished), nullptr);
     if (!a.include_usage) last["timings"] = timings_json(e.finished->stats);
     sse.data(last);
@@ -200,13 +209,19 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ChatAsk& a) 
     usage = chunk(a, 0, Json::object(), "", nullptr);
     (*usage)["choices"] = Json::array();
   }
-  tell_stream_end(x, sse, stats, stats.size(), std::move(usage));
+  tell_stream_end(x, sse, stats, stats.size(), n_thoughts, std::move(usage));
   co_await sse.end();
 }
 
 }  // namespace
 
-Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt) {
+const std::string& fingerprint() {
+  static const std::string name = fmt::format("fp_watra_{}_{}", kVersion, kCommit);
+  return name;
+}
+
+Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_per_prompt,
+                std::optional<int64_t> n_thoughts) {
   int64_t n_prompt = 0, n_cached = 0, n_generated = 0;
   for (size_t i = 0; i < stats.size(); ++i) {
     n_generated += stats[i]->n_generated;
@@ -214,18 +229,20 @@ Json usage_json(const std::vector<const engine::RequestStats*>& stats, size_t n_
     n_prompt += stats[i]->n_prompt;
     n_cached += stats[i]->n_cached;
   }
-  return {{"prompt_tokens", n_prompt},
-          {"completion_tokens", n_generated},
-          {"total_tokens", n_prompt + n_generated},
-          {"prompt_tokens_details", {{"cached_tokens", n_cached}}}};
+  Json usage = {{"prompt_tokens", n_prompt},
+                {"completion_tokens", n_generated},
+                {"total_tokens", n_prompt + n_generated},
+                {"prompt_tokens_details", {{"cached_tokens", n_cached}}}};
+  if (n_thoughts) usage["completion_tokens_details"] = {{"reasoning_tokens", *n_thoughts}};
+  return usage;
 }
 
 void tell_stream_end(Exchange& x, SseStream& sse, const std::vector<engine::RequestStats>& stats, size_t n_per_prompt,
-                     std::optional<Json> usage) {
+                     std::optional<int64_t> n_thoughts, std::optional<Json> usage) {
   if (usage) {
     std::vector<const engine::RequestStats*> all;
     for (const auto& s : stats) all.push_back(&s);
-    (*usage)["usage"] = usage_json(all, n_per_prompt);
+    (*usage)["usage"] = usage_json(all, n_per_prompt, n_thoughts);
     (*usage)["timings"] = timings_json(stats[0]);
     sse.data(*usage);
   }

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "server/infill.h"
+#include "server/llamacpp.h"
 #include "server/logprobs.h"
 #include "server/openai.h"
 #include "server/sampling_fields.h"
@@ -176,7 +177,7 @@ Json envelope(const TextAsk& a, Json choices) {
           {"object", "text_completion"},
           {"created", a.created},
           {"model", a.model->id()},
-          {"system_fingerprint", nullptr},
+          {"system_fingerprint", fingerprint()},
           {"choices", std::move(choices)}};
 }
 
@@ -188,7 +189,7 @@ Awaitable<void> reply_whole(Exchange& x, const TextAsk& a) {
   std::vector<const engine::RequestStats*> stats;
   for (const Whole& w : whole) stats.push_back(&w.finished.stats);
   Json body = envelope(a, std::move(choices));
-  body["usage"] = usage_json(stats, a.best_of);
+  body["usage"] = usage_json(stats, a.best_of, {});
   body["timings"] = timings_json(*stats[0]);
   x.note("n_prompt", stats[0]->n_prompt);
   x.note("n_gen", stats[0]->n_generated);
@@ -253,7 +254,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
   co_await sse.follow(answers, house.limits.ping, "prompt", tell_event);
   std::optional<Json> usage;
   if (a.include_usage) usage = envelope(a, Json::array());
-  tell_stream_end(x, sse, stats, a.n, std::move(usage));
+  tell_stream_end(x, sse, stats, a.n, {}, std::move(usage));
   co_await sse.end();
 }
 
@@ -273,7 +274,10 @@ std::vector<TokenId> read_token_ids(const Fields& f, std::string_view field, con
 std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view name, const ServedModel& model) {
   const Json* given = f.find(name);
   if (!given) f.refuse(name, "a text, token ids, or a list of these");
-  const auto ids = [&](const Json& list) { return read_token_ids(f, name, list, model); };
+  const auto ids = [&](const Json& list) {
+    const bool has_text = std::ranges::any_of(list, [](const Json& part) { return part.is_string(); });
+    return has_text ? read_mixed_list(f, name, list, model) : read_token_ids(f, name, list, model);
+  };
   std::vector<std::vector<TokenId>> prompts;
   if (given->is_string()) {
     prompts.push_back(model.encode(given->get<std::string>()));

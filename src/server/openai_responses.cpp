@@ -179,7 +179,8 @@ Json reasoning_item(const ResponseAsk& a, const std::string& text, const char* s
           {"content", std::move(content)}};
 }
 
-Json response_json(const ResponseAsk& a, const std::string& status, Json output, const engine::RequestStats* stats) {
+Json response_json(const ResponseAsk& a, const std::string& status, Json output,
+                   const engine::RequestStats* stats = nullptr, int64_t n_thoughts = 0) {
   Json out = {{"id", a.id},
               {"object", "response"},
               {"created_at", a.created},
@@ -196,7 +197,7 @@ Json response_json(const ResponseAsk& a, const std::string& status, Json output,
     out["usage"] = {{"input_tokens", stats->n_prompt},
                     {"input_tokens_details", {{"cached_tokens", stats->n_cached}}},
                     {"output_tokens", stats->n_generated},
-                    {"output_tokens_details", {{"reasoning_tokens", 0}}},
+                    {"output_tokens_details", {{"reasoning_tokens", std::min(n_thoughts, stats->n_generated)}}},
                     {"total_tokens", stats->n_prompt + stats->n_generated}};
   return out;
 }
@@ -228,7 +229,7 @@ Awaitable<void> reply_whole(Exchange& x, const ResponseAsk& a) {
     output.push_back(message_item(a, w.text, status.c_str(), logprob_list(entries, *a.model, a.n_top)));
   }
   for (const ToolCall& call : w.calls) output.push_back(call_item(call, status.c_str()));
-  Json reply = response_json(a, status, std::move(output), &w.finished.stats);
+  Json reply = response_json(a, status, std::move(output), &w.finished.stats, w.n_thoughts);
   co_await x.reply_json(std::move(reply));
 }
 
@@ -237,8 +238,8 @@ class ResponseStream {
  public:
   ResponseStream(SseStream& sse, const ResponseAsk& a) : sse_(sse), a_(a) {}
   void begin() {
-    event("response.created", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
-    event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array(), nullptr)}});
+    event("response.created", {{"response", response_json(a_, "in_progress", Json::array())}});
+    event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array())}});
   }
   void add(const AnswerReader::Parts& parts, const std::vector<LogprobEntry>& entries) {
     if (!parts.reasoning.empty()) {
@@ -265,13 +266,13 @@ class ResponseStream {
       }
     }
   }
-  void end(const engine::Finished& f) {
+  void end(const engine::Finished& f, int64_t n_thoughts) {
     const std::string status = status_of(f);
     const bool only_thought = open_ == Open::reasoning && output_.empty();
     if (only_thought || (output_.empty() && open_ == Open::nothing)) open(Open::message);
     close(status.c_str());
     event(status == "completed" ? "response.completed" : "response.incomplete",
-          {{"response", response_json(a_, status, output_, &f.stats)}});
+          {{"response", response_json(a_, status, output_, &f.stats, n_thoughts)}});
   }
 
  private:
@@ -351,7 +352,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk&
     }
     add(reader.feed(logprobs.finish(e.finished->stop_string.has_value())));
     add(reader.finish());
-    stream.end(*e.finished);
+    stream.end(*e.finished, reader.n_thoughts());
   };
   co_await sse.follow(answers, house.limits.ping, "input", tell_event);
   co_await sse.end();

@@ -21,6 +21,7 @@ class ReasoningSplitter {
   // Texts that are certain now; a marker that is only half there is held back.
   Parts feed(std::string_view text);
   Parts finish();  // what was held back
+  bool thinks() const { return state_ == State::inside; }
 
  private:
   enum class State : uint8_t { start, inside, after, content };

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace watra::server {
 namespace {
@@ -35,18 +36,28 @@ TokenId token_of(const Fields& f, const Json& id, const ServedModel& model) {
   return static_cast<TokenId>(token);
 }
 
-// {"15043": 1.5}, [[15043, 1.5], [29, false]] or [{"id": .., "bias": ..}].
+// {"15043": 1.5}, [[15043, 1.5], [29, false]]; llama.cpp's may name a text, whose tokens are all meant.
 void read_logit_bias(const Fields& f, const ServedModel& model, Ranges ranges, std::vector<engine::LogitBias>& out) {
   const Json* bias = f.find("logit_bias");
   if (!bias) return;
+  const auto is_id = [](const std::string& key) {
+    return !key.empty() && key.find_first_not_of("-0123456789") == std::string::npos;
+  };
+  const auto add_text = [&](const std::string& text, float value) {
+    for (const TokenId t : model.encode(text, false)) out.push_back({t, value});
+  };
   if (bias->is_object()) {
-    for (const auto& [id, value] : bias->items()) out.push_back({token_of(f, id, model), read_bias(f, value, ranges)});
+    for (const auto& [key, value] : bias->items())
+      if (ranges == Ranges::llamacpp && !is_id(key))
+        add_text(key, read_bias(f, value, ranges));
+      else
+        out.push_back({token_of(f, key, model), read_bias(f, value, ranges)});
   } else if (bias->is_array()) {
     for (const Json& entry : *bias) {
       if (!entry.is_array() || entry.size() != 2) f.refuse("logit_bias", "pairs of token id and number");
       const float value = read_bias(f, entry[1], ranges);
       if (entry[0].is_string())
-        for (const TokenId t : model.encode(entry[0].get<std::string>(), false)) out.push_back({t, value});
+        add_text(entry[0].get<std::string>(), value);
       else
         out.push_back({token_of(f, entry[0], model), value});
     }
@@ -147,8 +158,7 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model, 
   read_logit_bias(f, model, ranges, p.logit_bias);
   if (f.boolean("ignore_eos").value_or(model.manner().ignore_end))
     for (const TokenId id : model.tokenizer().spec().end_of_generation) p.logit_bias.push_back({id, kForbidden});
-  if (p.dry_multiplier > 0) {
-    const auto given = f.texts("dry_sequence_breakers");
+  if (const auto given = f.texts("dry_sequence_breakers"); p.dry_multiplier > 0) {
     std::vector<std::string_view> breakers(given.begin(), given.end());
     if (!f.has("dry_sequence_breakers"))
       breakers.assign(std::begin(engine::kDefaultDryBreakers), std::end(engine::kDefaultDryBreakers));
@@ -162,12 +172,9 @@ WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_vi
                            const ServedModel& model) {
   WriteOptions o;
   o.max_tokens = model.manner().max_tokens;
-  for (const std::string_view name : limit_names) {
-    if (const auto n = f.integer(name, -1, kMostTokens)) {
-      o.max_tokens = *n;
-      break;
-    }
-  }
+  bool has_limit = false;
+  for (const std::string_view name : limit_names)
+    if (const auto n = f.integer(name, -1, kMostTokens); n && !std::exchange(has_limit, true)) o.max_tokens = *n;
   f.integer("id_slot", -1, model.n_parallel() - 1);  // every place is as good; one that does not exist is a mistake
   f.integer("n_probs", 0, kMostTokens);
   o.endless = read_endless(f, model);

@@ -207,6 +207,7 @@ Awaitable<std::vector<Whole>> collect(Answers& answers, const AnswerFormat& form
         w.finished = *std::move(e.finished);
         w.called = reader.called() && reader.whole() && w.finished.reason == engine::FinishReason::stop;
         add(w, reader.finish());
+        w.n_thoughts = std::min(reader.n_thoughts(), w.finished.stats.n_generated);
         continue;
       }
       add(w, reader.feed(e.text));

@@ -95,6 +95,7 @@ struct Whole {
   std::string text, reasoning;
   std::vector<ToolCall> calls;
   bool called = false;              // it ended with calls, and the last is whole
+  int64_t n_thoughts = 0;           // tokens of reasoning
   std::vector<AnswerEvent> tokens;  // with logprobs, when they were asked for
   std::vector<AnswerEvent> prompt;  // prompt_token events
   engine::Finished finished;

@@ -99,6 +99,11 @@ Json read_tools(const Fields& f, F read_one) {
   return tools;
 }
 
+void refuse_other_types(const Fields& tool, const std::string& type) {
+  if (type != "function")
+    throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
+}
+
 Toolbox with_openai_choice(const Fields& f, Json tools) {
   Toolbox box{.tools = std::move(tools)};
   read_choice(box, f);
@@ -118,7 +123,7 @@ std::vector<std::string> Toolbox::names() const {
 
 Toolbox read_openai_tools(const Fields& f) {
   const auto read_one = [](const Fields& tool) {
-    if (const auto type = tool.text("type"); type && *type != "function") tool.refuse("type", "function");
+    refuse_other_types(tool, tool.text("type").value_or("function"));
     const Json* function = tool.object("function");
     if (!function) tool.refuse("function", "an object with name and parameters");
     return one_tool(Fields(*function, tool.name("function")), "parameters");
@@ -128,8 +133,7 @@ Toolbox read_openai_tools(const Fields& f) {
 
 Toolbox read_responses_tools(const Fields& f) {
   const auto read_one = [](const Fields& tool) {
-    if (const std::string type = tool.required_text("type"); type != "function")
-      throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
+    refuse_other_types(tool, tool.required_text("type"));
     return one_tool(tool, "parameters");
   };
   return with_openai_choice(f, read_tools(f, read_one));

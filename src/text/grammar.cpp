@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "text/gbnf.h"
 #include "text/internal/grammar_budget.h"
+#include "text/internal/string_limits.h"
 #include "text/schema_rules.h"
 
 namespace xgrammar {
@@ -165,6 +166,8 @@ class Grammar {
   xgrammar::CompiledGrammar compiled;
   uint64_t bytes;
   CountedBytes counted;
+  std::vector<int64_t> string_limits;           // characters, upwards; empty = no string's length is counted
+  std::shared_ptr<const StringPieces> strings;  // where one is
 };
 
 uint64_t grammar_bytes(const Grammar& grammar) { return grammar.bytes; }
@@ -179,6 +182,7 @@ struct GrammarCompiler::Impl {
   std::mutex compiling;  // one at a time; guards the next two
   std::optional<xgrammar::TokenizerInfo> vocab;
   CountedBytes vocab_bytes;
+  std::shared_ptr<const StringPieces> strings;  // made when a grammar first needs them
 
   struct Entry {
     std::string key;
@@ -298,6 +302,11 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& sha
       grammar = std::make_shared<Grammar>(
           compiler.CompileStructuralTag(Json{{"type", "structural_tag"}, {"format", shape.json()}}.dump()));
     }
+    grammar->string_limits = string_limits(shape.json());
+    if (!grammar->string_limits.empty()) {
+      if (!impl_->strings) impl_->strings = std::make_shared<StringPieces>((*vocab)->GetDecodedVocab());
+      grammar->strings = impl_->strings;
+    }
     if (shape.strict() && !warnings.text().empty())
       return fail("grammar.unsupported_schema", fmt::format("a part cannot be held to: {}", reason(warnings.text())));
     if (grammar->bytes > impl_->limits.bytes) return too_large("takes too much memory");
@@ -317,10 +326,32 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& sha
 struct GrammarMatcher::Impl {
   std::shared_ptr<const Grammar> grammar;
   xgrammar::GrammarMatcher matcher;
+  std::vector<StringPlace> places = {};  // behind each token, in front the beginning; empty where nothing is counted
+
+  bool takes(const std::string& text) {
+    const bool taken = matcher.AcceptString(text);
+    if (taken) matcher.Rollback(1);
+    return taken;
+  }
+  void hold_strings(std::span<uint32_t> bits) {
+    places.back().hold(bits, *grammar->strings, grammar->string_limits, [&](const auto& text) { return takes(text); });
+  }
+  bool advance(TokenId token) {
+    if (places.empty() || token < 0) return matcher.AcceptToken(token);
+    const std::string& bytes = grammar->compiled.GetTokenizerInfo().GetDecodedVocab().at(static_cast<size_t>(token));
+    if (!places.back().has_room(bytes, grammar->string_limits, [&](const auto& text) { return takes(text); }))
+      return false;
+    if (!matcher.AcceptToken(token)) return false;
+    places.push_back(places.back());
+    places.back().read(bytes);
+    return true;
+  }
 };
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar)
-    : impl_(std::make_unique<Impl>(Impl{grammar, xgrammar::GrammarMatcher(grammar->compiled)})) {}
+    : impl_(std::make_unique<Impl>(Impl{grammar, xgrammar::GrammarMatcher(grammar->compiled)})) {
+  if (grammar->strings) impl_->places.emplace_back();
+}
 GrammarMatcher::GrammarMatcher(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrammarMatcher::GrammarMatcher(GrammarMatcher&&) noexcept = default;
 GrammarMatcher::~GrammarMatcher() = default;
@@ -338,7 +369,9 @@ bool GrammarMatcher::fill(std::span<uint32_t> bits) {
   tensor.shape = &shape;
   try {
     const GrammarBudget budget(kMostStepSeconds, kMostStepBytes);
-    return impl_->matcher.FillNextTokenBitmask(&tensor);
+    const bool is_held = impl_->matcher.FillNextTokenBitmask(&tensor);
+    if (is_held && !impl_->places.empty()) impl_->hold_strings(bits);
+    return is_held;
   } catch (const std::exception& e) {  // the answer ends with an error: no token may come
     log::warn("a grammar could not be followed: {}", e.what());
     std::ranges::fill(bits, 0u);
@@ -349,7 +382,7 @@ bool GrammarMatcher::fill(std::span<uint32_t> bits) {
 bool GrammarMatcher::advance(TokenId token) {
   try {
     const GrammarBudget budget(kMostStepSeconds, kMostStepBytes);
-    return impl_->matcher.AcceptToken(token);
+    return impl_->advance(token);
   } catch (const std::exception& e) {
     log::warn("a grammar could not be followed: {}", e.what());
     return false;
@@ -358,10 +391,11 @@ bool GrammarMatcher::advance(TokenId token) {
 
 void GrammarMatcher::rollback(size_t n) {
   if (n > 0) impl_->matcher.Rollback(static_cast<int>(n));
+  if (!impl_->places.empty()) impl_->places.resize(impl_->places.size() - n);
 }
 
 GrammarMatcher GrammarMatcher::fork() const {
-  return GrammarMatcher(std::make_unique<Impl>(Impl{impl_->grammar, impl_->matcher.Fork()}));
+  return GrammarMatcher(std::make_unique<Impl>(Impl{impl_->grammar, impl_->matcher.Fork(), impl_->places}));
 }
 
 bool GrammarMatcher::complete() const { return impl_->matcher.IsCompleted(); }

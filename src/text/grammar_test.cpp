@@ -2,8 +2,10 @@
 // expressions, GBNF and tool formats let through, and that matchers go back and fork exactly.
 #include "text/grammar.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "base/cpu_clock.h"
@@ -94,6 +96,47 @@ class GrammarTest : public ::testing::Test {
   }
 };
 
+// A hundred characters took XGrammar seconds; ten thousand must take no longer than eight.
+TEST_F(GrammarTest, LimitsOfLengthsCostNothingAndHold) {
+  const auto of = [](int n) {
+    return fmt::format(R"({{"type":"array","items":{{"type":"string","maxLength":{}}},"maxItems":3}})", n);
+  };
+  for (const int n : {8, 100, 10'000, 131'000}) {
+    const double begin = thread_cpu_seconds();
+    schema_matcher(of(n).c_str());
+    EXPECT_LT(thread_cpu_seconds() - begin, 1.0) << n;
+    const std::string full(static_cast<size_t>(n), 'x');
+    if (n > 10'000) continue;
+    EXPECT_TRUE(accepts(schema_matcher(of(n).c_str()), "[\"" + full + "\"]"));
+    EXPECT_FALSE(accepts(schema_matcher(of(n).c_str()), "[\"" + full + "x\"]"));
+  }
+  std::mt19937 random(5);
+  int n_whole = 0;
+  for (int i = 0; i < 60; ++i) {
+    auto m = schema_matcher(of(9).c_str());
+    const std::string text = walk(m, random);
+    if (text.empty()) continue;
+    ++n_whole;
+    for (const Json& s : Json::parse(text)) {
+      const auto& bytes = s.get_ref<const std::string&>();
+      EXPECT_LE(std::ranges::count_if(bytes, [](char c) { return (c & 0xC0) != 0x80; }), 9) << text;
+    }
+  }
+  EXPECT_GT(n_whole, 20);
+}
+
+// Going back over the end of a string and a fork know where they stand.
+TEST_F(GrammarTest, LimitsOfLengthsGoBack) {
+  auto m = schema_matcher(R"({"type":"array","items":{"type":"string","maxLength":8}})");
+  ASSERT_TRUE(write(m, R"(["12345678", "1234)"));
+  auto fork = m.fork();
+  EXPECT_TRUE(write(fork, "5678"));
+  EXPECT_FALSE(write(fork, "9"));
+  m.rollback(8);  // behind the 8 of the first
+  EXPECT_FALSE(write(m, "9"));
+  EXPECT_TRUE(write(m, "\"]"));
+}
+
 TEST_F(GrammarTest, AnyObject) {
   EXPECT_TRUE(
       accepts(matcher(Shape::json_object()), R"({"a": [1, -2.5e3, null, {"ł": "zażółć \" \u0105"}], "b": {}})"));
@@ -154,6 +197,21 @@ TEST_F(GrammarTest, SchemasHold) {
       {R"({"type":"string","pattern":"^[a-z]{2,4}$"})", {R"("abc")"}, {R"("abcde")", R"("A")"}},
       {R"({"type":"string","pattern":"^[ąęź]{2}.$"})", {R"("źąo")"}, {R"("abc")", "\"ąę\"\""}},
       {R"({"type":"string","format":"date"})", {R"("2026-11-26")"}, {R"("today")"}},
+      {R"({"type":"string","maxLength":8})", {R"("")", R"("zażółćgę")"}, {R"("zażółćgęś")", R"("a\nb")"}},
+      {R"({"type":"string","minLength":2,"maxLength":9})",
+       {R"("ąż")", R"("123456789")"},
+       {R"("a")", R"("1234567890")"}},
+      {R"({"anyOf":[{"type":"string","maxLength":8},{"type":"string","maxLength":10}]})",
+       {R"("1234567890")"},
+       {R"("12345678901")"}},
+      {R"({"anyOf":[{"type":"string","maxLength":8},{"type":"string"}]})", {R"("12345678901234567890")"}, {"1"}},
+      {R"({"type":["string","null"],"maxLength":8})", {R"("12345678")", "null"}, {R"("123456789")"}},
+      {R"({"type":"object","propertyNames":{"maxLength":8},"additionalProperties":{"type":"string","maxLength":12}})",
+       {R"({"12345678": "123456789012"})", "{}"},
+       {R"({"123456789": ""})", R"({"a": "1234567890123"})"}},
+      {R"({"type":"object","properties":{"a":{"type":"string","maxLength":9},"b":{"type":"string"},"c":{"enum":["a long word here"]}},"required":["a","b","c"]})",
+       {R"({"a": "123456789", "b": "1234567890\n\"\u0105", "c": "a long word here"})"},
+       {R"({"a": "1234567890", "b": "", "c": "a long word here"})"}},
       {R"({"type":"string","minLength":2,"maxLength":3})", {R"("ąż")", R"("abc")"}, {R"("ą")", R"("abcd")"}},
       {R"({"type":"number","minimum":1.5})", {"1.5", "20"}, {"1.4", "-3"}},
       {R"({"type":"integer","exclusiveMinimum":3,"exclusiveMaximum":6})", {"4", "5"}, {"3", "6"}},

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "text/internal/string_limits.h"
 #include "text/internal/utf8.h"
 
 namespace watra::text {
@@ -60,9 +61,9 @@ Format known_format(std::string_view name) {
   if (name == "hostname")
     return {R"([a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?){0,3})", 1, 131};
   if (name == "email")
-    return {R"([A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,32}(\.[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,32}){0,2}@)"
-            R"([A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?){1,3})",
-            5, 230};
+    return {R"([A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,16}(\.[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]{1,12})?@)"
+            R"([A-Za-z0-9]([A-Za-z0-9-]{0,10}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?){1,2})",
+            5, 64};
   return {};
 }
 
@@ -120,10 +121,19 @@ class Rules {
     s.erase("nullable");
     infer_type(s);
     if (s.contains("pattern") && s["pattern"].is_string()) s["pattern"] = ascii_pattern(s["pattern"]);
+    if (count_length(s)) return shared(std::move(s));
     ready_format(s, place);
     ready_objects(s, place, depth);
     ready_arrays(s, place, depth);
     return with_defs(s, schema, place, depth);
+  }
+
+  // The whole of it, with what its parts share.
+  Json read_root() {
+    Json s = read(root_, "", 0);
+    for (size_t i = 0; i < counted_.size(); ++i)
+      s["$defs"][fmt::format("{}{}", kCounted, i)] = {{"type", "string"}, {"pattern", counted_[i]}};
+    return s;
   }
 
  private:
@@ -251,6 +261,28 @@ class Rules {
       s["type"] = "number";
   }
 
+  // Limits that would take XGrammar too long. True: nothing else is asked of the string.
+  static bool count_length(Json& s) {
+    const auto whole = [&](const char* name) { return !s.contains(name) || s[name].is_number_integer(); };
+    if (!s.contains("maxLength") || s.contains("pattern") || s.contains("format") || !may_be(s, "string") ||
+        !whole("minLength") || !whole("maxLength"))
+      return false;
+    const auto least = s.value("minLength", int64_t{0}), most = s["maxLength"].get<int64_t>();
+    if (least < 0 || least > most || most < kLeastCounted || most > kMostCounted) return false;
+    s["pattern"] = counted_string(least, most);
+    s.erase("minLength"), s.erase("maxLength");
+    return s["type"] == "string" && !s.contains("$defs") && !s.contains("definitions");
+  }
+
+  // Strings that are alike are one rule of the grammar.
+  Json shared(Json s) {
+    const std::string pattern = s["pattern"];
+    const auto it = std::ranges::find(counted_, pattern);
+    const auto n = it - counted_.begin();
+    if (it == counted_.end()) counted_.push_back(pattern);
+    return {{"$ref", fmt::format("#/$defs/{}{}", kCounted, n)}};
+  }
+
   // Where a pattern stands beside a format, the pattern is held: it says more.
   void ready_format(Json& s, const std::string& place) const {
     if (!s.contains("format") || !may_be(s, "string")) return;
@@ -287,6 +319,12 @@ class Rules {
     }
     for (const char* name : {"additionalProperties", "unevaluatedProperties", "propertyNames"})
       if (s.contains(name) && s[name].is_object()) s[name] = read(s[name], place + "/" + name, depth + 1);
+    if (s.contains("propertyNames") && s["propertyNames"].is_object() && s["propertyNames"].contains("$ref")) {
+      const std::string at = s["propertyNames"]["$ref"],
+                        mine = fmt::format("#/$defs/{}", kCounted);  // names stand alone
+      if (at.starts_with(mine))
+        s["propertyNames"] = {{"type", "string"}, {"pattern", counted_[std::stoul(at.substr(mine.size()))]}};
+    }
     if (!s.contains("required")) return;
     if (!s["required"].is_array() || !std::ranges::all_of(s["required"], [](const Json& x) { return x.is_string(); }))
       bad(place + "/required", "a list of names");
@@ -419,16 +457,18 @@ class Rules {
     return both.size() == 1 ? both[0] : both;
   }
 
+  static constexpr const char* kCounted = "watra.counted.";
   const Json& root_;
   SchemaRule rule_;
   size_t n_schemas_ = 0;
+  std::vector<std::string> counted_;  // patterns
 };
 
 }  // namespace
 
 Result<Json> ready_schema(const Json& schema, SchemaRule rule) {
   try {
-    return Rules(schema, rule).read(schema, "", 0);
+    return Rules(schema, rule).read_root();
   } catch (const Wrong& w) {
     return fail(w.error);
   } catch (const Json::exception& e) {  // a keyword's value is of a kind nobody writes

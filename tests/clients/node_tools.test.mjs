@@ -63,6 +63,16 @@ describe('openai: tools', () => {
     assert.equal(alone.message.tool_calls.length, 1);
     if (knowsTools) check((await chat({})).choices[0].message.tool_calls[0].function.name, weatherCall(await chat({})), ['get_weather']);
   });
+  test('some of the tools', async () => {
+    const one = { type: 'function', function: { name: 'add' } };
+    const chosen = (await chat({ tool_choice: { type: 'allowed_tools', allowed_tools: { mode: 'required', tools: [one] } } })).choices[0];
+    check(chosen.message.tool_calls[0].function.name, chosen.message.tool_calls[0].function.arguments, ['add']);
+    const beside = tools.map((t) => ({ type: 'function', strict: null, ...t.function }));
+    const tool_choice = { type: 'allowed_tools', mode: 'required', tools: [{ type: 'function', name: 'add' }] };
+    const said = await client.responses.create({ model, input: ask, tools: beside, tool_choice, max_output_tokens: 200, temperature: 0 });
+    const call = said.output.find((i) => i.type === 'function_call');
+    check(call.name, call.arguments, ['add']);
+  });
   const weatherCall = (reply) => reply.choices[0].message.tool_calls[0].function.arguments;
 
   test('pieces of a stream make the call', async () => {
@@ -117,6 +127,22 @@ describe('@anthropic-ai/sdk: tools', () => {
     const messages = [...ask, { role: 'assistant', content: whole.content }, { role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: '21 C' }] }];
     assert.ok((await client.messages.create({ ...base, messages, tool_choice: { type: 'none' }, max_tokens: 12 })).content[0].text);
     await assert.rejects(client.messages.create({ ...base, tool_choice: { type: 'tool', name: 'none_such' } }), Anthropic.BadRequestError);
+  });
+});
+
+describe('@anthropic-ai/sdk: schemas', () => {
+  const client = new Anthropic({ baseURL: url, apiKey: token, maxRetries: 0 });
+
+  test('an answer that is held to one', async () => {
+    const asked = { model, max_tokens: 100, messages: ask, output_config: { format: { type: 'json_schema', schema: colour } } };
+    const whole = await client.messages.create(asked);
+    assert.equal(whole.stop_reason, 'end_turn');
+    checkColour(whole.content[0].text);
+    checkColour((await client.messages.stream(asked).finalMessage()).content[0].text);
+    const parsed = await client.messages.parse(asked);
+    checkColour(parsed.content[0].text);
+    const without = { ...asked, output_config: { format: { type: 'json_schema' } } };
+    await assert.rejects(client.messages.create(without), Anthropic.BadRequestError);
   });
 });
 

@@ -75,6 +75,21 @@ class OpenAi(Tools):
             self.assertEqual(auto.finish_reason, "tool_calls")
             self.check(auto.message.tool_calls[0].function.name, auto.message.tool_calls[0].function.arguments, ("get_weather",))
 
+    def test_some_of_the_tools(self):
+        for mode in ("auto", "required"):
+            c = self.chat(tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [NAMED]}}).choices[0]
+            for call in c.message.tool_calls or []:
+                self.check(call.function.name, call.function.arguments, ("add",))
+            if mode == "required":
+                self.assertEqual((c.finish_reason, len(c.message.tool_calls)), ("tool_calls", 1))
+        said = self.client.responses.create(model=MODEL, input=ASK, tools=RESPONSES_TOOLS, max_output_tokens=200, temperature=0,
+                                            tool_choice={"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "add"}]})
+        [call] = [i for i in said.output if i.type == "function_call"]
+        self.check(call.name, call.arguments, ("add",))
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.chat(tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "none_such"}}]}})
+        self.assertEqual(e.exception.param, "tool_choice")
+
     def test_only_offered_tools_are_called(self):
         ask = {"messages": [{"role": "user", "content": "Say hello."}], "tool_choice": "auto", "max_tokens": 64}
         whole = self.chat(**ask).choices[0]
@@ -195,6 +210,20 @@ class Anthropic(Tools):
         messages = [*ASK, {"role": "assistant", "content": [b.model_dump() for b in m.content]},
                     {"role": "user", "content": [{"type": "tool_result", "tool_use_id": use.id, "content": [{"type": "text", "text": "21 C"}]}]}]
         self.assertTrue(self.ask(messages=messages, tool_choice={"type": "none"}, max_tokens=12).content[0].text)
+
+    def test_schemas(self):
+        form = {"type": "json_schema", "schema": COLOUR}
+        for seed in range(3):
+            m = self.ask(tools=anthropic.NOT_GIVEN, output_config={"format": form}, extra_body={"temperature": 1.5, "seed": seed})
+            self.assertEqual((m.stop_reason, [b.type for b in m.content]), ("end_turn", ["text"]))
+            self.check_colour(m.content[0].text)
+        ask = {"model": MODEL, "max_tokens": 100, "messages": ASK}
+        self.assertIsInstance(self.client.messages.parse(output_format=Colour, **ask).parsed_output, Colour)
+        with self.client.messages.stream(output_format=Colour, **ask) as stream:
+            self.assertIsInstance(stream.get_final_message().parsed_output, Colour)
+        with self.assertRaises(anthropic.BadRequestError) as e:
+            self.ask(tools=anthropic.NOT_GIVEN, output_config={"format": {"type": "json_schema"}})
+        self.assertIn("output_config.format", e.exception.message)
 
     def test_errors(self):
         for fields in ({"tool_choice": {"type": "tool", "name": "none_such"}}, {"tools": [{"name": "a"}]}, {"tools": [{"name": "a b", "input_schema": {"type": "object"}}]},

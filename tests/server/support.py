@@ -12,6 +12,8 @@ import threading
 import time
 import unittest
 
+import contract
+
 WATRA, TEST_HOME = sys.argv[1], pathlib.Path(sys.argv[2])
 MODEL = "smollm2"
 PATIENCE = 600  # seconds after which what is waited for will never come, however busy the machine; no test's point is this number
@@ -91,11 +93,14 @@ class Server:
         return "\r\n".join([*lines, *headers, "", ""]).encode()
 
     def request(self, method, path, body=None, **options):
-        """One request on a connection of its own: (status, headers, JSON or text)."""
+        """One request on a connection of its own: (status, headers, JSON or text), held against docs/openapi_clients.json."""
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         with self.connect() as s:
             s.sendall(self.head(method, path, data, **options) + data)
-            return read_reply(s.makefile("rb"))
+            reply = read_reply(s.makefile("rb"))
+        if reply and method != "HEAD":
+            contract.check_clients(method, path, *reply)
+        return reply
 
     def get(self, path, **options):
         return self.request("GET", path, **options)

@@ -54,6 +54,15 @@ class Shapes(unittest.TestCase):
             self.assertTrue(satisfies(json.loads(choice.message.content), PERSON), choice.message.content)
         self.assertGreaterEqual(whole, len(SEEDS) * 3 // 4)
 
+    def test_long_limits_are_held_and_cost_nothing(self):
+        schema = {"type": "object", "additionalProperties": False, "properties": {f"p{i}": {"type": "string", "minLength": 1, "maxLength": n} for i, n in enumerate((8, 20, 500, 5000))}}
+        schema["required"] = list(schema["properties"])
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+        ended = [c for c in self.chat(response_format=form, temperature=1, seed=3, n=8).choices if c.finish_reason == "stop"]
+        self.assertTrue(ended)
+        for c in ended:
+            self.assertTrue(satisfies(json.loads(c.message.content), schema), c.message.content)
+
     def test_any_object(self):
         for seed in range(3):
             c = self.chat("Answer in JSON: what is the capital of France?", response_format={"type": "json_object"}, seed=seed, temperature=0.8).choices[0]
