@@ -334,6 +334,7 @@ TEST(SchedulerEndless, WhatIsRestoredFromTheDiskIsWhatWasRead) {
     TalkingModelOptions kept = model;
     kept.kv_store = KvStoreOptions{.folder = folder.path() / "kv", .keep_free_bytes = 0, .min_tokens = 64};
     auto loaded = talking_model(kept);
+    const auto budget = loaded.budget;  // the store outlives the model here
     const auto store = loaded.kv_store;
     auto s = Scheduler::create(std::move(loaded));
     ASSERT_TRUE(s);
