@@ -494,6 +494,7 @@ Result<Plan> internal::plan_once(const ModelOutline& o, const Hardware& hw, cons
 }
 
 Result<Plan> make_plan(const ModelOutline& outline, const Hardware& hardware, const PlanOptions& options) {
+  if (!outline.is_encoder) WATRA_TRY(options.kv_types.check(static_cast<int>(outline.n_layers)));
   auto plan = internal::plan_once(outline, hardware, options);
   if (!plan && plan.error().code == "plan.no_fit") {
     Error e = plan.error();

@@ -482,6 +482,15 @@ TEST(Plan, LongConversationsAreSlowerAndCompactTypesHelp) {
   EXPECT_GT(plan_of(o, hw, {.n_prompt = 2048}).ttft_s, 3.5 * plan_of(o, hw, {.n_prompt = 512}).ttft_s);
 }
 
+TEST(Plan, LayersThatThereAreNotHaveNoTypeOfTheirOwn) {
+  const ModelOutline o = shape("llama-3.3-70b", "Q8_0");
+  const auto types = KvTypes::parse("q4_0/0-80:q8_0");
+  ASSERT_TRUE(types);
+  const auto plan = make_plan(o, simple(), {.kv_types = *types});
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().message, "--kv-type names layer 80, the model has layers 0-79");
+}
+
 TEST(Plan, PrefillFromTheDiskIsOneReadOrTheArithmetic) {
   Hardware hw = simple();
   hw.ram.bytes = 3'000'000'000;
