@@ -11,6 +11,8 @@ const inside = async (page) => { await page.getByRole('textbox', { name: 'Messag
 const change = (page, values) => page.evaluate((body) => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(body) }), values);
 /** The same answer each time, and one that ends: a small model left to itself may speak until its memory is full. */
 const briefly = (page) => change(page, { 'sampling.seed': 7, 'sampling.max_tokens': 200 });
+/** So short that all of a conversation stays in view: rows far above what is read are not drawn. */
+const inAWord = (page) => change(page, { 'sampling.seed': 7, 'sampling.max_tokens': 24 });
 /** Long enough to be stopped, left or killed in the middle, however fast the machine is. */
 const atLength = (page) => change(page, { 'sampling.max_tokens': 1500 });
 /** Past the first start, by the same request the page itself makes. */
@@ -146,6 +148,7 @@ export const cases = [
   } },
   { name: 'real: quote, pin, once more with another model and other settings, fork', async run({ page }) {
     await settle(page);
+    await inAWord(page);
     await say(page, 'Name three colours.');
     await answerDone(page);
     await choose(page, 'Quote');
@@ -413,13 +416,14 @@ export const cases = [
     const other = await page.context().newPage();
     await other.goto(`${mock.url}/?lang=en`);
     await inside(other);
+    await inAWord(page);
     await say(page, 'Hello.');
     await answerDone(page);
     await other.locator('.list ul a').first().click();
     await other.locator('.mine', { hasText: 'Hello.' }).waitFor();
     await composer(other).pressSequentially('typed here', { delay: 10 });
     await atLength(page);
-    await say(page, 'Tell me a very long story about two tabs.');
+    await say(page, 'Tell me a very long story about a shepherd and his fire.');
     for (const tab of [page, other]) await tab.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent?.length ?? 0) > 20 && document.querySelectorAll('.mine').length === 2, null, { polling: 200 });
     await other.getByRole('button', { name: 'Stop' }).click();
     for (const tab of [page, other]) await tab.getByText('Stopped.').waitFor();
