@@ -39,6 +39,19 @@ describe('MarkdownStream', () => {
     }
   });
 
+  it('ends as the one-shot DOM where an answer that had ended goes on', () => {
+    for (let seed = 1; seed <= 100; seed++) {
+      const next = random(seed);
+      const text = answer(next);
+      const end = Math.floor(next() * text.length);
+      const box = document.createElement('div');
+      const stream = new MarkdownStream(box);
+      stream.update(text.slice(0, end), true);
+      stream.update(text, true);
+      expect(box.innerHTML, `seed ${seed}, ended at ${end}: ${JSON.stringify(text)}`).toBe(dom(text).innerHTML);
+    }
+  });
+
   it('shows HTML of the model as text and keeps styles, scripts and pictures out', () => {
     const box = dom('<img src=x onerror=alert(1)> <b style="color:red">x</b>\n\n![a](http://h/p.png)\n\n[z](javascript:alert(1))');
     expect(box.querySelector('img, script, b, [style], [onerror]')).toBeNull();

@@ -14,6 +14,7 @@ import { repair } from './repair';
 
 export class MarkdownStream {
   #text = '';
+  #done = false;
   #frozen = 0;
   #links: Links = {};
   #tail: Element[] = [];
@@ -22,10 +23,11 @@ export class MarkdownStream {
   /** `settle` is called once for each element that has taken its final place: highlighting and maths begin there. */
   constructor(private readonly container: Element, private readonly settle: (element: Element) => void = () => undefined) {}
 
-  /** The whole text so far; `done` when nothing will follow. A text that does not continue the last one starts over. */
+  /** The whole text so far; `done` when nothing will follow. A text that does not continue the last one starts over; so does one that goes on after all, as its last block was taken for whole. */
   update(text: string, done: boolean): void {
-    if (!text.startsWith(this.#text)) this.#reset();
+    if (!text.startsWith(this.#text) || (this.#done && text !== this.#text)) this.#reset();
     this.#text = text;
+    this.#done = done;
     const rest = text.slice(this.#frozen);
     const whole = done ? rest : rest.slice(0, rest.lastIndexOf('\n') + 1);
     if (done || whole !== this.#lexed) this.#freeze(lex(whole, this.#links), done);
