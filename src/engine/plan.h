@@ -108,7 +108,7 @@ struct Plan {
 
 // Of a machine whose rates are not known (ram.gb_s 0) the plan says what will be where and predicts nothing.
 // Errors: "plan.no_fit" (what is needed and allowed by tag; every offered step was tried), "plan.unknown_disk",
-// "plan.unknown_draft".
+// "plan.unknown_draft", "usage.kv_type" (types of cached keys for layers that are not there).
 Result<Plan> make_plan(const model::ModelOutline& outline, const Hardware& hardware, const PlanOptions& options);
 
 // The bound of the file as a whole: V bytes in VRAM, R in RAM, D on the fastest disk, largest rate first,

@@ -258,7 +258,7 @@ std::vector<Entry> engine_and_house() {
           .named("Model na start", "Model at start")
           .what("Siada przy ogniu, gdy chata się budzi.", "Sits by the fire when the house wakes.")
           .applies("restart"),
-      Entry("house.first_start_done", "bool", false, "expert")
+      Entry("house.first_start_done", "bool", false, "plain")
           .named("Powitanie za nami", "Welcome is over")
           .what("Wyłącz, aby zobaczyć powitanie jeszcze raz.", "Switch off to see the welcome again."),
   };

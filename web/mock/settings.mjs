@@ -38,7 +38,7 @@ export const schema = {
     S('engine.endless', 'bool', false, 'more', w('Odpowiedzi bez końca', 'Answers without end'), w('Gdy w trakcie odpowiedzi skończy się pamięć rozmowy, jej dawniejsza część wypada modelowi z oczu, a odpowiedź idzie dalej.', 'When the context fills up while an answer is being written, the model forgets an earlier part of the conversation and goes on.'), w('Co ćwierć pamięci rozmowy przychodzi przerwa na ponowne czytanie reszty.', 'Every quarter of a context there is a pause to read the rest again.')),
     S('engine.load_on_demand', 'bool', true, 'more', w('Wczytuj na życzenie', 'Load on demand'), w('Pytanie do modelu, którego nie ma w pamięci, najpierw go wczytuje.', 'A question to a model that is not in memory loads it first.'), w('Pierwsza odpowiedź czeka na wczytanie.', 'The first answer waits for the load.')),
     S('engine.default_model', 'text', '', 'more', w('Model na start', 'Model at start'), w('Siada przy ogniu, gdy chata się budzi.', 'Sits by the fire when the house wakes.'), null),
-    S('house.first_start_done', 'bool', false, 'expert', w('Powitanie za nami', 'Welcome is over'), w('Wyłącz, aby zobaczyć powitanie jeszcze raz.', 'Switch off to see the welcome again.'), null),
+    S('house.first_start_done', 'bool', false, 'plain', w('Powitanie za nami', 'Welcome is over'), w('Wyłącz, aby zobaczyć powitanie jeszcze raz.', 'Switch off to see the welcome again.'), null),
   ],
 };
 
