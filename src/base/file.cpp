@@ -1,13 +1,14 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
 
 #include "base/fault.h"
 #include "base/internal/os_error.h"
@@ -196,18 +197,68 @@ Result<std::string> read_standard_input(uint64_t max_bytes) {
   return read_to_end(STDIN_FILENO, "standard input", max_bytes);
 }
 
+namespace {
+
+// One name for every writer of a target, so that what a killed one left is found by the next.
+constexpr std::string_view kPartEnd = ".watra-part";
+
+// Whether the lock came, and the file is still the one that bears the name: its last holder may have renamed it.
+bool lock(int fd, const fs::path& path, bool wait) {
+  int locked = 0;
+  do locked = ::flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+  while (locked != 0 && errno == EINTR);
+  if (locked != 0 && errno == EWOULDBLOCK) return false;  // other errors: locks are unknown here, nobody to wait for
+  struct stat ours {};
+  struct stat there {};
+  return ::fstat(fd, &ours) == 0 && ::lstat(path.c_str(), &there) == 0 && ours.st_dev == there.st_dev &&
+         ours.st_ino == there.st_ino;
+}
+
+// Who holds the lock of a file beside a target may remove it: its writer is dead.
+Status remove_leftover(const fs::path& path, bool wait) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  const int error = fd < 0 ? errno : 0;
+  if (error == ENOENT) return {};
+  const bool dead = error == ELOOP || (fd >= 0 && lock(fd, path, wait));
+  const bool removed = dead && (::unlink(path.c_str()) == 0 || errno == ENOENT);
+  const int why = error != 0 ? error : errno;
+  if (fd >= 0) ::close(fd);
+  if (error != 0 && error != ELOOP) return os_error("open", path, why);
+  if (dead && !removed) return os_error("remove", path, why);
+  return {};
+}
+
+// New, empty, and locked for as long as it is open.
+Result<File> create_locked(const fs::path& path) {
+  for (;;) {
+    auto file = File::open(path, File::Mode::create);
+    if (file && lock(file->fd(), path, true)) return file;
+    if (file) continue;  // somebody who tidies up was faster
+    if (file.error().code != "file.exists") return file;
+    WATRA_TRY(remove_leftover(path, true));
+  }
+}
+
+}  // namespace
+
+void remove_unfinished_writes(const fs::path& folder) {
+  std::error_code ec;
+  std::vector<fs::path> left;
+  for (fs::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec))
+    if (it->path().native().ends_with(kPartEnd)) left.push_back(it->path());
+  for (const fs::path& path : left) (void)remove_leftover(path, false);
+}
+
 Status write_file_atomic(const fs::path& path, std::string_view content, unsigned mode) {
-  static std::atomic<unsigned> counter{0};
-  fs::path beside = path;
-  beside += fmt::format(".{}-{}.part", ::getpid(), counter++);
+  fs::path part = path;
+  part += kPartEnd;
+  WATRA_ASSIGN(File f, create_locked(part));
   auto written = [&]() -> Status {
-    WATRA_ASSIGN(File f, File::open(beside, File::Mode::create));
-    if (::fchmod(f.fd(), mode) != 0) return os_error("set the rights of", beside, errno);
+    if (::fchmod(f.fd(), mode) != 0) return os_error("set the rights of", part, errno);
     WATRA_TRY(f.append(content));
-    return f.sync();
+    return rename_durable(part, path);
   }();
-  if (written) written = rename_durable(beside, path);
-  if (!written) ::unlink(beside.c_str());
+  if (!written) ::unlink(part.c_str());
   return written;
 }
 

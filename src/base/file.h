@@ -79,8 +79,13 @@ Result<std::string> read_text_file(const fs::path& path, uint64_t max_bytes = ui
 // Everything on standard input until it ends; waits for it.
 Result<std::string> read_standard_input(uint64_t max_bytes = uint64_t{1} << 30);
 
-// Writes beside the target, syncs, renames over it: readers see the old file or the new one, never half of it.
+// Writes beside the target, syncs, renames over it: readers see the old file or the new one, never half of it. Several
+// writers of one target wait for each other, the last one wins; what a killed one left beside it is taken away.
 Status write_file_atomic(const fs::path& path, std::string_view content, unsigned mode = 0644);
+
+// Takes away what killed write_file_atomic()s left in the folder, for files that nobody may write again. What is being
+// written is left alone.
+void remove_unfinished_writes(const fs::path& folder);
 
 // Syncs `from`, renames it to `to` (replacing it) and syncs the folder.
 Status rename_durable(const fs::path& from, const fs::path& to);

@@ -1,6 +1,14 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+#include <vector>
 
 #include "base/fault.h"
 
@@ -69,6 +77,55 @@ TEST_F(FileTest, AtomicWritesLeaveTheOldFileOrTheNewOne) {
     }
   }
   EXPECT_EQ(read_text_file(path).value(), "new");
+  EXPECT_EQ(n_files(), 1u);
+}
+
+TEST_F(FileTest, WhatAKilledWriterLeftIsTakenAwayByTheNext) {
+  const fs::path path = folder_ / "a", left = folder_ / "a.watra-part";
+  for (int i = 0; i < 50; ++i) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0)
+      for (const std::string content(1 << 20, 'x');;) (void)write_file_atomic(path, content);
+    std::this_thread::sleep_for(std::chrono::microseconds(500 * i));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ASSERT_TRUE(write_file_atomic(path, "whole"));
+    ASSERT_EQ(read_text_file(path).value(), "whole");
+    ASSERT_EQ(n_files(), 1u) << "after " << i << " kills";
+  }
+  std::ofstream(left) << "half of i";
+  ASSERT_TRUE(write_file_atomic(path, "whole"));
+  EXPECT_EQ(n_files(), 1u);
+  std::ofstream(left) << "half of i";
+  remove_unfinished_writes(folder_);
+  remove_unfinished_writes(folder_);
+  EXPECT_EQ(n_files(), 1u);
+}
+
+TEST_F(FileTest, ALinkInThePlaceOfAnUnfinishedWriteIsNotFollowed) {
+  const fs::path elsewhere = folder_ / "elsewhere";
+  std::ofstream(elsewhere) << "mine";
+  fs::create_symlink(elsewhere, folder_ / "a.watra-part");
+  ASSERT_TRUE(write_file_atomic(folder_ / "a", "new"));
+  EXPECT_EQ(read_text_file(elsewhere).value(), "mine");
+  EXPECT_EQ(n_files(), 2u);
+}
+
+TEST_F(FileTest, WritersOfOneFileWaitForEachOther) {
+  const fs::path path = folder_ / "a";
+  std::vector<std::jthread> writers;
+  for (const char letter : {'a', 'b', 'c', 'd'})
+    writers.emplace_back([&, letter] {
+      for (int i = 0; i < 100; ++i) EXPECT_TRUE(write_file_atomic(path, std::string(10'000, letter)));
+    });
+  std::jthread tidy([&] {
+    for (int i = 0; i < 1000; ++i) remove_unfinished_writes(folder_);
+  });
+  writers.clear();
+  tidy.join();
+  const std::string content = read_text_file(path).value();
+  EXPECT_EQ(content, std::string(10'000, content.at(0)));
   EXPECT_EQ(n_files(), 1u);
 }
 

@@ -2,6 +2,7 @@
 // that the same file is kept once. They go when the last message that shows them is erased. Any thread may call.
 #pragma once
 
+#include "base/file.h"
 #include "home/database.h"
 
 namespace watra::home {
@@ -17,7 +18,10 @@ struct Attachment {
 
 class Attachments {
  public:
-  Attachments(Database& db, fs::path folder) : db_(db), folder_(std::move(folder)) {}
+  // What a killed write left in the folder is taken away.
+  Attachments(Database& db, fs::path folder) : db_(db), folder_(std::move(folder)) {
+    remove_unfinished_writes(folder_);
+  }
   const fs::path& folder() const { return folder_; }
 
   // `from`: a file of the same disk that holds exactly this content already; it is moved here and not written again.

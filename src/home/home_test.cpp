@@ -1,6 +1,8 @@
 // Two servers on one home: what one has under way is never tidied away by another.
 #include "home/home.h"
 
+#include <fstream>
+
 #include "base/must_test.h"
 #include "base/passing_file.h"
 #include "home/test_home_test.h"
@@ -27,8 +29,12 @@ TEST(Home, WhatACrashLeftIsTidiedAway) {
   const fs::path left = home.folder / "passing" / "1-0";
   must(make_folders(left));
   must(write_file_atomic(left / "1-1", "half of it"));
+  const fs::path attachment = home.folder / "attachments" / "0a1b.watra-part";
+  must(make_folders(attachment.parent_path()));
+  std::ofstream(attachment) << "half of it";
   home.reopen();
   EXPECT_FALSE(fs::exists(left));
+  EXPECT_FALSE(fs::exists(attachment));
   EXPECT_TRUE(fs::exists(home->passing_folder()));
 }
 

@@ -34,6 +34,7 @@ Result<PulledFile> install(const Shelf& shelf, const fs::path& relative, const s
   WATRA_TRY(rename_durable(shelf.part_path(relative), target));
   std::error_code ec;
   fs::remove(shelf.state_path(relative), ec);
+  remove_unfinished_writes(shelf.state_path(relative).parent_path());
   fs::remove_all(shelf.staging_path(relative), ec);
   WATRA_TRY(write_receipt(shelf, relative, {source, d.identity, d.sha256, d.bytes}));
   return PulledFile{target, d.bytes, d.sha256};

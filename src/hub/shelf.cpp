@@ -252,6 +252,8 @@ Result<Removed> Shelf::remove(std::string_view name) const {
     WATRA_TRY(take(state_path(relative), false));
     WATRA_TRY(take(lock_path(relative), false));
     WATRA_TRY(take(receipt_path(relative), false));
+    for (const auto& path : {state_path(relative), receipt_path(relative)})
+      remove_unfinished_writes(path.parent_path());
     fs::remove_all(staging_path(relative), ec);
     prune_empty((models_ / relative).parent_path(), models_);
     prune_empty(part_path(relative).parent_path(), models_);

