@@ -20,7 +20,9 @@
 // activations'. The same for every M, cut, layout, and ISA that has these files. Rests have a sum of their own so that
 // they may come late: which tokens have one is not to be foreseen, and sums that stay in registers do not wait for it.
 //
-// By the number of tokens:  up to kFewTokens  code for each number, sums in registers; rests at their block
+// By the number of tokens:  up to 8           by word where a format says so: each word is unpacked when its products
+//                                             are made, sums in registers; rests at the end of the panel
+//                           up to kFewTokens  code for each number, sums in registers; rests at their block
 //                           up to 32, where kUnpackFirst  the panel is unpacked first, then tokens pass by with their
 //                                         sums; rests at the end of the panel
 //                           more          block by block, sums in memory; rests at their block, side by side
@@ -72,32 +74,68 @@ struct BlockTerms {
   F scale[kParts][2], min[kParts][2];
 };
 
-// dot[t][p] = where the product of part p starts + the product of its half kHalf (kHalves; else all of it) with the
-// bytes at acts(t).
-template <class Unpack, int kTokens, int kHalf, class Acts>
-[[gnu::always_inline]] inline void dot_block(I (*dot)[kParts], const BlockTerms& w, Acts acts) {
+// A block as add_terms() reads it: all of it made before.
+struct MadeBlock {
+  static constexpr bool kFindsStart = false;
+  const BlockTerms& w;
+  I word(int p, int j) const { return w.q[p][j]; }
+  I start(int p, int half) const { return w.start[p][half]; }
+  F scale(int p, int half) const { return w.scale[p][half]; }
+  F min(int p, int half) const { return w.min[p][half]; }
+};
+
+// Or a block whose integers are unpacked each when it is needed: they go through no memory, and there are no registers
+// for all of them. Where products start is found with the first tokens (kFirst) that meet it, and kept for the others.
+template <class Unpack, bool kFirst, class Word>
+struct BlockByWord {
+  static constexpr bool kFindsStart = kFirst && kOffsetActivations<Unpack>;
+  Word word;  // (p, j)
+  const PanelScales* scales;
+  int b;
+  I (*starts)[2];
+  I start(int p, int half) const { return kOffsetActivations<Unpack> ? starts[p][half] : set_words(kFloatMagic); }
+  F scale(int p, int half) const { return scales[p].scale[(Unpack::kHalves ? 2 : 1) * b + half]; }
+  F min(int p, int half) const { return scales[p].min[(Unpack::kHalves ? 2 : 1) * b + half]; }
+};
+
+// dot[t][p] = kFloatMagic + the product of half `half` of part p (kHalves; else all of it) with the bytes at acts(t).
+template <class Unpack, int kTokens, class Block, class Acts>
+[[gnu::always_inline]] inline void dot_block(I (*dot)[kParts], const Block& w, int half, Acts acts) {
   constexpr int kWords = Unpack::kHalves ? 4 : 8;
-  for (int t = 0; t < kTokens; ++t)
-    for (int p = 0; p < kParts; ++p) dot[t][p] = w.start[p][kHalf];
+  I offset[kParts];
+  for (int p = 0; p < kParts; ++p) {
+    if constexpr (Block::kFindsStart) offset[p] = zero_words();
+    for (int t = 0; t < kTokens; ++t) dot[t][p] = Block::kFindsStart ? set_words(kFloatMagic) : w.start(p, half);
+  }
   dot_tile<Unpack, kTokens, kParts, kWords>(
-      dot, [&](int p, int j) { return w.q[p][kHalf * 4 + j]; },
-      [&](int t, int j) { return acts(t) + 4 * (kHalf * 4 + j); });
+      dot,
+      [&](int p, int j) __attribute__((always_inline)) {
+        const I q = w.word(p, half * 4 + j);
+        if constexpr (Block::kFindsStart) offset[p] = add_offset<Unpack>(offset[p], q);
+        return q;
+      },
+      [&](int t, int j) __attribute__((always_inline)) { return acts(t) + 4 * (half * 4 + j); });
+  if constexpr (Block::kFindsStart)
+    for (int p = 0; p < kParts; ++p) {
+      w.starts[p][half] = set_words(kFloatMagic) - offset[p];
+      for (int t = 0; t < kTokens; ++t) dot[t][p] = dot[t][p] - offset[p];
+    }
 }
 
 // sums[t][p] += (what record(t) says) * (what the block says), for kTokens tokens side by side.
-template <class Unpack, int kTokens, class Record>
-[[gnu::always_inline]] inline void add_terms(F (*sums)[kParts], const BlockTerms& w, Record record) {
+template <class Unpack, int kTokens, class Block, class Record>
+[[gnu::always_inline]] inline void add_terms(F (*sums)[kParts], const Block& w, Record record) {
   I dot[kTokens][kParts];
   F value[kTokens][kParts];
   const auto q = [&](int t) { return record(t).q; };
-  dot_block<Unpack, kTokens, 0>(dot, w, q);
+  dot_block<Unpack, kTokens>(dot, w, 0, q);
   const F magic = in_register(set_floats(kFloatMagicValue));
   for (int t = 0; t < kTokens; ++t)
-    for (int p = 0; p < kParts; ++p) value[t][p] = (as_floats(dot[t][p]) - magic) * w.scale[p][0];
+    for (int p = 0; p < kParts; ++p) value[t][p] = (as_floats(dot[t][p]) - magic) * w.scale(p, 0);
   if constexpr (Unpack::kHalves) {
-    dot_block<Unpack, kTokens, 1>(dot, w, q);
+    dot_block<Unpack, kTokens>(dot, w, 1, q);
     for (int t = 0; t < kTokens; ++t)
-      for (int p = 0; p < kParts; ++p) value[t][p] = fma(as_floats(dot[t][p]) - magic, w.scale[p][1], value[t][p]);
+      for (int p = 0; p < kParts; ++p) value[t][p] = fma(as_floats(dot[t][p]) - magic, w.scale(p, 1), value[t][p]);
   }
   for (int t = 0; t < kTokens; ++t) {
     const ActRecord& x = record(t);
@@ -105,9 +143,9 @@ template <class Unpack, int kTokens, class Record>
       sums[t][p] = fma(value[t][p], set_floats(x.scale), sums[t][p]);
       if constexpr (Unpack::kMin && Unpack::kHalves)
         sums[t][p] =
-            fma(w.min[p][1], set_floats(x.scaled_half[1]), fma(w.min[p][0], set_floats(x.scaled_half[0]), sums[t][p]));
+            fma(w.min(p, 1), set_floats(x.scaled_half[1]), fma(w.min(p, 0), set_floats(x.scaled_half[0]), sums[t][p]));
       else if constexpr (Unpack::kMin)
-        sums[t][p] = fma(w.min[p][0], set_floats(x.scaled_sum), sums[t][p]);
+        sums[t][p] = fma(w.min(p, 0), set_floats(x.scaled_sum), sums[t][p]);
     }
   }
 }
@@ -184,8 +222,8 @@ template <class Unpack, class Integers>
 }
 
 // sums[t] += record(t) times the block, for tokens side by side whose sums lie in memory at sums_of(t).
-template <class Unpack, int kTokens, class Record, class Sums>
-[[gnu::always_inline]] inline void add_in_memory(const BlockTerms& w, Record record, Sums sums_of) {
+template <class Unpack, int kTokens, class Block, class Record, class Sums>
+[[gnu::always_inline]] inline void add_in_memory(const Block& w, Record record, Sums sums_of) {
   F here[kTokens][kParts];
   for (int t = 0; t < kTokens; ++t)
     for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums_of(t) + p * kLanes);
@@ -281,7 +319,7 @@ template <class Unpack, int kFew>
         if (ahead) fetch_block<Unpack>(ahead, b);
         [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
           (add_terms<Unpack, (kFew - kTile * kTokens < kTokens ? kFew - kTile * kTokens : kTokens)>(
-               few + kTile * kTokens, w,
+               few + kTile * kTokens, MadeBlock{w},
                [&](int t) -> const ActRecord& { return acts.record_of(b, kTile * kTokens + t); }),
            ...);
         }
@@ -294,7 +332,7 @@ template <class Unpack, int kFew>
           for (; mask; mask &= mask - 1) {
             const int t = __builtin_ctzll(mask);
             add_in_memory<Unpack, 1>(
-                w, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
+                MadeBlock{w}, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
                 [&](int) { return rest_sums + t * kGroupRows; });
           }
       });
@@ -314,7 +352,7 @@ template <class Unpack>
         acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           for (int t = 0; t < n_tokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
           add_in_memory<Unpack, n_tokens>(
-              w, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
+              MadeBlock{w}, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
               [&](int t) { return sums + (m + t) * kGroupRows; });
         });
     uint8_t token[kTokenBlock];
@@ -324,7 +362,7 @@ template <class Unpack>
     for_each_tile<Unpack>(
         n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           add_in_memory<Unpack, n_tokens>(
-              w, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
+              MadeBlock{w}, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
               [&](int t) { return rest_sums + token[m + t] * kGroupRows; });
         });
   };
@@ -359,7 +397,7 @@ template <class Unpack>
           for (int t = 0; t < kTokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
           for (const std::byte* end = ahead + per_step; ahead < ahead_end && ahead < end; ahead += 64)
             __builtin_prefetch(ahead);
-          add_terms<Unpack, kTokens>(here, terms[b],
+          add_terms<Unpack, kTokens>(here, MadeBlock{terms[b]},
                                      [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); });
         }
         for (int t = 0; t < kTokens; ++t)
@@ -378,21 +416,85 @@ template <class Unpack>
         });
   for (int64_t i = 0; i < n_rests; ++i)
     add_in_memory<Unpack, 1>(
-        terms[list[i].block], [&](int) -> const ActRecord& { return acts.rest_of(list[i].block, list[i].token); },
+        MadeBlock{terms[list[i].block]},
+        [&](int) -> const ActRecord& { return acts.rest_of(list[i].block, list[i].token); },
         [&](int) { return rest_sums + list[i].token * kGroupRows; });
+}
+
+// A panel for kFew tokens, each word unpacked when its products are made. Rests come at the end of the panel.
+template <class Unpack, int kFew>
+[[gnu::noinline]] void add_panel_by_words(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
+                                          const std::byte* ahead) {
+  constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
+  PanelScales scales[kParts];
+  for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
+  F few[kFew][kParts];
+  for (int t = 0; t < kFew; ++t)
+    for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
+  uint64_t rests = 0;  // bit 8 b + t
+  I starts[kParts][2];
+  const auto tile = [&]<int kFirst>(int base, int k, std::integral_constant<int, kFirst>)
+      __attribute__((always_inline)) {
+    constexpr int kHere = kFew - kFirst < kTokens ? kFew - kFirst : kTokens;
+    const auto word = [ base, k, view ](int p, int j) __attribute__((always_inline)) {
+      return Unpack::word(view.part(p), base, k, j);
+    };
+    add_terms<Unpack, kHere>(few + kFirst,
+                             BlockByWord<Unpack, kFirst == 0, decltype(word)>{word, scales, base + k, starts},
+                             [&](int t) -> const ActRecord& { return acts.record_of(base + k, kFirst + t); });
+  };
+  const auto block = [&](int base, int k) __attribute__((always_inline)) {
+    if (ahead) fetch_block<Unpack>(ahead, base + k);
+    rests |= rest_mask(acts.flags + (base + k) * acts.flag_stride, kFew) << (8 * (base + k));
+    [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
+      (tile(base, k, std::integral_constant<int, kTile * kTokens>()), ...);
+    }
+    (std::make_integer_sequence<int, (kFew + kTokens - 1) / kTokens>());
+    for (auto& token : few)
+      for (F& sum : token) sum = computed(sum);
+  };
+  constexpr int kPeriod = Unpack::kPeriod;
+  const int n_blocks = blocks_of<Unpack>(view);
+#pragma GCC unroll 1
+  for (int base = 0; base < n_blocks; base += kPeriod) {
+    if constexpr (kPeriod > 2)
+      asm volatile("" : "+r"(base));  // two long rounds in one would share words and spill them
+    [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) { (block(base, k), ...); }
+    (std::make_integer_sequence<int, kPeriod>());
+  }
+  for (int t = 0; t < kFew; ++t)
+    for (int p = 0; p < kParts; ++p) store_floats(sums + t * kGroupRows + p * kLanes, few[t][p]);
+#pragma GCC unroll 1
+  for (; rests; rests &= rests - 1) {
+    const int at = __builtin_ctzll(rests), b = at / 8, t = at % 8;
+    const auto word = [&](int p, int j) __attribute__((always_inline)) { return Unpack::word_of(view.part(p), b, j); };
+    add_in_memory<Unpack, 1>(
+        BlockByWord<Unpack, true, decltype(word)>{word, scales, b, starts},
+        [&](int) -> const ActRecord& { return acts.rest_of(b, t); }, [&](int) { return rest_sums + t * kGroupRows; });
+  }
 }
 
 using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float* rest_sums, const std::byte* ahead);
 
-template <class Unpack, int kFew = kFewTokens>
+// Whether kFew tokens have code of their own, and of which kind.
+template <class Unpack, int kFew>
+constexpr bool is_by_word() {
+  if constexpr (requires { Unpack::kPeriod; })
+    return kWordByWord && (kLanes == 8 ? kFew <= Unpack::kUpTo8 : kFew >= Unpack::kFrom16);
+  return false;
+}
+inline constexpr int kMostFew = 8;
+
+template <class Unpack, int kFew = kMostFew>
 inline AddPanel add_panel_of(int64_t n_tokens) {
   if constexpr (kFew > 0) {
-    return n_tokens == kFew ? add_panel_few<Unpack, kFew> : add_panel_of<Unpack, kFew - 1>(n_tokens);
-  } else {
-    if constexpr (kUnpackFirst)
-      if (n_tokens <= kUnpackedTokens) return add_panel_unpacked<Unpack>;
-    return add_panel_by_blocks<Unpack>;
+    if (n_tokens != kFew) return add_panel_of<Unpack, kFew - 1>(n_tokens);
+    if constexpr (is_by_word<Unpack, kFew>()) return add_panel_by_words<Unpack, kFew>;
+    if constexpr (kFew <= kFewTokens) return add_panel_few<Unpack, kFew>;
   }
+  if constexpr (kUnpackFirst)
+    if (n_tokens <= kUnpackedTokens) return add_panel_unpacked<Unpack>;
+  return add_panel_by_blocks<Unpack>;
 }
 
 // A panel of raw rows comes from sixteen places, a few lines from each, which neither processors foresee nor memory

@@ -8,6 +8,11 @@
 //   kMax     largest |q|                 kUnsigned  q is never negative
 //   kMin     blocks also have a minimum  kHalves    a scale (and minimum) for each 16 columns, else for each 32
 // weight = scale * q (+ min)
+//
+// Formats whose integers can be had one vector at a time also say how: word() gives q[j] of block base + k, where base
+// is a multiple of kPeriod and the compiler knows k < kPeriod; word_of() that of any block. And for how many tokens
+// that is measured to be faster than unpacking a block first (product.h): up to kUpTo8 with eight lanes, from kFrom16
+// on with sixteen.
 #pragma once
 
 #include "tensor/blocks.h"
@@ -49,8 +54,19 @@ inline void half_split(const PanelView& p, int first, I* q) {
     q[j + 4] = high_nibbles(w);
   }
 }
+inline I half_split_word(const PanelView& p, int first, int j) {
+  const I w = p.word(first + j % 4);
+  return j < 4 ? low_nibbles(w) : high_nibbles(w);
+}
 inline void subtract_all(I* q, int offset) {
   for (int j = 0; j < 8; ++j) q[j] = subtract_bytes(q[j], set_bytes(offset));
+}
+
+inline constexpr int kNever = 99;
+
+template <class Unpack>
+inline void each_word(const PanelView& p, int b, I* q) {
+  for (int j = 0; j < 8; ++j) q[j] = Unpack::word(p, b - b % Unpack::kPeriod, b % Unpack::kPeriod, j);
 }
 
 // ---- blocks of 32: eight to a panel ----
@@ -63,6 +79,12 @@ struct UnpackNibbles {  // Q4_0
   static void scales(const PanelView& p, PanelScales& s) {
     for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
   }
+  static constexpr int kPeriod = 1;
+  static constexpr int kUpTo8 = 3, kFrom16 = kNever;
+  static I word_of(const PanelView& p, int b, int j) {
+    return subtract_bytes(half_split_word(p, 4 * b, j), set_bytes(kOffset));
+  }
+  static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
   static void block(const PanelView& p, int b, I* q) {
     half_split(p, 4 * b, q);
     subtract_all(q, kOffset);
@@ -72,6 +94,7 @@ using UnpackQ4_0 = UnpackNibbles<tensor::BlockQ4_0, 8>;
 
 struct UnpackIQ4NL : UnpackNibbles<tensor::BlockIQ4NL, 0> {
   static constexpr int kMax = 127;
+  static constexpr int kUpTo8 = 0;
   static void block(const PanelView& p, int b, I* q) {
     half_split(p, 4 * b, q);
     for (int j = 0; j < 8; ++j) q[j] = look_up(tensor::kIq4Values.data(), q[j]);
@@ -93,6 +116,10 @@ struct UnpackQ4_1 {
   static constexpr int kMax = 15;
   static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { scale_and_min_words<Block>(p, s); }
+  static constexpr int kPeriod = 1;
+  static constexpr int kUpTo8 = 8, kFrom16 = kNever;
+  static I word_of(const PanelView& p, int b, int j) { return half_split_word(p, 5 * b + 1, j); }
+  static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
   static void block(const PanelView& p, int b, I* q) { half_split(p, 5 * b + 1, q); }
 };
 
@@ -142,9 +169,11 @@ struct UnpackQ8_0 {
   static void scales(const PanelView& p, PanelScales& s) {
     for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
   }
-  static void block(const PanelView& p, int b, I* q) {
-    for (int j = 0; j < 8; ++j) q[j] = p.word(8 * b + j);
-  }
+  static constexpr int kPeriod = 1;
+  static constexpr int kUpTo8 = 8, kFrom16 = 5;
+  static I word_of(const PanelView& p, int b, int j) { return p.word(8 * b + j); }
+  static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
+  static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ8_0>(p, b, q); }
 };
 
 // ---- super-blocks of 256 ----
@@ -167,12 +196,16 @@ struct UnpackQ4K {
   static constexpr int kMax = 15;
   static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
   static void scales(const PanelView& p, PanelScales& s) { six_bit_scales(p, s); }
-  static void block(const PanelView& p, int b, I* q) {
-    for (int j = 0; j < 8; ++j) {
-      const I w = p.word(4 + 8 * (b / 2) + j);
-      q[j] = b % 2 ? high_nibbles(w) : low_nibbles(w);
-    }
+  static constexpr int kPeriod = 2;
+  static constexpr int kUpTo8 = 8, kFrom16 = kNever;
+  static I word(const PanelView& p, int base, int k, int j) {
+    const I w = p.word(4 + 4 * base + j);
+    return k ? high_nibbles(w) : low_nibbles(w);
   }
+  static I word_of(const PanelView& p, int b, int j) {
+    return right_by(p.word(4 + 8 * (b / 2) + j), 4 * (b % 2)) & set_bytes(15);
+  }
+  static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ4K>(p, b, q); }
 };
 
 struct UnpackQ5K {
@@ -197,20 +230,25 @@ struct UnpackQ6K {
     const F d = load_halves(p.halves);
     for (int i = 0; i < 16; ++i) s.scale[i] = d * to_floats(signed_byte_of(p.word(48 + i / 4), i % 4));
   }
-  static void block(const PanelView& p, int b, I* q) {
-    const int half = b / 4, part = b % 4;
-    const I upper = set_bytes(0x30), offset = set_bytes(32);
-    for (int j = 0; j < 8; ++j) {
-      const I w = p.word(16 * half + 8 * (part % 2) + j), high = p.word(32 + 8 * half + j);
-      const I low = part < 2 ? low_nibbles(w) : high_nibbles(w);
-      q[j] = subtract_bytes(low | ((part < 2 ? left(high, 4 - 2 * part) : right(high, 2 * part - 4)) & upper), offset);
-    }
+  static constexpr int kPeriod = 4;
+  static constexpr int kUpTo8 = 1, kFrom16 = kNever;
+  static I word(const PanelView& p, int base, int k, int j) {
+    const I w = p.word(4 * base + 8 * (k % 2) + j), high = p.word(32 + 2 * base + j);
+    const I low = k < 2 ? low_nibbles(w) : high_nibbles(w);
+    return subtract_bytes(low | ((k < 2 ? left(high, 4 - 2 * k) : right(high, 2 * k - 4)) & set_bytes(0x30)),
+                          set_bytes(32));
   }
+  static I word_of(const PanelView& p, int b, int j) {
+    const I low = right_by(p.word(16 * (b / 4) + 8 * (b % 2) + j), b % 4 / 2 * 4) & set_bytes(15);
+    const I high = right_by(p.word(32 + 8 * (b / 4) + j), 2 * (b % 4)) & set_bytes(3);
+    return subtract_bytes(low | left(high, 4), set_bytes(32));
+  }
+  static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ6K>(p, b, q); }
 };
 
 // x[128h + 32s + i]: two bits from bit 2s of byte 32h + i, from word `first` on.
-inline void two_bits(const PanelView& p, int first, int b, I* q) {
-  for (int j = 0; j < 8; ++j) q[j] = right(p.word(first + 8 * (b / 4) + j), 2 * (b % 4)) & set_bytes(3);
+inline I two_bits(const PanelView& p, int first, int b, int j) {
+  return right_by(p.word(first + 8 * (b / 4) + j), 2 * (b % 4)) & set_bytes(3);
 }
 
 struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low ones are
@@ -224,11 +262,16 @@ struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low
                      high_nibbles(w[0]) | (w[2] & upper), high_nibbles(w[1]) | (right(w[2], 2) & upper)};
     for (int i = 0; i < 16; ++i) s.scale[i] = d * to_floats(byte_of(sc[i / 4], i % 4) - set_words(32));
   }
-  static void block(const PanelView& p, int b, I* q) {
-    two_bits(p, 8, b, q);
-    const I mask = set_bytes(1 << b), above = set_bytes(0xfc);
-    for (int j = 0; j < 8; ++j) q[j] = q[j] | (bytes_without(p.word(j), mask) & above);
+  static constexpr int kPeriod = 4;
+  static constexpr int kUpTo8 = 3, kFrom16 = kNever;
+  static I word(const PanelView& p, int base, int k, int j) {
+    return (right(p.word(8 + 2 * base + j), 2 * k) & set_bytes(3)) |
+           (bytes_without(p.word(j), set_bytes(1 << (base + k))) & set_bytes(0xfc));
   }
+  static I word_of(const PanelView& p, int b, int j) {
+    return two_bits(p, 8, b, j) | (bytes_without(p.word(j), set_bytes(1 << b)) & set_bytes(0xfc));
+  }
+  static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ3K>(p, b, q); }
 };
 
 struct UnpackQ2K {
@@ -244,7 +287,13 @@ struct UnpackQ2K {
       s.min[i] = minus_dmin * to_floats(right(packed, 4));
     }
   }
-  static void block(const PanelView& p, int b, I* q) { two_bits(p, 4, b, q); }
+  static constexpr int kPeriod = 4;
+  static constexpr int kUpTo8 = 6, kFrom16 = kNever;
+  static I word(const PanelView& p, int base, int k, int j) {
+    return right(p.word(4 + 2 * base + j), 2 * k) & set_bytes(3);
+  }
+  static I word_of(const PanelView& p, int b, int j) { return two_bits(p, 4, b, j); }
+  static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ2K>(p, b, q); }
 };
 
 struct UnpackIQ4XS {

@@ -37,7 +37,12 @@ template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class
     for (int t = 0; t < kTokens; ++t)
       for (int p = 0; p < kParts; ++p) dot[t][p] = dot[t][p] + odd[t][p];
 }
-// 128 times the sum of the weights: what the offset of the activations adds to a product.
+// What the offset of the activations adds to a product: 128 times the sum of the weights, a vector at a time, or of
+// all.
+template <class Unpack>
+inline I add_offset(I sum, I q) {
+  return dot_word(sum, set_bytes(-128), q);
+}
 template <class Unpack, int kWords>
 inline I offset_of(const I* q) {
   I even = zero_words(), odd = zero_words();

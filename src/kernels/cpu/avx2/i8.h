@@ -41,7 +41,7 @@ inline I left(I a, int bits) { return {_mm256_slli_epi32(a.v, bits)}; }
 inline I right(I a, int bits) { return {_mm256_srli_epi32(a.v, bits)}; }
 inline I right_signed(I a, int bits) { return {_mm256_srai_epi32(a.v, bits)}; }
 // The same by a number that the compiler does not know.
-inline I right_by(I a, int bits) { return {_mm256_srl_epi32(a.v, _mm_cvtsi32_si128(bits))}; }
+inline I right_by(I a, int bits) { return {_mm256_srlv_epi32(a.v, _mm256_set1_epi32(bits))}; }
 // 0xff where a byte has none of the mask's bits.
 inline I bytes_without(I a, I mask) {
   return {_mm256_cmpeq_epi8(_mm256_and_si256(a.v, mask.v), _mm256_setzero_si256())};
@@ -139,6 +139,9 @@ inline I dot_word(I sum, I u, I s) {
 #endif
 }
 
+// Whether words may be unpacked each when it is needed.
+inline constexpr bool kWordByWord = true;
+
 // Tokens whose sums are made side by side: with the two parts of a panel as many chains as registers allow, and as hide
 // the latency of a dot product.
 template <class Unpack>
@@ -162,6 +165,8 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 // fit only with signed activations: the product's sign moves to them.
 template <class Unpack>
 inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 64;
+
+inline constexpr bool kWordByWord = false;
 
 // Pairs and sums of each token and part want a register.
 template <class Unpack>

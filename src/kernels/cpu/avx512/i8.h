@@ -37,7 +37,7 @@ inline I subtract_bytes(I a, I b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 inline I left(I a, int bits) { return {_mm512_slli_epi32(a.v, static_cast<unsigned>(bits))}; }
 inline I right(I a, int bits) { return {_mm512_srli_epi32(a.v, static_cast<unsigned>(bits))}; }
 inline I right_signed(I a, int bits) { return {_mm512_srai_epi32(a.v, static_cast<unsigned>(bits))}; }
-inline I right_by(I a, int bits) { return {_mm512_srl_epi32(a.v, _mm_cvtsi32_si128(bits))}; }
+inline I right_by(I a, int bits) { return {_mm512_srlv_epi32(a.v, _mm512_set1_epi32(bits))}; }
 inline I bytes_without(I a, I mask) { return {_mm512_movm_epi8(_mm512_testn_epi8_mask(a.v, mask.v))}; }
 inline I look_up(const int8_t* table, I a) {
   const __m512i wide = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
@@ -103,6 +103,7 @@ inline F computed(F a) {
 
 // Whether unpacked integers of a block go through memory anyway, because registers are few.
 inline constexpr bool kUnpackFirst = false;
+inline constexpr bool kWordByWord = true;
 // So many tokens have code of their own, without loops, and sums that stay in registers as far as these go.
 inline constexpr int kFewTokens = 8;
 
