@@ -1,6 +1,5 @@
 // watra list: what is on the shelf, and what the catalog offers besides.
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "apps/command.h"
@@ -9,35 +8,13 @@
 #include "checkpoint/checkpoint.h"
 #include "hub/catalog.h"
 #include "hub/shelf.h"
+#include "model/file_quant.h"
 #include "model/model.h"
 
 namespace watra::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-// GGUF's general.file_type: how a whole file is called. The numbers are the format's.
-const char* file_type_name(uint64_t type) {
-  static const std::map<uint64_t, const char*> names = {
-      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},     {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},    {9, "Q5_1"},
-      {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"},  {13, "Q3_K_L"}, {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
-      {17, "Q5_K_M"}, {18, "Q6_K"},   {19, "IQ2_XXS"}, {20, "IQ2_XS"}, {21, "Q2_K_S"}, {22, "IQ3_XS"}, {23, "IQ3_XXS"},
-      {24, "IQ1_S"},  {25, "IQ4_NL"}, {26, "IQ3_S"},   {27, "IQ3_M"},  {28, "IQ2_S"},  {29, "IQ2_M"},  {30, "IQ4_XS"},
-      {31, "IQ1_M"},  {32, "BF16"},   {36, "TQ1_0"},   {37, "TQ2_0"},  {38, "MXFP4"}};
-  const auto it = names.find(type);
-  return it == names.end() ? nullptr : it->second;
-}
-
-// The file's own word, else the format most of its bytes are in.
-std::string quant_of(const checkpoint::Checkpoint& file) {
-  if (const auto type = file.metadata().get_u64("general.file_type"))
-    if (const char* name = file_type_name(*type)) return name;
-  std::map<std::string_view, uint64_t> bytes;
-  for (const auto& t : file.tensors()) bytes[tensor::traits(t.dtype).gguf_name] += t.size_bytes;
-  const auto most =
-      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == bytes.end() ? "" : std::string(most->first);
-}
 
 struct Row {
   hub::ShelfModel model;
@@ -76,7 +53,7 @@ Status list(const Globals& g) {
   for (auto& m : models) {
     Row row{std::move(m), "", 0, ""};
     if (const auto file = checkpoint::Checkpoint::open(row.model.path)) {
-      row.quant = quant_of(*file);
+      row.quant = model::file_quant(*file);
       row.n_params = model::count_params(*file);
     } else {
       row.problem = file.error().message;

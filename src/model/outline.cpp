@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "model/file_quant.h"
+
 namespace watra::model {
 
 namespace {
@@ -20,8 +22,8 @@ auto sum(const std::vector<OutlineTensor>& tensors, Get get) {
 
 bool is_rotary(const OutlineTensor& t) { return t.name.starts_with("rope_"); }
 
-// What a file says of its own quantization, else the format most of its bytes are in.
-std::string quant_of(const ModelOutline& o) {
+// The format most of its bytes are in.
+std::string main_format_of(const ModelOutline& o) {
   std::map<tensor::DType, uint64_t> bytes;
   for (const auto& t : o.tensors) bytes[t.dtype] += t.bytes();
   const auto most =
@@ -169,9 +171,13 @@ ModelOutline outline_of(const Model& model) {
       t.slices = roles.slices_of(info);
     o.tensors.push_back(std::move(t));
   }
-  // The most common format names the file, unless the mixes tell better: a "Q4_K" file with Q6_K in its values and down
-  // projections is what everybody calls Q4_K_M.
-  o.quant = quant_of(o);
+  // A file's own word names it, else its most common format, unless the mixes tell better: a "Q4_K" file with Q6_K in
+  // its values and down projections is what everybody calls Q4_K_M.
+  if (auto declared = declared_quant(model.file().metadata())) {
+    o.quant = *std::move(declared);
+    return o;
+  }
+  o.quant = main_format_of(o);
   for (const auto& m : quant_mixes()) {
     if (std::string_view(tensor::traits(m.base).gguf_name) != o.quant) continue;
     const uint64_t as_mixed = requantized(o, m.mix).weight_bytes(), is = o.weight_bytes();

@@ -7,6 +7,7 @@
 #include "hub/receipt.h"
 #include "hub/sha256.h"
 #include "model/arch.h"
+#include "model/file_quant.h"
 #include "model/model.h"
 #include "model/vocab.h"
 #include "server/infill.h"
@@ -72,7 +73,7 @@ Result<std::shared_ptr<const ModelFacts>> ModelFiles::facts(const fs::path& path
   auto facts = std::make_shared<ModelFacts>();
   facts->stamp = stamp;
   facts->architecture = metadata.get_string("general.architecture").value_or("");
-  facts->quant = quant_name(file);
+  facts->quant = model::file_quant(file);
   facts->chat_template = metadata.get_string("tokenizer.chat_template").value_or("");
   facts->licence = metadata.get_string("general.license").value_or("");
   facts->file_bytes = file.file_bytes();

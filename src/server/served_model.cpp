@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cctype>
 #include <chrono>
-#include <map>
 
 #include "base/log.h"
+#include "model/file_quant.h"
 #include "text/prompt_encode.h"
 
 namespace watra::server {
@@ -102,25 +102,11 @@ void fit_to_template(Json& messages, const text::ToolFormat& format) {
 
 }  // namespace
 
-// GGUF's general.file_type; the numbers are the format's.
-std::string quant_name(const checkpoint::Checkpoint& file) {
-  static const std::map<uint64_t, const char*> names = {
-      {0, "F32"},     {1, "F16"},     {2, "Q4_0"},    {3, "Q4_1"},    {7, "Q8_0"},    {8, "Q5_0"},    {9, "Q5_1"},
-      {10, "Q2_K"},   {11, "Q3_K_S"}, {12, "Q3_K_M"}, {13, "Q3_K_L"}, {14, "Q4_K_S"}, {15, "Q4_K_M"}, {16, "Q5_K_S"},
-      {17, "Q5_K_M"}, {18, "Q6_K"},   {25, "IQ4_NL"}, {30, "IQ4_XS"}, {32, "BF16"}};
-  if (const auto type = file.metadata().get_u64("general.file_type"))
-    if (const auto it = names.find(*type); it != names.end()) return it->second;
-  std::map<std::string_view, uint64_t> bytes;
-  for (const auto& t : file.tensors()) bytes[tensor::traits(t.dtype).gguf_name] += t.size_bytes;
-  const auto most = std::ranges::max_element(bytes, [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most == bytes.end() ? "unknown" : std::string(most->first);
-}
-
 Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names,
                                                          engine::SchedulerOptions schedule, Manner manner) {
   auto served = std::shared_ptr<ServedModel>(new ServedModel);
   const auto& file = model.model->file();
-  served->quant_ = quant_name(file);
+  served->quant_ = model::file_quant(file);
   served->manner_ = std::move(manner);
   served->template_source_ = served->manner_.chat_template;
   if (served->template_source_.empty())

@@ -99,7 +99,4 @@ class ServedModel {
   mutable std::vector<std::string> pieces_;
 };
 
-// How a file's weights are called: its own word, else the format most of its bytes are in.
-std::string quant_name(const checkpoint::Checkpoint& file);
-
 }  // namespace watra::server

@@ -147,7 +147,6 @@ std::shared_ptr<const ModelShelf::Facts> ModelShelf::facts_of(const ShelfModel& 
     facts->name = metadata.get_string("general.name").value_or("");
     facts->licence = metadata.get_string("general.license").value_or("");
     facts->has_template = !metadata.get_string("tokenizer.chat_template").value_or("").empty();
-    facts->outline->quant = quant_name((*opened)->file());  // its own word: most bytes may be of another format
   } else {
     facts->error = opened.error();
   }
