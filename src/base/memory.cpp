@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -191,8 +192,18 @@ std::vector<int> memory_nodes() {
   return nodes.empty() ? std::vector<int>{0} : nodes;
 }
 
-uint64_t available_memory_bytes() { return kib_line_bytes("/proc/meminfo", "MemAvailable:"); }
-uint64_t total_memory_bytes() { return kib_line_bytes("/proc/meminfo", "MemTotal:"); }
+// Where there is no /proc the system still tells how much memory it has, and how much is free; not what it would give
+// up.
+uint64_t available_memory_bytes() {
+  if (const uint64_t bytes = kib_line_bytes("/proc/meminfo", "MemAvailable:")) return bytes;
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? (uint64_t{info.freeram} + info.bufferram) * info.mem_unit : 0;
+}
+uint64_t total_memory_bytes() {
+  if (const uint64_t bytes = kib_line_bytes("/proc/meminfo", "MemTotal:")) return bytes;
+  struct sysinfo info {};
+  return ::sysinfo(&info) == 0 ? uint64_t{info.totalram} * info.mem_unit : 0;
+}
 
 std::string format_bytes(uint64_t bytes) {
   static const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
