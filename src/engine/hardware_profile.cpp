@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace watra::engine {
+namespace {
+
+// What one core reads, where nobody measured: 18 to 33 GB/s on the desktop and server cores of docs/measurements.md.
+constexpr double kCoreReadGbS = 20;
+
+}  // namespace
 
 int Hardware::compute_threads() const {
   if (cpu.threads > 0) return cpu.threads;
@@ -10,7 +16,8 @@ int Hardware::compute_threads() const {
 }
 
 double Hardware::ram_gb_s(int threads) const {
-  if (threads <= 0 || ram.by_threads.empty()) return ram.gb_s;
+  if (threads <= 0) return ram.gb_s;
+  if (ram.by_threads.empty()) return std::min(ram.gb_s, threads * kCoreReadGbS);
   const Ram::ByThreads* below = nullptr;
   for (const auto& at : ram.by_threads) {
     if (at.threads == threads) return at.gb_s;

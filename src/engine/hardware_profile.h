@@ -89,7 +89,8 @@ struct Hardware {
   bool has_vram() const { return vram.bytes > 0; }
   // Threads that compute: those of the measurement, else the fast cores.
   int compute_threads() const;
-  // Read rate of so many threads; between and beyond measured counts in proportion, never above gb_s of all. 0 = all.
+  // Read rate of so many threads; between and beyond measured counts in proportion, never above gb_s of all; where no
+  // counts were measured, as much a thread as a usual core reads. 0 = all.
   double ram_gb_s(int threads = 0) const;
 };
 

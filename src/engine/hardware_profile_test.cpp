@@ -13,6 +13,8 @@ TEST(HardwareProfile, AHandWrittenFileNeedsLittle) {
     "cpu": {"cores": 8, "int8_gop_s": 4800, "fp32_gflop_s": 1200}, "remark": "unknown fields are allowed"})");
   ASSERT_TRUE(hw) << hw.error().to_string();
   EXPECT_EQ(hw->vram.bytes, 21'500'000'000u);
+  EXPECT_EQ(hw->ram_gb_s(), 75);
+  EXPECT_EQ(hw->ram_gb_s(1), 20);  // as much as a core reads, not all of it
   EXPECT_EQ(hw->ram_gb_s(4), 75);
   EXPECT_EQ(hw->compute_threads(), 8);
   EXPECT_EQ(hw->disks.at(0).path, "D:");
