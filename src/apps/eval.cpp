@@ -120,7 +120,7 @@ void add_eval(CLI::App& app, Globals& g, Handler& chosen) {
   const auto common = [&](CLI::App* c, const std::shared_ptr<EvalOptions>& o) {
     c->add_option("MODEL", o->model, "Model file or name")->required();
     c->add_option("--text", o->text_file, "Text to read")->required();
-    c->add_option("--chunks", o->chunks, "Only the first N windows");
+    c->add_option("--chunks", o->chunks, "Only the first N windows")->check(CLI::PositiveNumber);
   };
   auto p = std::make_shared<EvalOptions>();
   auto* perplexity = eval->add_subcommand("perplexity", "Perplexity, as llama.cpp's tool computes it");

@@ -285,6 +285,8 @@ Status why(const Globals& g, const PlanCommand& c) {
 }
 
 Status plan(const Globals& g, const PlanCommand& c) {
+  if (c.why && c.table)
+    return fail("usage.plan", "--why is of the last run, --table of every well-known large model", "one of the two");
   if (c.why) return why(g, c);
   if (c.table && (!c.model.empty() || !c.shape.empty() || !c.quant.empty()))
     return fail("usage.plan", "--table is of every well-known large model, in every quantization",

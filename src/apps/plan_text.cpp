@@ -182,6 +182,8 @@ std::string verdict(const PlanReport& r) {
 
 namespace {
 
+std::string threads_text(int n) { return fmt::format("{} {}", n, n == 1 ? "thread" : "threads"); }
+
 void print_rates(const engine::Hardware& hw, int threads) {
   if (!hw.measured_at.empty())
     fmt::print("\n{}\n", dim(fmt::format("rates of this machine as measured {}: memory {:.1f} GB/s{}", hw.measured_at,
@@ -198,9 +200,9 @@ void print_encoder_plan(const PlanReport& r) {
   const engine::Plan& p = r.plan;
   fmt::print("{} on {}\n\n", bold(title(r.outline)), r.hardware.name);
   fmt::print("  {}\n", bold(wrapped(verdict(r), 2, 98)));
-  fmt::print("  {}\n", dim(fmt::format("{} parameters, {}; texts of at most {} tokens, {} of them a pass; {} threads",
+  fmt::print("  {}\n", dim(fmt::format("{} parameters, {}; texts of at most {} tokens, {} of them a pass; {}",
                                        params(r.outline.n_params()), gb(static_cast<double>(r.outline.weight_bytes())),
-                                       p.n_ctx, p.micro_batch, p.threads)));
+                                       p.n_ctx, p.micro_batch, threads_text(p.threads))));
   if (p.load_s > 0) fmt::print("  {}\n", dim(fmt::format("loading takes {}", seconds_text(p.load_s))));
   fmt::print("\n");
   print_memory(p);
@@ -216,12 +218,12 @@ void print_plan(const PlanReport& r) {
   fmt::print("{} on {}\n\n", bold(title(r.outline)), hw.name);
   fmt::print("  {}\n", bold(wrapped(verdict(r), 2, 98)));
   const int64_t active = r.outline.n_active_params();
-  fmt::print(
-      "  {}\n",
-      dim(fmt::format(
-          "{} parameters{}, {}; conversation of {} of at most {} tokens, keys and values in {}; {} threads",
-          params(r.outline.n_params()), r.outline.n_experts > 0 ? fmt::format(" ({} a token)", params(active)) : "",
-          gb(static_cast<double>(r.outline.weight_bytes())), p.depth, p.n_ctx, p.kv_types.text(), p.threads)));
+  fmt::print("  {}\n",
+             dim(fmt::format("{} parameters{}, {}; conversation of {} of at most {} tokens, keys and values in {}; {}",
+                             params(r.outline.n_params()),
+                             r.outline.n_experts > 0 ? fmt::format(" ({} a token)", params(active)) : "",
+                             gb(static_cast<double>(r.outline.weight_bytes())), p.depth, p.n_ctx, p.kv_types.text(),
+                             threads_text(p.threads))));
   fmt::print("  {}\n", dim(fmt::format("a prompt of {} tokens is read in {}{}", p.n_prompt, seconds_text(p.ttft_s),
                                        p.load_s > 0 ? fmt::format("; loading takes {}", seconds_text(p.load_s)) : "")));
   const std::string who = p.draft.method == "model"  ? p.draft.model
@@ -363,11 +365,10 @@ void print_why(const engine::RunRecord& run, std::span<const engine::Cause> caus
     if (!c.advice.empty()) fmt::print("      {}\n", dim(wrapped("try: " + c.advice, 6, 98)));
   }
   fmt::print("\n  {}\n",
-             dim(fmt::format(
-                 "{} tokens after a prompt of {}; {} threads; weights read at {:.1f} GB/s; processor {:.0f} % busy "
-                 "with it;",
-                 run.n_gen, run.n_prompt, run.threads, run.weight_gb_s,
-                 100 * run.load.cpu_s / std::max(1e-9, run.load.wall_s) / std::max(1, run.threads))));
+             dim(fmt::format("{} tokens after a prompt of {}; {}; weights read at {:.1f} GB/s; processor {:.0f} % busy "
+                             "with it;",
+                             run.n_gen, run.n_prompt, threads_text(run.threads), run.weight_gb_s,
+                             100 * run.load.cpu_s / std::max(1e-9, run.load.wall_s) / std::max(1, run.threads))));
   fmt::print("  {}\n", dim(fmt::format(
                            "{} page faults from disk; {} read from disks; waiting for a processor {:.0f} % of the time",
                            run.load.major_faults, format_bytes(run.load.disk_read_bytes),

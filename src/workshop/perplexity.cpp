@@ -62,6 +62,11 @@ double standard_error(double sum, double sum_squares, int64_t n) {
 
 Result<std::vector<std::vector<TokenId>>> evaluation_windows(const text::Tokenizer& tokenizer, std::string_view text,
                                                              const PerplexityOptions& options) {
+  constexpr int64_t kFewest = 3;  // the second half of a window is scored, each token by those before it
+  if (options.n_ctx < kFewest)
+    return fail("eval.window_too_short",
+                fmt::format("a window of {} scores nothing; it takes {} and more", options.n_ctx, kFewest),
+                "a larger --ctx; others score by 512");
   if (text.ends_with('\n')) text.remove_suffix(1);
   const auto& spec = tokenizer.spec();
   std::vector<TokenId> ids = tokenizer.encode(text, {.add_special = true, .parse_special = false});

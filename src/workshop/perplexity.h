@@ -32,7 +32,7 @@ struct PerplexityReport {
   double tokens_per_s = 0;  // read
 };
 
-// The windows of a text for one model. Error "eval.text_too_short" names both counts.
+// The windows of a text for one model. Errors: "eval.text_too_short" names both counts, "eval.window_too_short".
 Result<std::vector<std::vector<TokenId>>> evaluation_windows(const text::Tokenizer& tokenizer, std::string_view text,
                                                              const PerplexityOptions& options);
 
