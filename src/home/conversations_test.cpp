@@ -148,6 +148,26 @@ TEST(Conversations, OfTwoDraftsTheLaterStays) {
   EXPECT_TRUE(t.talks.change(thread.id, {{"draft", nullptr}})->draft.is_null());
 }
 
+TEST(Conversations, GoOnWithoutAPersonaThatWasRemoved) {
+  Talk t;
+  ASSERT_TRUE(t.home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(t.home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  const auto his = t.talks.create({{"client_id", t.client()}, {"persona", "gazda"}});
+  const auto other = t.talks.create({{"client_id", t.client()}, {"persona", "baca"}});
+  const int64_t before = t.home->events().last();
+  ASSERT_TRUE(t.home->personas().remove("gazda"));
+  EXPECT_EQ(t.talks.thread(his->id)->thread.persona, std::nullopt);
+  EXPECT_EQ(t.talks.thread(other->id)->thread.persona, "baca");
+  int n_told = 0;
+  const auto told = t.home->events().read(before, 100);
+  for (const Event& e : told->events)
+    if (e.type == "thread.changed") {
+      ++n_told;
+      EXPECT_EQ(e.thread, his->id);
+    }
+  EXPECT_EQ(n_told, 1);
+}
+
 TEST(Conversations, PinnedFirstThenNewest) {
   Talk t;
   std::vector<std::string> made;

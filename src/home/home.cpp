@@ -10,9 +10,9 @@ Home::Home(fs::path folder, std::unique_ptr<Database> db)
       db_(std::move(db)),
       events_(*db_),
       settings_(*db_, events_),
-      personas_(*db_),
       attachments_(*db_, folder_ / "attachments"),
       ledger_(*db_, events_, folder_ / "attachments"),
+      personas_(ledger_),
       conversations_(ledger_),
       answers_(ledger_),
       compares_(ledger_, answers_) {}

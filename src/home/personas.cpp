@@ -64,8 +64,19 @@ Result<Persona> Personas::put(const std::string& id, const Json& body) {
 
 Status Personas::remove(const std::string& id) {
   return guarded([&] {
+    Transaction t(db_);
     if (db_.run("DELETE FROM personas WHERE id = ?", id) == 0)
       refuse("persona.unknown", fmt::format("there is no persona {}", id));
+    std::vector<std::string> threads;
+    {
+      Statement s = db_.query("SELECT id FROM threads WHERE persona = ?", id);
+      while (s.step()) threads.push_back(s.text(0));
+    }
+    for (const std::string& thread : threads) {
+      db_.run("UPDATE threads SET persona = NULL WHERE id = ?", thread);
+      ledger_.tell_thread(thread);
+    }
+    t.commit();
   });
 }
 

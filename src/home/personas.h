@@ -2,7 +2,7 @@
 // Any thread may call. Errors: "request.invalid", "persona.unknown", "preset.unknown", "preset.builtin", "set.unknown".
 #pragma once
 
-#include "home/database.h"
+#include "home/ledger.h"
 
 namespace watra::home {
 
@@ -14,11 +14,12 @@ struct Persona {
 
 class Personas {
  public:
-  explicit Personas(Database& db) : db_(db) {}
+  explicit Personas(Ledger& ledger) : ledger_(ledger), db_(ledger.db()) {}
 
   Result<std::vector<Persona>> list() const;
   Result<Persona> find(const std::string& id) const;
   Result<Persona> put(const std::string& id, const Json& body);
+  // Conversations that spoke by it go on without one, and their pages are told.
   Status remove(const std::string& id);
 
   Result<Json> presets() const;  // those that come with Watra first
@@ -30,6 +31,7 @@ class Personas {
   Status remove_set(const std::string& id);
 
  private:
+  Ledger& ledger_;
   Database& db_;
 };
 

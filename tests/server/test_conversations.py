@@ -230,6 +230,23 @@ class Turns(House):
         self.assertEqual(prompt["n_tokens"], answer["answer"]["n_prompt"])
         self.assertEqual(prompt["seed"], answer["answer"]["seed"])
 
+    def test_a_conversation_outlives_its_persona(self):
+        self.page.ok("PUT", "/personas/baca", {"name": "Baca", "text": "Jesteś bacą."})
+        thread = self.page.thread(persona="baca")["id"]
+        first = self.page.finished(self.page.say(thread, "Kto tu mieszka?", sampling={"max_tokens": 3}))
+        self.page.ok("DELETE", "/personas/baca")
+        self.assertIsNone(self.page.ok("GET", f"/threads/{thread}")["thread"]["persona"])
+        self.assertEqual(self.page.message(first["id"])["actor"], {"kind": "companion", "id": "baca", "name": "Baca"})  # who spoke has spoken
+        said = self.page.finished(self.page.say(thread, "A teraz?", parent=first["id"], sampling={"max_tokens": 3}))
+        self.assertEqual((said["state"], said["actor"]["kind"]), ("done", "model"))
+        turns = f"/threads/{thread}/turns"
+        again = self.page.finished(self.page.ok("POST", turns, {"client_id": client_id(), "parent": first["parent"], "sampling": {"max_tokens": 3}}))
+        self.assertEqual(again["actor"]["kind"], "model")
+        on = self.page.finished(self.page.ok("POST", turns, {"client_id": client_id(), "continue": first["id"], "sampling": {"max_tokens": 3}}))
+        self.assertEqual(on["state"], "done")
+        self.page.ok("PATCH", f"/threads/{thread}", {"persona": "baca"})  # named by who did not know: taken for none
+        self.assertEqual(self.page.finished(self.page.say(thread, "I jeszcze?", parent=said["id"], sampling={"max_tokens": 3}))["actor"]["kind"], "model")
+
     def test_what_cannot_be_is_refused_by_name(self):
         thread = self.page.thread()["id"]
         turns = f"/threads/{thread}/turns"
