@@ -98,6 +98,18 @@ class Things(Room):
         self.page.ok("DELETE", "/sets/s1")
         self.refused("DELETE", "/sets/s1", None, 404, "set.unknown")
 
+    def test_what_another_page_wrote_is_not_written_over(self):
+        stream = self.page.events()
+        made = self.page.ok("PUT", "/personas/juhas", {"name": "Juhas", "text": "a", "if_updated_ms": 0})
+        there = self.page.ok("PUT", "/personas/juhas", {"name": "Juhas", "text": "b", "if_updated_ms": made["updated_ms"]})
+        self.refused("PUT", "/personas/juhas", {"name": "Juhas", "text": "c", "if_updated_ms": made["updated_ms"]}, 409, "persona.changed")
+        self.assertEqual(next(p["text"] for p in self.page.ok("GET", "/personas")["personas"] if p["id"] == "juhas"), "b")
+        self.page.ok("DELETE", "/personas/juhas")
+        self.page.mark(stream)
+        told = [e["data"] for e in stream.of("persona.changed") if e["data"]["id"] == "juhas"]
+        self.assertEqual(told, [{"id": "juhas", "updated_ms": made["updated_ms"]}, {"id": "juhas", "updated_ms": there["updated_ms"]}, {"id": "juhas", "updated_ms": None}])
+        stream.close()
+
     def test_a_text_file_enters_the_prompt(self):
         content = "The shepherd's dog is called Burek.".encode()
         status, _, kept = self.raw("POST", "/attachments", content, [f"X-Watra-Name: {quoted('pies żółty.txt')}", "Content-Type: text/plain"])

@@ -93,6 +93,13 @@ function table(house, format) {
   return { type: 'text/csv', body: [head, ...rows].map((r) => r.map((x) => `"${String(x).replaceAll('"', '""')}"`).join(',')).join('\r\n') };
 }
 
+/** The time of a change; refused where what was read is no longer there. */
+function stamp(kept, key, kind, body) {
+  const before = kept.get(key)?.updated_ms ?? 0;
+  if (body.if_updated_ms !== undefined && body.if_updated_ms !== null && body.if_updated_ms !== before) throw new Refusal(409, `${kind}.changed`, 'changed meanwhile');
+  return Math.max(Date.now(), before + 1);
+}
+
 export const routes = [
   ['GET', '/models', ({ house }) => ({ models: [...house.models].sort((a, b) => Number(b.state === 'loaded') - Number(a.state === 'loaded')), folders: house.folders, as_of: house.seq })],
   ['GET', '/models/:id/estimate', ({ house, id: key, query }) => ({ ...house.need(house.models, 'model', key).estimate, n_ctx: Number(query.get('n_ctx') ?? 8192), kv_type: query.get('kv_type') ?? 'f16' })],
@@ -124,11 +131,11 @@ export const routes = [
     return { values: house.settings };
   }],
   ['GET', '/presets', ({ house }) => ({ presets: [...presets(), ...house.presets.values()] })],
-  ['PUT', '/presets/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, sampling: body.sampling, builtin: false }; house.presets.set(key, p); return p; }],
-  ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); }],
+  ['PUT', '/presets/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, sampling: body.sampling, builtin: false, updated_ms: stamp(house.presets, key, 'preset', body) }; house.presets.set(key, p); house.emit('preset.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
+  ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); house.emit('preset.changed', { id: key, updated_ms: null }); }],
   ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
-  ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: Date.now() }; house.personas.set(key, p); return p; }],
-  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); }],
+  ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.personas, key, 'persona', body) }; house.personas.set(key, p); house.emit('persona.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
+  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
   ['POST', '/compares', ({ house, body }) => ({ status: 202, json: shown(house.once(body.client_id, () => ask(house, body)), house) })],
   ['GET', '/compares', ({ house }) => ({ compares: [...house.compares.values()].reverse().map((c) => shown(c, house)), more: false, as_of: house.seq })],
   ['GET', '/compares/export', ({ house, query }) => table(house, query.get('format'))],
@@ -156,8 +163,8 @@ export const routes = [
   }],
   ['POST', '/compares/:id/stop', ({ house, id: key }) => { const c = house.need(house.compares, 'compare', key); c.state = 'stopped'; for (const [runId, live] of house.runs) if (live.run.thread === c.thread) stopRun(house, runId); return { status: 202, json: shown(c, house) }; }],
   ['GET', '/sets', ({ house }) => ({ sets: [...house.sets.values()] })],
-  ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions }; house.sets.set(key, s); return s; }],
-  ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); }],
+  ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions, updated_ms: stamp(house.sets, key, 'set', body) }; house.sets.set(key, s); house.emit('set.changed', { id: key, updated_ms: s.updated_ms }); return s; }],
+  ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); house.emit('set.changed', { id: key, updated_ms: null }); }],
   ['GET', '/machine', ({ house }) => (house.measured ? machine() : { ...machine(), measured: false, ram: { ...machine().ram, gb_s: 0 } })],
   ['POST', '/machine/measure', ({ house }) => ({ status: 202, json: house.startJob('measure', 'machine', null, 1, 2, null, () => { house.measured = true; for (const model of house.models) { model.estimate ??= house.estimates.get(model.id); house.changedModel(model); } }) })],
   ['GET', '/machine/now', ({ house, query }) => {

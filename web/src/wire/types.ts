@@ -90,7 +90,7 @@ export interface Setting {
   applies: 'now' | 'next_answer' | 'load' | 'restart';
 }
 export interface Schema { groups: { id: string; name: Words }[]; settings: Setting[] }
-export interface Preset { id: Id; name: Words; sampling: Sampling; builtin: boolean }
+export interface Preset { id: Id; name: Words; sampling: Sampling; builtin: boolean; updated_ms: number }
 export interface Column {
   id: Id; label: string; model: Id | null; persona: Id | null; sampling: Sampling; state: RunState; message: Id | null; answer: Message | null; pasted: boolean;
 }
@@ -98,7 +98,7 @@ export interface Compare {
   id: Id; thread: Id; question: string; system: string | null; blind: boolean; revealed: boolean; order: 'together' | 'in_turn';
   state: 'running' | 'done' | 'stopped' | 'failed'; created_ms: number; vote: { column: Id | null; verdict: 'best' | 'tie' | 'none' } | null; columns: Column[];
 }
-export interface QuestionSet { id: Id; name: string; questions: string[] }
+export interface QuestionSet { id: Id; name: string; questions: string[]; updated_ms: number }
 export interface MemoryRow { tier: Tier; tag: string; bytes: number }
 export interface Machine {
   name: string; cpu: { model: string; isa: string[]; cores: number }; gpus: { name: string; bytes: number; gb_s: number }[];

@@ -1,6 +1,6 @@
 // Comparisons: answers stream into their columns by the same events as in a conversation.
 import { clientId, get, post, remove } from '../../wire/client';
-import type { Compare, Message, Thread } from '../../wire/types';
+import type { Compare, Message, QuestionSet, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
 import { attempt } from '../../state/notice.svelte';
 
@@ -11,8 +11,11 @@ class Compares {
   open = $state.raw<Compare | null>(null);
   answers = $state<Record<string, Message>>({});
   series = $state.raw<{ done: number; all: number } | null>(null);
+  sets = $state.raw<QuestionSet[]>([]);
 
   more = $state(false);
+
+  async loadSets(): Promise<void> { this.sets = (await attempt(() => get<{ sets: QuestionSet[] }>('/sets')))?.sets ?? this.sets; }
 
   async load(): Promise<void> {
     const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>('/compares'));
@@ -75,6 +78,7 @@ class Compares {
   }
 }
 export const compares = new Compares();
+on('set.changed', () => void compares.loadSets());
 on('compare.changed', (event) => {
   const compare = event.data as unknown as Compare;
   compares.take(compare);
