@@ -293,6 +293,10 @@ class Lan(unittest.TestCase):
                 self.assertIs(page.get("/house")[2]["password"], True)
                 self.assertEqual(page.post("/session", {"password": PASSWORD})[0], 200)
                 self.assertEqual(page.ok("GET", "/house")["door"], {"lan": True, "tls": False, "password": True})
+                # A phone's browser trusts no plain origin but its own machine's, and complains of what it does not heed there.
+                heads = {host: server.request("GET", "/health", token=False, host=f"{host}:{match[1]}")[1] for host in ("127.0.0.1", "localhost", "192.0.2.1")}
+                self.assertEqual([("cross-origin-opener-policy" in head) for head in heads.values()], [True, True, False])
+                self.assertTrue(all(head["cross-origin-resource-policy"] == "same-origin" for head in heads.values()))
                 self.assertEqual(server.request("GET", "/health", token=False, host="evil.example")[0], 421)
                 self.assertEqual(server.request("GET", "/health", token=False, host=f"192.0.2.1:{match[1]}")[0], 421)
             finally:
@@ -325,6 +329,7 @@ class Tls(unittest.TestCase):
                 token = pathlib.Path(folder, "token").read_text().strip()
                 open_url = lambda path, **h: urllib.request.urlopen(urllib.request.Request(match[1] + path, headers=h), context=context, timeout=PATIENCE)
                 self.assertEqual(json.load(open_url("/health"))["status"], "ok")
+                self.assertEqual(open_url("/health").headers["cross-origin-opener-policy"], "same-origin")
                 house = json.load(open_url("/watra/v1/house", Authorization=f"Bearer {token}"))
                 self.assertIs(house["door"]["tls"], True)
                 code = json.load(urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/codes", data=b"{}", headers={"Authorization": f"Bearer {token}"}), context=context, timeout=PATIENCE))["code"]
