@@ -22,7 +22,9 @@ class Compares {
     if (answer) { this.list = answer.compares; this.more = answer.more; }
   }
   async older(): Promise<void> {
-    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>(`/compares?before=${this.list.at(-1)?.created_ms ?? 0}`));
+    const last = this.list.at(-1);
+    if (!last) return;
+    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>(`/compares?before=${last.created_ms}&before_id=${last.id}`));
     if (answer) { this.list = [...this.list, ...answer.compares]; this.more = answer.more; }
   }
   async show(id: string | null): Promise<void> {
