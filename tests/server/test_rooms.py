@@ -49,7 +49,11 @@ class Compares(Room):
         status, headers, table = self.raw("GET", f"/compares/export?format=csv&ids={compare['id']}")
         self.assertEqual(status, 200)
         self.assertEqual(len(table.strip().split("\r\n")), 4)
-        self.assertEqual(len(self.raw("GET", "/compares/export?format=json")[2][0]), 10)
+        row = self.raw("GET", f"/compares/export?format=json&ids={compare['id']}")[2][0]
+        facts = compare["columns"][0]["answer"]["answer"]
+        self.assertEqual(len(row), 16)
+        self.assertEqual((row["file"], row["template"], row["sampling"], row["seed"]), (facts["model"]["file"], "chatml", facts["sampling"], facts["seed"]))
+        self.assertEqual(row["tokens_per_s"], round(facts["decode_tokens_per_s"], 2))
         self.refused("GET", "/compares/export?format=pdf", None, 400, "request.invalid")
         self.page.ok("DELETE", f"/compares/{compare['id']}")
         self.refused("GET", f"/compares/{compare['id']}", None, 404, "compare.unknown")

@@ -3,6 +3,7 @@ import { clientId, get, post, remove } from '../../wire/client';
 import type { Compare, Message, QuestionSet, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
 import { attempt } from '../../state/notice.svelte';
+import { shelf } from '../../state/shelf.svelte';
 
 export interface Ask { question: string; system?: string; blind: boolean; columns: { model: string; persona?: string }[] }
 
@@ -80,6 +81,14 @@ class Compares {
   }
 }
 export const compares = new Compares();
+
+/** The column that was chosen, by its letter and its name; null where none was. */
+export function winner(compare: Compare): { label: string; name: string } | null {
+  const column = compare.vote?.verdict === 'best' ? compare.columns.find((c) => c.id === compare.vote?.column) : undefined;
+  if (!column) return null;
+  const spoke = column.answer ?? compares.answers[column.message ?? ''];
+  return { label: column.label, name: column.model ? shelf.name(column.model) : (spoke?.actor.name ?? column.label) };
+}
 on('set.changed', () => void compares.loadSets());
 on('compare.changed', (event) => {
   const compare = event.data as unknown as Compare;
