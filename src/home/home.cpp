@@ -59,7 +59,10 @@ Result<std::string> Home::said(const Message& m) {
     if (p.at("type") != "attachment") continue;
     const std::string name = p.at("name");
     const auto file = attachments_.find(p.at("hash"));
-    if (!file) continue;  // erased with another message
+    if (!file || m.lacks(p.at("hash"))) {  // the model is told, and with it whoever looks at what the model saw
+      out += fmt::format("[{}: this file is not here any more]\n\n", name);
+      continue;
+    }
     if (!file->is_text()) {
       out += fmt::format("[{}: {}, {} bytes, not text]\n\n", name, file->mime, file->bytes);
       continue;

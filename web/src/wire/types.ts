@@ -46,8 +46,8 @@ export type Part =
   | { type: 'reasoning'; text: string; seconds: number | null }
   | { type: 'tool_call'; id: string; name: string; arguments: string }
   | { type: 'tool_result'; id: string; text: string }
-  | { type: 'image'; hash: string; name: string; mime: string; bytes: number; width: number; height: number }
-  | { type: 'attachment'; hash: string; name: string; mime: string; bytes: number; n_tokens: number | null };
+  | { type: 'image'; hash: string; name: string; mime: string; bytes: number; width: number; height: number; missing?: boolean }
+  | { type: 'attachment'; hash: string; name: string; mime: string; bytes: number; n_tokens: number | null; missing?: boolean };
 export interface Answer {
   model: { id: Id; name: string; file?: string; sha256: string; quant: string; template: string }; persona: Id | null; sampling: Sampling; seed: number;
   prompt_hash: string; n_prompt: number; n_cached: number; n_generated: number; ttft_ms: number; prefill_tokens_per_s: number;
