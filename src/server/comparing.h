@@ -1,5 +1,5 @@
 // Comparing: carries out compares: a run for each column, all together where they share a model, else one after the
-// other, because each model has to be loaded. Any thread may call.
+// other, because the house keeps one model loaded (docs/decisions/0030-compares-take-turns.md). Any thread may call.
 #pragma once
 
 #include <map>
