@@ -49,6 +49,14 @@ void add_house_compares(Router& router, Household& house, Comparing& comparing) 
            [&compares](Exchange& x) -> Json { return house_value(compares.keep(x.params["id"], x.json())).json(); });
   add_json(router, "POST", "/compares/{id}/stop", 202,
            [&comparing](Exchange& x) -> Json { return comparing.stop(x.params["id"]); });
+  add_json(router, "POST", "/series", 202,
+           [&comparing](Exchange& x) -> Json { return comparing.series().begin(x.json()); });
+  add_json(router, "GET", "/series", 200, [&house, &comparing](Exchange&) -> Json {
+    const int64_t as_of = house_value(house.home.events().newest());  // before: what is told twice is harmless
+    return {{"series", comparing.series().now()}, {"as_of", as_of}};
+  });
+  add_json(router, "POST", "/series/{id}/stop", 202,
+           [&comparing](Exchange& x) -> Json { return comparing.series().stop(x.params["id"]); });
 }
 
 }  // namespace watra::server

@@ -73,6 +73,36 @@ class Compares(Room):
         self.assertEqual((voted["revealed"], voted["columns"][0]["model"]), (True, "smollm2"))
         self.assertEqual(self.page.message(answer["id"])["answer"]["model"]["id"], "smollm2")
 
+    def test_a_set_is_asked_whoever_looks(self):
+        columns = [{"model": "smollm2", "sampling": {"max_tokens": 4, "temperature": 0}}] * 2
+        body = {"client_id": client_id(), "questions": ["Name a tree.", "Name a bird.", "Name a river."], "blind": False, "columns": columns}
+        stream = self.page.events()
+        begun = self.page.ok("POST", "/series", body)
+        self.assertEqual((begun["all"], begun["state"]), (3, "running"))
+        self.assertEqual(self.page.ok("POST", "/series", body)["id"], begun["id"])
+        self.refused("POST", "/series", {**body, "client_id": client_id()}, 409, "series.busy")
+        seen = lambda: self.page.ok("GET", "/series")["series"]
+        wait_until(lambda: seen()["state"] != "running", what="the end of the series")
+        self.assertEqual((seen()["state"], seen()["done"], seen()["compare"], seen()["error"]), ("done", 3, None, None))
+        asked = [c for c in self.page.ok("GET", "/compares")["compares"] if c["question"] in body["questions"]][:3]
+        self.assertEqual([(c["question"], c["state"]) for c in reversed(asked)], [(q, "done") for q in body["questions"]])
+        self.page.mark(stream)
+        self.assertEqual([e["data"]["done"] for e in stream.of("series.changed")], [0, 1, 2, 3])
+        for event in stream.of("series.changed"):
+            talk.check_event(event)
+        stream.close()
+        long = {**body, "client_id": client_id(), "questions": [talk.ENDLESS] * 3, "columns": [{"model": "smollm2", "sampling": {"max_tokens": 7000, "temperature": 0}}] * 2}
+        running = self.page.ok("POST", "/series", long)
+        stopped = self.page.ok("POST", f"/series/{running['id']}/stop", {})
+        self.assertEqual((stopped["state"], stopped["all"]), ("stopped", 3))
+        self.page.ok("POST", f"/compares/{running['compare']}/stop", {})
+        wait_until(lambda: self.shown(running["compare"])["state"] == "stopped", what="the stop")
+        self.assertEqual(len([c for c in self.page.ok("GET", "/compares")["compares"] if c["question"] == talk.ENDLESS and c["state"] == "running"]), 0)
+        self.refused("POST", "/series/q_no/stop", {}, 404, "series.unknown")
+        self.refused("POST", "/series", {**body, "client_id": client_id(), "questions": []}, 400, "request.invalid", "questions")
+        self.refused("POST", "/series", {**body, "client_id": client_id(), "columns": [{"model": "no-such"}, {"model": "smollm2"}]}, 404, "model.unknown")
+        self.assertEqual(seen()["id"], running["id"])
+
     def test_stop_and_refusals(self):
         columns = [{"model": "smollm2", "sampling": {"max_tokens": 7000, "temperature": 0}}] * 2
         made = self.page.ok("POST", "/compares", {"client_id": client_id(), "question": talk.ENDLESS, "blind": False, "columns": columns})

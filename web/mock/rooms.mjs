@@ -85,6 +85,24 @@ function ask(house, body) {
   return compare;
 }
 
+/** A set of questions, asked one after the other whoever looks. */
+function askSeries(house, body) {
+  if (house.series?.state === 'running') throw new Refusal(409, 'series.busy', 'another one is asked');
+  const series = house.series = { id: id('q'), state: 'running', done: 0, all: body.questions.length, compare: null, error: null };
+  const tell = () => house.emit('series.changed', { ...series });
+  const next = () => {
+    if (series.state !== 'running') return;
+    if (series.done === series.all) { Object.assign(series, { state: 'done', compare: null }); tell(); return; }
+    const compare = ask(house, { ...body, question: body.questions[series.done] });
+    series.compare = compare.id;
+    tell();
+    const wait = setInterval(() => { if (compare.state === 'running') return; clearInterval(wait); series.done++; next(); }, 100);
+    wait.unref?.();
+  };
+  next();
+  return { ...series };
+}
+
 function table(house, format) {
   const rows = [...house.compares.values()].flatMap((c) => shown(c, house).columns.map((k) => [c.question, k.label, k.model ?? '', k.answer?.answer?.model.quant ?? '', k.persona ?? '', JSON.stringify(k.sampling), k.answer?.answer?.seed ?? '', k.answer?.answer?.decode_tokens_per_s?.toFixed(1) ?? '', c.vote?.column === k.id ? c.vote.verdict : '', k.answer?.parts.map((p) => p.text).join('') ?? '']));
   const head = ['question', 'column', 'model', 'quant', 'persona', 'sampling', 'seed', 'tokens_per_s', 'vote', 'answer'];
@@ -162,6 +180,9 @@ export const routes = [
     return { status: 201, json: thread };
   }],
   ['POST', '/compares/:id/stop', ({ house, id: key }) => { const c = house.need(house.compares, 'compare', key); c.state = 'stopped'; for (const [runId, live] of house.runs) if (live.run.thread === c.thread) stopRun(house, runId); return { status: 202, json: shown(c, house) }; }],
+  ['POST', '/series', ({ house, body }) => ({ status: 202, json: house.once(body.client_id, () => askSeries(house, body)) })],
+  ['GET', '/series', ({ house }) => ({ series: house.series ?? null, as_of: house.seq })],
+  ['POST', '/series/:id/stop', ({ house }) => { if (!house.series) throw new Refusal(404, 'series.unknown', 'no series'); if (house.series.state === 'running') house.series.state = 'stopped'; house.emit('series.changed', { ...house.series }); return { status: 202, json: { ...house.series } }; }],
   ['GET', '/sets', ({ house }) => ({ sets: [...house.sets.values()] })],
   ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions, updated_ms: stamp(house.sets, key, 'set', body) }; house.sets.set(key, s); house.emit('set.changed', { id: key, updated_ms: s.updated_ms }); return s; }],
   ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); house.emit('set.changed', { id: key, updated_ms: null }); }],

@@ -98,6 +98,7 @@ export interface Compare {
   id: Id; thread: Id; question: string; system: string | null; blind: boolean; revealed: boolean; order: 'together' | 'in_turn';
   state: 'running' | 'done' | 'stopped' | 'failed'; created_ms: number; vote: { column: Id | null; verdict: 'best' | 'tie' | 'none' } | null; columns: Column[];
 }
+export interface Series { id: Id; state: 'running' | 'done' | 'stopped' | 'failed'; done: number; all: number; compare: Id | null; error: WireError | null }
 export interface QuestionSet { id: Id; name: string; questions: string[]; updated_ms: number }
 export interface MemoryRow { tier: Tier; tag: string; bytes: number }
 export interface Machine {
