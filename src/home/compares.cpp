@@ -4,7 +4,6 @@
 #include <random>
 
 #include "home/check.h"
-#include "home/conversations.h"
 #include "home/ids.h"
 #include "home/settings_schema.h"
 
@@ -204,13 +203,16 @@ Result<Compare> Compares::find(const std::string& id) const {
   return guarded([&] { return read(id); });
 }
 
-Result<Compares::List> Compares::list(int64_t limit, std::optional<int64_t> before) const {
+Result<Compares::List> Compares::list(int64_t limit, const std::optional<Before>& before) const {
   return guarded([&] {
     const auto held = ledger_.db().lock();
     List out;
+    const auto at_ms = before ? std::optional(before->at_ms) : std::nullopt;
+    const std::string id = before ? before->id : "";
     Statement s = ledger_.db().query(
-        "SELECT id FROM compares WHERE (?1 IS NULL OR created_ms < ?1) ORDER BY created_ms DESC, rowid DESC LIMIT ?2",
-        before, limit + 1);
+        "SELECT id FROM compares WHERE (?1 IS NULL OR created_ms < ?1 OR (created_ms = ?1 AND id < ?2)) ORDER BY "
+        "created_ms DESC, id DESC LIMIT ?3",
+        at_ms, id, limit + 1);
     while (s.step()) out.compares.push_back(json(read(s.text(0)), true));
     out.more = static_cast<int64_t>(out.compares.size()) > limit;
     if (out.more) out.compares.pop_back();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "home/answers.h"
+#include "home/conversations.h"
 
 namespace watra::home {
 
@@ -49,7 +50,7 @@ class Compares {
     bool more = false;
     int64_t as_of = 0;
   };
-  Result<List> list(int64_t limit, std::optional<int64_t> before) const;
+  Result<List> list(int64_t limit, const std::optional<Before>& before) const;  // newest first
   // As it is told, with its answers.
   Result<Json> shown(const std::string& id) const;
 

@@ -1,4 +1,8 @@
 // Compares as a table, to be taken elsewhere: CSV, Markdown, JSON.
+#include <fmt/chrono.h>
+
+#include <cmath>
+
 #include "home/check.h"
 #include "home/compares.h"
 
@@ -27,6 +31,50 @@ std::string md_cell(const Json& value) {
   return replaced(replaced(replaced(cell_text(value), "\r", ""), "\n", "<br>"), "|", "\\|");
 }
 
+constexpr const char* kHead[] = {"question", "asked",        "system",   "column",  "model", "file",
+                                 "sha256",   "quant",        "template", "persona", "n_ctx", "sampling",
+                                 "seed",     "tokens_per_s", "vote",     "answer"};
+
+std::string utc(int64_t at_ms) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", std::chrono::sys_seconds(std::chrono::seconds(at_ms / 1000)));
+}
+
+// What more digits would say is noise.
+Json rounded(const Json& value) {
+  constexpr double kHundredths = 100;
+  return value.is_number() ? Json(std::round(value.get<double>() * kHundredths) / kHundredths) : value;
+}
+
+// "best" stands at the chosen one; that none was, or all alike, is said of each.
+Json vote_of(const Json& vote, const Json& column) {
+  const Json& chosen = member(vote, "column");
+  return chosen.is_null() || chosen == column.at("id") ? member(vote, "verdict") : Json();
+}
+
+// The values in force are those that the answer was made with; before it has ended there is what was asked for.
+Json row_of(const Json& compare, const Json& column) {
+  const Json& answer = column.at("answer");
+  const Json &facts = member(answer, "answer"), &model = member(facts, "model"), &actor = member(answer, "actor");
+  const Json& in_force = member(facts, "sampling");
+  const Json& persona = member(actor, "kind") == "companion" ? member(actor, "name") : column.at("persona");
+  return {{"question", compare.at("question")},
+          {"asked", utc(compare.at("created_ms"))},
+          {"system", compare.at("system")},
+          {"column", column.at("label")},
+          {"model", column.at("pasted") ? member(actor, "name") : column.at("model")},
+          {"file", member(model, "file")},
+          {"sha256", member(model, "sha256")},
+          {"quant", member(model, "quant")},
+          {"template", member(model, "template")},
+          {"persona", persona},
+          {"n_ctx", member(member(facts, "context"), "n_ctx")},
+          {"sampling", in_force.is_object() ? in_force : column.at("sampling")},
+          {"seed", member(facts, "seed")},
+          {"tokens_per_s", rounded(member(facts, "decode_tokens_per_s"))},
+          {"vote", vote_of(compare.at("vote"), column)},
+          {"answer", answer.is_null() ? "" : text_of(answer.at("parts"))}};
+}
+
 }  // namespace
 
 Result<std::string> Compares::table(const std::string& format, const std::vector<std::string>& ids) const {
@@ -41,26 +89,9 @@ Result<std::string> Compares::table(const std::string& format, const std::vector
     Json rows = Json::array();
     for (const std::string& id : which) {
       const Json c = json(read(id), true);
-      for (const Json& column : c.at("columns")) {
-        const Json& answer = column.at("answer");
-        const Json facts = answer.is_null() ? Json(nullptr) : answer.at("answer");
-        const auto fact = [&](const char* name) { return facts.is_object() ? facts.at(name) : Json(nullptr); };
-        const bool voted = c.at("vote").is_object() && c.at("vote").at("column") == column.at("id");
-        rows.push_back({{"question", c.at("question")},
-                        {"column", column.at("label")},
-                        {"model", column.at("pasted") ? answer.at("actor").at("name") : column.at("model")},
-                        {"quant", facts.is_object() ? facts.at("model").at("quant") : Json(nullptr)},
-                        {"persona", column.at("persona")},
-                        {"sampling", column.at("sampling")},
-                        {"seed", fact("seed")},
-                        {"tokens_per_s", fact("decode_tokens_per_s")},
-                        {"vote", voted ? c.at("vote").at("verdict") : Json(nullptr)},
-                        {"answer", answer.is_null() ? "" : text_of(answer.at("parts"))}});
-      }
+      for (const Json& column : c.at("columns")) rows.push_back(row_of(c, column));
     }
     if (format == "json") return rows.dump(1, ' ', false, Json::error_handler_t::replace);
-    static constexpr const char* kHead[] = {"question", "column", "model",        "quant", "persona",
-                                            "sampling", "seed",   "tokens_per_s", "vote",  "answer"};
     const bool csv = format == "csv";
     const auto line = [&](const auto& cell) {
       std::string out = csv ? "" : "|";

@@ -83,6 +83,63 @@ TEST(Compares, PastedAnswersVotesAndGoingOn) {
   EXPECT_EQ(search(home->ledger(), "newq", 10, std::nullopt)->hits.size(), 1u);
 }
 
+TEST(Compares, TheTableSaysUnderWhichConditions) {
+  TestHome home;
+  Json asked = question("a", false);
+  asked["system"] = "Mów krótko.";
+  const auto begun = home->compares().begin(asked, "in_turn");
+  ASSERT_TRUE(begun) << begun.error().message;
+  const Json first = begun->compare.columns[0];
+  const auto turn =
+      home->compares().open(begun->compare.id, first["id"],
+                            {.model = "bielik", .model_name = "Bielik", .persona = "gazda", .persona_name = "Gazda"});
+  ASSERT_TRUE(turn);
+  ASSERT_TRUE(home->answers().apply({{.kind = AnswerStep::Kind::ended,
+                                      .thread = begun->compare.thread,
+                                      .message = turn->answer.id,
+                                      .run = new_run(turn->run, begun->compare.thread, turn->answer.id),
+                                      .facts = {{"model",
+                                                 {{"id", "bielik"},
+                                                  {"file", "bielik.gguf"},
+                                                  {"sha256", "ab12"},
+                                                  {"quant", "Q8_0"},
+                                                  {"template", "chatml"}}},
+                                                {"sampling", {{"temperature", 0.8}, {"top_p", 0.95}}},
+                                                {"context", {{"n_ctx", 4096}, {"sees_from", nullptr}}},
+                                                {"seed", 7},
+                                                {"decode_tokens_per_s", 14.710643625817067}},
+                                      .state = "done"}}));
+  home->db().run("UPDATE compares SET created_ms = 1764115200000");
+  const Json rows = Json::parse(*home->compares().table("json", {}));
+  ASSERT_EQ(rows.size(), 2u);
+  const Json expected = {{"question", "Co słychać na hali?"},
+                         {"asked", "2025-11-26T00:00:00Z"},
+                         {"system", "Mów krótko."},
+                         {"column", "A"},
+                         {"model", "bielik"},
+                         {"file", "bielik.gguf"},
+                         {"sha256", "ab12"},
+                         {"quant", "Q8_0"},
+                         {"template", "chatml"},
+                         {"persona", "Gazda"},
+                         {"n_ctx", 4096},
+                         {"sampling", {{"temperature", 0.8}, {"top_p", 0.95}}},
+                         {"seed", 7},
+                         {"tokens_per_s", 14.71},
+                         {"vote", nullptr},
+                         {"answer", ""}};
+  EXPECT_EQ(rows[0], expected);
+  EXPECT_EQ(rows[1]["sampling"], (Json{{"temperature", 0.1}}));  // it has not answered: as it was asked for
+  EXPECT_NE(home->compares().table("csv", {})->find("\"14.71\""), std::string::npos);
+  const auto votes = [&](const Json& vote) {
+    EXPECT_TRUE(home->compares().vote(begun->compare.id, vote));
+    const Json table = Json::parse(*home->compares().table("json", {}));
+    return Json{table[0]["vote"], table[1]["vote"]};
+  };
+  EXPECT_EQ(votes({{"column", first["id"]}, {"verdict", "best"}}), (Json{"best", nullptr}));
+  EXPECT_EQ(votes({{"column", nullptr}, {"verdict", "tie"}}), (Json{"tie", "tie"}));
+}
+
 TEST(Compares, ACrashStopsThem) {
   TestHome home;
   const auto begun = home->compares().begin(question("a", false), "in_turn");

@@ -1,5 +1,7 @@
 #include "home/conversation.h"
 
+#include <algorithm>
+
 namespace watra::home {
 
 std::string text_of(const Json& parts) {
@@ -10,6 +12,15 @@ std::string text_of(const Json& parts) {
 }
 
 std::string Message::text() const { return text_of(parts); }
+
+bool Message::lacks(const std::string& hash) const { return std::ranges::find(missing, hash) != missing.end(); }
+
+Json Message::told_parts() const {
+  Json out = parts;
+  for (Json& part : out)
+    if (part.contains("hash") && lacks(part.at("hash"))) part["missing"] = true;
+  return out;
+}
 
 Json Message::json() const {
   const Json actor = veiled ? Json{{"kind", "model"}, {"id", nullptr}, {"name", nullptr}}
@@ -22,7 +33,7 @@ Json Message::json() const {
           {"role", role},
           {"actor", actor},
           {"at_ms", at_ms},
-          {"parts", parts},
+          {"parts", missing.empty() ? parts : told_parts()},
           {"state", state},
           {"pinned", pinned},
           {"ref", or_null(ref)},

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "home/json.h"
 
@@ -25,13 +26,18 @@ struct Message {
   std::optional<std::string> ref;
   std::string source = "page";  // page, api, import, pasted
   std::optional<std::string> origin;
-  Json facts;                      // Answer, or null
-  Json error;                      // or null
-  std::optional<std::string> run;  // the last one that wrote it
-  bool veiled = false;             // an answer of a blind compare: who gave it is not told
+  Json facts;                        // Answer, or null
+  Json error;                        // or null
+  std::optional<std::string> run;    // the last one that wrote it
+  bool veiled = false;               // an answer of a blind compare: who gave it is not told
+  std::vector<std::string> missing;  // hashes of its files that are not here any more
 
   std::string text() const;  // of its text parts
+  bool lacks(const std::string& hash) const;
   Json json() const;
+
+ private:
+  Json told_parts() const;
 };
 
 struct Thread {

@@ -32,14 +32,17 @@ Json checked_draft(const Json& draft) {
 
 }  // namespace
 
-Result<Conversations::Threads> Conversations::list(int64_t limit, std::optional<int64_t> before, bool archived) const {
+Result<Conversations::Threads> Conversations::list(int64_t limit, const std::optional<Before>& before,
+                                                   bool archived) const {
   return guarded([&] {
     const auto held = ledger_.db().lock();
     Threads out;
+    const auto at_ms = before ? std::optional(before->at_ms) : std::nullopt;
+    const std::string id = before ? before->id : "";
     Statement s = ledger_.db().query(
-        "SELECT id FROM threads WHERE hidden = 0 AND archived = ? AND (? IS NULL OR (pinned = 0 AND updated_ms < ?)) "
-        "ORDER BY pinned DESC, updated_ms DESC, rowid DESC LIMIT ?",
-        archived, before, before, limit + 1);
+        "SELECT id FROM threads WHERE hidden = 0 AND archived = ?1 AND (?2 IS NULL OR (pinned = 0 AND (updated_ms < ?2 "
+        "OR (updated_ms = ?2 AND id < ?3)))) ORDER BY pinned DESC, updated_ms DESC, id DESC LIMIT ?4",
+        archived, at_ms, id, limit + 1);
     while (s.step()) out.threads.push_back(ledger_.thread(s.text(0)));
     out.more = static_cast<int64_t>(out.threads.size()) > limit;
     if (out.more) out.threads.pop_back();

@@ -10,6 +10,13 @@
 
 namespace watra::home {
 
+// Where a page of a list ended: the time of its last one, and its id, because many may be of the same time. Without the
+// id the next page begins behind all of that time.
+struct Before {
+  int64_t at_ms = 0;
+  std::string id;
+};
+
 class Conversations {
  public:
   explicit Conversations(Ledger& ledger) : ledger_(ledger) {}
@@ -19,9 +26,8 @@ class Conversations {
     bool more = false;
     int64_t as_of = 0;
   };
-  // Pinned first, then newest; `before` = updated_ms of the last one of the page before (pinned ones come with the
-  // first page alone).
-  Result<Threads> list(int64_t limit, std::optional<int64_t> before, bool archived) const;
+  // Pinned first, then newest; `before`: from where the page before ended (pinned ones come with the first page alone).
+  Result<Threads> list(int64_t limit, const std::optional<Before>& before, bool archived) const;
 
   // {"client_id", "title"?, "folder"?, "model"?, "persona"?}
   Result<Thread> create(const Json& body);

@@ -1,6 +1,7 @@
 #include "home/conversations.h"
 
 #include <fstream>
+#include <set>
 
 #include "base/fault.h"
 #include "base/must_test.h"
@@ -148,6 +149,26 @@ TEST(Conversations, OfTwoDraftsTheLaterStays) {
   EXPECT_TRUE(t.talks.change(thread.id, {{"draft", nullptr}})->draft.is_null());
 }
 
+TEST(Conversations, GoOnWithoutAPersonaThatWasRemoved) {
+  Talk t;
+  ASSERT_TRUE(t.home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(t.home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  const auto his = t.talks.create({{"client_id", t.client()}, {"persona", "gazda"}});
+  const auto other = t.talks.create({{"client_id", t.client()}, {"persona", "baca"}});
+  const int64_t before = t.home->events().last();
+  ASSERT_TRUE(t.home->personas().remove("gazda"));
+  EXPECT_EQ(t.talks.thread(his->id)->thread.persona, std::nullopt);
+  EXPECT_EQ(t.talks.thread(other->id)->thread.persona, "baca");
+  int n_told = 0;
+  const auto told = t.home->events().read(before, 100);
+  for (const Event& e : told->events)
+    if (e.type == "thread.changed") {
+      ++n_told;
+      EXPECT_EQ(e.thread, his->id);
+    }
+  EXPECT_EQ(n_told, 1);
+}
+
 TEST(Conversations, PinnedFirstThenNewest) {
   Talk t;
   std::vector<std::string> made;
@@ -162,10 +183,29 @@ TEST(Conversations, PinnedFirstThenNewest) {
   EXPECT_EQ(page->threads[0].id, made[0]);
   EXPECT_EQ(page->threads[1].id, made[3]);
   EXPECT_TRUE(page->more);
-  const auto next = t.talks.list(2, page->threads[1].updated_ms, false);
+  const auto next = t.talks.list(2, Before{page->threads[1].updated_ms, page->threads[1].id}, false);
   ASSERT_EQ(next->threads.size(), 1u);
   EXPECT_EQ(next->threads[0].id, made[2]);
   EXPECT_EQ(t.talks.list(5, std::nullopt, true)->threads[0].id, made[1]);
+}
+
+TEST(Conversations, ManyOfOneTimeComeOnceEach) {
+  Talk t;
+  for (int i = 0; i < 23; ++i) t.thread();
+  t.home->db().run("UPDATE threads SET updated_ms = 1000");
+  t.talks.change(t.talks.list(1, std::nullopt, false)->threads[0].id, {{"pinned", true}});
+  std::set<std::string> seen;
+  std::optional<Before> before;
+  for (bool more = true; more;) {
+    const auto page = t.talks.list(5, before, false);
+    ASSERT_TRUE(page && !page->threads.empty());
+    for (const Thread& thread : page->threads) EXPECT_TRUE(seen.insert(thread.id).second) << thread.id;
+    before = Before{page->threads.back().updated_ms, page->threads.back().id};
+    more = page->more;
+  }
+  EXPECT_EQ(seen.size(), 23u);
+  EXPECT_TRUE(t.talks.list(5, Before{1000, ""}, false)->threads.empty());  // the time alone: behind all of it
+  EXPECT_EQ(t.talks.list(50, Before{1001, ""}, false)->threads.size(), 22u);
 }
 
 TEST(Conversations, AForkKeepsWhereItCameFrom) {

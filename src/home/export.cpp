@@ -1,22 +1,60 @@
 #include "home/export.h"
 
+#include <fmt/chrono.h>
 #include <zip.h>
 
 #include <limits>
 
 #include "home/check.h"
 #include "home/ids.h"
+#include "home/internal/base64.h"
 #include "hub/sha256.h"
 
 namespace watra::home {
 namespace {
 
-Json thread_json(Home& home, const std::string& id) {
+// The files that a conversation shows, with their content as long as there is room for it.
+Json thread_files(Home& home, const std::string& id, size_t room) {
+  Json files = Json::array();
+  Statement s = home.db().query(
+      "SELECT DISTINCT u.hash, a.name, a.mime, a.bytes FROM messages m JOIN attachment_uses u ON u.message_id = m.id "
+      "LEFT JOIN attachments a ON a.hash = u.hash WHERE m.thread_id = ? ORDER BY u.hash",
+      id);
+  while (s.step()) {
+    Json file = {{"hash", s.text(0)}, {"name", nullptr}, {"mime", nullptr}, {"bytes", nullptr}, {"content", nullptr}};
+    if (s.maybe_text(1)) {
+      const auto n_bytes = static_cast<size_t>(s.integer(3));
+      file.update({{"name", s.text(1)}, {"mime", s.text(2)}, {"bytes", n_bytes}});
+      if (n_bytes <= room)
+        if (const auto content = home.attachments().content(s.text(0))) {
+          file["content"] = base64_of(*content);
+          room -= n_bytes;
+        }
+    }
+    files.push_back(std::move(file));
+  }
+  return files;
+}
+
+std::string file_lines(Home& home, const std::string& id, size_t room) {
+  const auto held = home.db().lock();
+  std::string out;
+  for (Json& file : thread_files(home, id, room)) {
+    Json line = {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", Json::array()}};
+    line["attachments"].push_back(std::move(file));
+    out += dump(line) + "\n";
+  }
+  return out;
+}
+
+Json thread_json(Home& home, const std::string& id, size_t file_bytes) {
   const auto held = home.db().lock();
   Json messages = Json::array();
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   for (const Message& m : home.ledger().messages(id, kAll, kAll)) messages.push_back(m.json());
-  return {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", std::move(messages)}};
+  Json out = {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", std::move(messages)}};
+  if (Json files = thread_files(home, id, file_bytes); !files.empty()) out["attachments"] = std::move(files);
+  return out;
 }
 
 // A line holds one message at least, however long that is.
@@ -43,17 +81,46 @@ std::string thread_lines(Home& home, const std::string& id, size_t line_bytes) {
   return out + "]}\n";
 }
 
-std::string thread_markdown(Home& home, const std::string& id) {
+// Markdown is for people: who speaks and what a conversation without a title is called, in their language. The names of
+// those who speak are the page's.
+struct MarkdownWords {
+  std::string user, assistant, system, tool, untitled, missing;
+};
+
+MarkdownWords markdown_words(const std::string& language) {
+  if (language == "pl")
+    return {"Ty", "Model", "Wskazówka", "Narzędzie", "Rozmowa z {:%d.%m.%Y}", "tego pliku już nie ma"};
+  return {"You", "Model", "Instructions", "Tool", "Conversation of {:%Y-%m-%d}", "this file is not here any more"};
+}
+
+std::string speaker_of(const Message& m, const MarkdownWords& words) {
+  if (m.role == "user") return m.actor_name.value_or(words.user);
+  if (m.role == "assistant") return m.actor_name.value_or(words.assistant);
+  return m.role == "system" ? words.system : words.tool;
+}
+
+std::string heading_of(const Thread& thread, const std::vector<Message>& path, const MarkdownWords& words) {
+  if (!thread.title.empty()) return thread.title;
+  for (const Message& m : path)
+    if (std::string title = title_of(m.text()); !title.empty()) return title;
+  const std::chrono::sys_seconds at{std::chrono::seconds(thread.created_ms / 1000)};
+  return fmt::format(fmt::runtime(words.untitled), at);
+}
+
+std::string thread_markdown(Home& home, const std::string& id, const std::string& language) {
   const auto held = home.db().lock();
+  const MarkdownWords words = markdown_words(language);
   const Thread thread = home.ledger().thread(id);
-  std::string out = "# " + (thread.title.empty() ? thread.id : thread.title) + "\n";
-  if (!thread.head) return out;
-  for (const Message& m : home.ledger().path(*thread.head)) {
-    out += fmt::format("\n**{}**\n\n", m.actor_name.value_or(m.role));
+  const auto path = thread.head ? home.ledger().path(*thread.head) : std::vector<Message>();
+  std::string out = "# " + heading_of(thread, path, words) + "\n";
+  for (const Message& m : path) {
+    out += fmt::format("\n**{}**\n\n", speaker_of(m, words));
     for (const Json& p : m.parts) {
       if (p.at("type") == "text") out += p.at("text").get<std::string>() + "\n";
-      if (p.contains("hash"))
-        out += fmt::format("[{}](attachments/{})\n", p.at("name").get<std::string>(), p.at("hash").get<std::string>());
+      if (!p.contains("hash")) continue;
+      const std::string name = p.at("name"), hash = p.at("hash");
+      out += m.lacks(hash) ? fmt::format("{} ({})\n", name, words.missing)
+                           : fmt::format("[{}](attachments/{})\n", name, hash);
     }
     if (m.state == "erased") out += "*—*\n";
   }
@@ -127,18 +194,22 @@ class ZipWriter {
 
 }  // namespace
 
-Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format, size_t line_bytes) {
+Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format,
+                                  const ExportManner& manner) {
   return guarded([&]() -> std::string {
-    if (format == "md") return thread_markdown(home, thread);
+    if (format == "md") return thread_markdown(home, thread, manner.language);
     if (format == "json") {
-      std::string whole = thread_json(home, thread).dump(1, ' ', false, Json::error_handler_t::replace);
-      return whole.size() > line_bytes ? thread_lines(home, thread, line_bytes) : whole;
+      std::string whole =
+          thread_json(home, thread, manner.file_bytes).dump(1, ' ', false, Json::error_handler_t::replace);
+      if (whole.size() <= manner.line_bytes) return whole;
+      whole.clear();
+      return thread_lines(home, thread, manner.line_bytes) + file_lines(home, thread, manner.file_bytes);
     }
     refuse_field("format", "md, json");
   });
 }
 
-Status export_house(Home& home, const fs::path& file, const std::function<bool()>& go_on, size_t line_bytes) {
+Status export_house(Home& home, const fs::path& file, const std::function<bool()>& go_on, const ExportManner& manner) {
   return guarded([&] {
     ZipWriter zip(file, go_on);
     zip.add("watra.json", dump({{"watra", 1}, {"what", "house"}, {"at_ms", now_ms()}, {"tz", local_zone()}}));
@@ -149,8 +220,8 @@ Status export_house(Home& home, const fs::path& file, const std::function<bool()
     }
     std::string lines;
     for (const std::string& id : ids) {
-      lines += thread_lines(home, id, line_bytes);
-      zip.add("markdown/" + id + ".md", thread_markdown(home, id));
+      lines += thread_lines(home, id, manner.line_bytes);
+      zip.add("markdown/" + id + ".md", thread_markdown(home, id, manner.language));
     }
     zip.add("threads.jsonl", lines);
     lines.clear();

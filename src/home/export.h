@@ -15,14 +15,24 @@ namespace watra::home {
 // Whatever is exported can be imported again: a line is kept far below what import_file() takes (import_formats.h).
 constexpr size_t kExportLineBytes = size_t{32} << 20;
 
-// JSON longer than a line may be comes as lines like those of threads.jsonl. Errors: "thread.unknown",
-// "request.invalid" for another format than "md" and "json".
+// Files that the JSON of a conversation carries, in bytes before they become base64: as lines of their own they stay
+// far below what import_file() takes. Larger ones are named without their content, the zip has them.
+constexpr size_t kExportedFileBytes = size_t{48} << 20;
+
+struct ExportManner {
+  std::string language = "en";  // of Markdown's own words: "pl", "en"
+  size_t line_bytes = kExportLineBytes;
+  size_t file_bytes = kExportedFileBytes;
+};
+
+// JSON longer than a line may be comes as lines like those of threads.jsonl, a file on each line of its own. Errors:
+// "thread.unknown", "request.invalid" for another format than "md" and "json".
 Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format,
-                                  size_t line_bytes = kExportLineBytes);
+                                  const ExportManner& manner = {});
 
 // Writes the zip; hidden threads (of compares) are in it. `go_on` is asked all the time. Errors: "export.cancelled",
 // "export.failed", those of the store.
 Status export_house(Home& home, const fs::path& zip, const std::function<bool()>& go_on,
-                    size_t line_bytes = kExportLineBytes);
+                    const ExportManner& manner = {});
 
 }  // namespace watra::home

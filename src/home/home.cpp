@@ -10,9 +10,9 @@ Home::Home(fs::path folder, std::unique_ptr<Database> db)
       db_(std::move(db)),
       events_(*db_),
       settings_(*db_, events_),
-      personas_(*db_),
       attachments_(*db_, folder_ / "attachments"),
       ledger_(*db_, events_, folder_ / "attachments"),
+      personas_(ledger_),
       conversations_(ledger_),
       answers_(ledger_),
       compares_(ledger_, answers_) {}
@@ -59,7 +59,10 @@ Result<std::string> Home::said(const Message& m) {
     if (p.at("type") != "attachment") continue;
     const std::string name = p.at("name");
     const auto file = attachments_.find(p.at("hash"));
-    if (!file) continue;  // erased with another message
+    if (!file || m.lacks(p.at("hash"))) {  // the model is told, and with it whoever looks at what the model saw
+      out += fmt::format("[{}: this file is not here any more]\n\n", name);
+      continue;
+    }
     if (!file->is_text()) {
       out += fmt::format("[{}: {}, {} bytes, not text]\n\n", name, file->mime, file->bytes);
       continue;

@@ -49,9 +49,9 @@ class Home {
   std::unique_ptr<Database> db_;
   EventLog events_;
   Settings settings_;
-  Personas personas_;
   Attachments attachments_;
   Ledger ledger_;
+  Personas personas_;
   Conversations conversations_;
   Answers answers_;
   Compares compares_;

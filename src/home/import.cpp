@@ -73,6 +73,16 @@ class Importer {
     }
   }
 
+  // What messages show and nobody has, neither the file nor this house.
+  void tell_missing() {
+    Statement s = ledger_.db().query(
+        "SELECT DISTINCT t.title, u.hash FROM messages m JOIN attachment_uses u ON u.message_id = m.id JOIN threads t "
+        "ON t.id = m.thread_id WHERE m.import_id = ? AND NOT EXISTS(SELECT 1 FROM attachments a WHERE a.hash = u.hash)",
+        report.id);
+    while (s.step())
+      problem(s.text(0), fmt::format("a message shows the file {}, which did not come with it", s.text(1)));
+  }
+
   void problem(const std::string& where, const std::string& what) {
     if (report.problems.size() < kProblemsTold) report.problems.push_back({{"where", where}, {"what", what}});
   }
@@ -102,7 +112,10 @@ class Importer {
                   .tags = t.tags,
                   .created_ms = t.created_ms > 0 ? t.created_ms : now_ms(),
                   .updated_ms = t.updated_ms > 0 ? t.updated_ms : t.created_ms,
-                  .system = t.system};
+                  .model = t.model,
+                  .system = t.system,
+                  .sampling = t.sampling};
+    if (t.persona && home_.personas().find(*t.persona)) thread.persona = t.persona;
     if (!dry_) ledger_.insert_thread(thread, report.id, t.external);
     return thread.id;
   }
@@ -123,7 +136,7 @@ class Importer {
     Message message{.id = id,
                     .thread = thread_,
                     .role = answer || m.role == "system" ? m.role : "user",
-                    .actor_kind = answer               ? "model"
+                    .actor_kind = answer               ? (m.companion ? "companion" : "model")
                                   : m.role == "system" ? "system"
                                                        : "person",
                     .actor_id = m.model,
@@ -131,8 +144,12 @@ class Importer {
                     .at_ms = m.at_ms > 0 ? m.at_ms : t.created_ms,
                     .parts = m.parts,
                     .state = m.state,
+                    .pinned = m.pinned,
                     .source = "import",
-                    .facts = m.facts};
+                    .facts = m.facts,
+                    .error = m.error};
+    if (const auto quoted = ids_.find(m.ref); quoted != ids_.end() && !quoted->second.empty())
+      message.ref = quoted->second;
     if (parent != ids_.end() && !parent->second.empty()) message.parent = parent->second;
     ledger_.insert_message(message, report.id, m.external);
     return id;
@@ -166,6 +183,7 @@ Result<ImportReport> import_file(Home& home, const fs::path& file, bool dry, con
         .kept = [&](std::string_view kind, const Json& list) { importer.keep(kind, list); }};
     if (!dry) ledger.db().run("INSERT INTO imports VALUES(?, '', ?)", importer.report.id, now_ms());
     importer.report.format = read_import(file, sink);
+    if (!dry) importer.tell_missing();
     if (!dry) ledger.db().run("UPDATE imports SET format = ? WHERE id = ?", importer.report.format, importer.report.id);
     return importer.report;
   });

@@ -27,22 +27,24 @@ struct ImportedMessage {
   std::optional<std::string> name, model;
   int64_t at_ms = 0;  // 0 = not known
   Json parts = Json::array();
-  Json facts;
+  Json facts, error;
   std::string state = "done";
+  std::string ref;  // external of what it quotes; empty = nothing
+  bool pinned = false, companion = false;
 };
 
 struct ImportedThread {
   std::string external, id, title;
   bool named = true, pinned = false, archived = false;
   int64_t created_ms = 0, updated_ms = 0;
-  std::optional<std::string> folder, system;
-  Json tags = Json::array();
+  std::optional<std::string> folder, system, model, persona;
+  Json tags = Json::array(), sampling = Json::object();
   std::string head;                       // external; empty = the last message
   std::vector<ImportedMessage> messages;  // what is followed comes before what follows
   int n_skipped = 0;                      // that hold no words of anybody: tool traffic, hidden ones
 };
 
-// A file that messages show; of our own zip.
+// A file that messages show; of our own exports.
 struct ImportedFile {
   std::string hash, name, mime;
   std::string_view content;

@@ -317,6 +317,108 @@ TEST(Export, AHouseGoesIntoAnotherOne) {
   EXPECT_EQ(export_thread(*from, thread->id, "pdf").error().code, "request.invalid");
 }
 
+// What a conversation is, without what each house counts for itself.
+Json told(Home& home, const std::string& thread) {
+  Json out = {{"thread", home.conversations().thread(thread)->thread.json()}};
+  const auto found = home.conversations().messages(thread, 100, std::nullopt);
+  for (const Message& m : found->messages) {
+    Json one = m.json();
+    for (const char* own : {"log", "seq", "source"}) one.erase(own);
+    out["messages"].push_back(std::move(one));
+  }
+  return out;
+}
+
+Json file_part(const Attachment& a) {
+  return {{"type", "attachment"},
+          {"hash", a.hash},
+          {"name", a.name},
+          {"mime", a.mime},
+          {"bytes", static_cast<uint64_t>(a.bytes)},
+          {"n_tokens", nullptr}};
+}
+
+TEST(Export, AConversationComesBackAsItWas) {
+  TestHome from;
+  const auto file = from->attachments().keep(std::string("żółw\0\xff", 9), "żółw.bin", "application/octet-stream");
+  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}, {"persona", "gazda"}});
+  ASSERT_TRUE(from->conversations().change(thread->id, {{"system", "Mów."}, {"sampling", {{"temperature", 0.3}}}}));
+  Json parts = Json::array({{{"type", "text"}, {"text", "Zażółć"}}, file_part(*file)});
+  const Answerer by{.model = "m", .model_name = "M", .persona = "gazda", .persona_name = "Gazda"};
+  const auto first = from->answers().begin({.client_id = "a", .thread = thread->id, .parts = parts, .by = by});
+  ASSERT_TRUE(first) << first.error().message;
+  ASSERT_TRUE(from->answers().close_left_over());
+  parts.erase(1);
+  const auto second = from->answers().begin({.client_id = "b",
+                                             .thread = thread->id,
+                                             .parent = first->answer.id,
+                                             .parts = parts,
+                                             .ref = first->said->id,
+                                             .by = by});
+  ASSERT_TRUE(second) << second.error().message;
+  ASSERT_TRUE(from->answers().close_left_over());
+  ASSERT_TRUE(from->conversations().pin(first->answer.id, true));
+  const Json before = told(*from, thread->id);
+  const fs::path zip = from.folder / "out.zip";
+  ASSERT_TRUE(export_house(*from, zip, kGoOn));
+  for (const std::string& exported :
+       {*export_thread(*from, thread->id, "json"), *export_thread(*from, thread->id, "json", {.line_bytes = 1}),
+        *read_text_file(zip)}) {
+    TestHome to;
+    ASSERT_TRUE(to->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+    const ImportReport report = import(*to, exported);
+    EXPECT_EQ(report.problems, Json::array());
+    EXPECT_EQ(told(*to, thread->id), before);
+    EXPECT_EQ(*to->attachments().content(file->hash), std::string("żółw\0\xff", 9));
+  }
+}
+
+TEST(Export, WhatDidNotComeWithItIsSaid) {
+  TestHome from, to;
+  const auto file = from->attachments().keep("treść pliku", "a.txt", "text/plain");
+  const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}});
+  const Json parts = Json::array({file_part(*file), {{"type", "text"}, {"text", "Co tam jest?"}}});
+  const auto turn = from->answers().begin(
+      {.client_id = "x", .thread = thread->id, .parts = parts, .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(turn) << turn.error().message;
+  ASSERT_TRUE(from->answers().close_left_over());
+  const std::string exported = *export_thread(*from, thread->id, "json", {.file_bytes = 3});
+  EXPECT_TRUE(Json::parse(exported)["attachments"][0]["content"].is_null());
+  const ImportReport report = import(*to, exported);
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_NE(report.problems[0]["what"].get<std::string>().find(file->hash), std::string::npos);
+  const auto there = to->conversations().message(turn->said->id);
+  EXPECT_EQ(there->parts, parts);
+  EXPECT_EQ(there->json()["parts"][0]["missing"], true);
+  EXPECT_EQ(*to->said(*there), "[a.txt: this file is not here any more]\n\nCo tam jest?");
+  EXPECT_NE(export_thread(*to, thread->id, "md")->find("a.txt (this file is not here any more)"), std::string::npos);
+  // With the file it is whole again, in the house that lacked it too.
+  EXPECT_EQ(import(*to, *export_thread(*from, thread->id, "json")).messages, 0);
+  EXPECT_FALSE(to->conversations().message(turn->said->id)->json()["parts"][0].contains("missing"));
+  // Gone from the disk is gone.
+  fs::remove(from->attachments().folder() / file->hash);
+  EXPECT_EQ(from->conversations().message(turn->said->id)->json()["parts"][0]["missing"], true);
+  EXPECT_EQ(*from->said(*from->conversations().message(turn->said->id)),
+            "[a.txt: this file is not here any more]\n\nCo tam jest?");
+}
+
+TEST(Export, MarkdownSpeaksTheLanguageOfItsReader) {
+  TestHome home;
+  const auto thread = home->conversations().create({{"client_id", "t"}});
+  home->db().run("UPDATE threads SET created_ms = 1764115200000");
+  EXPECT_EQ(*export_thread(*home, thread->id, "md", {.language = "pl"}), "# Rozmowa z 26.11.2025\n");
+  EXPECT_EQ(*export_thread(*home, thread->id, "md"), "# Conversation of 2025-11-26\n");
+  const Json parts = Json::array({{{"type", "text"}, {"text", "Co słychać?"}}});
+  ASSERT_TRUE(home->answers().begin(
+      {.client_id = "x", .thread = thread->id, .parts = parts, .by = {.model = "m", .model_name = "Bielik"}}));
+  ASSERT_TRUE(home->answers().close_left_over());
+  home->db().run("UPDATE threads SET title = ''");
+  EXPECT_EQ(*export_thread(*home, thread->id, "md", {.language = "pl"}),
+            "# Co słychać?\n\n**Ty**\n\nCo słychać?\n\n**Bielik**\n\n");
+  EXPECT_NE(export_thread(*home, thread->id, "md")->find("**You**"), std::string::npos);
+}
+
 // A thread with two branches, whose lines hold one message each.
 TEST(Export, ALongThreadComesBackFromSeveralLines) {
   TestHome from;
@@ -335,8 +437,8 @@ TEST(Export, ALongThreadComesBackFromSeveralLines) {
   ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
   ASSERT_TRUE(from->personas().put("baca", {{"name", "Baca"}, {"text", "długo"}}));
   const fs::path zip = from.folder / "out.zip";
-  ASSERT_TRUE(export_house(*from, zip, kGoOn, 1));
-  const std::string lines = *export_thread(*from, thread->id, "json", 1);
+  ASSERT_TRUE(export_house(*from, zip, kGoOn, {.line_bytes = 1}));
+  const std::string lines = *export_thread(*from, thread->id, "json", {.line_bytes = 1});
   EXPECT_EQ(std::ranges::count(lines, '\n'), 6);
   for (const std::string& exported : {lines, *read_text_file(zip)}) {
     TestHome to;

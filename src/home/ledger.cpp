@@ -119,7 +119,15 @@ Message Ledger::read_message(Statement& s) const {
             .run = s.maybe_text(18)};
   m.veiled = s.boolean(19) && m.role == "assistant" && m.source != "pasted";
   if (m.state == "running") add_pieces(m);
+  for (const Json& p : m.parts)
+    if (p.contains("hash") && !has_file(p.at("hash"))) m.missing.push_back(p.at("hash"));
   return m;
+}
+
+bool Ledger::has_file(const std::string& hash) const {
+  Statement s = db_.query("SELECT 1 FROM attachments WHERE hash = ?", hash);
+  std::error_code unreadable;
+  return s.step() && fs::exists(attachments_ / hash, unreadable);
 }
 
 void Ledger::add_pieces(Message& m) const {

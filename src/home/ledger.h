@@ -64,6 +64,7 @@ class Ledger {
  private:
   Message read_message(Statement& s) const;
   void add_pieces(Message& message) const;
+  bool has_file(const std::string& hash) const;
 
   Database& db_;
   EventLog& events_;

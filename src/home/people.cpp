@@ -119,7 +119,7 @@ Result<bool> People::is_password(std::string_view password) const {
 }
 
 Status People::set_password(std::string_view password, std::string_view keep) {
-  return guarded([&] {
+  WATRA_TRY(guarded([&] {
     const std::string text = composed(password);
     const size_t n = n_characters(text);
     if (n < kShortest || n > kLongest)
@@ -131,7 +131,9 @@ Status People::set_password(std::string_view password, std::string_view keep) {
     db_.run("INSERT INTO password(hash, at_ms) VALUES(?, ?)", hash, now_ms());
     db_.run("DELETE FROM sessions WHERE id <> ?", keep);
     t.commit();
-  });
+  }));
+  tell_end();
+  return {};
 }
 
 Result<People::Begun> People::begin_session(std::string_view device) {
@@ -181,11 +183,25 @@ Result<int64_t> People::n_sessions() const {
 }
 
 Status People::end_session(std::string_view id) {
-  return guarded([&] { db_.run("DELETE FROM sessions WHERE id = ?", id); });
+  WATRA_TRY(guarded([&] { db_.run("DELETE FROM sessions WHERE id = ?", id); }));
+  tell_end();
+  return {};
 }
 
 Status People::end_all_sessions() {
-  return guarded([&] { db_.run("DELETE FROM sessions"); });
+  WATRA_TRY(guarded([&] { db_.run("DELETE FROM sessions"); }));
+  tell_end();
+  return {};
+}
+
+void People::on_end(std::function<void()> told) {
+  const std::lock_guard lock(mutex_);
+  told_ = std::move(told);
+}
+
+void People::tell_end() const {
+  const std::lock_guard lock(mutex_);
+  if (told_) told_();
 }
 
 }  // namespace watra::home

@@ -5,6 +5,8 @@
 // setting a password takes about 0.1 s of a processor and 32 MiB.
 #pragma once
 
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,8 +44,15 @@ class People {
   Status end_session(std::string_view id);
   Status end_all_sessions();
 
+  // Called after sessions have ended, by the thread that ended them; it must not block. One at a time; null = nobody.
+  void on_end(std::function<void()> told);
+
  private:
+  void tell_end() const;
+
   Database& db_;
+  mutable std::mutex mutex_;  // of told_
+  std::function<void()> told_;
 };
 
 }  // namespace watra::home

@@ -1,8 +1,13 @@
 // Personas, sampling presets and question sets: small named things the person keeps (docs/api.md sections 6, 7, 8).
-// Any thread may call. Errors: "request.invalid", "persona.unknown", "preset.unknown", "preset.builtin", "set.unknown".
+// Each change is told by an event ("persona.changed", "preset.changed", "set.changed") that names what changed, never
+// its words. Who changes what another has changed meanwhile is refused: a body may say `if_updated_ms`, the
+// `updated_ms` that its sender has read (0: nothing was there). Any thread may call.
+//
+// Errors: "request.invalid", "persona.unknown", "preset.unknown", "preset.builtin", "set.unknown", "persona.changed",
+// "preset.changed", "set.changed".
 #pragma once
 
-#include "home/database.h"
+#include "home/ledger.h"
 
 namespace watra::home {
 
@@ -14,11 +19,16 @@ struct Persona {
 
 class Personas {
  public:
-  explicit Personas(Database& db) : db_(db) {}
+  explicit Personas(Ledger& ledger) : ledger_(ledger), db_(ledger.db()) {}
 
+  struct Kind {
+    const char* name;   // "persona", of events and errors
+    const char* table;  // where they lie
+  };
   Result<std::vector<Persona>> list() const;
   Result<Persona> find(const std::string& id) const;
   Result<Persona> put(const std::string& id, const Json& body);
+  // Conversations that spoke by it go on without one, and their pages are told.
   Status remove(const std::string& id);
 
   Result<Json> presets() const;  // those that come with Watra first
@@ -30,6 +40,11 @@ class Personas {
   Status remove_set(const std::string& id);
 
  private:
+  int64_t checked_stamp(const Kind& kind, const std::string& id, const Json& body) const;
+  void tell(const Kind& kind, const std::string& id, std::optional<int64_t> updated_ms);
+  void drop(const Kind& kind, const std::string& id);
+
+  Ledger& ledger_;
   Database& db_;
 };
 

@@ -88,6 +88,47 @@ TEST(Personas, PresetsAndSets) {
   ASSERT_TRUE(p.remove_set("s"));
 }
 
+TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
+  TestHome home;
+  Personas& p = home->personas();
+  const int64_t before = home->events().last();
+  const auto made = p.put("gazda", {{"name", "Gazda"}, {"text", "a"}, {"if_updated_ms", 0}});
+  ASSERT_TRUE(made) << made.error().message;
+  const auto there = p.put("gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", made->updated_ms}});
+  ASSERT_TRUE(there) << there.error().message;
+  EXPECT_GT(there->updated_ms, made->updated_ms);
+  for (const int64_t seen : {int64_t{0}, made->updated_ms}) {
+    const auto stale = p.put("gazda", {{"name", "Gazda"}, {"text", "c"}, {"if_updated_ms", seen}});
+    ASSERT_FALSE(stale);
+    EXPECT_EQ(stale.error().code, "persona.changed");
+  }
+  EXPECT_EQ(p.find("gazda")->text, "b");
+  ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "d"}}));  // who does not ask writes over
+  EXPECT_EQ(p.put("gazda", {{"name", "x"}, {"text", ""}, {"if_updated_ms", "1"}}).error().code, "request.invalid");
+  ASSERT_TRUE(p.remove("gazda"));
+  EXPECT_EQ(p.put("gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", there->updated_ms}}).error().code,
+            "persona.changed");
+  const Json words = {{"pl", "x"}, {"en", "x"}};
+  const auto preset = p.put_preset("mine", {{"name", words}, {"sampling", Json::object()}});
+  ASSERT_TRUE(preset);
+  EXPECT_EQ(p.put_preset("mine", {{"name", words}, {"sampling", Json::object()}, {"if_updated_ms", 0}}).error().code,
+            "preset.changed");
+  ASSERT_TRUE(p.put_set("s", {{"name", "Pytania"}, {"questions", {"tajne"}}}));
+  EXPECT_EQ(p.put_set("s", {{"name", "x"}, {"questions", Json::array()}, {"if_updated_ms", 1}}).error().code,
+            "set.changed");
+  ASSERT_TRUE(p.remove_set("s"));
+  // Told without a word of what they say.
+  std::vector<std::string> told;
+  const auto page = home->events().read(before, 100);
+  for (const Event& e : page->events) {
+    told.push_back(e.type + (Json::parse(e.data).at("updated_ms").is_null() ? " gone" : ""));
+    EXPECT_EQ(e.data.find("tajne"), std::string::npos);
+  }
+  EXPECT_EQ(told,
+            (std::vector<std::string>{"persona.changed", "persona.changed", "persona.changed", "persona.changed gone",
+                                      "preset.changed", "set.changed", "set.changed gone"}));
+}
+
 TEST(Attachments, OnceByTheirBytes) {
   TestHome home;
   const auto a = home->attachments().keep("zażółć", "a.md", "application/octet-stream");

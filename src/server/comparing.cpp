@@ -78,9 +78,15 @@ void Comparing::go_on(const std::string& id) {
     }
   }
   for (Column& column : next) start(id, std::move(column));
-  if (!end.empty())
-    if (const Status done = house_.home.compares().end(id, end); !done)
-      log::error("compare {} could not be ended: {}", id, done.error().message);
+  if (end.empty()) return;
+  if (const Status done = house_.home.compares().end(id, end); !done)
+    log::error("compare {} could not be ended: {}", id, done.error().message);
+  series_.compare_ended(id);
+}
+
+bool Comparing::is_asked(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  return live_.contains(id);
 }
 
 void Comparing::start(const std::string& id, Column column) {
@@ -124,6 +130,7 @@ void Comparing::column_ended(const std::string& id, const std::string& run, cons
     it->second.n_done += state == "done";
     if (state == "interrupted") it->second.stopped = true;  // the server ends
   }
+  if (state == "interrupted") series_.end();
   if (const Status told = house_.home.compares().tell_changed(id); !told)
     log::warn("compare {}: {}", id, told.error().message);
   go_on(id);

@@ -93,7 +93,8 @@ class Connection final : public Exchange {
   std::string head(int status, std::string_view content_type) {
     status_ = status;
     if (shared_.state.draining) keep_ = false;
-    return reply_head({status, content_type, cache_control, keep_, extra_head});
+    const bool trustworthy = shared_.door.is_tls() || (parser_ && is_loopback_host(header("Host")));
+    return reply_head({status, content_type, cache_control, keep_, extra_head, trustworthy});
   }
 
   // Of two that run side by side the one that throws would wait for the other: so neither throws.

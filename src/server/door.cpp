@@ -54,6 +54,8 @@ std::string name_of(std::string_view host) {
 
 bool is_loopback(std::string_view host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }
 
+bool is_loopback_host(std::string_view host) { return is_loopback(name_of(trimmed(host))); }
+
 Result<std::string> read_or_make_token(const fs::path& file) {
   std::error_code ec;
   if (fs::exists(file, ec)) {

@@ -27,6 +27,8 @@ struct DoorOptions {
 
 // "127.0.0.1", "::1", "localhost": nothing outside this machine can reach it.
 bool is_loopback(std::string_view host);
+// The same of the value of a Host header, with a port or without.
+bool is_loopback_host(std::string_view host);
 
 // The token of the file, or a new random one written there with mode 0600. Error "server.bad_token_file".
 Result<std::string> read_or_make_token(const fs::path& file);

@@ -38,6 +38,7 @@ struct EventStreams::Waker : std::enable_shared_from_this<Waker> {
   asio::any_io_executor executor;
   asio::steady_timer timer;
   std::atomic<bool> posted{false}, news{false}, ended{false};
+  std::atomic<bool> asks_session{false};                     // whether the one it came by is still there
   std::atomic<home::Urgency> hears{home::Urgency::figures};  // what is less urgent wakes nobody, it is looked for later
 
   void wake(home::Urgency urgency) {
@@ -58,6 +59,27 @@ struct EventStreams::Waker : std::enable_shared_from_this<Waker> {
     news = false;
   }
 };
+
+EventStreams::EventStreams(home::EventLog& events, Hearth& hearth, Entrance* entrance, const Limits& limits)
+    : events_(events), hearth_(hearth), entrance_(entrance), limits_(limits) {
+  if (entrance_) entrance_->people().on_end([this] { look_at_sessions(); });
+}
+
+EventStreams::~EventStreams() {
+  if (entrance_) entrance_->people().on_end(nullptr);
+}
+
+void EventStreams::look_at_sessions() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& waker : open_) {
+    waker->asks_session = true;
+    waker->wake(home::Urgency::news);
+  }
+}
+
+bool EventStreams::has_ended(const std::string& session) const {
+  return !session.empty() && entrance_ && !house_value(entrance_->people().session(session));
+}
 
 void EventStreams::add(Router& router) {
   router.add({.method = "GET",
@@ -119,6 +141,8 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
   std::string out = own_frame(cursor, newest, "engine.hello",
                               {{"version", kVersion}, {"boot", events_.boot()}, {"resumed", resumed}});
   out += own_frame(cursor, newest, "hearth.state", hearth_.now());
+  // Other processes end sessions too (`watra password`): it is looked every so often, however much there is to tell.
+  auto session_at = Clock::now() + limits_.ping;
   for (auto ping_at = Clock::now() + limits_.ping;;) {
     for (const home::Event& e : page.events) out += frame(e.seq, e.json());
     if (!page.events.empty()) {
@@ -134,9 +158,13 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
       ping_at = Clock::now() + limits_.ping;
     }
     // What it is to be woken for is said before it is looked: nothing falls between.
-    bool due = false;
+    bool due = false, is_out = false;
     while (!waker.ended) {
       const auto now = Clock::now();
+      if (waker.asks_session.exchange(false) || now >= session_at) {
+        session_at = now + limits_.ping;
+        if ((is_out = has_ended(x.caller.session))) break;
+      }
       waker.hears = gathering.hears(now);
       page = house_value(events_.read(cursor, kEventsAtOnce));
       due = page.events.size() == kEventsAtOnce || gathering.is_due(page.events, now);
@@ -144,10 +172,9 @@ Awaitable<void> EventStreams::serve(Exchange& x) {
       const bool hears_all = waker.hears == home::Urgency::figures;
       co_await waker.wait_until(hears_all ? ping_at : std::min(gathering.until(), ping_at));
     }
-    if (waker.ended) break;
+    if (waker.ended || is_out) break;
     if (due) continue;
     page.events.clear();
-    if (!x.caller.session.empty() && entrance_ && !house_value(entrance_->people().session(x.caller.session))) break;
     out = ": ping\n\n";
   }
   co_await x.end_stream();

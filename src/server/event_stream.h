@@ -19,8 +19,8 @@ namespace watra::server {
 class EventStreams {
  public:
   // All of it outlives this object; `entrance` may be null.
-  EventStreams(home::EventLog& events, Hearth& hearth, Entrance* entrance, const Limits& limits)
-      : events_(events), hearth_(hearth), entrance_(entrance), limits_(limits) {}
+  EventStreams(home::EventLog& events, Hearth& hearth, Entrance* entrance, const Limits& limits);
+  ~EventStreams();
 
   void add(Router& router);
   void end_all();  // any thread
@@ -28,6 +28,8 @@ class EventStreams {
 
  private:
   struct Waker;
+  void look_at_sessions();  // some have ended; any thread
+  bool has_ended(const std::string& session) const;
   Awaitable<void> serve(Exchange& x);
 
   home::EventLog& events_;

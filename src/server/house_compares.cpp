@@ -31,7 +31,7 @@ void add_house_compares(Router& router, Household& house, Comparing& comparing) 
   add_json(router, "POST", "/compares", 202, [&comparing](Exchange& x) -> Json { return comparing.begin(x.json()); });
   add_json(router, "GET", "/compares", 200, [&compares](Exchange& x) -> Json {
     const int64_t limit = query_integer(x, "limit", 1, 200).value_or(50);
-    const auto found = house_value(compares.list(limit, query_integer(x, "before", 0)));
+    const auto found = house_value(compares.list(limit, query_before(x)));
     return {{"compares", found.compares}, {"more", found.more}, {"as_of", found.as_of}};
   });
   router.add(house_route("GET", "/compares/export", [&compares](Exchange& x) { return reply_table(x, compares); }));
@@ -49,6 +49,14 @@ void add_house_compares(Router& router, Household& house, Comparing& comparing) 
            [&compares](Exchange& x) -> Json { return house_value(compares.keep(x.params["id"], x.json())).json(); });
   add_json(router, "POST", "/compares/{id}/stop", 202,
            [&comparing](Exchange& x) -> Json { return comparing.stop(x.params["id"]); });
+  add_json(router, "POST", "/series", 202,
+           [&comparing](Exchange& x) -> Json { return comparing.series().begin(x.json()); });
+  add_json(router, "GET", "/series", 200, [&house, &comparing](Exchange&) -> Json {
+    const int64_t as_of = house_value(house.home.events().newest());  // before: what is told twice is harmless
+    return {{"series", comparing.series().now()}, {"as_of", as_of}};
+  });
+  add_json(router, "POST", "/series/{id}/stop", 202,
+           [&comparing](Exchange& x) -> Json { return comparing.series().stop(x.params["id"]); });
 }
 
 }  // namespace watra::server

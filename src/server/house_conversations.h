@@ -17,6 +17,9 @@ namespace watra::server {
 // A route that answers with one JSON (204: with nothing); `make` throws ApiError.
 void add_json(Router& router, const char* method, const char* path, int status, std::function<Json(Exchange&)> make);
 
+// `before` and `before_id`: where the page of a list before this one ended. Throws ApiError.
+std::optional<home::Before> query_before(const Exchange& x);
+
 void add_house_threads(Router& router, Household& house);            // threads, messages, search
 void add_house_turns(Router& router, Household& house, Runs& runs);  // turns, runs, context, prompts
 void add_house_choices(Router& router, Household& house);            // settings, presets, personas, question sets

@@ -25,7 +25,7 @@ ApiError house_error(const Error& e) {
   else if (e.code == "import.unreadable" || e.code == "context.too_long")
     error.status = 400;
   else if (ends(".busy") || ends(".no_room") || ends(".not_ours") || ends(".builtin") || ends(".full") ||
-           ends(".empty"))
+           ends(".empty") || e.code == "persona.changed" || e.code == "preset.changed" || e.code == "set.changed")
     error.status = 409;
   return error;
 }

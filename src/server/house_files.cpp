@@ -2,6 +2,7 @@
 #include "home/import.h"
 #include "server/house_conversations.h"
 #include "server/house_fields.h"
+#include "server/page/page.h"
 
 namespace watra::server {
 namespace {
@@ -46,9 +47,16 @@ Awaitable<void> reply_attachment(Exchange& x, Household& house) {
   co_await x.reply(200, std::move(type), std::move(content));
 }
 
+// What a file for people is written in: the page's language.
+std::string language_here(const Exchange& x, Household& house) {
+  const auto chosen = house.home.settings().value("look.language");
+  return chosen && chosen->is_string() ? chosen->get<std::string>() : language_of(x.header("Accept-Language"));
+}
+
 Awaitable<void> reply_thread(Exchange& x, Household& house) {
   const std::string format = query_text(x, "format").value_or("");
-  const auto write = [&] { return house_value(home::export_thread(house.home, x.params["id"], format)); };
+  const home::ExportManner manner{.language = language_here(x, house)};
+  const auto write = [&] { return house_value(home::export_thread(house.home, x.params["id"], format, manner)); };
   std::string content = co_await house.slow.run(write);
   std::string type = format == "json" ? "application/json" : "text/markdown; charset=utf-8";
   x.extra_head += fmt::format("Content-Disposition: attachment; filename=\"{}.{}\"\r\n", x.params["id"], format);
@@ -58,8 +66,10 @@ Awaitable<void> reply_thread(Exchange& x, Household& house) {
 Awaitable<void> reply_house(Exchange& x, Household& house) {
   const auto make = [&] { return house.slow.ends_here(house_value(PassingFile::create(house.home.passing_folder()))); };
   const std::shared_ptr<PassingFile> zip = co_await house.slow.run(make);
+  const home::ExportManner manner{.language = language_here(x, house)};
   const auto write = [&] {
-    house_value(home::export_house(house.home, zip->path(), [&] { return !house.slow.ending(); }));
+    house_value(home::export_house(
+        house.home, zip->path(), [&] { return !house.slow.ending(); }, manner));
     return house_value(File::open(zip->path(), File::Mode::read));
   };
   const File file = co_await house.slow.run(write);  // another file than was made: the zip was put in its place

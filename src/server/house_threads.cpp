@@ -23,7 +23,7 @@ bool query_bool(const Exchange& x, std::string_view name) {
 void add_threads(Router& router, home::Conversations& talks) {
   add_json(router, "GET", "/threads", 200, [&talks](Exchange& x) -> Json {
     const int64_t limit = query_integer(x, "limit", 1, 500).value_or(100);
-    const auto found = house_value(talks.list(limit, query_integer(x, "before", 0), query_bool(x, "archived")));
+    const auto found = house_value(talks.list(limit, query_before(x), query_bool(x, "archived")));
     return {{"threads", list_json(found.threads)}, {"more", found.more}, {"as_of", found.as_of}};
   });
   add_json(router, "POST", "/threads", 201,
@@ -59,6 +59,14 @@ void add_messages(Router& router, home::Conversations& talks) {
 }
 
 }  // namespace
+
+std::optional<home::Before> query_before(const Exchange& x) {
+  const auto at_ms = query_integer(x, "before", 0);
+  auto id = query_text(x, "before_id").value_or("");
+  if (id.size() > 64 || (!id.empty() && !at_ms))
+    throw request_invalid("before_id", "the id that goes with the time of `before`");
+  return at_ms ? std::optional(home::Before{*at_ms, std::move(id)}) : std::nullopt;
+}
 
 void add_json(Router& router, const char* method, const char* path, int status, std::function<Json(Exchange&)> make) {
   router.add(house_route(method, path, [make = std::move(make), status](Exchange& x) -> Awaitable<void> {

@@ -54,6 +54,11 @@ namespace {
 
 std::optional<std::string> text_field(const Json& body, std::string_view name) { return Fields(body).text(name); }
 
+// A persona that was removed speaks no more: what was kept with it is answered without one.
+std::string if_still_there(Household& house, const std::optional<std::string>& persona) {
+  return persona && house.home.personas().find(*persona) ? *persona : "";
+}
+
 Json run_json(const Runs& runs, const home::Turn& turn) {
   if (auto run = runs.find(turn.run)) return *std::move(run);
   Json run = home::new_run(turn.run, turn.answer.thread, turn.answer.id);
@@ -102,11 +107,11 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
   std::string model = text_field(body, "model").value_or("");
   if (model.empty()) model = thread.model.value_or("");
   std::string persona = text_field(body, "persona").value_or("");
-  if (persona.empty()) persona = thread.persona.value_or("");
+  if (persona.empty()) persona = if_still_there(house, thread.persona);
   if (wish.go_on && !fields.has("persona"))  // it goes on as who began it
     if (const home::Message m = house_value(house.home.conversations().message(*wish.go_on));
         m.actor_kind == "companion")
-      persona = m.actor_id.value_or("");
+      persona = if_still_there(house, m.actor_id);
   const Answering answering = find_answering(house, model, persona, {thread.sampling, given});
   check_fits(house, thread, wish, answering);
   Runs::Place place = runs.take_place();

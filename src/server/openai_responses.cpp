@@ -90,14 +90,21 @@ Json read_metadata(const Fields& f) {
   return *given;
 }
 
+// `truncation` is this API's word for context_shift (docs/api.md section 11), which stands where both are said.
+Json with_truncation(Json body) {
+  const Fields f(body);
+  const auto said = f.text("truncation");
+  if (said && *said != "auto" && *said != "disabled") f.refuse("truncation", "auto or disabled");
+  if (said && !f.has("context_shift")) body["context_shift"] = *said == "auto";
+  return body;
+}
+
 // The fields of the object that repeat the request, with the defaults that were used.
-Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams& sampling) {
+Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams& sampling, bool goes_on) {
   const auto given = [&](const char* name, Json otherwise) -> Json {
     const Json* value = f.find(name);
     return value ? *value : std::move(otherwise);
   };
-  const std::string truncation = f.text("truncation").value_or("disabled");
-  if (truncation != "auto" && truncation != "disabled") f.refuse("truncation", "auto or disabled");
   Json text = {{"format", {{"type", "text"}}}};
   if (const Json* asked = f.object("text")) text.update(*asked);
   Json reasoning = {{"effort", nullptr}, {"summary", nullptr}};
@@ -119,7 +126,7 @@ Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams
           {"tools", given("tools", Json::array())},
           {"top_logprobs", sampling.n_probs},
           {"top_p", sampling.top_p},
-          {"truncation", truncation},
+          {"truncation", goes_on ? "auto" : "disabled"},
           {"user", given("user", nullptr)}};
 }
 
@@ -152,7 +159,7 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
   a.logprobs = a.n_top > 0 || std::ranges::find(included, "message.output_text.logprobs") != included.end();
   a.sampling.want_logprob = a.logprobs;
   a.sampling.n_probs = a.n_top;
-  a.echo = echo_of(f, tools, a.sampling);
+  a.echo = echo_of(f, tools, a.sampling, a.generate.endless.wanted);
   co_await hold_chat(a.model, a.task, tools, std::move(asked));
   co_return a;
 }
@@ -362,7 +369,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk&
 
 void add_openai_responses(Router& router, House& house) {
   const auto handler = [&house](Exchange& x) -> Awaitable<void> {
-    const Json body = x.json();
+    const Json body = with_truncation(x.json());
     const Fields f(body);
     auto model = co_await acquire_writer(house, x, f.text("model").value_or(""));
     const ResponseAsk ask = co_await read_ask(f, std::move(model));

@@ -39,7 +39,7 @@ constexpr std::string_view kSafety =
     "connect-src 'self'; worker-src 'self'; img-src 'self' blob:; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'\r\n"
     "X-Content-Type-Options: nosniff\r\nReferrer-Policy: same-origin\r\n"
-    "Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n";
+    "Cross-Origin-Resource-Policy: same-origin\r\n";
 
 }  // namespace
 
@@ -48,6 +48,7 @@ std::string reply_head(const ReplyHead& head) {
   if (!head.content_type.empty()) text += fmt::format("Content-Type: {}\r\n", head.content_type);
   text += fmt::format("Cache-Control: {}\r\n", head.cache_control);
   text += kSafety;
+  if (head.trustworthy) text += "Cross-Origin-Opener-Policy: same-origin\r\n";
   text += head.keep ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
   text += head.extra;
   return text;

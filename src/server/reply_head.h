@@ -12,6 +12,9 @@ struct ReplyHead {
   std::string_view cache_control;  // what may be kept of the answer
   bool keep = false;               // the connection goes on
   std::string_view extra;          // further lines, each with its end
+  // The browser takes this origin for one that nobody on the way can forge: TLS, or this very machine. On others it
+  // heeds no Cross-Origin-Opener-Policy and complains of it.
+  bool trustworthy = false;
 };
 
 // Without the empty line behind it.

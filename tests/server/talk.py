@@ -6,7 +6,7 @@ import contract
 from browser import Browser
 from support import Server, wait_until
 
-SCHEMAS = {"thread.changed": "Thread", "thread.message": "Message", "answer.progress": "Run", "compare.changed": "Compare", "hearth.state": "Hearth"}
+SCHEMAS = {"thread.changed": "Thread", "thread.message": "Message", "answer.progress": "Run", "compare.changed": "Compare", "series.changed": "Series", "hearth.state": "Hearth"}
 _numbers = itertools.count()
 ENDLESS = "Tell me a very long story."  # smollm2 goes on with it for thousands of tokens
 OVER = ("done", "stopped", "failed", "interrupted")

@@ -230,6 +230,23 @@ class Turns(House):
         self.assertEqual(prompt["n_tokens"], answer["answer"]["n_prompt"])
         self.assertEqual(prompt["seed"], answer["answer"]["seed"])
 
+    def test_a_conversation_outlives_its_persona(self):
+        self.page.ok("PUT", "/personas/baca", {"name": "Baca", "text": "Jesteś bacą."})
+        thread = self.page.thread(persona="baca")["id"]
+        first = self.page.finished(self.page.say(thread, "Kto tu mieszka?", sampling={"max_tokens": 3}))
+        self.page.ok("DELETE", "/personas/baca")
+        self.assertIsNone(self.page.ok("GET", f"/threads/{thread}")["thread"]["persona"])
+        self.assertEqual(self.page.message(first["id"])["actor"], {"kind": "companion", "id": "baca", "name": "Baca"})  # who spoke has spoken
+        said = self.page.finished(self.page.say(thread, "A teraz?", parent=first["id"], sampling={"max_tokens": 3}))
+        self.assertEqual((said["state"], said["actor"]["kind"]), ("done", "model"))
+        turns = f"/threads/{thread}/turns"
+        again = self.page.finished(self.page.ok("POST", turns, {"client_id": client_id(), "parent": first["parent"], "sampling": {"max_tokens": 3}}))
+        self.assertEqual(again["actor"]["kind"], "model")
+        on = self.page.finished(self.page.ok("POST", turns, {"client_id": client_id(), "continue": first["id"], "sampling": {"max_tokens": 3}}))
+        self.assertEqual(on["state"], "done")
+        self.page.ok("PATCH", f"/threads/{thread}", {"persona": "baca"})  # named by who did not know: taken for none
+        self.assertEqual(self.page.finished(self.page.say(thread, "I jeszcze?", parent=said["id"], sampling={"max_tokens": 3}))["actor"]["kind"], "model")
+
     def test_what_cannot_be_is_refused_by_name(self):
         thread = self.page.thread()["id"]
         turns = f"/threads/{thread}/turns"
@@ -245,9 +262,27 @@ class Turns(House):
         self.refused("POST", turns, {"client_id": client_id(), "parts": [{"type": "attachment", "hash": "x", "name": "a", "mime": "b", "bytes": 1, "n_tokens": None}]}, 404, "attachment.unknown")
         self.refused("POST", "/threads/t_no/turns", {**said, "client_id": client_id()}, 404, "thread.unknown")
         self.refused("GET", "/threads?limit=0", None, 400, "request.invalid", "limit")
+        self.refused("GET", f"/threads?before_id={thread}", None, 400, "request.invalid", "before_id")
         self.refused("PATCH", f"/threads/{thread}", {"title": ""}, 400, "request.invalid", "title")
         self.refused("GET", f"/messages/{thread}/prompt", None, 404, "message.unknown")
         self.assertEqual(self.page.ok("GET", f"/threads/{thread}")["thread"]["n_messages"], 0)
+
+    def test_pages_of_the_list_meet_where_many_are_of_one_time(self):
+        talk = lambda i: {"watra": 1, "thread": {"id": f"t_same_{i}", "title": f"T{i}", "created_ms": 1000, "updated_ms": 1000},
+                          "messages": [{"id": f"m_same_{i}", "parent": None, "role": "user", "at_ms": 1000, "state": "done", "parts": text("x")}]}
+        lines = "\n".join(json.dumps(talk(i)) for i in range(12))
+        job = self.server.request("POST", "/watra/v1/import", lines.encode())[2]
+        wait_until(lambda: next(j for j in self.page.ok("GET", "/jobs")["jobs"] if j["id"] == job["id"])["state"] == "done", what="the import")
+        seen, query = [], ""
+        while True:
+            page = self.page.ok("GET", "/threads?limit=5" + query)
+            seen += [t["id"] for t in page["threads"]]
+            if not page["more"]:
+                break
+            query = f"&before={page['threads'][-1]['updated_ms']}&before_id={page['threads'][-1]['id']}"
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertEqual({t for t in seen if t.startswith("t_same_")}, {f"t_same_{i}" for i in range(12)})
+        self.assertFalse(self.page.ok("GET", "/threads?before=1000")["threads"])
 
     def test_two_devices_at_once(self):
         phone = Person(self.server).enter()

@@ -111,6 +111,20 @@ class Asked(Asking):
         self.assertEqual(self.ok("/api/chat", {"messages": said, **ollama})["eval_count"], 400)
         self.assertEqual(self.ok("/api/generate", {"prompt": LONG * 20, "raw": True, **ollama})["eval_count"], 400)
 
+    def test_truncation_of_responses(self):
+        long = {"input": LONG * 20, "max_output_tokens": 5, **WRITE}
+        for disabled in ({}, {"truncation": "disabled"}, {"truncation": "auto", "context_shift": False}):
+            self.assertEqual(self.ok("/v1/responses", {**long, **disabled}, 400)["error"]["code"], "context_length_exceeded")
+        cut = self.ok("/v1/responses", {**long, "truncation": "auto"})
+        shifted = self.ok("/v1/responses", {**long, "context_shift": True})
+        words = lambda reply: reply["output"][-1]["content"][0]["text"]
+        self.assertEqual((cut["truncation"], shifted["truncation"], words(cut)), ("auto", "auto", words(shifted)))
+        self.assertGreater(cut["usage"]["input_tokens"], CTX)  # as it was asked
+        going = self.ok("/v1/responses", {"input": "Tell me a very long story.", "max_output_tokens": 400, "truncation": "auto", **WRITE})
+        self.assertEqual(going["usage"]["output_tokens"], 400)
+        short = self.ok("/v1/responses", {"input": "A colour?", "max_output_tokens": 2, "truncation": "disabled", **WRITE})
+        self.assertEqual(short["truncation"], "disabled")
+
     def test_grammars_and_stop_strings_hold(self):
         never_ends = [[0, -1e6], [2, -1e6]]  # smollm2's tokens that end an answer
         only = self.completion(n_predict=350, context_shift=True, grammar='root ::= ("a" | "b" | "c ")+', temperature=1, seed=3, logit_bias=never_ends)

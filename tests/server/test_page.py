@@ -35,6 +35,7 @@ class Page(unittest.TestCase):
             self.assertEqual(headers["content-security-policy"], CSP, path)
             self.assertEqual(headers["x-content-type-options"], "nosniff", path)
             self.assertEqual(headers["cross-origin-resource-policy"], "same-origin", path)
+            self.assertEqual(headers["cross-origin-opener-policy"], "same-origin", path)
             self.assertEqual(headers["referrer-policy"], "same-origin", path)
             self.assertNotIn("access-control-allow-origin", headers)
 

@@ -6,12 +6,13 @@ import re
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
 import support
 from browser import Browser, way_in
-from support import PATIENCE, Server, main
+from support import PATIENCE, Server, main, wait_until
 
 PASSWORD = "zażółć gęślą jaźń"
 
@@ -88,6 +89,34 @@ class Entering(unittest.TestCase):
         self.page.ok("DELETE", "/sessions")
         third.cookie = kept
         self.assertEqual(third.get("/session")[0], 401)
+
+    def test_streams_end_with_their_sessions_however_much_there_is_to_tell(self):
+        self.page.enter()
+        other, third = Browser(self.server).enter(), Browser(self.server).enter()
+        streams = [other.events(), third.events()]
+        wait_until(lambda: all(len(s.all) >= 2 for s in streams))
+        going = threading.Event()
+        program = lambda i: self.server.request("PATCH", "/watra/v1/settings", {"look.text_size": ("small", "large")[i % 2]})
+
+        def tell():  # a program with the token goes on changing things, so that no stream is ever silent
+            i = 0
+            while not going.is_set():
+                program(i := i + 1)
+        teller = threading.Thread(target=tell)
+        teller.start()
+        try:
+            wait_until(lambda: all(s.of("engine.settings") for s in streams))
+            kept = other.cookie
+            other.ok("DELETE", "/session")
+            wait_until(lambda: streams[0].ended.is_set(), what="the end of the stream of the one that left")
+            self.assertFalse(streams[1].ended.is_set())
+            self.page.ok("DELETE", "/sessions")
+            wait_until(lambda: streams[1].ended.is_set(), what="the end of the stream of another session")
+            other.cookie = kept
+            self.assertEqual(other.get("/session")[0], 401)
+        finally:
+            going.set()
+            teller.join()
 
     def test_who_comes_in_again_leaves_nothing_behind(self):
         self.page.enter()
@@ -264,6 +293,10 @@ class Lan(unittest.TestCase):
                 self.assertIs(page.get("/house")[2]["password"], True)
                 self.assertEqual(page.post("/session", {"password": PASSWORD})[0], 200)
                 self.assertEqual(page.ok("GET", "/house")["door"], {"lan": True, "tls": False, "password": True})
+                # A phone's browser trusts no plain origin but its own machine's, and complains of what it does not heed there.
+                heads = {host: server.request("GET", "/health", token=False, host=f"{host}:{match[1]}")[1] for host in ("127.0.0.1", "localhost", "192.0.2.1")}
+                self.assertEqual([("cross-origin-opener-policy" in head) for head in heads.values()], [True, True, False])
+                self.assertTrue(all(head["cross-origin-resource-policy"] == "same-origin" for head in heads.values()))
                 self.assertEqual(server.request("GET", "/health", token=False, host="evil.example")[0], 421)
                 self.assertEqual(server.request("GET", "/health", token=False, host=f"192.0.2.1:{match[1]}")[0], 421)
             finally:
@@ -296,6 +329,7 @@ class Tls(unittest.TestCase):
                 token = pathlib.Path(folder, "token").read_text().strip()
                 open_url = lambda path, **h: urllib.request.urlopen(urllib.request.Request(match[1] + path, headers=h), context=context, timeout=PATIENCE)
                 self.assertEqual(json.load(open_url("/health"))["status"], "ok")
+                self.assertEqual(open_url("/health").headers["cross-origin-opener-policy"], "same-origin")
                 house = json.load(open_url("/watra/v1/house", Authorization=f"Bearer {token}"))
                 self.assertIs(house["door"]["tls"], True)
                 code = json.load(urllib.request.urlopen(urllib.request.Request(match[1] + "/watra/v1/codes", data=b"{}", headers={"Authorization": f"Bearer {token}"}), context=context, timeout=PATIENCE))["code"]

@@ -49,7 +49,11 @@ class Compares(Room):
         status, headers, table = self.raw("GET", f"/compares/export?format=csv&ids={compare['id']}")
         self.assertEqual(status, 200)
         self.assertEqual(len(table.strip().split("\r\n")), 4)
-        self.assertEqual(len(self.raw("GET", "/compares/export?format=json")[2][0]), 10)
+        row = self.raw("GET", f"/compares/export?format=json&ids={compare['id']}")[2][0]
+        facts = compare["columns"][0]["answer"]["answer"]
+        self.assertEqual(len(row), 16)
+        self.assertEqual((row["file"], row["template"], row["sampling"], row["seed"]), (facts["model"]["file"], "chatml", facts["sampling"], facts["seed"]))
+        self.assertEqual(row["tokens_per_s"], round(facts["decode_tokens_per_s"], 2))
         self.refused("GET", "/compares/export?format=pdf", None, 400, "request.invalid")
         self.page.ok("DELETE", f"/compares/{compare['id']}")
         self.refused("GET", f"/compares/{compare['id']}", None, 404, "compare.unknown")
@@ -68,6 +72,36 @@ class Compares(Room):
         voted = self.page.ok("POST", f"/compares/{compare['id']}/vote", {"column": compare["columns"][0]["id"], "verdict": "best"})
         self.assertEqual((voted["revealed"], voted["columns"][0]["model"]), (True, "smollm2"))
         self.assertEqual(self.page.message(answer["id"])["answer"]["model"]["id"], "smollm2")
+
+    def test_a_set_is_asked_whoever_looks(self):
+        columns = [{"model": "smollm2", "sampling": {"max_tokens": 4, "temperature": 0}}] * 2
+        body = {"client_id": client_id(), "questions": ["Name a tree.", "Name a bird.", "Name a river."], "blind": False, "columns": columns}
+        stream = self.page.events()
+        begun = self.page.ok("POST", "/series", body)
+        self.assertEqual((begun["all"], begun["state"]), (3, "running"))
+        self.assertEqual(self.page.ok("POST", "/series", body)["id"], begun["id"])
+        self.refused("POST", "/series", {**body, "client_id": client_id()}, 409, "series.busy")
+        seen = lambda: self.page.ok("GET", "/series")["series"]
+        wait_until(lambda: seen()["state"] != "running", what="the end of the series")
+        self.assertEqual((seen()["state"], seen()["done"], seen()["compare"], seen()["error"]), ("done", 3, None, None))
+        asked = [c for c in self.page.ok("GET", "/compares")["compares"] if c["question"] in body["questions"]][:3]
+        self.assertEqual([(c["question"], c["state"]) for c in reversed(asked)], [(q, "done") for q in body["questions"]])
+        self.page.mark(stream)
+        self.assertEqual([e["data"]["done"] for e in stream.of("series.changed")], [0, 1, 2, 3])
+        for event in stream.of("series.changed"):
+            talk.check_event(event)
+        stream.close()
+        long = {**body, "client_id": client_id(), "questions": [talk.ENDLESS] * 3, "columns": [{"model": "smollm2", "sampling": {"max_tokens": 7000, "temperature": 0}}] * 2}
+        running = self.page.ok("POST", "/series", long)
+        stopped = self.page.ok("POST", f"/series/{running['id']}/stop", {})
+        self.assertEqual((stopped["state"], stopped["all"]), ("stopped", 3))
+        self.page.ok("POST", f"/compares/{running['compare']}/stop", {})
+        wait_until(lambda: self.shown(running["compare"])["state"] == "stopped", what="the stop")
+        self.assertEqual(len([c for c in self.page.ok("GET", "/compares")["compares"] if c["question"] == talk.ENDLESS and c["state"] == "running"]), 0)
+        self.refused("POST", "/series/q_no/stop", {}, 404, "series.unknown")
+        self.refused("POST", "/series", {**body, "client_id": client_id(), "questions": []}, 400, "request.invalid", "questions")
+        self.refused("POST", "/series", {**body, "client_id": client_id(), "columns": [{"model": "no-such"}, {"model": "smollm2"}]}, 404, "model.unknown")
+        self.assertEqual(seen()["id"], running["id"])
 
     def test_stop_and_refusals(self):
         columns = [{"model": "smollm2", "sampling": {"max_tokens": 7000, "temperature": 0}}] * 2
@@ -97,6 +131,18 @@ class Things(Room):
         self.assertEqual(self.page.ok("GET", "/sets")["sets"][0]["questions"], ["a", "b"])
         self.page.ok("DELETE", "/sets/s1")
         self.refused("DELETE", "/sets/s1", None, 404, "set.unknown")
+
+    def test_what_another_page_wrote_is_not_written_over(self):
+        stream = self.page.events()
+        made = self.page.ok("PUT", "/personas/juhas", {"name": "Juhas", "text": "a", "if_updated_ms": 0})
+        there = self.page.ok("PUT", "/personas/juhas", {"name": "Juhas", "text": "b", "if_updated_ms": made["updated_ms"]})
+        self.refused("PUT", "/personas/juhas", {"name": "Juhas", "text": "c", "if_updated_ms": made["updated_ms"]}, 409, "persona.changed")
+        self.assertEqual(next(p["text"] for p in self.page.ok("GET", "/personas")["personas"] if p["id"] == "juhas"), "b")
+        self.page.ok("DELETE", "/personas/juhas")
+        self.page.mark(stream)
+        told = [e["data"] for e in stream.of("persona.changed") if e["data"]["id"] == "juhas"]
+        self.assertEqual(told, [{"id": "juhas", "updated_ms": made["updated_ms"]}, {"id": "juhas", "updated_ms": there["updated_ms"]}, {"id": "juhas", "updated_ms": None}])
+        stream.close()
 
     def test_a_text_file_enters_the_prompt(self):
         content = "The shepherd's dog is called Burek.".encode()

@@ -85,12 +85,37 @@ function ask(house, body) {
   return compare;
 }
 
+/** A set of questions, asked one after the other whoever looks. */
+function askSeries(house, body) {
+  if (house.series?.state === 'running') throw new Refusal(409, 'series.busy', 'another one is asked');
+  const series = house.series = { id: id('q'), state: 'running', done: 0, all: body.questions.length, compare: null, error: null };
+  const tell = () => house.emit('series.changed', { ...series });
+  const next = () => {
+    if (series.state !== 'running') return;
+    if (series.done === series.all) { Object.assign(series, { state: 'done', compare: null }); tell(); return; }
+    const compare = ask(house, { ...body, question: body.questions[series.done] });
+    series.compare = compare.id;
+    tell();
+    const wait = setInterval(() => { if (compare.state === 'running') return; clearInterval(wait); series.done++; next(); }, 100);
+    wait.unref?.();
+  };
+  next();
+  return { ...series };
+}
+
 function table(house, format) {
   const rows = [...house.compares.values()].flatMap((c) => shown(c, house).columns.map((k) => [c.question, k.label, k.model ?? '', k.answer?.answer?.model.quant ?? '', k.persona ?? '', JSON.stringify(k.sampling), k.answer?.answer?.seed ?? '', k.answer?.answer?.decode_tokens_per_s?.toFixed(1) ?? '', c.vote?.column === k.id ? c.vote.verdict : '', k.answer?.parts.map((p) => p.text).join('') ?? '']));
   const head = ['question', 'column', 'model', 'quant', 'persona', 'sampling', 'seed', 'tokens_per_s', 'vote', 'answer'];
   if (format === 'json') return { type: 'application/json', body: JSON.stringify(rows.map((r) => Object.fromEntries(head.map((h, i) => [h, r[i]])))) };
   if (format === 'md') return { type: 'text/markdown', body: [head, head.map(() => '--'), ...rows].map((r) => `| ${r.map((x) => String(x).replaceAll('\n', ' ')).join(' | ')} |`).join('\n') };
   return { type: 'text/csv', body: [head, ...rows].map((r) => r.map((x) => `"${String(x).replaceAll('"', '""')}"`).join(',')).join('\r\n') };
+}
+
+/** The time of a change; refused where what was read is no longer there. */
+function stamp(kept, key, kind, body) {
+  const before = kept.get(key)?.updated_ms ?? 0;
+  if (body.if_updated_ms !== undefined && body.if_updated_ms !== null && body.if_updated_ms !== before) throw new Refusal(409, `${kind}.changed`, 'changed meanwhile');
+  return Math.max(Date.now(), before + 1);
 }
 
 export const routes = [
@@ -124,11 +149,11 @@ export const routes = [
     return { values: house.settings };
   }],
   ['GET', '/presets', ({ house }) => ({ presets: [...presets(), ...house.presets.values()] })],
-  ['PUT', '/presets/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, sampling: body.sampling, builtin: false }; house.presets.set(key, p); return p; }],
-  ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); }],
+  ['PUT', '/presets/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, sampling: body.sampling, builtin: false, updated_ms: stamp(house.presets, key, 'preset', body) }; house.presets.set(key, p); house.emit('preset.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
+  ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); house.emit('preset.changed', { id: key, updated_ms: null }); }],
   ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
-  ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: Date.now() }; house.personas.set(key, p); return p; }],
-  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); }],
+  ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.personas, key, 'persona', body) }; house.personas.set(key, p); house.emit('persona.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
+  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
   ['POST', '/compares', ({ house, body }) => ({ status: 202, json: shown(house.once(body.client_id, () => ask(house, body)), house) })],
   ['GET', '/compares', ({ house }) => ({ compares: [...house.compares.values()].reverse().map((c) => shown(c, house)), more: false, as_of: house.seq })],
   ['GET', '/compares/export', ({ house, query }) => table(house, query.get('format'))],
@@ -155,9 +180,12 @@ export const routes = [
     return { status: 201, json: thread };
   }],
   ['POST', '/compares/:id/stop', ({ house, id: key }) => { const c = house.need(house.compares, 'compare', key); c.state = 'stopped'; for (const [runId, live] of house.runs) if (live.run.thread === c.thread) stopRun(house, runId); return { status: 202, json: shown(c, house) }; }],
+  ['POST', '/series', ({ house, body }) => ({ status: 202, json: house.once(body.client_id, () => askSeries(house, body)) })],
+  ['GET', '/series', ({ house }) => ({ series: house.series ?? null, as_of: house.seq })],
+  ['POST', '/series/:id/stop', ({ house }) => { if (!house.series) throw new Refusal(404, 'series.unknown', 'no series'); if (house.series.state === 'running') house.series.state = 'stopped'; house.emit('series.changed', { ...house.series }); return { status: 202, json: { ...house.series } }; }],
   ['GET', '/sets', ({ house }) => ({ sets: [...house.sets.values()] })],
-  ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions }; house.sets.set(key, s); return s; }],
-  ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); }],
+  ['PUT', '/sets/:id', ({ house, id: key, body }) => { const s = { id: key, name: body.name, questions: body.questions, updated_ms: stamp(house.sets, key, 'set', body) }; house.sets.set(key, s); house.emit('set.changed', { id: key, updated_ms: s.updated_ms }); return s; }],
+  ['DELETE', '/sets/:id', ({ house, id: key }) => { house.need(house.sets, 'set', key); house.sets.delete(key); house.emit('set.changed', { id: key, updated_ms: null }); }],
   ['GET', '/machine', ({ house }) => (house.measured ? machine() : { ...machine(), measured: false, ram: { ...machine().ram, gb_s: 0 } })],
   ['POST', '/machine/measure', ({ house }) => ({ status: 202, json: house.startJob('measure', 'machine', null, 1, 2, null, () => { house.measured = true; for (const model of house.models) { model.estimate ??= house.estimates.get(model.id); house.changedModel(model); } }) })],
   ['GET', '/machine/now', ({ house, query }) => {

@@ -45,7 +45,7 @@ export const schema = {
 export const presets = () => [
   ['calm', 'Rzeczowo', 'Matter-of-fact', { temperature: 0.3, top_p: 0.9, min_p: 0.05 }], ['talk', 'Rozmowa', 'Conversation', { temperature: 0.8, top_p: 0.95, min_p: 0.05 }],
   ['story', 'Opowieść', 'Story', { temperature: 1.1, top_p: 1, min_p: 0.08, dry_multiplier: 0.8 }], ['exact', 'Zawsze tak samo', 'Always the same', { temperature: 0, seed: 1 }],
-].map(([id, pl, en, sampling]) => ({ id, name: w(pl, en), sampling, builtin: true }));
+].map(([id, pl, en, sampling]) => ({ id, name: w(pl, en), sampling, builtin: true, updated_ms: 0 }));
 
 export const defaults = () => Object.fromEntries(schema.settings.map((s) => [s.key, s.default]));
 

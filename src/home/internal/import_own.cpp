@@ -2,11 +2,33 @@
 #include <algorithm>
 
 #include "home/check.h"
+#include "home/internal/base64.h"
 #include "home/internal/import_date.h"
 #include "home/internal/import_talks.h"
+#include "home/settings_schema.h"
 
 namespace watra::home {
 namespace {
+
+constexpr size_t kMostName = 64;  // of a model, of a persona's id
+
+std::optional<std::string> short_text(const Json& value) {
+  if (!value.is_string() || value.get_ref<const std::string&>().size() > kMostName) return std::nullopt;
+  return value.get<std::string>();
+}
+
+// The files that an export of one conversation carries.
+void read_files(const Json& files, const ImportSink& sink) {
+  for (const Json& file : files) {
+    const std::string hash = text_or(member(file, "hash"));
+    const Json& content = member(file, "content");
+    if (!content.is_string()) continue;  // it was gone, or too large: told where a message shows it
+    if (const auto bytes = from_base64(content.get_ref<const std::string&>()))
+      sink.file({hash, text_or(member(file, "name"), "file"), text_or(member(file, "mime")), *bytes});
+    else
+      sink.problem("attachments", hash + ": its content is no base64");
+  }
+}
 
 // Ids name files and stand in headers later: those of another house are kept where they look like ours, else made anew.
 std::string kept_id(std::string id) {
@@ -49,6 +71,7 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     sink.problem("thread", "thread or messages are missing");
     return;
   }
+  read_files(member(exported, "attachments"), sink);
   ImportedThread thread;
   thread.external = "watra:" + t.at("id").get<std::string>();
   thread.id = kept_id(t.at("id"));
@@ -61,6 +84,13 @@ void read_watra(const Json& exported, const ImportSink& sink) {
   if (member(t, "folder").is_string()) thread.folder = t.at("folder").get<std::string>();
   if (member(t, "system").is_string()) thread.system = t.at("system").get<std::string>();
   if (member(t, "tags").is_array()) thread.tags = t.at("tags");
+  thread.model = short_text(member(t, "model"));
+  thread.persona = short_text(member(t, "persona"));
+  try {
+    if (member(t, "sampling").is_object()) thread.sampling = checked_sampling(t.at("sampling"), "sampling");
+  } catch (const Failure& e) {
+    sink.problem(thread.title, e.error.message);
+  }
   if (member(t, "head").is_string()) thread.head = "watra:" + t.at("head").get<std::string>();
   for (const Json& j : messages) {
     if (!j.is_object() || !member(j, "id").is_string() || !member(j, "parts").is_array()) {
@@ -79,14 +109,20 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     if (const Json& actor = member(j, "actor"); actor.is_object()) {
       if (member(actor, "name").is_string()) m.name = actor.at("name").get<std::string>();
       if (member(actor, "id").is_string()) m.model = actor.at("id").get<std::string>();
+      m.companion = member(actor, "kind") == "companion";
     }
     m.at_ms = parse_date(member(j, "at_ms"));
     for (const Json& part : j.at("parts"))
-      if (part.is_object() && is_part(part))
+      if (part.is_object() && is_part(part)) {
         m.parts.push_back(part);
-      else
+        m.parts.back().erase("missing");  // it may be here
+      } else {
         sink.problem(thread.title, "a part of a message that lacks its type, its text or its file");
+      }
     if (const Json& facts = member(j, "answer"); are_facts(facts)) m.facts = facts;
+    if (member(j, "error").is_object()) m.error = j.at("error");
+    if (member(j, "ref").is_string()) m.ref = "watra:" + j.at("ref").get<std::string>();
+    m.pinned = member(j, "pinned") == true;
     const std::string state = text_or(member(j, "state"), "done");
     m.state = state == "running" ? "interrupted" : is_state(state) ? state : "done";
     thread.messages.push_back(std::move(m));

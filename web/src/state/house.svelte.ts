@@ -50,7 +50,8 @@ class HouseStore {
     this.#stream = new Stream(after, {
       event: (event) => this.#beat.take(event),
       hello: (resumed) => { if (!resumed) { void this.#renew(); } },
-      reachable: (yes) => { this.reachable = yes; },
+      // A stream that ends may have ended with its session: who asks is told, and stands at the door.
+      reachable: (yes) => { this.reachable = yes; if (!yes) void get('/session').catch(() => undefined); },
     }, paceHere().gather_ms);
     this.#stream.open();
   }

@@ -4,7 +4,7 @@ import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
 import { words } from '../words/index.svelte';
 import type { Language } from '../words/format';
-import { on } from './bus';
+import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
 
 class Settings {
@@ -54,8 +54,13 @@ class Settings {
     this.presets = presets.presets;
     this.personas = personas.personas;
   }
-  async keepPersona(id: string, name: string, text: string): Promise<boolean> {
-    const kept = await attempt(() => put<Persona>(`/personas/${id}`, { name, text }));
+  /** Made, changed or removed here or in another page. Who has asked for none needs none. */
+  async renewPersonas(): Promise<void> { if (this.schema) this.personas = (await get<{ personas: Persona[] }>('/personas')).personas; }
+  async renewPresets(): Promise<void> { if (this.schema) this.presets = (await get<{ presets: Preset[] }>('/presets')).presets; }
+  /** `seen` is the time of what was edited, 0 for a new one: what another page wrote meanwhile is not written over. */
+  async keepPersona(id: string, name: string, text: string, seen: number): Promise<boolean> {
+    const kept = await attempt(() => put<Persona>(`/personas/${id}`, { name, text, if_updated_ms: seen }));
+    if (!kept) await attempt(() => this.renewPersonas());
     if (kept) this.personas = [...this.personas.filter((p) => p.id !== id), kept];
     return kept !== undefined;
   }
@@ -65,7 +70,7 @@ class Settings {
   async keepPreset(name: string, sampling: Sampling): Promise<void> {
     const id = clientId();
     const kept = await attempt(() => put<Preset>(`/presets/${id}`, { name: { pl: name, en: name }, sampling }));
-    if (kept) this.presets = [...this.presets, kept];
+    if (kept) this.presets = [...this.presets.filter((p) => p.id !== id), kept];
   }
   async dropPreset(id: string): Promise<void> {
     if (await attempt(() => remove(`/presets/${id}`).then(() => true))) this.presets = this.presets.filter((p) => p.id !== id);
@@ -93,3 +98,6 @@ class Settings {
 }
 export const settings = new Settings();
 on('engine.settings', (event) => settings.hear(event.data['values'] as Record<string, unknown>));
+on('persona.changed', () => void settings.renewPersonas().catch(() => undefined));
+on('preset.changed', () => void settings.renewPresets().catch(() => undefined));
+onRenew(() => { void settings.renewPersonas().catch(() => undefined); void settings.renewPresets().catch(() => undefined); });

@@ -6,6 +6,7 @@ import { attempt } from './notice.svelte';
 
 class Threads {
   #elsewhere = new Map<string, Thread>(); // archived ones that were opened without looking into the archive
+  #end: Thread | null = null; // where the pages have come to; what events brought may be older
   list = $state.raw<Thread[]>([]);
   known = $state(false);
   more = $state(false);
@@ -14,13 +15,16 @@ class Threads {
   async load(): Promise<void> {
     const answer = await get<{ threads: Thread[]; more: boolean }>('/threads?limit=200');
     this.list = answer.threads;
+    this.#end = answer.threads.at(-1) ?? null;
     this.more = answer.more;
     this.known = true;
   }
   async older(): Promise<void> {
-    const last = this.list.reduce((least, thread) => (thread.pinned ? least : Math.min(least, thread.updated_ms)), Infinity);
-    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200&before=${last}`));
+    if (!this.#end) return;
+    const { updated_ms, id } = this.#end;
+    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200&before=${updated_ms}&before_id=${id}`));
     if (!answer) return;
+    this.#end = answer.threads.at(-1) ?? null;
     this.more = answer.more;
     for (const thread of answer.threads) this.take(thread);
   }
@@ -34,7 +38,7 @@ class Threads {
     const rest = this.list.filter((other) => other.id !== thread.id);
     if (this.archive) this.archive = [...(thread.archived ? [thread] : []), ...this.archive.filter((other) => other.id !== thread.id)];
     else if (thread.archived) this.#elsewhere.set(thread.id, thread);
-    this.list = thread.archived ? rest : [...rest, thread].sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms);
+    this.list = thread.archived ? rest : [...rest, thread].sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms || (b.id > a.id ? 1 : -1));
   }
   async create(): Promise<Thread | undefined> {
     const thread = await attempt(() => post<Thread>('/threads', { client_id: clientId() }));

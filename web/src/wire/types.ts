@@ -46,8 +46,8 @@ export type Part =
   | { type: 'reasoning'; text: string; seconds: number | null }
   | { type: 'tool_call'; id: string; name: string; arguments: string }
   | { type: 'tool_result'; id: string; text: string }
-  | { type: 'image'; hash: string; name: string; mime: string; bytes: number; width: number; height: number }
-  | { type: 'attachment'; hash: string; name: string; mime: string; bytes: number; n_tokens: number | null };
+  | { type: 'image'; hash: string; name: string; mime: string; bytes: number; width: number; height: number; missing?: boolean }
+  | { type: 'attachment'; hash: string; name: string; mime: string; bytes: number; n_tokens: number | null; missing?: boolean };
 export interface Answer {
   model: { id: Id; name: string; file?: string; sha256: string; quant: string; template: string }; persona: Id | null; sampling: Sampling; seed: number;
   prompt_hash: string; n_prompt: number; n_cached: number; n_generated: number; ttft_ms: number; prefill_tokens_per_s: number;
@@ -90,7 +90,7 @@ export interface Setting {
   applies: 'now' | 'next_answer' | 'load' | 'restart';
 }
 export interface Schema { groups: { id: string; name: Words }[]; settings: Setting[] }
-export interface Preset { id: Id; name: Words; sampling: Sampling; builtin: boolean }
+export interface Preset { id: Id; name: Words; sampling: Sampling; builtin: boolean; updated_ms: number }
 export interface Column {
   id: Id; label: string; model: Id | null; persona: Id | null; sampling: Sampling; state: RunState; message: Id | null; answer: Message | null; pasted: boolean;
 }
@@ -98,7 +98,8 @@ export interface Compare {
   id: Id; thread: Id; question: string; system: string | null; blind: boolean; revealed: boolean; order: 'together' | 'in_turn';
   state: 'running' | 'done' | 'stopped' | 'failed'; created_ms: number; vote: { column: Id | null; verdict: 'best' | 'tie' | 'none' } | null; columns: Column[];
 }
-export interface QuestionSet { id: Id; name: string; questions: string[] }
+export interface Series { id: Id; state: 'running' | 'done' | 'stopped' | 'failed'; done: number; all: number; compare: Id | null; error: WireError | null }
+export interface QuestionSet { id: Id; name: string; questions: string[]; updated_ms: number }
 export interface MemoryRow { tier: Tier; tag: string; bytes: number }
 export interface Machine {
   name: string; cpu: { model: string; isa: string[]; cores: number }; gpus: { name: string; bytes: number; gb_s: number }[];

@@ -613,6 +613,24 @@ export const cases = [
     await page.getByText('The same question gives the same answer, word for word.').waitFor();
     assert.match(await page.getByRole('button', { name: 'Story', exact: true }).evaluate((b) => document.getElementById(b.getAttribute('aria-describedby')).textContent), /stories and letters/);
   } },
+  { name: 'what another page does with a persona is seen here, and not written over', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
+    const elsewhere = (method, body) => fetch(`${mock.url}/watra/v1/personas/juhas`, { method, headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, ...(body ? { body: JSON.stringify(body) } : {}) });
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Personas' }).click();
+    await page.getByRole('button', { name: 'New persona' }).waitFor();
+    await elsewhere('PUT', { name: 'Juhas', text: 'old words' });
+    await page.getByRole('button', { name: /Juhas old words/ }).click();
+    await page.getByLabel('Who it is and how it speaks').fill('words of this page');
+    await elsewhere('PUT', { name: 'Juhas', text: 'words from elsewhere' });
+    await page.getByText('words from elsewhere').waitFor();
+    await page.getByRole('button', { name: 'Save the persona' }).click();
+    await page.getByText(/changed in another window/).first().waitFor();
+    assert.equal(mock.house.personas.get('juhas').text, 'words from elsewhere');
+    await page.getByRole('button', { name: 'Save the persona' }).click(); // knowing of the others
+    await until(() => mock.house.personas.get('juhas').text, 'words of this page');
+    await elsewhere('DELETE');
+    await page.getByText('words of this page').waitFor({ state: 'detached' });
+  } },
   { name: 'a set of questions is asked whole, every table is kept and saved', options: { lang: 'en', rate: 2000 }, async run({ page, mock }) {
     await page.getByRole('link', { name: /Side by side/ }).click();
     await page.getByLabel('Question', { exact: true }).fill('What is a hala?');
@@ -623,7 +641,8 @@ export const cases = [
     const set = page.locator('.sets details', { hasText: 'My questions' });
     await set.getByText('2 questions').waitFor();
     await set.getByRole('button', { name: 'Ask the whole set' }).click();
-    await page.getByText('Question 2 of 2').waitFor();
+    await page.getByText('Question 1 of 2').waitFor();
+    await page.reload(); // the house asks, whoever looks
     await page.locator('ul li.paper', { hasText: 'What is a bacówka?' }).waitFor();
     await page.getByText('Question 2 of 2').waitFor({ state: 'detached' });
     await until(() => [...mock.house.compares.values()].map((c) => c.state), ['done', 'done']);

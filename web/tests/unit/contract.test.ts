@@ -47,7 +47,7 @@ async function call(method: string, template: string, ids: Record<string, string
 
 describe('the contract', () => {
   it('every state the page asks for has its shape', async () => {
-    for (const path of ['/session', '/house', '/models', '/folders/suggestions', '/jobs', '/threads', '/runs', '/personas', '/settings/schema', '/settings', '/presets', '/compares', '/sets', '/machine', '/machine/now']) await call('GET', path);
+    for (const path of ['/session', '/house', '/models', '/folders/suggestions', '/jobs', '/threads', '/runs', '/personas', '/settings/schema', '/settings', '/presets', '/compares', '/series', '/sets', '/machine', '/machine/now']) await call('GET', path);
     await call('GET', '/search', {}, undefined, '?q=lodz');
     await call('GET', '/models/{id}/estimate', { id: 'smollm2' }, undefined, '?n_ctx=4096');
   });
@@ -80,6 +80,9 @@ describe('the contract', () => {
     await call('POST', '/compares/{id}/vote', { id: String(compare['id']) }, { column: null, verdict: 'tie' });
     await call('PUT', '/personas/{id}', { id: 'p' }, { name: 'Baca', text: 'Mów krótko.' });
     await call('PUT', '/sets/{id}', { id: 's' }, { name: 'Moje', questions: ['Kto?'] });
+    const series = await call('POST', '/series', {}, { client_id: 'q', questions: ['Kto?', 'Gdzie?'], blind: false, columns: [{ model: 'smollm2' }, { model: 'smollm2' }] });
+    expect(series).toMatchObject({ state: 'running', all: 2 });
+    expect(await call('POST', '/series/{id}/stop', { id: String(series['id']) }, {})).toMatchObject({ state: 'stopped' });
     await call('POST', '/folders', {}, { path: '/models' });
     await call('PATCH', '/settings', {}, { 'sampling.temperature': 1.1 });
   });
@@ -89,6 +92,7 @@ describe('the contract', () => {
     expect(range.status).toBe(400);
     expect(range.json.error).toMatchObject({ code: 'request.invalid', param: 'sampling.temperature', allowed: '0..5' });
     expect(fault(range.json, api.components.schemas['Error'] ?? {})).toBeNull();
+    expect(await refuse('PUT', '/personas/q', { name: 'Baca', text: '', if_updated_ms: 5 })).toMatchObject({ status: 409, json: { error: { code: 'persona.changed' } } });
     expect((await refuse('POST', '/downloads', { name: 'nie-ma' })).json.error['code']).toBe('model.unknown');
     const bare = await fetch(`${mock.url}/watra/v1/threads`, { method: 'POST' });
     expect(bare.status).toBe(403);

@@ -1,8 +1,9 @@
 // Comparisons: answers stream into their columns by the same events as in a conversation.
 import { clientId, get, post, remove } from '../../wire/client';
-import type { Compare, Message, Thread } from '../../wire/types';
+import type { Compare, Message, QuestionSet, Series, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
-import { attempt } from '../../state/notice.svelte';
+import { attempt, errorText, notices } from '../../state/notice.svelte';
+import { shelf } from '../../state/shelf.svelte';
 
 export interface Ask { question: string; system?: string; blind: boolean; columns: { model: string; persona?: string }[] }
 
@@ -10,16 +11,23 @@ class Compares {
   list = $state.raw<Compare[]>([]);
   open = $state.raw<Compare | null>(null);
   answers = $state<Record<string, Message>>({});
-  series = $state.raw<{ done: number; all: number } | null>(null);
+  #series = $state.raw<Series | null>(null);
+  get series(): Series | null { return this.#series?.state === 'running' ? this.#series : null; }
+  sets = $state.raw<QuestionSet[]>([]);
 
   more = $state(false);
 
+  async loadSets(): Promise<void> { this.sets = (await attempt(() => get<{ sets: QuestionSet[] }>('/sets')))?.sets ?? this.sets; }
+
   async load(): Promise<void> {
+    void this.loadSeries();
     const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>('/compares'));
     if (answer) { this.list = answer.compares; this.more = answer.more; }
   }
   async older(): Promise<void> {
-    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>(`/compares?before=${this.list.at(-1)?.created_ms ?? 0}`));
+    const last = this.list.at(-1);
+    if (!last) return;
+    const answer = await attempt(() => get<{ compares: Compare[]; more: boolean }>(`/compares?before=${last.created_ms}&before_id=${last.id}`));
     if (answer) { this.list = [...this.list, ...answer.compares]; this.more = answer.more; }
   }
   async show(id: string | null): Promise<void> {
@@ -38,22 +46,24 @@ class Compares {
     if (compare) this.take(compare, true);
     return compare;
   }
-  /** A whole set, one question after the other; each becomes a comparison of its own, kept like any. Leaving the room stops nothing. */
+  /** A whole set, one question after the other; each becomes a comparison of its own, kept like any. The server asks: leaving or reloading the page stops nothing. */
   async askAll(questions: string[], what: Omit<Ask, 'question'>): Promise<void> {
-    if (this.series) return;
-    this.series = { done: 0, all: questions.length };
-    for (const question of questions) {
-      const compare = await attempt(() => post<Compare>('/compares', { client_id: clientId(), ...what, question }));
-      if (!compare) break;
-      this.take(compare);
-      const answered = () => this.list.find((c) => c.id === compare.id)?.state !== 'running';
-      while (this.series && !answered()) await new Promise((resolve) => { setTimeout(resolve, 250); });
-      if (!this.series) return;
-      this.series = { ...this.series, done: this.series.done + 1 };
-    }
-    this.series = null;
+    const series = await attempt(() => post<Series>('/series', { client_id: clientId(), ...what, questions }));
+    if (series) this.tellSeries(series);
   }
-  endSeries(): void { this.series = null; }
+  async loadSeries(): Promise<void> {
+    const answer = await attempt(() => get<{ series: Series | null }>('/series'));
+    if (answer) this.#series = answer.series;
+  }
+  async endSeries(): Promise<void> {
+    const series = this.#series && await attempt(() => post<Series>(`/series/${this.#series!.id}/stop`));
+    if (series) this.tellSeries(series);
+  }
+  tellSeries(series: Series): void {
+    const fails = series.state === 'failed' && this.#series?.state === 'running';
+    this.#series = series;
+    if (fails) notices.say(errorText(series.error), 'bad');
+  }
   async act(path: string, body: unknown = {}): Promise<void> {
     if (!this.open) return;
     const compare = await attempt(() => post<Compare>(`/compares/${this.open!.id}/${path}`, body));
@@ -75,6 +85,16 @@ class Compares {
   }
 }
 export const compares = new Compares();
+
+/** The column that was chosen, by its letter and its name; null where none was. */
+export function winner(compare: Compare): { label: string; name: string } | null {
+  const column = compare.vote?.verdict === 'best' ? compare.columns.find((c) => c.id === compare.vote?.column) : undefined;
+  if (!column) return null;
+  const spoke = column.answer ?? compares.answers[column.message ?? ''];
+  return { label: column.label, name: column.model ? shelf.name(column.model) : (spoke?.actor.name ?? column.label) };
+}
+on('series.changed', (event) => compares.tellSeries(event.data as unknown as Series));
+on('set.changed', () => void compares.loadSets());
 on('compare.changed', (event) => {
   const compare = event.data as unknown as Compare;
   compares.take(compare);
