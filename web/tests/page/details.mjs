@@ -26,4 +26,30 @@ export const cases = [
     await wishes.getByText(unit).waitFor(); // and once it was measured, the wishes are counted where they stand
     assert.deepEqual(refused, []);
   } })),
+  ...[['pl', 'Własny motyw', 'tekst', /^Tych barw nie da się odczytać\./, 'Wróć do gotowego'], ['en', 'A theme of your own', 'text', /^These colours cannot be read\./, 'Back to the original']].map(([lang, own, token, warning, back]) => ({ name: `own theme: with text in the colour of the ground the way back can be read, before and after a reload (${lang})`, options: { lang }, async run({ page, mock }) {
+    // The least contrast of words with the ground they stand on, both taken from where they stand.
+    const least = (place) => page.evaluate((where) => {
+      const light = (colour) => { const [r, g, b] = (colour.startsWith('#') ? [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16)) : colour.match(/[\d.]+/g).slice(0, 3).map(Number)).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+      const words = [...document.querySelectorAll(`${where} :is(label, button, p, h2, h3, a, span)`)].filter((one) => !one.closest('.try, .theme, [aria-current], [aria-selected=true]') && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+      if (words.length === 0) throw new Error(`no words in ${where}`);
+      return Math.min(...words.flatMap((one) => { const worn = getComputedStyle(one); return ['--surface', '--raised'].map((ground) => { const [a, b] = [light(worn.color), light(worn.getPropertyValue(ground).trim())]; return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }); }));
+    }, place);
+    await page.keyboard.press('Control+,');
+    await page.getByRole('button', { name: own }).click();
+    const surface = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--surface').trim().toLowerCase());
+    await page.getByLabel(token, { exact: true }).fill(surface);
+    await page.locator('.editor').getByText(warning).waitFor();
+    assert.ok((await least('.editor')) >= 4.5);
+    assert.equal(await page.locator('.try').evaluate((sheet) => getComputedStyle(sheet).getPropertyValue('--text')), surface); // what is tried on shows
+    await until(() => mock.house.settings['look.custom_theme']?.tokens.text, surface);
+    await page.waitForSelector('dialog[data-theme=watra]');
+    for (const place of ['dialog', '.rail']) assert.ok((await least(place)) >= 4.5, place);
+    await page.reload();
+    await page.waitForSelector('.rail[data-theme=watra]');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('button', { name: new RegExp(`^${own}|^Your theme`) }).click();
+    assert.ok((await least('dialog')) >= 4.5);
+    await page.getByRole('button', { name: back }).click();
+    await page.waitForSelector('.rail:not([data-theme])');
+  } })),
 ];
