@@ -58,6 +58,17 @@ export function number(value: number, language: Language, digits = 1): string {
   return formatter(`n${language}${places}${grouped}`, () => new Intl.NumberFormat(language, { maximumFractionDigits: places, useGrouping: grouped ? 'always' : false })).format(value);
 }
 
+/** A number in a field where one types: all its places, no groups. */
+export function figure(value: number, language: Language): string {
+  return formatter(`f${language}`, () => new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 10 })).format(value).replace('\u2212', '-');
+}
+
+/** What somebody typed, with a comma or a point; null where it is no number. */
+export function readNumber(typed: string): number | null {
+  const plain = typed.replace(/\s/g, '').replace('\u2212', '-').replace(',', '.');
+  return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : null;
+}
+
 /** Bytes as a person reads them: 74,9 GB. */
 export function bytes(value: number, language: Language): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -52,4 +52,29 @@ export const cases = [
     await page.getByRole('button', { name: back }).click();
     await page.waitForSelector('.rail:not([data-theme])');
   } })),
+  ...[['pl', 'Jak mówi', 'Temperatura', ['0,8', '1,1', '0,5', '0,55']], ['en', 'How it speaks', 'Temperature', ['0.8', '1.1', '0.5', '0.55']]].map(([lang, how, name, [first, high, low, above]]) => ({ name: `number fields take a comma and a point and show what the language writes (${lang})`, options: { lang }, async run({ page, mock }) {
+    const kept = () => mock.house.settings['sampling.temperature'];
+    const holds = (field, shown, value) => until(async () => [await field.inputValue(), kept()], [shown, value]);
+    const type = async (field, text) => { await field.fill(text); await field.press('Enter'); };
+    await page.getByRole('button', { name: how }).click();
+    const inPanel = page.getByRole('spinbutton', { name, exact: true });
+    await holds(inPanel, first, 0.8);
+    await type(inPanel, '1,1');
+    await holds(inPanel, high, 1.1);
+    await type(inPanel, '0.5');
+    await holds(inPanel, low, 0.5);
+    await type(inPanel, 'zimno');
+    await holds(inPanel, low, 0.5);
+    await inPanel.press('ArrowUp');
+    await holds(inPanel, above, 0.55);
+    await type(inPanel, '77');
+    await holds(inPanel, '5', 5);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: how }).click();
+    const inSettings = page.getByRole('spinbutton', { name, exact: true });
+    await holds(inSettings, '5', 5);
+    await type(inSettings, '1,1');
+    await holds(inSettings, high, 1.1);
+  } })),
 ];
