@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { en } from './en';
-import { bytes, figure, format, readNumber } from './format';
+import { bytes, figure, format, middle, readNumber } from './format';
 import { pl } from './pl';
 
 describe('words', () => {
@@ -32,6 +32,11 @@ describe('words', () => {
     expect([0.8, -1, 40960, 0.05, 1.25].map((n) => figure(n, 'pl'))).toEqual(['0,8', '-1', '40960', '0,05', '1,25']);
     expect([0.8, -1, 40960].map((n) => figure(n, 'en'))).toEqual(['0.8', '-1', '40960']);
     for (const n of [0, 0.1, 0.3, 123456789, 1e-7, -2.5]) for (const language of ['pl', 'en'] as const) expect(readNumber(figure(n, language))).toBe(n);
+  });
+  it('leaves out the middle of what is too long', () => {
+    expect(middle('Bielik 11B v3 · Q4_K_M', 22)).toBe('Bielik 11B v3 · Q4_K_M');
+    expect(middle('Qwen2.5-Coder-32B-Instruct-abliterated · Q4_K_M', 20)).toBe('Qwen2.5-Co…· Q4_K_M');
+    expect([...middle('ąęć'.repeat(30), 11)]).toHaveLength(11);
   });
   it('writes sizes with the decimal comma', () => {
     expect(bytes(74.98e9, 'pl')).toBe('75 GB');

@@ -69,6 +69,14 @@ export function readNumber(typed: string): number | null {
   return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : null;
 }
 
+/** A text of at most `most` characters: of a longer one the middle is left out, as names differ at their ends. */
+export function middle(text: string, most: number): string {
+  const signs = [...text];
+  if (signs.length <= most) return text;
+  const head = Math.ceil((most - 1) / 2);
+  return `${signs.slice(0, head).join('').trimEnd()}…${signs.slice(signs.length - (most - 1 - head)).join('').trimStart()}`;
+}
+
 /** Bytes as a person reads them: 74,9 GB. */
 export function bytes(value: number, language: Language): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -77,4 +77,27 @@ export const cases = [
     await type(inSettings, '1,1');
     await holds(inSettings, high, 1.1);
   } })),
+  ...[['desk', {}], ['phone', PHONE]].map(([where, view]) => ({ name: `a model's name is cut nowhere, and wholly there for whoever asks (${where})`, options: { lang: 'pl' }, view, async run({ page, mock }) {
+    const long = 'Mistral Small 3.2 24B Instruct 2506 abliterated przez kogoś z sąsiedztwa';
+    for (const model of mock.house.models.filter((one) => ['bielik-11b-v3', 'hermes-4-70b'].includes(one.id))) { model.name = model.state === 'loaded' ? long : 'Hermes 4 Llama 3.1 70B Lorablated'; mock.house.changedModel(model); }
+    mock.house.settings['engine.default_model'] = 'hermes-4-70b';
+    await page.reload();
+    const whole = (face) => face.evaluate((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1 && one.getBoundingClientRect().right <= one.parentElement.getBoundingClientRect().right && one.getBoundingClientRect().bottom <= one.closest('header, .row').getBoundingClientRect().bottom + 1);
+    const inBeam = page.locator('.beam .face');
+    await until(() => inBeam.innerText(), 'Mistral Small 3.2 24…sąsiedztwa · Q4_K_M');
+    assert.ok(await whole(inBeam));
+    const picker = page.getByRole('combobox', { name: 'Model', exact: true });
+    assert.equal(await picker.getAttribute('title'), `${long} · Q4_K_M`);
+    assert.equal(await picker.locator('option:checked').innerText(), `${long} · Q4_K_M`);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && [...document.querySelectorAll('.beam > *')].every((one) => one.getBoundingClientRect().right <= innerWidth)));
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: 'Silnik' }).click();
+    await page.getByRole('button', { name: 'Więcej ustawień' }).click();
+    const inSettings = page.locator('dialog .face');
+    await until(() => inSettings.innerText(), 'Hermes 4 Llama 3.1 70B Lorablated · Q5_K_M');
+    assert.ok(await whole(inSettings));
+    await page.getByLabel('Model na start').selectOption('smollm2');
+    await until(() => [mock.house.settings['engine.default_model']], ['smollm2']);
+    await until(() => inSettings.innerText(), 'SmolLM2 135M · Q4_1');
+  } })),
 ];
