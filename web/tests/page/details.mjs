@@ -100,4 +100,21 @@ export const cases = [
     await until(() => [mock.house.settings['engine.default_model']], ['smollm2']);
     await until(() => inSettings.innerText(), 'SmolLM2 135M · Q4_1');
   } })),
+  { name: 'what was told to the ear is not kept in a language that is not spoken any more', options: { rate: 2000 }, view: { locale: 'pl-PL' }, async run({ page, mock }) {
+    const told = () => page.locator('.sr-only[aria-live]').allInnerTexts().then((all) => all.join('').trim());
+    const say = async (words) => { await page.locator('textarea').fill(words); await page.locator('textarea').press('Enter'); };
+    mock.house.settings['look.language'] = 'pl';
+    await page.reload();
+    await say('Jak rozpalić ogień?');
+    await until(told, 'Odpowiedź gotowa.');
+    await page.keyboard.press('Control+k');
+    await page.getByRole('option', { name: 'Switch to English' }).click();
+    await page.waitForFunction(() => document.documentElement.lang === 'en');
+    await until(told, '');
+    await say('How is a fire lit?');
+    await until(told, 'The answer is complete.');
+    const polish = await page.evaluate(() => [...document.querySelectorAll('[aria-live]:not([aria-live=off]), [role=status], [role=alert]')].map((one) => one.textContent).filter((text) => /[ąćęłńóśźż]/i.test(text)));
+    assert.deepEqual(polish, []);
+  } },
+
 ];
