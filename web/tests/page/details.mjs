@@ -117,4 +117,14 @@ export const cases = [
     assert.deepEqual(polish, []);
   } },
 
+  ...[['pl', 'Zapisz tabelę'], ['en', 'Save the table']].map(([lang, save]) => ({ name: `side by side on a phone: no sign stands without a word (${lang})`, options: { lang, rate: 2000 }, view: PHONE, async run({ page }) {
+    await page.evaluate(() => fetch('/watra/v1/compares', { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ client_id: 'x', question: 'Kto?', blind: false, columns: [{ model: 'bielik-11b-v3' }, { model: 'hermes-4-70b' }] }) }));
+    await page.evaluate(() => { location.hash = '#/obok'; });
+    await until(() => page.locator('.banner .acts button[aria-haspopup]').innerText(), save);
+    assert.deepEqual(await page.locator('.banner .acts :is(button, a)').evaluateAll((all) => all.filter((one) => one.innerText.trim() === '' && !one.closest('[popover]')).length), 0);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await page.getByRole('button', { name: save }).click();
+    await page.getByRole('menuitem', { name: /CSV/ }).waitFor();
+  } })),
+
 ];
