@@ -127,4 +127,21 @@ export const cases = [
     await page.getByRole('menuitem', { name: /CSV/ }).waitFor();
   } })),
 
+  ...[['pl', 'Szukaj i działaj', 'Skróty klawiszy'], ['en', 'Search and act', 'Keyboard']].map(([lang, box, keys]) => ({ name: `commands name no keys where there is only a finger (${lang})`, options: { lang }, view: PHONE, async run({ page }) {
+    await page.locator('.rail button').first().click();
+    await page.getByRole('combobox', { name: box }).waitFor();
+    const options = await page.getByRole('option').allInnerTexts();
+    assert.ok(options.length > 6);
+    assert.deepEqual(options.filter((one) => /Ctrl|⌘/.test(one) || one.includes(keys)), []);
+    assert.equal(await page.locator('.rail [title*="Ctrl"]').count(), 0);
+  } })),
+  ...[['Win32', 'Ctrl+1', 'Ctrl+,', ['Ctrl', 'Shift', 'O']], ['MacIntel', '⌘1', '⌘,', ['⇧', '⌘', 'O']]].map(([platform, first, settings, fresh]) => ({ name: `commands name the keys of the keyboard at hand (${platform})`, options: { lang: 'pl' }, async run({ page }) {
+    await page.addInitScript((wanted) => { Object.defineProperty(Navigator.prototype, 'platform', { get: () => wanted }); Object.defineProperty(Navigator.prototype, 'userAgentData', { get: () => undefined }); }, platform);
+    await page.reload();
+    await page.keyboard.press('Control+k');
+    await until(() => page.getByRole('option', { name: 'Przejdź: Izba' }).locator('.sub').innerText(), first);
+    await until(() => page.getByRole('option', { name: /^Ustawienia/ }).locator('.sub').innerText(), settings);
+    await page.getByRole('option', { name: /^Skróty klawiszy/ }).click();
+    await until(() => page.locator('dialog dl div', { hasText: 'Nowa rozmowa' }).locator('kbd').allInnerTexts(), fresh);
+  } })),
 ];
