@@ -144,4 +144,20 @@ export const cases = [
     await page.getByRole('option', { name: /^Skróty klawiszy/ }).click();
     await until(() => page.locator('dialog dl div', { hasText: 'Nowa rozmowa' }).locator('kbd').allInnerTexts(), fresh);
   } })),
+  ...[['pl', 'Szukaj i działaj', ['Wersja 3 z 3', 'Wersja 2 z 3', 'Wersja 1 z 3']], ['en', 'Search and act', ['Version 3 of 3', 'Version 2 of 3', 'Version 1 of 3']]].map(([lang, box, told]) => ({ name: `search tells the versions of one message apart, and leads to each (${lang})`, options: { lang, rate: 2000 }, async run({ page, mock }) {
+    const post = (path, body) => page.evaluate(([to, sent]) => fetch(`/watra/v1${to}`, { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(sent) }).then((r) => r.json()), [path, body]);
+    const { id } = await post('/threads', { client_id: 'v' });
+    for (const tree of ['świerk', 'limba', 'modrzew']) {
+      await post(`/threads/${id}/turns`, { client_id: tree, parent: null, parts: [{ type: 'text', text: `Kornik zjada ${tree}` }] });
+      await until(() => mock.house.threads.get(id).run, null);
+    }
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: box }).fill('kornik');
+    const hits = page.locator('[role=option]', { has: page.locator('mark') });
+    await until(() => hits.locator('.sub').allInnerTexts().then((all) => all.map((one) => one.split(' · ')[0])), told);
+    await hits.nth(1).click();
+    await page.locator('.row-in.mine', { hasText: 'limba' }).waitFor();
+    await until(() => page.locator('.row-in.mine .versions').innerText(), '2/3');
+  } })),
+
 ];
