@@ -72,6 +72,7 @@ export interface Run {
   id: Id; thread: Id; answer: Id; state: RunState; ahead: number; forgotten_tokens?: number;
   read: { done: number; total: number; tokens_per_s: number; left_s: number | null } | null;
   write: { done: number; tokens_per_s: number; left_s: number | null } | null;
+  again?: { done: number; total: number; tokens_per_s: number; left_s: number | null };
 }
 export interface Turn { message: Message | null; answer: Message; run: Run; as_of: number }
 export interface PromptSpan {

@@ -1,7 +1,7 @@
 // What the page says and shows in its corners: words, signs and figures, in both languages and at both widths. Each case has a server of its own.
 import assert from 'node:assert/strict';
 
-import { until } from './harness.mjs';
+import { answerDone, until } from './harness.mjs';
 
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
@@ -160,4 +160,15 @@ export const cases = [
     await until(() => page.locator('.row-in.mine .versions').innerText(), '2/3');
   } })),
 
+  ...[['pl', 'Opowiedz coś', /^Czyta jeszcze raz to, co zostało w pamięci rozmowy: 1344 z 3136 tokenów, jeszcze 6 s$/, /^Pamięć rozmowy się zapełniła: 960 dawniejszych tokenów wypadło/], ['en', 'Tell me something', /^Reading again what the context still holds: 1344 of 3136 tokens, 6 s left$/, /960/]].map(([lang, text, line, note]) => ({ name: `a full context: how far the rest was read again is shown (${lang})`, options: { lang, rate: 100, forgets: 20, holds: true }, async run({ page, mock }) {
+    await page.locator('textarea').fill(text);
+    await page.locator('textarea').press('Enter');
+    const bar = page.getByRole('progressbar', { name: line });
+    await bar.waitFor();
+    assert.ok(Math.abs((await bar.evaluate((one) => one.value)) - 1344 / 3136) < 0.01);
+    await page.getByText(note).waitFor();
+    mock.house.options.holds = false;
+    await page.locator('.progress').waitFor({ state: 'detached' });
+    await answerDone(page);
+  } })),
 ];
