@@ -39,10 +39,11 @@ class Versions {
     auto [at, is_new] = logs_.try_emplace({m.thread, m.parent.value_or("")});
     std::vector<int64_t>& logs = at->second;
     if (is_new) {
-      Statement s = m.parent ? db_.query("SELECT log FROM messages WHERE parent_id = ?1 AND thread_id = ?2 ORDER BY log",
-                                         *m.parent, m.thread)
-                             : db_.query("SELECT log FROM messages WHERE thread_id = ?1 AND parent_id IS NULL ORDER BY log",
-                                         m.thread);
+      Statement s =
+          m.parent
+              ? db_.query("SELECT log FROM messages WHERE parent_id = ?1 AND thread_id = ?2 ORDER BY log", *m.parent,
+                          m.thread)
+              : db_.query("SELECT log FROM messages WHERE thread_id = ?1 AND parent_id IS NULL ORDER BY log", m.thread);
       while (s.step()) logs.push_back(s.integer(0));
     }
     hit.n_versions = static_cast<int64_t>(logs.size());

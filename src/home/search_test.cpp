@@ -95,7 +95,8 @@ TEST(Search, NewestFirstInPages) {
 TEST(Search, VersionsOfOneMessageAreToldApart) {
   Shelf s;
   const std::string root = s.say("Jak długo pali się watra?", 1);
-  const std::string first = s.say("Watra pali się do rana.", 2, root), second = s.say("Watra pali się do jesieni.", 3, root);
+  const std::string first = s.say("Watra pali się do rana.", 2, root),
+                    second = s.say("Watra pali się do jesieni.", 3, root);
   const std::string below = s.say("A ta druga watra?", 4, first), edited = s.say("Ile drewna bierze watra?", 5);
   const auto found = search(s.home->ledger(), "watra", 10, std::nullopt);
   ASSERT_TRUE(found);
