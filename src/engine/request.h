@@ -1,8 +1,9 @@
 // Request: one answer asked of the Scheduler, what is told about it while it is made, and the handle to it.
 //
 // Events are called by the scheduler's thread, one at a time, in the order started, reading*, token*, finished (exactly
-// once, also for a request that never started); forgot* between them. They must not block, throw or wait for a request:
-// every sequence waits for them. They may submit and cancel. Views in an event are valid during the call.
+// once, also for a request that never started); forgot* and reading_again* between them. They must not block, throw or
+// wait for a request: every sequence waits for them. They may submit and cancel. Views in an event are valid during the
+// call.
 #pragma once
 
 #include <functional>
@@ -50,6 +51,9 @@ struct Started {
 struct Reading {
   int64_t n_read, n_prompt;  // cached ones and those left out included
 };
+struct ReadingAgain {
+  int64_t n_read, n_tokens;  // of prompt and answer, as far as they are still seen; cached ones included
+};
 struct Forgot {
   int64_t n_now, n_in_all;  // tokens of prompt and answer
 };
@@ -82,6 +86,8 @@ struct RequestEvents {
   // The context was full: so much of the text is not seen any more, and what is left will be read again. Before the
   // first token (then "started" has gone before): the prompt was too long.
   std::function<void(const Forgot&)> forgot;
+  // An answer under way, after it forgot or after its pages had to make room: after each slice but the last.
+  std::function<void(const ReadingAgain&)> reading_again;
   // What the model thought of each token of the prompt, and the final normed hidden state [d_model] at each position of
   // it: in order, each once, before the first token. Either makes the request read its whole prompt, cached or not.
   std::function<void(const PromptToken&)> prompt_token;

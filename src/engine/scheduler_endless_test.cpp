@@ -294,6 +294,23 @@ TEST(SchedulerEndless, OthersAndMissingPagesChangeNothing) {
   EXPECT_EQ(s->stats().kv_pages_free + s->stats().kv_pages_cached, s->stats().kv_pages);
 }
 
+TEST(SchedulerEndless, HowFarItIsReadAgainIsTold) {
+  auto s = make_scheduler({.n_ctx = kContext}, {.slice_tokens = 40});
+  Watched w(prompt(100), 200);
+  w.request.endless.emplace();
+  w.request.events.forgot = [&](const Forgot& f) { w.log.push_back(fmt::format("forgot {}", f.n_now)); };
+  w.into(*s);
+  run_out(*s);
+  // A full context of 256, of which 48 go; the first page is found in the cache.
+  const auto forgot = std::ranges::find(w.log, "forgot 48");
+  ASSERT_NE(forgot, w.log.end());
+  EXPECT_EQ(std::count_if(w.log.begin(), forgot, [](const std::string& e) { return e.starts_with("again"); }), 0);
+  const std::vector<std::string> told(forgot + 1, forgot + 5);
+  EXPECT_EQ(told, (std::vector<std::string>{"again 104/208", "again 144/208", "again 184/208", "token"}));
+  EXPECT_EQ(w.n_log("reading"), 2) << "40 and 80 of 100: the prompt alone";
+  EXPECT_EQ(w.n_log("again"), 3 * w.n_log("forgot"));
+}
+
 TEST(SchedulerEndless, CancellingWhileItIsReadAgainTakesEffectAtOnce) {
   const Answer whole = truth(prompt(100), 300, {});
   for (const int n_steps : {0, 1, 3}) {

@@ -31,6 +31,9 @@ struct Watched {
     request.events.reading = [this](const Reading& r) {
       log.push_back(fmt::format("reading {}/{}", r.n_read, r.n_prompt));
     };
+    request.events.reading_again = [this](const ReadingAgain& r) {
+      log.push_back(fmt::format("again {}/{}", r.n_read, r.n_tokens));
+    };
     request.events.token = [this](const TokenEvent& t) {
       log.push_back("token");
       text += t.text;

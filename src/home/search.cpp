@@ -1,6 +1,7 @@
 #include "home/search.h"
 
 #include <algorithm>
+#include <map>
 
 #include "home/check.h"
 #include "home/fold.h"
@@ -29,11 +30,38 @@ std::string fts_string(std::string_view term) {
 
 bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
 
+// Which of the messages that stand in one place a hit is; each place is looked at once.
+class Versions {
+ public:
+  explicit Versions(Database& db) : db_(db) {}
+  // With the lock of the database.
+  void tell(const Message& m, Hit& hit) {
+    auto [at, is_new] = logs_.try_emplace({m.thread, m.parent.value_or("")});
+    std::vector<int64_t>& logs = at->second;
+    if (is_new) {
+      Statement s =
+          m.parent
+              ? db_.query("SELECT log FROM messages WHERE parent_id = ?1 AND thread_id = ?2 ORDER BY log", *m.parent,
+                          m.thread)
+              : db_.query("SELECT log FROM messages WHERE thread_id = ?1 AND parent_id IS NULL ORDER BY log", m.thread);
+      while (s.step()) logs.push_back(s.integer(0));
+    }
+    hit.n_versions = static_cast<int64_t>(logs.size());
+    hit.version = std::ranges::lower_bound(logs, m.log) - logs.begin() + 1;
+  }
+
+ private:
+  Database& db_;
+  std::map<std::pair<std::string, std::string>, std::vector<int64_t>> logs_;  // by thread and parent
+};
+
 }  // namespace
 
 Json Hit::json() const {
-  return {{"thread", thread}, {"title", title}, {"message", message},
-          {"role", role},     {"at_ms", at_ms}, {"snippet", snippet}};
+  Json out = {{"thread", thread}, {"title", title}, {"message", message},
+              {"role", role},     {"at_ms", at_ms}, {"snippet", snippet}};
+  if (n_versions > 1) out["version"] = {{"at", version}, {"of", n_versions}};
+  return out;
 }
 
 std::vector<std::string> search_terms(const std::string& query) {
@@ -124,6 +152,7 @@ Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t li
     if (!match.empty()) sql += " AND s.log IN (SELECT rowid FROM search WHERE search MATCH ?7)";
     sql += " ORDER BY s.at_ms DESC, s.log DESC LIMIT ?2";
     const auto held = ledger.db().lock();
+    Versions versions(ledger.db());
     const auto collect = [&](Statement s) {
       while (s.step()) {
         const Message m = ledger.message(s.text(0));
@@ -133,6 +162,7 @@ Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t li
                             .role = s.text(3),
                             .at_ms = s.integer(1),
                             .snippet = make_snippet(m.text(), terms)});
+        versions.tell(m, out.hits.back());
       }
     };
     Database& db = ledger.db();

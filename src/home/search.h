@@ -9,7 +9,8 @@ namespace watra::home {
 struct Hit {
   std::string thread, title, message, role;
   int64_t at_ms = 0;
-  Json snippet;  // [{"text", "hit"}]
+  Json snippet;                         // [{"text", "hit"}]
+  int64_t version = 1, n_versions = 1;  // of those that were said in its place, in their order
   Json json() const;
 };
 

@@ -10,9 +10,10 @@ namespace {
 struct Shelf {
   TestHome home;
   std::string thread = home->conversations().create({{"client_id", "t"}})->id;
-  std::string say(const std::string& words, int64_t at_ms) {
+  std::string say(const std::string& words, int64_t at_ms, std::optional<std::string> parent = std::nullopt) {
     Transaction t(home->db());
     Message m{.thread = thread, .at_ms = at_ms, .parts = Json::array({{{"type", "text"}, {"text", words}}})};
+    m.parent = std::move(parent);
     home->ledger().insert_message(m);
     t.commit();
     return m.id;
@@ -89,6 +90,24 @@ TEST(Search, NewestFirstInPages) {
   const auto rest = search(s.home->ledger(), "baca", 10, first->hits[1].at_ms);
   EXPECT_EQ(rest->hits.size(), 3u);
   EXPECT_FALSE(rest->more);
+}
+
+TEST(Search, VersionsOfOneMessageAreToldApart) {
+  Shelf s;
+  const std::string root = s.say("Jak długo pali się watra?", 1);
+  const std::string first = s.say("Watra pali się do rana.", 2, root),
+                    second = s.say("Watra pali się do jesieni.", 3, root);
+  const std::string below = s.say("A ta druga watra?", 4, first), edited = s.say("Ile drewna bierze watra?", 5);
+  const auto found = search(s.home->ledger(), "watra", 10, std::nullopt);
+  ASSERT_TRUE(found);
+  std::map<std::string, Json> told;
+  for (const Hit& hit : found->hits) told[hit.message] = hit.json().value("version", Json());
+  EXPECT_EQ(told.size(), 5u);
+  EXPECT_EQ(told[first], (Json{{"at", 1}, {"of", 2}}));
+  EXPECT_EQ(told[second], (Json{{"at", 2}, {"of", 2}}));
+  EXPECT_EQ(told[root], (Json{{"at", 1}, {"of", 2}}));
+  EXPECT_EQ(told[edited], (Json{{"at", 2}, {"of", 2}}));
+  EXPECT_EQ(told[below], Json()) << "the only one in its place";
 }
 
 TEST(Search, SnippetsShowTheOriginal) {

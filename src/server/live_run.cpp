@@ -56,6 +56,7 @@ Status LiveRun::submit(engine::Request request) {
       const std::lock_guard lock(self->mutex_);
       self->inbox_.text += e.text;
       self->inbox_.reads_again = false;
+      self->inbox_.again.reset();
       if (e.token != text::kNoToken && self->n_written_ + self->inbox_.n_tokens++ == 0) self->first_ = Clock::now();
     }
     self->wake_();
@@ -65,6 +66,14 @@ Status LiveRun::submit(engine::Request request) {
       const std::lock_guard lock(self->mutex_);
       self->inbox_.n_forgotten = f.n_in_all;
       self->inbox_.reads_again = true;
+    }
+    self->wake_();
+  };
+  request.events.reading_again = [self](const engine::ReadingAgain& r) {
+    {
+      const std::lock_guard lock(self->mutex_);
+      self->inbox_.reads_again = true;
+      self->inbox_.again = r;
     }
     self->wake_();
   };
@@ -133,6 +142,15 @@ Json LiveRun::run_json(int64_t ahead) const {
                    {"left_s", left(static_cast<double>(n_prompt_ - n_read_), per_s)}};
   }
   if (n_forgotten_ > 0) run["forgotten_tokens"] = n_forgotten_;
+  if (again_ && state_ == "reading") {
+    const double took = seconds(again_from_, Clock::now());
+    const auto n = static_cast<double>(again_->n_read - again_first_->n_read);
+    const double per_s = took > 0 && n > 0 ? n / took : 0;
+    run["again"] = {{"done", again_->n_read},
+                    {"total", again_->n_tokens},
+                    {"tokens_per_s", per_s},
+                    {"left_s", left(static_cast<double>(again_->n_tokens - again_->n_read), per_s)}};
+  }
   if (n_written_ > 0) {
     const double per_s = rate();
     run["write"] = {
@@ -270,7 +288,12 @@ bool LiveRun::take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, st
   if (in.n_tokens > 0 && state_ == "reading") state_ = splitter_ && kinds_.empty() ? "thinking" : "speaking";
   if (!in.text.empty()) add_piece(steps, std::move(in.text));
   n_forgotten_ = std::max(n_forgotten_, in.n_forgotten);
+  if (in.n_tokens > 0) again_.reset();
   if (in.reads_again) state_ = "reading";  // what the full context has left
+  if (in.again) {
+    if (!again_) again_first_ = in.again, again_from_ = Clock::now();
+    again_ = in.again;
+  }
   const bool never_began = error_ || given_up_;
   if (in.finished || never_began) {
     engine::Finished f;
@@ -287,9 +310,14 @@ bool LiveRun::take_inbox(std::vector<home::AnswerStep>& steps, int64_t ahead, st
     steps.push_back(std::move(s));
   }
   if (state_ == "reading") {
-    const double share = n_prompt_ > 0 ? static_cast<double>(n_read_) / static_cast<double>(n_prompt_) : 0;
-    const bool is_first_time = n_written_ == 0;
-    work = {.state = "reading", .progress = is_first_time ? std::optional(share) : std::nullopt, .rate = std::nullopt};
+    const auto share = [](int64_t n, int64_t all) -> std::optional<double> {
+      return all > 0 ? static_cast<double>(n) / static_cast<double>(all) : 0;
+    };
+    work = {.state = "reading",
+            .progress = again_            ? share(again_->n_read, again_->n_tokens)
+                        : n_written_ == 0 ? share(n_read_, n_prompt_)
+                                          : std::nullopt,
+            .rate = std::nullopt};
   } else if (state_ == "thinking" || state_ == "speaking") {
     work = {.state = state_, .progress = std::nullopt, .rate = rate()};
   }

@@ -46,6 +46,7 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
     std::string text;
     int64_t n_tokens = 0, n_forgotten = 0;
     bool reads_again = false;  // since the newest token
+    std::optional<engine::ReadingAgain> again;
     std::optional<engine::Finished> finished;
   };
 
@@ -66,7 +67,9 @@ class LiveRun : public std::enable_shared_from_this<LiveRun> {
   bool given_up_ = false, over_ = false;
   Json facts_, record_;
   int64_t n_prompt_ = 0, n_cached_ = 0, n_read_ = 0, n_written_ = 0, n_forgotten_ = 0, max_tokens_ = -1;
-  Clock::time_point asked_ = Clock::now(), started_{}, first_{};
+  // How far an answer that reads again has come, and where the first that was heard of it stood.
+  std::optional<engine::ReadingAgain> again_, again_first_;
+  Clock::time_point asked_ = Clock::now(), started_{}, first_{}, again_from_{};
   std::shared_ptr<ServedModel> model_;
 
   // Of take() alone.

@@ -126,8 +126,11 @@ Status Server::start() {
   for (Listener* listener : {&s.main, &s.programs})
     if (listener->acceptor.is_open())
       asio::co_spawn(listener->acceptor.get_executor(), s.accept_all(*listener), asio::detached);
-  s.signals.async_wait([this](error_code ec, int) {
-    if (!ec) stop();
+  s.signals.async_wait([this](error_code ec, int signal) {
+    if (ec) return;
+    log::info("the server ends signal={} connections={}", signal == SIGTERM ? "SIGTERM" : "SIGINT",
+              impl_->n_connections.load());
+    stop();
   });
   s.threads.reserve(static_cast<size_t>(s.options.threads));
   for (int i = 0; i < s.options.threads; ++i) {

@@ -2,6 +2,7 @@
 import threading
 import unittest
 
+import contract
 import talk
 from support import Asking, Server, main, sse_data, wait_until
 from talk import Visit
@@ -217,6 +218,30 @@ class House(Visit):
         self.assertEqual(on["context"]["used_tokens"] + on["context"]["forgotten_tokens"], on["n_prompt"] + 700)
         told = self.page.ok("GET", "/settings/schema")["settings"]
         self.assertEqual(next(s["default"] for s in told if s["key"] == "engine.endless"), False)
+
+
+class ReadAgain(Visit):
+    options = ("--ctx", "2048")
+
+    def test_the_page_hears_how_far_it_is(self):
+        self.page.ok("PATCH", "/settings", {"engine.endless": True})
+        stream = self.page.events()
+        turn = self.page.say(self.page.thread()["id"], LONG * 48 + talk.ENDLESS, sampling={"max_tokens": 1200})
+        self.page.finished(turn)
+        self.page.mark(stream)
+        told = [contract.check_schema("Run", e["data"]) for e in stream.of("answer.progress")]
+        again = [run for run in told if "again" in run]
+        self.assertTrue(again)
+        for run in again:
+            self.assertEqual(run["state"], "reading")
+            self.assertGreater(run["write"]["done"], 0)
+            self.assertGreater(run["forgotten_tokens"], 0)
+            self.assertLess(0, run["again"]["done"])
+            self.assertLess(run["again"]["done"], run["again"]["total"])
+            self.assertLess(run["again"]["total"], 2048)
+        self.assertEqual([run for run in told if run["state"] != "reading" and "again" in run], [])
+        shares = [e["data"]["progress"] for e in stream.of("hearth.state") if e["data"]["state"] == "reading"]
+        self.assertTrue(shares)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,14 @@ class Stopping(unittest.TestCase):
             t.join(PATIENCE)
         return [read_reply(io.BytesIO(raw)) for raw in came], took
 
+    def test_the_log_says_that_it_ends_and_why(self):
+        for how in (signal.SIGTERM, signal.SIGINT):
+            server = Server(model=None)
+            server.stop(how)
+            said = [line for line in server.log if "the server ends" in line]
+            self.assertEqual(len(said), 1, server.log)
+            self.assertRegex(said[0], rf"the server ends signal={how.name} connections=\d+$")
+
     def test_streams_that_cannot_finish_are_told_why(self):
         endless = {"temperature": 0, "ignore_eos": True, "stream": True}
         asks = [("/v1/chat/completions", {**endless, "messages": USER}), ("/v1/completions", {**endless, "prompt": "a", "max_tokens": 8000}),

@@ -61,7 +61,8 @@ function search(house, query) {
     const thread = house.threads.get(m.thread);
     if (at < 0 || !thread || thread.hidden) continue;
     const from = Math.max(0, at - 60);
-    hits.push({ thread: m.thread, title: thread.title, message: m.id, role: m.role, at_ms: m.at_ms, snippet: [{ text: (from > 0 ? '…' : '') + text.slice(from, at), hit: false }, { text: text.slice(at, at + needle.length), hit: true }, { text: text.slice(at + needle.length, at + needle.length + 120), hit: false }] });
+    const versions = [...house.messages.values()].filter((other) => other.thread === m.thread && other.parent === m.parent);
+    hits.push({ thread: m.thread, title: thread.title, message: m.id, role: m.role, at_ms: m.at_ms, snippet: [{ text: (from > 0 ? '…' : '') + text.slice(from, at), hit: false }, { text: text.slice(at, at + needle.length), hit: true }, { text: text.slice(at + needle.length, at + needle.length + 120), hit: false }], ...(versions.length > 1 ? { version: { at: versions.indexOf(m) + 1, of: versions.length } } : {}) });
     if (hits.length >= limit) break;
   }
   return { hits, more: hits.length >= limit, ms: 3 };

@@ -120,7 +120,11 @@ function stamp(kept, key, kind, body) {
 
 export const routes = [
   ['GET', '/models', ({ house }) => ({ models: [...house.models].sort((a, b) => Number(b.state === 'loaded') - Number(a.state === 'loaded')), folders: house.folders, as_of: house.seq })],
-  ['GET', '/models/:id/estimate', ({ house, id: key, query }) => ({ ...house.need(house.models, 'model', key).estimate, n_ctx: Number(query.get('n_ctx') ?? 8192), kv_type: query.get('kv_type') ?? 'f16' })],
+  ['GET', '/models/:id/estimate', ({ house, id: key, query }) => {
+    const { estimate } = house.need(house.models, 'model', key);
+    if (!estimate) throw new Refusal(409, 'machine.not_measured', 'nobody measured this machine yet, or this model is not known');
+    return { ...estimate, n_ctx: Number(query.get('n_ctx') ?? 8192), kv_type: query.get('kv_type') ?? 'f16' };
+  }],
   ['POST', '/models/:id/load', ({ house, id: key }) => ({ status: 202, json: load(house, key) })],
   ['POST', '/models/:id/unload', ({ house, id: key }) => {
     const model = house.need(house.models, 'model', key);

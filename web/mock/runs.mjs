@@ -121,6 +121,18 @@ async function speak(house, thread, answer, live, wish) {
       tell(kind === 'reasoning' ? 'thinking' : 'speaking');
       house.setHearth(run.state, null, rate);
     }
+    if (house.options.forgets && !run.forgotten_tokens && run.write.done >= house.options.forgets) { // a full context: a part goes, the rest is read again
+      run.forgotten_tokens = 960;
+      for (let done = 0; done < 3136 && !live.stop; done += 448) {
+        if (done > 0) run.again = { done, total: 3136, tokens_per_s: 320, left_s: (3136 - done) / 320 };
+        tell('reading');
+        house.setHearth('reading', done / 3136);
+        do await wait(50); while (house.options.holds && done === 1344 && !live.stop);
+      }
+      delete run.again;
+      last = Date.now();
+      tell('speaking');
+    }
     if (house.failNext === 'middle' && run.write.done > 6) {
       house.failNext = null;
       return end('failed', 'failed', { code: 'engine.device_lost', message: 'the graphics card stopped answering' });

@@ -355,8 +355,12 @@ void SchedulerCore::after_pass() {
     room_.keep_pages(r, m.n_rows);
     const int64_t n_read = room_.n_cached(r);
     if (m.n_rows > 1 && n_read % kernels::kKvPage == 0) r.turn = ++turn_;
-    if (r.outcome.stats.n_generated == 0 && r.request.events.reading)  // not when it reads again
-      r.request.events.reading({r.outcome.stats.n_left_out + n_read, r.outcome.stats.n_prompt});
+    const RequestEvents& events = r.request.events;
+    if (r.outcome.stats.n_generated > 0) {
+      if (events.reading_again) events.reading_again({n_read, r.n_tokens()});
+    } else if (events.reading) {
+      events.reading({r.outcome.stats.n_left_out + n_read, r.outcome.stats.n_prompt});
+    }
   }
 }
 

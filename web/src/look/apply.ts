@@ -5,6 +5,12 @@ export interface CustomTheme { name: string; base: Theme; tokens: Record<string,
 
 export const TOKENS = ['bg', 'surface', 'raised', 'text', 'muted', 'ember', 'on-ember', 'gold', 'spruce', 'slate', 'danger', 'line', 'control', 'glow'] as const;
 
+/** The colours that the page wears now. */
+export function wornTokens(): Record<string, string> {
+  const style = getComputedStyle(document.documentElement);
+  return Object.fromEntries(TOKENS.map((token) => [token, style.getPropertyValue(`--${token}`).trim()]));
+}
+
 export const isDay = (hour = new Date().getHours()): boolean => hour >= 7 && hour < 19;
 
 export function themeOf(values: Record<string, unknown>): Theme {

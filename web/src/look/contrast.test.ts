@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { contrast, failures } from './contrast';
+import { contrast, failures, isIllegible } from './contrast';
 import { THEMES } from './apply';
 
 const css = readFileSync('src/look/tokens.css', 'utf8');
@@ -22,5 +22,12 @@ describe('palettes', () => {
     expect(contrast('#000000', '#FFFFFF')).toBeCloseTo(21, 5);
     expect(contrast('#777777', '#FFFFFF')).toBeCloseTo(4.48, 2);
     expect(failures({ ...tokens('watra'), text: '#555555' }).length).toBeGreaterThan(0);
+  });
+  it('tells what is hard to read from what cannot be read', () => {
+    const watra = tokens('watra');
+    expect(isIllegible(watra)).toBe(false);
+    expect(failures({ ...watra, text: '#B0A090', line: watra['bg']! })).not.toEqual([]);
+    expect(isIllegible({ ...watra, text: '#B0A090', line: watra['bg']! })).toBe(false);
+    for (const [token, value] of [['text', watra['surface']!], ['muted', '#3A2A20'], ['raised', watra['text']!], ['ember', watra['on-ember']!]] as const) expect(isIllegible({ ...watra, [token]: value }), token).toBe(true);
   });
 });

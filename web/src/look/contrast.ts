@@ -16,3 +16,6 @@ export function failures(tokens: Record<string, string>): Failure[] {
   list.push({ token: 'on-ember', ground: 'ember', ratio: contrast(tokens['on-ember'] ?? '#000000', tokens['ember'] ?? '#000000'), needs: 4.5 });
   return list.filter((one) => one.ratio < one.needs);
 }
+
+/** Whether words cannot be read at all: below what even large letters need. */
+export const isIllegible = (tokens: Record<string, string>): boolean => failures(tokens).some((one) => ['text', 'muted', 'on-ember'].includes(one.token) && one.ratio < 3);

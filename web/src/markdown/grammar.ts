@@ -45,6 +45,13 @@ marked.use({
   tokenizer: {
     html: () => undefined,
     tag: () => undefined,
+    // A formula on lines of its own ends a paragraph: an underline below it makes no heading of both.
+    lheading: (src) => {
+      const blank = src.search(/\n[ \t]*\n/);
+      const lines = blank < 0 ? src : src.slice(0, blank + 1);
+      const formula = lines.search(/\n {0,3}(?:\$\$|\\\[)/);
+      return formula >= 0 && formula < lines.search(/\n {0,3}(?:=+|-+) *(?:\n|$)/) ? undefined : false;
+    },
   },
   hooks: { emStrongMask: (src) => src.replace(FORMULAS, (formula) => 'x'.repeat(formula.length)) }, // a star within a formula ends no emphasis around it
 });

@@ -52,6 +52,42 @@ describe('MarkdownStream', () => {
     }
   });
 
+  it('shows the same for the same words, whatever was shown before: cut anywhere, ended and gone on, said twice', () => {
+    for (let seed = 1; seed <= 60; seed++) {
+      const next = random(seed + 1000);
+      const text = answer(next);
+      const box = document.createElement('div');
+      const stream = new MarkdownStream(box);
+      const told: string[] = [];
+      for (let at = 0; at < text.length; ) {
+        at = Math.min(text.length, at + Math.floor(next() * (seed % 3 === 0 ? 6 : 40)));
+        const done = next() < 0.3;
+        told.push(`${at}${done ? ' done' : ''}`);
+        stream.update(text.slice(0, at), done);
+        const fresh = document.createElement('div');
+        new MarkdownStream(fresh).update(text.slice(0, at), done);
+        expect(box.innerHTML, `seed ${seed}, at ${told.join(', ')}: ${JSON.stringify(text)}`).toBe(fresh.innerHTML);
+      }
+    }
+  });
+
+  it('takes up an answer that had ended where it ended, with the same words first', () => {
+    for (const [text, end] of [['\\[ x\ny\n', 6], ['Wzór:\n\n$$ otwarte\nbez końca\n\ndalej', 16], ['- jeden\n- dwa\n- trzy', 9]] as const) {
+      const box = document.createElement('div');
+      const stream = new MarkdownStream(box);
+      stream.update(text.slice(0, end), true);
+      stream.update(text.slice(0, end), false); // it runs again, and has said nothing yet
+      stream.update(text, true);
+      expect(box.innerHTML, text).toBe(dom(text).innerHTML);
+    }
+  });
+
+  it('makes no heading of a formula and what stands around it', () => {
+    const tags = (text: string) => Array.from(dom(text).children, (element) => element.className || element.tagName);
+    expect(tags('tekst\n$$ a\n$$\nb\n---\ndalej')).toEqual(['P', 'maths block', 'H2', 'P']);
+    expect(tags('dwa\nwiersze\n===\n\n$$\na\n$$')).toEqual(['H1', 'maths block']);
+  });
+
   it('shows HTML of the model as text and keeps styles, scripts and pictures out', () => {
     const box = dom('<img src=x onerror=alert(1)> <b style="color:red">x</b>\n\n![a](http://h/p.png)\n\n[z](javascript:alert(1))');
     expect(box.querySelector('img, script, b, [style], [onerror]')).toBeNull();

@@ -23,9 +23,9 @@ export class MarkdownStream {
   /** `settle` is called once for each element that has taken its final place: highlighting and maths begin there. */
   constructor(private readonly container: Element, private readonly settle: (element: Element) => void = () => undefined) {}
 
-  /** The whole text so far; `done` when nothing will follow. A text that does not continue the last one starts over; so does one that goes on after all, as its last block was taken for whole. */
+  /** The whole text so far; `done` when nothing will follow. A text that does not continue the last one starts over; so does one that is not done after all, as its last block was taken for whole. */
   update(text: string, done: boolean): void {
-    if (!text.startsWith(this.#text) || (this.#done && text !== this.#text)) this.#reset();
+    if (!text.startsWith(this.#text) || (this.#done && !(done && text === this.#text))) this.#reset();
     this.#text = text;
     this.#done = done;
     const rest = text.slice(this.#frozen);

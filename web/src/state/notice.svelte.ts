@@ -17,7 +17,9 @@ class Notices {
     if (kind === 'bad') this.urgent = text; else this.polite = text;
     setTimeout(() => this.drop(id), kind === 'bad' ? 9000 : 5000);
   }
-  announce(text: string): void { this.polite = text; }
+  announce(key: Key): void { this.polite = t(key); }
+  /** What was told is told: the regions keep no words of a language that is not spoken any more. */
+  hush(): void { this.polite = this.urgent = ''; }
   drop(id: number): void { this.list = this.list.filter((n) => n.id !== id); }
 }
 export const notices = new Notices();

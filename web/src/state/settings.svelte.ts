@@ -1,5 +1,6 @@
 // The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
-import { applyLook, keepLook, recallLook } from '../look/apply';
+import { applyLook, keepLook, recallLook, themeOf, wornTokens, type Theme } from '../look/apply';
+import { isIllegible } from '../look/contrast';
 import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
 import { words } from '../words/index.svelte';
@@ -12,6 +13,8 @@ class Settings {
   schema = $state.raw<Schema | null>(null);
   presets = $state.raw<Preset[]>([]);
   personas = $state.raw<Persona[]>([]);
+  /** The palette in which what leads back is drawn, where colours of one's own cannot be read. */
+  safe = $state<Theme | undefined>();
   /** The newest change of each key that has no answer yet. */
   #wished = new Map<string, object>();
   #hour: ReturnType<typeof setInterval> | undefined;
@@ -30,6 +33,7 @@ class Settings {
   show(): void {
     words.language = this.#tongue(this.values['look.language'] ?? navigator.language.slice(0, 2));
     applyLook(this.values);
+    this.safe = this.values['look.custom_theme'] && isIllegible(wornTokens()) ? themeOf(this.values) : undefined;
   }
   #tongue(wish: unknown): Language { return (new URLSearchParams(location.search).get('lang') ?? wish) === 'pl' ? 'pl' : 'en'; }
   get<T>(key: string, fallback: T): T { return (this.values[key] as T | null | undefined) ?? fallback; }

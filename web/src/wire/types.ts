@@ -72,6 +72,7 @@ export interface Run {
   id: Id; thread: Id; answer: Id; state: RunState; ahead: number; forgotten_tokens?: number;
   read: { done: number; total: number; tokens_per_s: number; left_s: number | null } | null;
   write: { done: number; tokens_per_s: number; left_s: number | null } | null;
+  again?: { done: number; total: number; tokens_per_s: number; left_s: number | null };
 }
 export interface Turn { message: Message | null; answer: Message; run: Run; as_of: number }
 export interface PromptSpan {
@@ -82,7 +83,7 @@ export interface Prompt {
   model: string; template: string; n_tokens: number; n_ctx: number; n_cached: number; spans: PromptSpan[];
   dropped: { message: Id; n_tokens: number; why: string }[]; sampling: Sampling; seed: number;
 }
-export interface Hit { thread: Id; title: string; message: Id; role: Role; at_ms: number; snippet: { text: string; hit: boolean }[] }
+export interface Hit { thread: Id; title: string; message: Id; role: Role; at_ms: number; snippet: { text: string; hit: boolean }[]; version?: { at: number; of: number } }
 export interface Persona { id: Id; name: string; text: string; updated_ms: number }
 export interface Setting {
   key: string; group: string; type: 'bool' | 'int' | 'float' | 'text' | 'choice' | 'json'; default: unknown; min?: number; max?: number; step?: number;

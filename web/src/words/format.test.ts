@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { en } from './en';
-import { bytes, format } from './format';
+import { bytes, figure, format, middle, readNumber } from './format';
 import { pl } from './pl';
 
 describe('words', () => {
@@ -25,6 +25,18 @@ describe('words', () => {
     for (const [key, text] of Object.entries(pl)) {
       expect(text, key).not.toMatch(/\b(zrobiłeś|zrobiłaś|chciałbyś|chciałabyś|pewien|pewna|gotowy\/a)\b|"/);
     }
+  });
+  it('takes numbers with a comma and with a point, and shows them as the language does', () => {
+    expect(['0,8', '0.8', ' 1 024 ', '-1', '\u22121', ',5', '2.', '+3', '1\u00a0000,5'].map(readNumber)).toEqual([0.8, 0.8, 1024, -1, -1, 0.5, 2, 3, 1000.5]);
+    for (const none of ['', ' ', 'dwa', '1,2,3', '1.024,5', '1e3', '-', ',', '0x10', 'NaN', 'Infinity']) expect(readNumber(none), none).toBeNull();
+    expect([0.8, -1, 40960, 0.05, 1.25].map((n) => figure(n, 'pl'))).toEqual(['0,8', '-1', '40960', '0,05', '1,25']);
+    expect([0.8, -1, 40960].map((n) => figure(n, 'en'))).toEqual(['0.8', '-1', '40960']);
+    for (const n of [0, 0.1, 0.3, 123456789, 1e-7, -2.5]) for (const language of ['pl', 'en'] as const) expect(readNumber(figure(n, language))).toBe(n);
+  });
+  it('leaves out the middle of what is too long', () => {
+    expect(middle('Bielik 11B v3 · Q4_K_M', 22)).toBe('Bielik 11B v3 · Q4_K_M');
+    expect(middle('Qwen2.5-Coder-32B-Instruct-abliterated · Q4_K_M', 20)).toBe('Qwen2.5-Co…· Q4_K_M');
+    expect([...middle('ąęć'.repeat(30), 11)]).toHaveLength(11);
   });
   it('writes sizes with the decimal comma', () => {
     expect(bytes(74.98e9, 'pl')).toBe('75 GB');

@@ -58,6 +58,25 @@ export function number(value: number, language: Language, digits = 1): string {
   return formatter(`n${language}${places}${grouped}`, () => new Intl.NumberFormat(language, { maximumFractionDigits: places, useGrouping: grouped ? 'always' : false })).format(value);
 }
 
+/** A number in a field where one types: all its places, no groups. */
+export function figure(value: number, language: Language): string {
+  return formatter(`f${language}`, () => new Intl.NumberFormat(language, { useGrouping: false, maximumFractionDigits: 10 })).format(value).replace('\u2212', '-');
+}
+
+/** What somebody typed, with a comma or a point; null where it is no number. */
+export function readNumber(typed: string): number | null {
+  const plain = typed.replace(/\s/g, '').replace('\u2212', '-').replace(',', '.');
+  return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(plain) ? Number(plain) : null;
+}
+
+/** A text of at most `most` characters: of a longer one the middle is left out, as names differ at their ends. */
+export function middle(text: string, most: number): string {
+  const signs = [...text];
+  if (signs.length <= most) return text;
+  const head = Math.ceil((most - 1) / 2);
+  return `${signs.slice(0, head).join('').trimEnd()}…${signs.slice(signs.length - (most - 1 - head)).join('').trimStart()}`;
+}
+
 /** Bytes as a person reads them: 74,9 GB. */
 export function bytes(value: number, language: Language): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -5,14 +5,14 @@ import { createRequire } from 'node:module';
 import { answerDone, savePersona, until } from './harness.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
-const composer = (page) => page.getByRole('textbox', { name: 'Message' });
-const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+export const composer = (page) => page.getByRole('textbox', { name: 'Message' });
+export const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
 const THEMES = ['watra', 'poranek', 'papier', 'kontrast'];
 async function wear(page, theme) {
   await page.evaluate((t) => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'look.theme': t }) }), theme);
   await page.waitForFunction((t) => document.documentElement.dataset.theme === t, theme);
 }
-async function say(page, text) { await composer(page).fill(text); await page.getByRole('button', { name: 'Send' }).click(); }
+export async function say(page, text) { await composer(page).fill(text); await page.getByRole('button', { name: 'Send' }).click(); }
 
 /** axe, without the CSP in its way: evaluated in the page's world by the driver, once nothing fades in any more. Colour contrast is computed from the tokens instead where axe cannot see (pictures). */
 async function axe(page) {
@@ -416,7 +416,7 @@ export const cases = [
     await until(() => page.locator('.plot canvas').count(), 4);
     await page.getByText('Nobody waits.').waitFor();
     await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
-    await page.getByRole('img', { name: /^RAM: .* of 112 GB$/ }).waitFor();
+    await page.getByRole('img', { name: /^RAM: .* of 112 GB for Watra$/ }).waitFor();
   } },
   { name: 'machine room: temperatures that nobody can read are told in words, not drawn', options: { lang: 'en', coy: true }, async run({ page }) {
     await page.getByRole('link', { name: /Machine room/ }).click();
