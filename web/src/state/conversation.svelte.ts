@@ -204,4 +204,5 @@ on('answer.ended', (event) => {
   conversation?.takeMessage(event.data['message'] as Message);
   if (conversation) conversation.run = null;
 });
+on('thread.removed', (event) => { const gone = here(event.thread); if (gone) { gone.missing = true; gone.run = null; } });
 onRenew(() => current.renew());
