@@ -2,10 +2,10 @@
 import { applyLook, keepLook, recallLook } from '../look/apply';
 import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
-import { words } from '../words/index.svelte';
+import { inWords, num, words } from '../words/index.svelte';
 import type { Language } from '../words/format';
 import { on } from './bus';
-import { attempt } from './notice.svelte';
+import { attempt, fields } from './notice.svelte';
 
 class Settings {
   values = $state<Record<string, unknown>>({});
@@ -106,4 +106,8 @@ class Settings {
   }
 }
 export const settings = new Settings();
+fields.range = (param) => {
+  const one = settings.schema?.settings.find((setting) => setting.key === param || setting.key === `sampling.${param}`);
+  return one?.min === undefined || one.max === undefined ? null : { name: inWords(one.name), from: num(one.min, 2), to: num(one.max, 2) };
+};
 on('engine.settings', (event) => settings.hear(event.data['values'] as Record<string, unknown>));

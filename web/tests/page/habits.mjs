@@ -1,6 +1,8 @@
 // What a hand does by habit: Escape, the same click twice, erasing in one of two tabs, looking somewhere else with something half done. Nothing of it
 // may lose or change what was not meant. Each case has a server of its own; where words are looked for, in both languages.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 
 import { answerDone, until } from './harness.mjs';
 
@@ -202,5 +204,188 @@ export const cases = [
     await page.locator('.editor input[type=file]').setInputFiles({ name: 'hut.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ ...nameless, base: 'nowhere' })) });
     await page.waitForTimeout(300);
     await until(() => [theme()?.name, theme()?.base], ['My hut', 'papier']);
+  } },
+  { name: 'leafing through versions leaves the message where it stands, and the focus on the sign', options: { lang: 'en', rate: 3000 }, view: { viewport: { width: 1100, height: 600 } }, async run({ page, mock }) {
+    await page.locator('.list a', { hasText: 'Opowieść' }).click();
+    await page.waitForSelector('.md > *');
+    mock.house.options.says = 'Długo, i jeszcze dłużej. '.repeat(160);
+    await box(page).fill('napisz');
+    await box(page).press('Enter');
+    await answerDone(page);
+    mock.house.options.says = 'Krótko, a potem nic. '.repeat(9);
+    const answer = page.locator('.row-in:not(.mine)').last();
+    await answer.getByRole('button', { name: 'Once more' }).click();
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    const top = () => answer.evaluate((row) => Math.round(row.getBoundingClientRect().top));
+    const text = () => answer.locator('.md').innerText().then((said) => said.startsWith('Krótko'));
+    await page.waitForTimeout(300);
+    const before = await top();
+    await page.getByRole('button', { name: 'Previous version' }).click();
+    await until(text, false);
+    for (let i = 0; i < 6; i++) { assert.ok(Math.abs((await top()) - before) <= 2, `${await top()} for ${before}`); await page.waitForTimeout(150); }
+    assert.equal(await page.evaluate(() => document.activeElement?.closest('.versions') !== null), true);
+    await page.getByRole('button', { name: 'To the end' }).click();
+    const sign = () => page.locator('.versions').last().evaluate((one) => Math.round(one.getBoundingClientRect().top));
+    await page.waitForTimeout(200);
+    const stood = await sign();
+    await page.getByRole('button', { name: 'Next version' }).click();
+    await until(text, true);
+    await page.waitForTimeout(800);
+    assert.ok(Math.abs((await sign()) - stood) <= 2, `${await sign()} for ${stood}`); // where only the end was seen, the end stays
+  } },
+  ...both((lang, w) => ({ name: `machine room: moments apart have hours apart, and no two parts of memory one colour (${lang})`, options: { lang }, async run({ page, mock }) {
+    mock.house.memoryRows = ['weights', 'kv', 'pages', 'draft', 'disk ring', 'scratch', 'program and vocabulary', 'store', 'else'].map((tag, i) => ({ tier: 'ram', tag, bytes: (i + 1) * 1e9 }));
+    await page.addInitScript(() => { const put = CanvasRenderingContext2D.prototype.fillText; globalThis.written = []; CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) { globalThis.written.push(String(text)); return put.call(this, text, ...rest); }; });
+    await page.reload();
+    await page.evaluate(() => { location.hash = '#/maszynownia'; });
+    await page.waitForSelector('.plot canvas');
+    await until(() => page.evaluate(() => new Set(globalThis.written.filter((text) => /^\d\d?:\d\d/.test(text))).size > 2), true);
+    const colours = await page.locator('figure.ram li i').evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+    assert.equal(colours.length, 9);
+    assert.equal(new Set(colours).size, 9);
+    await page.getByText(w('pamięć rozmów', 'conversations')).first().waitFor();
+  } })),
+  ...both((lang, w) => ({ name: `what does not fit is not said: nobody by the fire, a dead server, an answer of no tokens, no fire to calm (${lang})`, options: { lang, rate: 4 }, async run({ page, mock }) {
+    const { house } = mock;
+    const thread = [...house.threads.values()].find((one) => one.pinned);
+    const answer = [...house.messages.values()].find((one) => one.thread === thread.id && one.role === 'assistant');
+    Object.assign(answer, { state: 'interrupted' });
+    answer.answer.decode_tokens_per_s = 0;
+    thread.model = 'smollm2';
+    house.engine = { state: 'empty', model: null, n_ctx: null, vision: false };
+    house.settings['look.fire'] = 'none';
+    await page.reload();
+    await firstThread(page);
+    assert.equal(await page.locator('.facts').count(), 1);
+    await until(() => page.locator('.facts').innerText(), w('O tej odpowiedzi', 'About this answer'));
+    await until(() => box(page).getAttribute('placeholder'), w('Napisz coś, model wczyta się po wysłaniu…', 'Write something; the model loads when it is sent…'));
+    await page.locator('.list').getByRole('button', { name: w('Nowa rozmowa', 'New conversation') }).click();
+    await until(() => box(page).getAttribute('placeholder'), w('Najpierw wybierz model na Półce…', 'Choose a model on the shelf first…'));
+    assert.equal(await page.getByRole('button', { name: w('Uspokój ogień', 'Calm the fire') }).count(), 0);
+    await firstThread(page);
+    house.engine = { state: 'ready', model: 'bielik-11b-v3', n_ctx: 8192, vision: false };
+    await box(page).fill('pomyśl długo');
+    await box(page).press('Enter');
+    await page.getByRole('button', { name: w('Zatrzymaj', 'Stop') }).waitFor();
+    await page.waitForFunction(() => document.querySelector('.progress, .row-in:last-child .md'));
+    await page.route('**/events**', (route) => route.abort());
+    for (const stream of house.streams) stream.destroy();
+    await page.getByText(w('Serwer zamilkł. Dalszy ciąg pokaże się, gdy wróci.', 'The server went silent. The rest shows when it is back.')).waitFor();
+    assert.equal(await page.locator('.progress').count(), 0);
+    assert.equal(await page.getByRole('button', { name: w('Zatrzymaj', 'Stop') }).isDisabled(), true);
+  } })),
+  ...both((lang, w) => ({ name: `shelf: a file that is not Watra's is not offered for deletion twice; Escape calls the question off (${lang})`, options: { lang }, async run({ page }) {
+    await page.evaluate(() => { location.hash = '#/polka'; });
+    const card = page.getByRole('article', { name: 'SmolLM2 135M' });
+    const ask = card.getByRole('button', { name: w('Usuń plik', 'Delete the file') });
+    const really = card.getByRole('button', { name: w(/^Na pewno usunąć/, /^Really delete/) });
+    const focused = (one) => one.evaluate((element) => element === document.activeElement);
+    await ask.click();
+    await until(() => focused(really), true);
+    await page.keyboard.press('Escape');
+    await really.waitFor({ state: 'detached' });
+    await until(() => focused(ask), true);
+    await page.route('**/models/smollm2', (route) => route.fulfill({ status: 409, json: { error: { code: 'model.not_ours', message: 'no receipt' } } }), { times: 1 });
+    await ask.click();
+    await really.click();
+    await card.getByText(w('Tego pliku nie pobrała Watra', 'Watra did not download this file')).waitFor();
+    assert.equal(await ask.count(), 0);
+    await until(() => focused(card), true);
+  } })),
+  ...both((lang, w) => ({ name: `a value out of its range is told by its field and the range (${lang})`, options: { lang }, async run({ page }) {
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: w('Jak mówi', 'How it speaks') }).click();
+    await page.route('**/settings', (route) => route.fulfill({ status: 400, json: { error: { code: 'request.invalid', message: 'no', param: 'sampling.temperature', allowed: '0 to 5' } } }), { times: 1 });
+    const field = page.getByRole('spinbutton', { name: w('Temperatura', 'Temperature'), exact: true });
+    await field.fill('4');
+    await field.press('Tab');
+    await page.locator('.notice').getByText(w('„Temperatura” przyjmuje liczby od 0 do 5.', '“Temperature” takes numbers from 0 to 5.')).waitFor();
+  } })),
+  { name: 'tabs and themes are gone along by arrows, and only the chosen one is in the way of Tab', options: { lang: 'en' }, async run({ page, mock }) {
+    await page.keyboard.press('Control+,');
+    const look = page.getByRole('tab', { selected: true });
+    await look.focus();
+    await page.keyboard.press('ArrowRight');
+    await until(() => page.getByRole('tab', { selected: true }).innerText(), 'How it speaks');
+    assert.equal(await page.locator('[role=tab][tabindex="0"]').count(), 1);
+    await page.keyboard.press('End');
+    await until(() => page.getByRole('tab', { selected: true }).innerText(), 'Door and data');
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('radio', { name: 'Watra at night' }).focus();
+    await page.keyboard.press('ArrowDown');
+    await until(() => mock.house.settings['look.theme'], 'poranek');
+    await until(() => page.evaluate(() => document.activeElement?.getAttribute('aria-checked')), 'true');
+    assert.equal(await page.locator('[role=radio][tabindex="0"]').count(), 1);
+    await page.keyboard.press('ArrowUp');
+    await until(() => mock.house.settings['look.theme'], 'watra');
+  } },
+  { name: 'the skip link leads somewhere in every room', options: { lang: 'en' }, async run({ page }) {
+    for (const [room, words, place] of [['izba', 'Skip to writing', 'textarea'], ['polka', 'Skip to the content', '#room'], ['obok', 'Skip to the content', '#room'], ['maszynownia', 'Skip to the content', '#room']]) {
+      await page.evaluate((to) => { location.hash = `#/${to}`; }, room);
+      await page.waitForSelector(`.place[data-room=${room}]`);
+      const skip = page.locator('.skip');
+      await until(() => skip.innerText(), words);
+      assert.equal(await page.locator(await skip.getAttribute('href')).count(), 1);
+      await skip.focus();
+      await page.keyboard.press('Enter');
+      await until(() => page.evaluate((to) => document.activeElement?.matches(to), place), true);
+    }
+  } },
+  { name: 'the drawer of a phone takes the focus in and gives it back; Escape closes it and stops nothing', options: { lang: 'en', rate: 2 }, view: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }, async run({ page }) {
+    await box(page).fill('long');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+    const opener = page.getByRole('button', { name: 'Conversations' });
+    await opener.click();
+    await until(() => page.evaluate(() => document.activeElement?.closest('.list') !== null), true);
+    await page.keyboard.press('Escape');
+    await page.locator('.list.open').waitFor({ state: 'detached' });
+    await until(() => opener.evaluate((one) => one === document.activeElement), true);
+    await page.getByRole('button', { name: 'Stop' }).waitFor();
+  } },
+  ...both((lang, w) => ({ name: `the door: after a wrong password the field has the focus, and typing takes the words away (${lang})`, options: { lang, password: 'owca i pies' }, async run({ page }) {
+    const field = page.getByLabel(w('Hasło', 'Password'));
+    await field.fill('wilk');
+    await page.getByRole('button', { name: w('Wejdź', 'Come in') }).click();
+    await page.getByText(w('To nie to hasło.', 'That is not the password.')).waitFor();
+    await until(() => field.evaluate((one) => one === document.activeElement && one.selectionEnd - one.selectionStart === 4), true);
+    await page.keyboard.type('owca i pies');
+    assert.equal(await page.locator('#wrong').innerText(), '');
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.home');
+  } })),
+  { name: 'axe, of what stands in corners: a list of tasks, presets, notices, the shelf as first met', options: { lang: 'en', rate: 900, says: '- [ ] wood\n- [x] water\n\nNote[^1].\n\n[^1]: a note of many words\n' }, async run({ page, mock }) {
+    const axe = async (rules) => {
+      await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+      const found = await page.evaluate((only) => globalThis.axe.run(document, { runOnly: { type: 'rule', values: only } }), rules);
+      assert.deepEqual(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).join(' | ')}`), []);
+    };
+    const rules = ['label', 'label-content-name-mismatch', 'region', 'skip-link', 'heading-order'];
+    await box(page).fill('tasks');
+    await box(page).press('Enter');
+    await answerDone(page);
+    assert.equal(await page.locator('.md input[type=checkbox]').count(), 2);
+    assert.equal(await page.locator('.md .footnote').innerText().then((said) => said.replace(/\s+/g, ' ')), '1 a note of many words');
+    await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'Copy', exact: true }).last().click();
+    await page.locator('.notice').waitFor();
+    await axe(rules);
+    await page.locator('.row-in:not(.mine)').last().getByRole('button', { name: 'More', exact: true }).click();
+    await page.getByRole('menuitem', { name: 'Once more, differently…' }).click();
+    await page.locator('dialog .preset').first().waitFor();
+    await axe(rules);
+    await page.keyboard.press('Escape');
+    for (const room of ['polka', 'obok', 'maszynownia']) {
+      await page.evaluate((to) => { location.hash = `#/${to}`; }, room);
+      await page.waitForSelector(`.place[data-room=${room}]`);
+      await page.waitForTimeout(500);
+      await axe(rules);
+    }
+    mock.house.settings['house.first_start_done'] = false;
+    await page.goto(mock.url + '/?lang=en');
+    await page.getByRole('button', { name: 'Let us light the fire' }).click();
+    await page.getByRole('button', { name: 'Choose a model' }).click();
+    await page.getByText('Models already on this disk').waitFor();
+    await axe(rules);
   } },
 ];
