@@ -388,4 +388,26 @@ export const cases = [
     await page.getByText('Models already on this disk').waitFor();
     await axe(rules);
   } },
+  { name: 'a phone with its keyboard open shows the words: neither window nor rooms stand in their way; a title has the width of the beam', options: { lang: 'pl' }, view: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }, async run({ page }) {
+    await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((all) => { location.hash = `#/izba/${all.threads[0].id}`; }));
+    await page.waitForSelector('.md > *');
+    assert.ok(await page.locator('.rail').isVisible());
+    assert.ok((await page.locator('.rail .room span').first().evaluate((one) => parseFloat(getComputedStyle(one).fontSize))) >= 11);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && [...document.querySelectorAll('.rail .room span')].every((one) => one.scrollWidth <= one.parentElement.clientWidth + 1)));
+    await page.setViewportSize({ width: 360, height: 333 });
+    assert.ok(await page.locator('.rail').isVisible()); // a small window in which nobody types keeps its rooms
+    await box(page).focus();
+    await until(() => page.locator('.rail').isVisible(), false);
+    assert.equal(await page.locator('.strip').isVisible(), false);
+    assert.ok((await page.locator('.log').evaluate((log) => log.clientHeight)) > 150);
+    await page.getByTitle('Zmień tytuł').click();
+    assert.ok((await page.locator('input.title').evaluate((field) => field.clientWidth)) > 180);
+  } },
+  ...both((lang, w) => ({ name: `machine room: who waits stands as a sack at the mill, temperatures nobody tells have their place (${lang})`, options: { lang, rate: 3, coy: true }, async run({ page }) {
+    await page.evaluate(() => { location.hash = '#/maszynownia'; });
+    await page.getByRole('region', { name: w('Temperatura', 'Temperature') }).getByText(w('Temperatury ta maszyna nie zdradza.', 'This machine does not tell its temperatures.')).waitFor();
+    await page.locator('.grist').getByText(w('Nikt nie czeka.', 'Nobody waits.')).waitFor();
+    await page.evaluate(() => fetch('/watra/v1/compares', { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ client_id: 'sack', question: 'x', blind: false, columns: [{ model: 'bielik-11b-v3' }, { model: 'smollm2' }] }) }));
+    await page.locator('.grist li').getByText(w('człowiek', 'person')).first().waitFor();
+  } })),
 ];
