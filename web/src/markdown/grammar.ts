@@ -39,9 +39,36 @@ const maths: TokenizerAndRendererExtension = {
   },
 };
 
+export interface FootnoteToken { type: 'footnote' | 'footnoteRef'; raw: string; label: string; tokens?: Token[] }
+
+// `[^1]: words`, then the lines that are indented under it. Without this a definition of one word would be a link's, and unseen.
+const FOOTNOTE = /^ {0,3}\[\^([^\]\s^]{1,60})\]:[ \t]*([^\n]*(?:\n[ \t]{2,}\S[^\n]*|\n(?:[ \t]*\n)+(?: {4}|\t)[ \t]*\S[^\n]*)*)(?:\n|$)/;
+const footnote: TokenizerAndRendererExtension = {
+  name: 'footnote',
+  level: 'block',
+  start: (src) => src.match(/(^|\n) {0,3}\[\^[^\]\s^]{1,60}\]:/)?.index,
+  tokenizer(src): Tokens.Generic | undefined {
+    const found = FOOTNOTE.exec(src);
+    if (!found) return undefined;
+    return { type: 'footnote', raw: found[0], label: found[1], tokens: this.lexer.blockTokens((found[2] ?? '').replace(/\n(?: {1,4}|\t)/g, '\n'), []) };
+  },
+};
+/** Where it is spoken of: behind a word, or a number anywhere. `[^a-z]` on its own is no note. */
+const footnoteRef: TokenizerAndRendererExtension = {
+  name: 'footnoteRef',
+  level: 'inline',
+  start: (src) => src.match(/\[\^/)?.index,
+  tokenizer(src, tokens): Tokens.Generic | undefined {
+    const found = /^\[\^([^\]\s^]{1,60})\](?![(:])/.exec(src);
+    const label = found?.[1] ?? '';
+    if (!found || !(/^\d+$/.test(label) || /[^\s([{]$/.test(tokens.at(-1)?.raw ?? ''))) return undefined;
+    return { type: 'footnoteRef', raw: found[0], label };
+  },
+};
+
 const marked = new Marked({ gfm: true, async: false });
 marked.use({
-  extensions: [mathsBlock, maths],
+  extensions: [mathsBlock, footnote, maths, footnoteRef],
   tokenizer: {
     html: () => undefined,
     tag: () => undefined,

@@ -2,7 +2,7 @@
 // there is no HTML to clean, because none is made. Links lead to the web or to a letter and open elsewhere; pictures stay words.
 import type { Token, Tokens } from 'marked';
 
-import type { MathsToken } from './grammar';
+import type { FootnoteToken, MathsToken } from './grammar';
 
 type Inside = (Node | string)[];
 
@@ -40,6 +40,7 @@ function inlineToken(token: Token): Node[] {
     case 'image': return [make('span', [meant((token.text as string) || (token.href as string))], { class: 'picture' })];
     case 'checkbox': return [checkbox((token as Tokens.Checkbox).checked), document.createTextNode(' ')];
     case 'maths': return [make('span', [token.raw], { class: 'maths', 'data-tex': (token as unknown as MathsToken).tex })];
+    case 'footnoteRef': return [make('sup', [(token as unknown as FootnoteToken).label], { class: 'note-ref' })];
     case 'escape': case 'html': return [document.createTextNode(token.text as string)];
     default: return 'tokens' in token && token.tokens ? inline(token.tokens) : [document.createTextNode(meant((token as Tokens.Text).text))];
   }
@@ -70,6 +71,7 @@ function block(token: Token): Node[] {
     case 'space': case 'def': return [];
     case 'heading': return [make(`h${(token as Tokens.Heading).depth}`, inline(token.tokens ?? []))];
     case 'paragraph': return [make('p', inline(token.tokens ?? []))];
+    case 'footnote': return [make('div', [make('sup', [(token as unknown as FootnoteToken).label]), make('div', blocks(token.tokens ?? []))], { class: 'footnote', role: 'note' })];
     case 'hr': return [make('hr')];
     case 'blockquote': return [make('blockquote', blocks(token.tokens ?? []))];
     case 'list': return [list(token as Tokens.List)];

@@ -56,7 +56,7 @@ function closeInline(lines: string): string {
   const ticks = (end.match(/(?<!`)`(?!`)/g) ?? []).length;
   if (ticks % 2 === 1) end = end.endsWith('`') ? end.slice(0, -1) : end + '`';
   // Half a link shows its words, not its address.
-  end = end.replace(/!?\[([^\]\n]*)\]\([^)\n]*$/, '$1').replace(/!?\[([^\]\n]*)$/, (whole, words: string) => (/^[ x]?$/.test(words) ? whole : words));
+  end = end.replace(/!?\[([^\]\n]*)\]\([^)\n]*$/, '$1').replace(/!?\[([^\]\n]*)$/, (whole, words: string) => (words.startsWith('^') ? '' : /^[ x]?$/.test(words) ? whole : words));
   end = faceOpenFormula(end).replace(/(?<!\\)((?:\\\\)*)\\$/, '$1');
   end = end.replace(/(\*{1,3}|~{1,2}|_{1,2})$/, (mark, _m, offset: number) => (/\s|^$/.test(end[offset - 1] ?? '') ? '' : mark));
   return /^\s*\|.*\|\s*$/m.test(end) ? end : closeEmphasis(end);
@@ -80,6 +80,7 @@ export function repair(tail: string): string {
   const last = lines.at(-1) ?? '';
   // A row of a table, a list marker, a heading sign or an underline that has only begun says nothing yet.
   if (/^\s*([-*+]|\d+[.)]|#{1,6}|>|[-=*_]{1,3}|`{1,3})\s*$/.test(last) && lines.length > 1) { lines.pop(); text = lines.join('\n'); }
+  else if (/^\s*\[\^[^\]\s]*\]?$/.test(last)) { lines.pop(); text = lines.join('\n'); } // of a footnote
   else if (/^\s*\|/.test(last) && !/\|\s*$/.test(last) && lines.length > 2) { lines.pop(); text = lines.join('\n'); }
   const at = text.lastIndexOf('\n\n') + 1;
   let head = text.slice(0, at);

@@ -29,6 +29,8 @@ export function settle(element: Element): void {
     block.prepend(bar);
     if (lang !== '') void import('./highlight').then(({ highlight }) => highlight(code, lang));
   }
+  // A task's box is named by nobody: its words stand beside it.
+  for (const box of element.querySelectorAll<HTMLInputElement>('input[type=checkbox]')) box.setAttribute('aria-label', t(box.checked ? 'task.done' : 'task.open'));
   const maths = element.matches('.maths') ? [element] : Array.from(element.querySelectorAll('.maths'));
   if (maths.length > 0) void import('./maths').then(({ typeset }) => maths.forEach(typeset));
 }

@@ -31,6 +31,8 @@ export class Conversation {
   version = $state(0);
   seesFrom = $state<string | null>(null);
   editing = $state<{ id: string; text: string } | null>(null); // a message being edited; its row may leave the document meanwhile
+  /** Versions were leafed through: the message that is to stand where the one before stood, its beginning or its end so far down the window. */
+  flipped = $state.raw<{ id: string; step: number; top: number; bottom: number } | null>(null);
   nodes = new Map<string, Node>();
   #roots: string[] = [];
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
@@ -204,4 +206,5 @@ on('answer.ended', (event) => {
   conversation?.takeMessage(event.data['message'] as Message);
   if (conversation) conversation.run = null;
 });
+on('thread.removed', (event) => { const gone = here(event.thread); if (gone) { gone.missing = true; gone.run = null; } });
 onRenew(() => current.renew());

@@ -33,9 +33,15 @@ const SAME: Record<string, string> = {
   'model.safetensors': 'checkpoint', 'model.bad_vocab': 'checkpoint', 'model.missing_tensor': 'checkpoint', 'model.bad_hparams': 'checkpoint', 'model.wrong_shape': 'checkpoint', 'model.absent': 'hub.incomplete', 'model.broken': 'checkpoint',
 };
 
+/** Of a value that cannot be taken: which field it is and what it takes, where somebody knows. */
+export const fields: { range: (param: string) => { name: string; from: string; to: string } | null } = { range: () => null };
+
 /** What went wrong, in the words of the page: by the code, else by its family (`hub.tls` is of `hub`). */
 export function errorText(error: unknown): string {
   const code = error instanceof Refusal ? error.code : (error as { code?: string } | null)?.code;
+  const param = code === 'request.invalid' ? (error instanceof Refusal ? error.error : (error as { param?: string })).param : null;
+  const range = param ? fields.range(param) : null;
+  if (range) return t('error.range', range);
   const key = [SAME[code ?? ''] ?? code, code?.split('.')[0]].map((name) => `error.${name}` as Key).find((name) => name in pl);
   return t(key ?? 'error.other', { code: code ?? String(error) });
 }

@@ -3,12 +3,17 @@ class Route {
   room = $state('izba');
   thing = $state<string | null>(null);
   at = $state<string | null>(null);
+  /** Grows with every wish to be somewhere: the same one twice is two. */
+  asked = $state(0);
+  #read: string | null = null;
 
   constructor() {
     addEventListener('hashchange', () => this.read());
     this.read();
   }
   read(): void {
+    if (location.hash !== this.#read) this.asked++;
+    this.#read = location.hash;
     const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?');
     const [room, thing] = path.split('/');
     this.room = room || 'izba';
@@ -17,7 +22,7 @@ class Route {
   }
   go(room: string, thing: string | null = null, at: string | null = null): void {
     const hash = `#/${room}${thing ? '/' + encodeURIComponent(thing) : ''}${at ? '?m=' + encodeURIComponent(at) : ''}`;
-    if (location.hash === hash) return;
+    if (location.hash === hash) { this.asked++; return; }
     location.hash = hash;
     this.read();
   }

@@ -3,10 +3,10 @@ import { applyLook, keepLook, recallLook, themeOf, wornTokens, type Theme } from
 import { isIllegible } from '../look/contrast';
 import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
-import { words } from '../words/index.svelte';
+import { inWords, num, words } from '../words/index.svelte';
 import type { Language } from '../words/format';
 import { on, onRenew } from './bus';
-import { attempt } from './notice.svelte';
+import { attempt, fields } from './notice.svelte';
 
 class Settings {
   values = $state<Record<string, unknown>>({});
@@ -15,6 +15,8 @@ class Settings {
   personas = $state.raw<Persona[]>([]);
   /** The palette in which what leads back is drawn, where colours of one's own cannot be read. */
   safe = $state<Theme | undefined>();
+  /** How often a theme was put on: whoever makes one of their own begins anew. */
+  worn = $state(0);
   /** The newest change of each key that has no answer yet. */
   #wished = new Map<string, object>();
   #hour: ReturnType<typeof setInterval> | undefined;
@@ -38,7 +40,15 @@ class Settings {
   #tongue(wish: unknown): Language { return (new URLSearchParams(location.search).get('lang') ?? wish) === 'pl' ? 'pl' : 'en'; }
   get<T>(key: string, fallback: T): T { return (this.values[key] as T | null | undefined) ?? fallback; }
 
+  /** A language that somebody chose counts from then on, whatever the address asks for. */
+  #leaveAddress(keys: string[]): void {
+    const asked = new URL(location.href);
+    if (!keys.includes('look.language') || !asked.searchParams.has('lang')) return;
+    asked.searchParams.delete('lang');
+    history.replaceState(history.state, '', asked);
+  }
   async set(key: string, value: unknown): Promise<void> {
+    this.#leaveAddress([key]);
     const before = this.values[key];
     const mine = {};
     this.#wished.set(key, mine);
@@ -50,7 +60,10 @@ class Settings {
     this.take({ [key]: answer ? answer.values[key] : before });
   }
   /** What another page or device changed; what is being changed here waits for its own answer. */
-  hear(values: Record<string, unknown>): void { this.take(Object.fromEntries(Object.entries(values).filter(([key]) => !this.#wished.has(key)))); }
+  hear(values: Record<string, unknown>): void {
+    this.#leaveAddress(Object.keys(values));
+    this.take(Object.fromEntries(Object.entries(values).filter(([key]) => !this.#wished.has(key))));
+  }
   async need(): Promise<void> {
     if (this.schema) return;
     const [schema, presets, personas] = await Promise.all([get<Schema>('/settings/schema'), get<{ presets: Preset[] }>('/presets'), get<{ personas: Persona[] }>('/personas')]);
@@ -81,6 +94,7 @@ class Settings {
   }
   /** A theme, at once and lasting: neither colours of one's own nor the hour of the day hide it. */
   wear(theme: string): void {
+    this.worn++;
     if (this.values['look.custom_theme']) void this.set('look.custom_theme', null);
     if (this.values['look.follow_hour']) void this.set('look.follow_hour', false);
     void this.set('look.theme', theme);
@@ -101,6 +115,10 @@ class Settings {
   }
 }
 export const settings = new Settings();
+fields.range = (param) => {
+  const one = settings.schema?.settings.find((setting) => setting.key === param || setting.key === `sampling.${param}`);
+  return one?.min === undefined || one.max === undefined ? null : { name: inWords(one.name), from: num(one.min, 2), to: num(one.max, 2) };
+};
 on('engine.settings', (event) => settings.hear(event.data['values'] as Record<string, unknown>));
 on('persona.changed', () => void settings.renewPersonas().catch(() => undefined));
 on('preset.changed', () => void settings.renewPresets().catch(() => undefined));

@@ -1,5 +1,5 @@
 // Models, folders and jobs as the server tells them.
-import { get, post, remove } from '../wire/client';
+import { get, post, Refusal, remove } from '../wire/client';
 import type { Folder, Job, Model } from '../wire/types';
 import { on, onRenew } from './bus';
 import { size, span, t } from '../words/index.svelte';
@@ -53,7 +53,14 @@ class Shelf {
   unload(id: string) { return attempt(() => post<Job>(`/models/${encodeURIComponent(id)}/unload`)); }
   download(name: string) { return this.#begin(() => post<Job>('/downloads', { name })); }
   cancel(job: string) { return attempt(() => post<Job>(`/jobs/${job}/cancel`)); }
-  erase(id: string) { return attempt(() => remove(`/models/${encodeURIComponent(id)}`)); }
+  /** Files that Watra did not download: it says so when asked to delete them, and is not asked again. */
+  foreign = $state.raw<ReadonlySet<string>>(new Set());
+  erase(id: string) {
+    return attempt(() => remove(`/models/${encodeURIComponent(id)}`).catch((error: unknown) => {
+      if (error instanceof Refusal && error.code === 'model.not_ours') this.foreign = new Set([...this.foreign, id]);
+      throw error;
+    }));
+  }
   async addFolder(path: string): Promise<boolean> {
     const folder = await attempt(() => post<Folder>('/folders', { path }));
     if (folder) await attempt(() => this.load());

@@ -5,6 +5,7 @@ import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
 
 class Threads {
+  #erased = new Set<string>();
   #elsewhere = new Map<string, Thread>(); // archived ones that were opened without looking into the archive
   #end: Thread | null = null; // where the pages have come to; what events brought may be older
   list = $state.raw<Thread[]>([]);
@@ -49,7 +50,11 @@ class Threads {
     const thread = await attempt(() => patch<Thread>(`/threads/${id}`, what));
     if (thread) this.take(thread);
   }
+  /** Whether it was erased while this page was open. */
+  isErased(id: string | null): boolean { return id !== null && this.#erased.has(id); }
   gone(id: string | null): void {
+    if (id !== null) this.#erased.add(id);
+    this.#elsewhere.delete(id ?? '');
     this.list = this.list.filter((thread) => thread.id !== id);
     if (this.archive) this.archive = this.archive.filter((thread) => thread.id !== id);
   }

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { cases as habitCases } from './habits.mjs';
 import { launch, open } from './harness.mjs';
 import { cases as detailCases } from './details.mjs';
 import { cases as realCases } from './real_suite.mjs';
@@ -12,7 +13,7 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...habitCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {

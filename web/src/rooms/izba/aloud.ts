@@ -29,6 +29,8 @@ export function plainWords(markdown: string): string {
     .replace(/^ {0,3}(?:\$\$|\\\[)[\s\S]*?(?=\n[ \t]*\n|$(?![\s\S]))/gm, ' … ')
     .replace(FORMULAS, (_whole, dollars?: string, brackets?: string) => dollars ?? brackets ?? '')
     .replace(/^\s*\|.*$/gm, '')
+    .replace(/\[\^(?:\d+|(?<=\S\[\^)[^\]\s]+)\](?!:)/g, '')
+    .replace(/^ {0,3}\[\^([^\]\s]+)\]:/gm, '$1.')
     .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/https?:\/\/\S+/g, ' … ')
     .replace(/^\s*(?:[-*_]\s*){3,}$/gm, '')

@@ -2,6 +2,7 @@
 import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
 import { attempt, notices } from '../../state/notice.svelte';
+import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
 
 type File_ = Extract<Part, { type: 'attachment' | 'image' }>;
@@ -10,15 +11,26 @@ export const LONG_PASTE = 4000; // characters; longer pastes become a chip
 const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt|csv|json|ya?ml|toml|xml|html?|css|[jt]sx?|py|cpp|h|hpp|c|rs|go|java|kt|sh|sql|log|tex)$/i;
 
 // A conversation that has not begun has no place on the server yet: its words wait in this browser.
+// Its files are on the server already; which they are waits here too. So does the message that is quoted, of every conversation.
+const keep = (key: string, value: string) => { try { if (value === '') localStorage.removeItem(key); else localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } };
+const kept = (key: string): string => { try { return localStorage.getItem(key) ?? ''; } catch { return ''; } };
 const UNBEGUN = 'watra.unbegun';
-const unbegun = {
-  get text(): string { try { return localStorage.getItem(UNBEGUN) ?? ''; } catch { return ''; } },
-  set text(text: string) { try { if (text === '') localStorage.removeItem(UNBEGUN); else localStorage.setItem(UNBEGUN, text); } catch { /* a browser that keeps nothing */ } },
-};
+const UNBEGUN_FILES = 'watra.unbegun.files';
+const quoteOf = (thread: string) => `watra.quote.${thread}`;
+function keptFiles(): File_[] {
+  try {
+    const list = JSON.parse(kept(UNBEGUN_FILES) || '[]') as File_[];
+    return list.filter((file) => typeof file.hash === 'string' && typeof file.name === 'string');
+  } catch { return []; }
+}
+
+/** What was taken out to be said, as it was. */
+export interface Taken { text: string; files: File_[]; quoted: Message | null }
+export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.trim() !== '' ? [{ type: 'text' as const, text }] : [])];
 
 class Draft {
-  text = $state(unbegun.text);
-  files = $state.raw<File_[]>([]);
+  text = $state(kept(UNBEGUN));
+  files = $state.raw<File_[]>(keptFiles());
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -30,15 +42,24 @@ class Draft {
   async open(thread: string | null): Promise<void> {
     if (thread === this.#thread) return;
     void this.save();
+    // Of an erased conversation nothing is left but what was being written: that goes where a new one begins, if nothing waits there.
+    const homeless = threads.isErased(this.#thread) && kept(UNBEGUN) === '' ? this.text : '';
     this.#thread = thread;
     this.ref = null;
-    this.files = [];
-    this.text = thread ? '' : unbegun.text;
+    this.files = thread ? [] : keptFiles();
+    this.text = thread ? '' : kept(UNBEGUN) || homeless;
     if (!thread) return;
-    const saved = await get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => null);
-    if (!saved || this.#thread !== thread || this.text !== '' || this.files.length > 0) return; // somebody types already
+    const quoted = kept(quoteOf(thread));
+    const [saved, ref] = await Promise.all([get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => null), quoted ? get<Message>(`/messages/${quoted}`).catch(() => null) : null]);
+    if (this.#thread !== thread) return;
+    if (ref && !this.ref && ref.state !== 'erased') this.ref = ref;
+    if (!saved || this.text !== '' || this.files.length > 0) return; // somebody types already
     this.text = saved.text;
     this.files = saved.parts as File_[];
+  }
+  quote(message: Message | null): void {
+    this.ref = message;
+    if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
   }
   touched(): void {
     clearTimeout(this.#timer);
@@ -46,20 +67,38 @@ class Draft {
   }
   async save(): Promise<void> {
     clearTimeout(this.#timer);
-    if (!this.#thread) { unbegun.text = this.text; return; }
-    const draft: WireDraft | null = this.text === '' && this.files.length === 0 ? null : { text: this.text, parts: this.files, at_ms: Date.now() };
-    await patch(`/threads/${this.#thread}`, { draft }).catch(() => undefined);
+    if (!this.#thread) { this.#keepUnbegun(); return; }
+    await this.#send(this.#thread, this.text, this.files);
   }
-  take(): { parts: Part[]; ref: string | null } {
+  #keepUnbegun(): void {
+    keep(UNBEGUN, this.text);
+    keep(UNBEGUN_FILES, this.files.length > 0 ? JSON.stringify(this.files) : '');
+  }
+  async #send(thread: string, text: string, files: File_[]): Promise<void> {
+    if (threads.isErased(thread)) { keep(quoteOf(thread), ''); return; }
+    const draft: WireDraft | null = text === '' && files.length === 0 ? null : { text, parts: files, at_ms: Date.now() };
+    await patch(`/threads/${thread}`, { draft }).catch(() => undefined);
+  }
+  take(): Taken {
     clearTimeout(this.#timer);
-    const parts: Part[] = [...this.files];
-    if (this.text.trim() !== '') parts.push({ type: 'text', text: this.text });
-    const ref = this.ref?.id ?? null;
+    const taken = { text: this.text, files: this.files, quoted: this.ref };
     this.text = '';
     this.files = [];
-    this.ref = null;
-    if (!this.#thread) unbegun.text = '';
-    return { parts, ref };
+    this.quote(null);
+    if (!this.#thread) this.#keepUnbegun();
+    return taken;
+  }
+  /** It could not be said: all of it is here again, before whatever was written since; or kept for the conversation it belongs to, where another is open by now. */
+  putBack(thread: string, { text, files, quoted }: Taken): void {
+    if (this.#thread !== thread) {
+      if (quoted) keep(quoteOf(thread), quoted.id);
+      void this.#send(thread, text, files);
+      return;
+    }
+    this.text = [text, this.text].filter((words) => words !== '').join('\n\n');
+    this.files = [...files, ...this.files.filter((file) => !files.some((other) => other.hash === file.hash))];
+    if (!this.ref) this.quote(quoted);
+    this.touched();
   }
   add(file: Blob, name: string, vision: boolean): void {
     const adding = this.#add(file, name, vision);
@@ -74,12 +113,20 @@ class Draft {
     if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return true; }
     const thread = this.#thread;
     this.coming = [...this.coming, name];
-    const kept = await attempt(() => upload<Omit<File_, 'type'>>('/attachments', file, name));
+    const arrived = await attempt(() => upload<Omit<File_, 'type'>>('/attachments', file, name));
     const at = this.coming.indexOf(name);
     this.coming = this.coming.filter((_, i) => i !== at);
-    if (!kept) return false;
-    if (this.#thread === thread) { this.files = [...this.files, { type: image ? 'image' : 'attachment', ...kept } as File_]; this.touched(); }
+    if (!arrived) return false;
+    const one = { type: image ? 'image' : 'attachment', ...arrived } as File_;
+    if (this.#thread === thread) { this.files = [...this.files, one]; this.touched(); }
+    else if (thread === null) keep(UNBEGUN_FILES, JSON.stringify([...keptFiles(), one]));
+    else await this.#addElsewhere(thread, one);
     return true;
+  }
+  /** The file arrived while another conversation was looked at: it waits where it was meant for. */
+  async #addElsewhere(thread: string, one: File_): Promise<void> {
+    const saved = await get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => undefined);
+    if (saved !== undefined) await this.#send(thread, saved?.text ?? '', [...((saved?.parts ?? []) as File_[]), one]);
   }
   drop(hash: string): void { this.files = this.files.filter((file) => file.hash !== hash); this.touched(); }
 }
