@@ -72,21 +72,23 @@ std::vector<std::string> search_terms(const std::string& query) {
     size_t n = 0;
     for (const std::string_view quote : {"„", "”", "“", "«", "»"})
       if (rest.starts_with(quote)) n = quote.size();
-    plain += n ? '"' : text[i];
+    const auto byte = static_cast<unsigned char>(text[i]);
+    plain += n ? '"' : byte < 0x20 || byte == 0x7f ? ' ' : text[i];  // a control character is no part of a word
     i += n ? n : 1;
   }
   std::vector<std::string> terms;
   std::string word;
   bool quoted = false;
   const auto end_word = [&] {
-    if (!word.empty() && std::ranges::find(terms, word) == terms.end()) terms.push_back(word);
+    const bool is_word = word.find_first_not_of(' ') != std::string::npos;
+    if (is_word && std::ranges::find(terms, word) == terms.end()) terms.push_back(word);
     word.clear();
   };
   for (const char c : plain) {
     if (c == '"') {
       end_word();
       quoted = !quoted;
-    } else if (!quoted && (c == ' ' || c == '\t' || c == '\n')) {
+    } else if (!quoted && c == ' ') {
       end_word();
     } else {
       word += c;

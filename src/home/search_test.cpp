@@ -43,6 +43,16 @@ TEST(Fold, PlacesLeadBack) {
   EXPECT_EQ(f.from.back(), text.size());
 }
 
+TEST(Search, ControlCharactersAreNoWords) {
+  Shelf shelf;
+  shelf.say("krzesiwo z Łodzi", 1);
+  EXPECT_TRUE(search_terms(std::string("\0", 1)).empty());
+  EXPECT_TRUE(search_terms("\"\x01 \x7f\" \x1f").empty());
+  EXPECT_EQ(shelf.n(std::string("\0", 1)), 0u);
+  EXPECT_EQ(shelf.n("\"\x01\""), 0u);
+  EXPECT_EQ(shelf.n(std::string("krzesiwo\0lodzi", 14)), 1u);
+}
+
 TEST(Search, FindsWithoutMarksAndCapitals) {
   Shelf s;
   s.say("Byłem w Łodzi, potem na Hali Gąsienicowej.", 10);

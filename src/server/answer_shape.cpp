@@ -63,14 +63,15 @@ void read_guided(const Fields& f, const std::string& prefix, Asked& asked) {
 
 }  // namespace
 
-std::optional<Shape> read_format(const Json& format, const std::string& field) {
+AskedShape read_format(const Json& format, const std::string& field) {
   if (!format.is_object()) throw bad_field(field, fmt::format("{} needs an object", field));
   const Fields f(format, field);
   const std::string type = f.text("type").value_or("text");
-  if (type == "text") return std::nullopt;
+  if (type == "text") return {};
   if (type == "json_object") {
     const Json* schema = f.find("schema");
-    return schema && !schema->empty() ? schema_shape(*schema, f.name("schema")) : Shape::json_object();
+    if (!schema || schema->empty()) return {Shape::json_object(), field, false};
+    return {schema_shape(*schema, f.name("schema")), f.name("schema"), false};
   }
   if (type == "json_schema") {
     // Chat has the schema in an object of its own, responses beside the type.
@@ -79,12 +80,12 @@ std::optional<Shape> read_format(const Json& format, const std::string& field) {
     const Fields at(inner ? *inner : format, inner ? f.name("json_schema") : field);
     const Json* schema = at.find("schema");
     if (!schema) at.refuse("schema", "a JSON schema");
-    return schema_shape(*schema, at.name("schema"));
+    return {schema_shape(*schema, at.name("schema")), at.name("schema"), false};
   }
-  if (type == "grammar") return grammar_shape(f.required_text("grammar"), f.name("grammar"));
+  if (type == "grammar") return {grammar_shape(f.required_text("grammar"), f.name("grammar")), f.name("grammar"), true};
   if (type == "regex") {
     const char* name = f.has("regex") ? "regex" : "pattern";
-    return regex_shape(f.required_text(name), f.name(name));
+    return {regex_shape(f.required_text(name), f.name(name)), f.name(name), true};
   }
   throw bad_field(field,
                   fmt::format("{} needs type text, json_object, json_schema, grammar or regex, found {}", field, type));
@@ -93,10 +94,8 @@ std::optional<Shape> read_format(const Json& format, const std::string& field) {
 AskedShape read_asked_shape(const Fields& f) {
   Asked asked;
   if (const Json* format = f.find("response_format"))
-    if (auto shape = read_format(*format, f.name("response_format"))) {
-      const Json& type = (*format)["type"];
-      asked.set(*std::move(shape), f.name("response_format"), type == "grammar" || type == "regex");
-    }
+    if (AskedShape one = read_format(*format, f.name("response_format")); one.shape)
+      asked.set(*std::move(one.shape), one.field, one.is_grammar);
   if (const Json* schema = f.find("json_schema"))
     asked.set(schema_or_text(*schema, f.name("json_schema")), f.name("json_schema"), false);
   if (const auto grammar = f.text("grammar"); grammar && !grammar->empty())

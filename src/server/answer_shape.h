@@ -20,8 +20,8 @@ struct AskedShape {
 
 // response_format, json_schema, grammar, guided_*, structured_outputs; at most one of them.
 AskedShape read_asked_shape(const Fields& fields);
-// {"type": "json_schema", ...} and its like; `field` is what it is called.
-std::optional<text::Shape> read_format(const Json& format, const std::string& field);
+// {"type": "json_schema", ...} and its like; `field` is what it is called. No shape: any text.
+AskedShape read_format(const Json& format, const std::string& field);
 // Ollama's `format`: "json" or a schema.
 AskedShape read_ollama_format(const Fields& fields);
 

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "engine/memory_needs.h"
+#include "server/asked_mask.h"
 
 namespace watra::server {
 
@@ -44,6 +45,12 @@ std::vector<Probable> copied(std::span<const engine::TokenLogprob> top) {
   out.reserve(top.size());
   for (const auto& t : top) out.push_back({t.token, t.logprob});
   return out;
+}
+
+// "sample: needs ..." becomes "response_format: needs ...", which from_error() reads.
+void name_field(Error& e, const std::string& field) {
+  const size_t colon = e.message.find(':');
+  e.message = field + (colon == std::string::npos ? ": " + e.message : e.message.substr(colon));
 }
 
 }  // namespace
@@ -99,9 +106,13 @@ void Answers::hand_in() {
                      .rank = e.rank,
                      .top = copied(e.top)});
       };
-    r.events.finished = [queue, i, all_read](const engine::Finished& f) {
+    const auto* mask = dynamic_cast<const AskedMask*>(r.mask.get());
+    r.events.finished = [queue, i, all_read,
+                         field = mask ? mask->field() : std::string("logit_bias")](const engine::Finished& f) {
       if (f.reason == engine::FinishReason::stop || f.reason == engine::FinishReason::length) all_read();
-      queue->push({.index = i, .kind = AnswerEvent::Kind::finished, .finished = f});
+      engine::Finished told = f;
+      if (told.error && told.error->code == "engine.no_token") name_field(*told.error, field);
+      queue->push({.index = i, .kind = AnswerEvent::Kind::finished, .finished = std::move(told)});
     };
     auto handle = model_->scheduler().submit(std::move(r));
     if (!handle) {

@@ -94,7 +94,7 @@ AskedShape read_asked_format(const Fields& f) {
       throw bad_field(field, fmt::format("{} and {} cannot both be held to; send one", asked.field, field));
     const std::string type = Fields(*format, field).required_text("type");
     if (type != "json_schema") at.refuse(name, "an object of type json_schema");
-    asked = {read_format(*format, field), field, false};
+    asked = read_format(*format, field);
   };
   add(f, "output_format");
   if (const Json* config = f.object("output_config")) {

@@ -33,7 +33,7 @@ std::string field_of(const std::string& message) {
   const size_t colon = message.find(':');
   if (colon == std::string::npos) return {};
   const std::string name = message.substr(0, colon);
-  const bool plain = std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '_'; });
+  const bool plain = std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.'; });
   return plain ? name : std::string();
 }
 
@@ -50,7 +50,7 @@ ApiError from_error(const Error& e, const std::string& prompt_field) {
   if (code.starts_with("grammar.")) return bad_field(prompt_field, with_hint(e));
   if (code == "model.is_encoder")
     return {.status = 400, .code = "model_is_encoder", .message = with_hint(e), .param = "model"};
-  if (code == "engine.no_token") return bad_field("grammar", with_hint(e));  // that nothing can satisfy
+  if (code == "engine.no_token") return bad_field(field_of(e.message), with_hint(e));  // nothing can satisfy it
   if (code == "scheduler.full")
     return {.status = 503, .code = "engine_full", .message = with_hint(e), .retry_after_s = 5};
   if (code == "scheduler.stopped")

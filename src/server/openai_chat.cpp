@@ -26,6 +26,15 @@ struct ChatAsk {
   int64_t created = now_s();
 };
 
+// Answers are text, and nothing is looked up for them.
+void refuse_media(const Fields& f) {
+  for (const std::string& one : f.texts("modalities"))
+    if (one != "text") throw unsupported("modalities", fmt::format("modalities: answers are text, found {}", one));
+  if (f.has("audio")) throw unsupported("audio", "audio: answers are text");
+  if (f.has("web_search_options"))
+    throw unsupported("web_search_options", "web_search_options: nothing is looked up here");
+}
+
 Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> model) {
   const Fields f(body);
   refuse_unsupported(f);
@@ -33,6 +42,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.model = std::move(model);
   if (const Json* old = f.array("functions"); old && !old->empty())
     throw unsupported("functions", "functions are sent as tools: [{\"type\": \"function\", \"function\": {...}}]");
+  refuse_media(f);
   const Json messages = read_messages(f);
   const Toolbox tools = read_openai_tools(f);
   a.task = chat_task(*a.model, messages, tools, f);

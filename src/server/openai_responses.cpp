@@ -130,16 +130,35 @@ Json echo_of(const Fields& f, const Toolbox& tools, const engine::SamplingParams
           {"user", given("user", nullptr)}};
 }
 
+// What may be asked for beside the answer; of what does not exist here (searches, pictures, secret thoughts) there is
+// nothing to add.
+std::vector<std::string> read_include(const Fields& f) {
+  static constexpr const char* kKnown[] = {"message.output_text.logprobs",
+                                           "reasoning.encrypted_content",
+                                           "file_search_call.results",
+                                           "web_search_call.results",
+                                           "web_search_call.action.sources",
+                                           "message.input_image.image_url",
+                                           "computer_call_output.output.image_url",
+                                           "code_interpreter_call.outputs"};
+  std::vector<std::string> included = f.texts("include");
+  for (const std::string& one : included)
+    if (std::ranges::find(kKnown, one) == std::end(kKnown))
+      throw unsupported("include", fmt::format("include: {} is not known here", one));
+  return included;
+}
+
 Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> model) {
   refuse_unsupported(f);
   for (const char* name : {"previous_response_id", "conversation"})
     if (f.has(name)) throw unsupported(name, "answers are not kept for this API; send the whole conversation as input");
+  if (f.has("prompt"))
+    throw unsupported("prompt", "no prompts are kept here; send the words as instructions and input");
   if (f.boolean("background").value_or(false))
     throw unsupported("background", "background: answers are not kept; this one comes with its request");
   AskedShape asked;
   if (const Json* text = f.object("text"))
-    if (const Json* format = Fields(*text, "text").find("format"))
-      asked = {read_format(*format, "text.format"), "text.format", false};
+    if (const Json* format = Fields(*text, "text").find("format")) asked = read_format(*format, "text.format");
   if (!asked.shape) asked = read_asked_shape(f);
   ResponseAsk a;
   a.model = std::move(model);
@@ -155,7 +174,7 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
   a.task.complete(a.generate, *a.model);
   a.sampling = read_sampling(f, *a.model);
   a.n_top = static_cast<int32_t>(f.integer("top_logprobs", 0, kMostTopLogprobs).value_or(0));
-  const auto included = f.texts("include");
+  const std::vector<std::string> included = read_include(f);
   a.logprobs = a.n_top > 0 || std::ranges::find(included, "message.output_text.logprobs") != included.end();
   a.sampling.want_logprob = a.logprobs;
   a.sampling.n_probs = a.n_top;

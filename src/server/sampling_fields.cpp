@@ -10,7 +10,6 @@ namespace watra::server {
 namespace {
 
 constexpr int64_t kMostTokens = int64_t{1} << 40;
-constexpr int64_t kMostExact = (int64_t{1} << 53) - 1;  // beyond it JSON's numbers are others to many clients
 constexpr size_t kMostStops = 64;
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
@@ -109,7 +108,7 @@ void read_seed(const Fields& f, Ranges ranges, std::optional<uint64_t>& seed) {
   if (given->is_number_unsigned() && ranges == Ranges::llamacpp) {
     seed = given->get<uint64_t>();
   } else {
-    const int64_t x = *f.integer("seed", -1, kMostExact);
+    const int64_t x = *f.integer("seed", -1, std::numeric_limits<int64_t>::max());
     seed = static_cast<uint64_t>(x);
     if (x < 0) seed.reset();
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "engine/grammar_mask.h"
+#include "server/asked_mask.h"
 
 namespace watra::server {
 
@@ -94,12 +94,13 @@ Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, co
   if (tools.in_use()) asked = {shape_with_tools(tools, model->tool_format(), asked), "tools", false};
   if (!asked.shape) co_return;
   task.held.show_control = tools.in_use();
+  task.held.field = asked.field;
   task.held.grammar =
       co_await model->grammars().compile(after_thoughts(*std::move(asked.shape), task.thoughts), asked.field);
 }
 
 Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked) {
-  Held held;
+  Held held{.field = asked.field};
   if (asked.shape) held.grammar = co_await model->grammars().compile(*std::move(asked.shape), asked.field);
   co_return held;
 }
@@ -127,7 +128,7 @@ engine::Request make_request(std::vector<TokenId> prompt, const engine::Sampling
   r.reuse_prefix = generate.reuse_prefix;
   if (generate.endless.wanted) r.endless = generate.endless.asked;
   if (held.grammar) {
-    r.mask = std::make_unique<engine::GrammarMask>(held.grammar);
+    r.mask = std::make_unique<AskedMask>(held.grammar, held.field);
     r.generate.show_control = held.show_control;
     if (r.generate.ignore_end) {  // where a grammar is complete, the answer ends
       r.generate.ignore_end = false;

@@ -31,6 +31,7 @@ Awaitable<std::shared_ptr<ServedModel>> acquire_writer(House& house, const Excha
 // What an answer is held to while it is written.
 struct Held {
   std::shared_ptr<const text::Grammar> grammar;  // null = nothing
+  std::string field;                             // that asked for it
   bool show_control = false;                     // control tokens the grammar allows are part of the text
 };
 

@@ -20,11 +20,34 @@ bool can_be_written(const std::string& name) {
   });
 }
 
+// Arguments are an object, in every API.
+void check_parameters(const Fields& f, const char* name, const Json& schema) {
+  const Json type = schema.value("type", Json("object"));
+  const bool is_object = type == "object" || (type.is_array() && std::ranges::find(type, Json("object")) != type.end());
+  if (!is_object) f.refuse(name, fmt::format("a schema of type object, found type {}", dump(type)));
+  const Json values = schema.contains("const") ? Json::array({schema["const"]}) : schema.value("enum", Json::array());
+  if (!values.is_array() || !std::ranges::all_of(values, [](const Json& v) { return v.is_object(); }))
+    f.refuse(name, "a schema of type object, found values of other types");
+}
+
+// The same schema, of which nothing but objects is left.
+Json of_objects(Json schema) {
+  if (schema.contains("$ref")) {
+    Json parts = schema.value("allOf", Json::array());
+    parts.push_back({{"$ref", schema["$ref"]}});
+    schema.erase("$ref");
+    schema["allOf"] = std::move(parts);
+  }
+  schema["type"] = "object";
+  return schema;
+}
+
 Json one_tool(const Fields& f, const char* schema_name) {
   const std::string name = f.required_text("name");
   if (!can_be_written(name)) f.refuse("name", fmt::format("1 to {} letters, digits, _ - . : or /", kMostNameBytes));
   Json function = {{"name", name}, {"description", f.text("description").value_or("")}};
   const Json* schema = f.object(schema_name);
+  if (schema) check_parameters(f, schema_name, *schema);
   function["parameters"] = schema ? *schema : Json({{"type", "object"}, {"properties", Json::object()}});
   if (f.boolean("strict").value_or(false)) function["strict"] = true;
   return {{"type", "function"}, {"function", std::move(function)}};
@@ -171,10 +194,7 @@ text::Shape shape_with_tools(const Toolbox& box, const text::ToolFormat& format,
     const Json& f = box.tools[i]["function"];
     const std::string name = f["name"];
     if (box.choice == Choice::named && name != box.named) continue;
-    Json schema = f["parameters"];
-    if (!schema.contains("type") && !schema.contains("$ref") && !schema.contains("anyOf") &&
-        !schema.contains("oneOf") && !schema.contains("allOf"))
-      schema["type"] = "object";
+    const Json schema = of_objects(f["parameters"]);
     const auto rule = f.value("strict", false) ? text::SchemaRule::strict : text::SchemaRule::relaxed;
     callable.push_back({name, value_or_throw(text::Shape::json_schema(schema, rule),
                                              fmt::format("tools[{}].function.parameters", i))});

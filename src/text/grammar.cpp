@@ -275,12 +275,14 @@ std::string reason(std::string message) {
 
 std::shared_ptr<const Grammar> GrammarCompiler::find(const Shape& shape) { return impl_->find(cache_key(shape)); }
 
-Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& shape) {
+double GrammarCompiler::seconds() const { return impl_->limits.seconds; }
+
+Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& shape, double seconds) {
   const std::string key = cache_key(shape);
   const auto too_large = [&](std::string_view what) {
     return fail("grammar.too_large",
-                fmt::format("the grammar {}: at most {} s and {} MiB are given to making one", what,
-                            impl_->limits.seconds, impl_->limits.bytes >> 20),
+                fmt::format("the grammar {}: at most {} s and {} MiB are given to making one", what, seconds,
+                            impl_->limits.bytes >> 20),
                 "a smaller schema, or smaller numbers of repetitions");
   };
   const auto no_room = [](const Error& e) {
@@ -297,7 +299,7 @@ Result<std::shared_ptr<const Grammar>> GrammarCompiler::compile(const Shape& sha
     const Warnings warnings;
     std::shared_ptr<Grammar> grammar;
     {
-      const GrammarBudget budget(impl_->limits.seconds, impl_->limits.bytes);
+      const GrammarBudget budget(seconds, impl_->limits.bytes);
       xgrammar::GrammarCompiler compiler(**vocab, 1, false);
       grammar = std::make_shared<Grammar>(
           compiler.CompileStructuralTag(Json{{"type", "structural_tag"}, {"format", shape.json()}}.dump()));

@@ -80,7 +80,10 @@ class GrammarCompiler {
   // From the cache, or made now; one at a time. Where the memory is at its limit, grammars of the cache leave first.
   // Errors: "grammar.too_large" (limits, memory), "grammar.unsupported_schema",
   // "grammar.bad_schema", "grammar.bad_grammar".
-  Result<std::shared_ptr<const Grammar>> compile(const Shape& shape);
+  Result<std::shared_ptr<const Grammar>> compile(const Shape& shape) { return compile(shape, seconds()); }
+  // The same with another limit of processor time.
+  Result<std::shared_ptr<const Grammar>> compile(const Shape& shape, double seconds);
+  double seconds() const;  // of the limits
   // The same, if it is in the cache; null if not. Takes no time.
   std::shared_ptr<const Grammar> find(const Shape& shape);
 

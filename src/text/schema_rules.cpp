@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+#include <vector>
 
+#include "text/internal/schema_check.h"
 #include "text/internal/string_limits.h"
-#include "text/internal/utf8.h"
+#include "text/internal/string_pattern.h"
 
 namespace watra::text {
 namespace {
@@ -78,23 +83,26 @@ bool has_one(const Json& schema, const std::array<const char*, N>& names) {
 
 struct Wrong {  // thrown and caught in this file
   Error error;
+  bool is_nothing = false;  // the schema is one that nothing satisfies
 };
 
-// Patterns in ASCII alone are read by XGrammar's better engine, which knows what may not stand in a JSON string.
-std::string ascii_pattern(const std::string& pattern) {
+// The pointer of a reference in the same schema: what a URI and a JSON pointer spell otherwise is spelled out.
+std::optional<Json::json_pointer> pointer_of(std::string_view uri) {
+  if (!uri.starts_with('#')) return std::nullopt;
   std::string out;
-  const char* const end = pattern.data() + pattern.size();
-  for (const char* p = pattern.data(); p < end;) {
-    const bool escape = *p == '\\' && p + 1 < end;
-    if (escape && static_cast<unsigned char>(p[1]) >= 0x80) ++p;  // escaped or not, it is itself
-    if (static_cast<unsigned char>(*p) >= 0x80) {
-      out += fmt::format("\\u{{{:x}}}", static_cast<uint32_t>(utf8_next(p)));
-      continue;
-    }
-    if (escape) out += *p++;
-    out += *p++;
+  for (size_t i = 1; i < uri.size(); ++i) {
+    unsigned value = 0;
+    const auto* const digits = uri.data() + i + 1;
+    const bool is_code =
+        uri[i] == '%' && i + 2 < uri.size() && std::from_chars(digits, digits + 2, value, 16).ptr == digits + 2;
+    out += is_code ? static_cast<char>(value) : uri[i];
+    if (is_code) i += 2;
   }
-  return out;
+  try {
+    return Json::json_pointer(out);
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
 }
 
 class Rules {
@@ -105,42 +113,53 @@ class Rules {
     if (depth > kMostDepth) bad(place, fmt::format("at most {} schemas in each other", kMostDepth));
     if (++n_schemas_ > kMostSchemas) bad(place, fmt::format("at most {} schemas in one", kMostSchemas));
     if (schema.is_boolean()) {
-      if (!schema.get<bool>()) bad(place, "a schema that something satisfies, found false");
+      if (!schema.get<bool>()) nothing(place, "a schema that something satisfies, found false");
       return Json::object();
     }
     if (!schema.is_object()) bad(place, "an object or true");
     Json s = schema;
+    s.erase("$defs"), s.erase("definitions");  // read where something names them
+    if (s.contains("const") || s.contains("enum")) return literals(s, place);
     take_out_unheld(s, place);
-    if (s.contains("allOf")) s = merged_all_of(s, place, depth);
+    if (s.contains("allOf")) {
+      s = merged_all_of(s, place, depth);
+      s.erase("$defs"), s.erase("definitions");
+    }
+    if (s.contains("const") || s.contains("enum")) return literals(s, place);
     if (s.contains("$ref")) return reference(s, place);
     for (const char* combiner : {"anyOf", "oneOf"})
       if (s.contains(combiner)) return choices(std::move(s), combiner, place, depth);
-    if (s.contains("const") || s.contains("enum")) return with_defs(literals(s), s, place, depth);
     if (s.value("nullable", false) && s.contains("type") && s["type"].is_string() && s["type"] != "null")
       s["type"] = Json::array({s["type"], "null"});
     s.erase("nullable");
     infer_type(s);
-    if (s.contains("pattern") && s["pattern"].is_string()) s["pattern"] = ascii_pattern(s["pattern"]);
+    ready_pattern(s, place);
     if (count_length(s)) return shared(std::move(s));
     ready_format(s, place);
     ready_objects(s, place, depth);
     ready_arrays(s, place, depth);
-    return with_defs(s, schema, place, depth);
+    return s;
   }
 
   // The whole of it, with what its parts share.
   Json read_root() {
     Json s = read(root_, "", 0);
+    for (size_t i = 0; i < named_.size(); ++i) {  // which may name more
+      const std::string place = named_[i].second;
+      s["$defs"][fmt::format("{}{}", kNamed, i)] = read(*named_[i].first, place, 0);
+    }
     for (size_t i = 0; i < counted_.size(); ++i)
       s["$defs"][fmt::format("{}{}", kCounted, i)] = {{"type", "string"}, {"pattern", counted_[i]}};
     return s;
   }
 
  private:
-  [[noreturn]] static void bad(const std::string& place, const std::string& needs) {
+  [[noreturn]] static void bad(const std::string& place, const std::string& needs, bool is_nothing = false) {
     throw Wrong{
-        {"grammar.bad_schema", fmt::format("the schema needs {} at {}", needs, place.empty() ? "/" : place), ""}};
+        {"grammar.bad_schema", fmt::format("the schema needs {} at {}", needs, place.empty() ? "/" : place), ""},
+        is_nothing};
   }
+  [[noreturn]] static void nothing(const std::string& place, const std::string& needs) { bad(place, needs, true); }
   [[noreturn]] static void unheld(const std::string& place, std::string_view keyword, std::string_view why = "") {
     throw Wrong{{"grammar.unsupported_schema",
                  fmt::format("the schema's keyword \"{}\" at {} cannot be held to{}{}", keyword,
@@ -170,32 +189,42 @@ class Rules {
 
   // What `$ref` names in this schema; null if it cannot be found.
   const Json* target(const Json& s) const {
-    if (!s["$ref"].is_string()) return nullptr;
-    const auto& uri = s["$ref"].get_ref<const std::string&>();
-    if (uri.empty() || uri[0] != '#') return nullptr;
+    const auto it = s.find("$ref");
+    if (it == s.end() || !it->is_string()) return nullptr;
+    const auto pointer = pointer_of(it->get_ref<const std::string&>());
     try {
-      const Json::json_pointer pointer(uri.substr(1));
-      return root_.contains(pointer) ? &root_.at(pointer) : nullptr;
+      return pointer && root_.contains(*pointer) ? &root_.at(*pointer) : nullptr;
     } catch (const Json::exception&) {
       return nullptr;
     }
   }
 
-  Json reference(Json& s, const std::string& place) {
-    if (!target(s))
-      throw Wrong{{"grammar.unsupported_schema",
-                   fmt::format("the schema's keyword \"$ref\" at {} needs a place in the same schema (#/$defs/...)",
-                               place.empty() ? "/" : place),
-                   ""}};
-    Json out = {{"$ref", s["$ref"]}};
-    for (const auto& [name, value] : s.items()) {
-      if (name == "$ref") continue;
-      if (name == "$defs" || name == "definitions")
-        out[name] = value;
-      else if (!is_one(kNotes, name) && !name.starts_with("x-") && rule_ == SchemaRule::strict && asserts(name))
-        unheld(place, name, "it stands beside $ref");
+  // What is named is read once, and stands among the definitions of the whole under a name of ours.
+  Json reference(const Json& s, const std::string& place) {
+    for (const auto& [name, value] : s.items())
+      if (name != "$ref" && rule_ == SchemaRule::strict && asserts(name)) unheld(place, name, "it stands beside $ref");
+    const Json* at = &s;
+    for (int i = 0; at->is_object() && at->contains("$ref"); ++i) {
+      const Json* next = target(*at);
+      if (!next)
+        throw Wrong{{"grammar.unsupported_schema",
+                     fmt::format("the schema's keyword \"$ref\" at {} needs a place in the same schema (#/$defs/...)",
+                                 place.empty() ? "/" : place),
+                     ""}};
+      if (i > kMostDepth) bad(place, "a reference that ends");
+      const bool is_last = !next->is_object() || !next->contains("$ref") ||
+                           (rule_ == SchemaRule::strict &&
+                            std::ranges::any_of(next->items(), [](const auto& x) { return asserts(x.key()); }));
+      if (is_last) return named(*next, s["$ref"]);
+      at = next;
     }
-    return with_defs(out, s, place, 0);
+    return {};
+  }
+  Json named(const Json& schema, const std::string& uri) {
+    const auto it = std::ranges::find(named_, &schema, &Named::first);
+    const auto n = it - named_.begin();
+    if (it == named_.end()) named_.emplace_back(&schema, uri.size() > 1 ? uri.substr(1) : "");
+    return {{"$ref", fmt::format("#/$defs/{}{}", kNamed, n)}};
   }
 
   static bool asserts(const std::string& name) {
@@ -214,39 +243,39 @@ class Rules {
     Json list = Json::array();
     for (size_t i = 0; i < given.size(); ++i) {
       const std::string at = fmt::format("{}/{}/{}", place, combiner, i);
-      if (beside.empty()) {
-        list.push_back(read(given[i], at, depth + 1));
-      } else {
-        Json both = beside;
-        merge(both, resolved(given[i]), at, combiner);
-        list.push_back(read(both, at, depth + 1));
+      try {
+        list.push_back(choice(given[i], beside, at, combiner, depth));
+      } catch (const Wrong& w) {  // one that nothing satisfies is none, as long as others are left
+        if (!w.is_nothing || (i + 1 == given.size() && list.empty())) throw;
       }
     }
     if (s.value("nullable", false)) list.push_back({{"type", "null"}});
     out["anyOf"] = std::move(list);  // oneOf too: a grammar cannot tell that two choices overlap
-    return with_defs(out, s, place, depth);
-  }
-
-  static Json literals(const Json& s) {
-    Json out = Json::object();
-    if (s.contains("const"))
-      out["const"] = s["const"];
-    else
-      out["enum"] = s["enum"];
     return out;
   }
 
-  // Definitions keep their place, so that #/... still finds them.
-  Json with_defs(Json out, const Json& s, const std::string& place, int depth) {
-    for (const char* name : {"$defs", "definitions"}) {
-      if (!s.contains(name)) continue;
-      if (!s[name].is_object()) bad(place + "/" + name, "an object of schemas");
-      Json defs = Json::object();
-      for (const auto& [key, value] : s[name].items())
-        defs[key] = read(value, fmt::format("{}/{}/{}", place, name, key), depth + 1);
-      out[name] = std::move(defs);
-    }
-    return out;
+  Json choice(const Json& given, const Json& beside, const std::string& place, const char* combiner, int depth) {
+    if (beside.empty()) return read(given, place, depth + 1);
+    Json both = beside;
+    merge(both, resolved(given), place, combiner);
+    return read(both, place, depth + 1);
+  }
+
+  // Those of them that what stands beside them lets through.
+  Json literals(const Json& s, const std::string& place) {
+    const bool is_const = s.contains("const");
+    if (!is_const && !s["enum"].is_array()) bad(place + "/enum", "a list of values");
+    Json beside = s;
+    beside.erase("const");
+    if (!is_const) beside.erase("enum");
+    Json left = Json::array();
+    for (const Json& value : is_const ? Json::array({s["const"]}) : s["enum"])
+      if (check_.satisfies(value, beside)) left.push_back(value);
+    if (check_.is_spent()) bad(place, "less work to tell which values its other keywords let through");
+    if (left.empty() && rule_ == SchemaRule::strict)
+      nothing(place, fmt::format("a value of \"{}\" that its other keywords let through", is_const ? "const" : "enum"));
+    if (is_const) return {{"const", s["const"]}};
+    return {{"enum", left.empty() ? s["enum"] : std::move(left)}};
   }
 
   static void infer_type(Json& s) {
@@ -261,6 +290,24 @@ class Rules {
       s["type"] = "number";
   }
 
+  void ready_pattern(Json& s, const std::string& place) const {
+    if (!s.contains("pattern")) return;
+    if (!s["pattern"].is_string()) bad(place + "/pattern", "a text");
+    const std::string regex = readable(s["pattern"], place, "pattern");
+    if (regex.empty())
+      s.erase("pattern");
+    else
+      s["pattern"] = regex;
+  }
+
+  // A pattern in XGrammar's words; empty: it is left to the model.
+  std::string readable(const std::string& pattern, const std::string& place, std::string_view keyword) const {
+    StringPattern p = string_pattern(pattern);
+    if (!p.unheld.empty() && rule_ == SchemaRule::strict)
+      unheld(place, keyword, fmt::format("{} in {}", p.unheld, pattern));
+    return std::move(p.regex);
+  }
+
   // Limits that would take XGrammar too long. True: nothing else is asked of the string.
   static bool count_length(Json& s) {
     const auto whole = [&](const char* name) { return !s.contains(name) || s[name].is_number_integer(); };
@@ -271,7 +318,7 @@ class Rules {
     if (least < 0 || least > most || most < kLeastCounted || most > kMostCounted) return false;
     s["pattern"] = counted_string(least, most);
     s.erase("minLength"), s.erase("maxLength");
-    return s["type"] == "string" && !s.contains("$defs") && !s.contains("definitions");
+    return s["type"] == "string";
   }
 
   // Strings that are alike are one rule of the grammar.
@@ -308,23 +355,40 @@ class Rules {
     const bool says_nothing = !s.contains("properties") && !s.contains("patternProperties") &&
                               !s.contains("propertyNames") && !s.contains("unevaluatedProperties");
     if (says_nothing && !s.contains("additionalProperties")) s["additionalProperties"] = true;
+    for (const char* name : {"properties", "patternProperties"})
+      if (s.contains(name) && !s[name].is_object()) bad(place + "/" + name, "an object of schemas");
+    const Json given = s;
+    require_members(s, place);
+    keep_names(s, given, place);
+    make_room(s);
     for (const char* name : {"properties", "patternProperties"}) {
       if (!s.contains(name)) continue;
-      if (!s[name].is_object()) bad(place + "/" + name, "an object of schemas");
       Json members = Json::object();
-      for (const auto& [key, value] : s[name].items())
-        members[name == std::string_view("properties") ? key : ascii_pattern(key)] =
-            read(value, fmt::format("{}/{}/{}", place, name, key), depth + 1);
+      for (const auto& [key, value] : s[name].items()) {
+        const std::string at = fmt::format("{}/{}/{}", place, name, key);
+        const std::string written = name == std::string_view("properties") ? key : readable(key, at, name);
+        if (written.empty() && name == std::string_view("patternProperties")) continue;
+        members[written] = read(value, at, depth + 1);
+      }
       s[name] = std::move(members);
     }
-    for (const char* name : {"additionalProperties", "unevaluatedProperties", "propertyNames"})
+    for (const char* name : {"additionalProperties", "unevaluatedProperties"})
       if (s.contains(name) && s[name].is_object()) s[name] = read(s[name], place + "/" + name, depth + 1);
-    if (s.contains("propertyNames") && s["propertyNames"].is_object() && s["propertyNames"].contains("$ref")) {
-      const std::string at = s["propertyNames"]["$ref"],
-                        mine = fmt::format("#/$defs/{}", kCounted);  // names stand alone
-      if (at.starts_with(mine))
-        s["propertyNames"] = {{"type", "string"}, {"pattern", counted_[std::stoul(at.substr(mine.size()))]}};
+    if (s.contains("propertyNames") && s["propertyNames"].is_object()) ready_names(s, place, depth);
+  }
+
+  // Names stand alone in XGrammar, without references.
+  void ready_names(Json& s, const std::string& place, int depth) {
+    Json names = read(resolved(s["propertyNames"]), place + "/propertyNames", depth + 1);
+    if (names.contains("$ref")) {
+      const std::string at = names["$ref"], mine = fmt::format("#/$defs/{}", kCounted);
+      if (at.starts_with(mine)) names = {{"type", "string"}, {"pattern", counted_[std::stoul(at.substr(mine.size()))]}};
     }
+    s["propertyNames"] = std::move(names);
+  }
+
+  // A required member without a schema of its own has that of its name's pattern, or of all others.
+  void require_members(Json& s, const std::string& place) {
     if (!s.contains("required")) return;
     if (!s["required"].is_array() || !std::ranges::all_of(s["required"], [](const Json& x) { return x.is_string(); }))
       bad(place + "/required", "a list of names");
@@ -333,8 +397,53 @@ class Rules {
     for (const Json& name : required) {
       const auto& key = name.get_ref<const std::string&>();
       if (s.contains("properties") && s["properties"].contains(key)) continue;
-      s["properties"][key] = more.is_object() ? more : Json::object();
+      const Json* by_pattern = pattern_of(s, key);
+      if (!by_pattern && more == false)
+        bad(place, fmt::format("the required member \"{}\" among its properties: no other may be written", key));
+      const Json schema = by_pattern ? *by_pattern : more.is_object() ? more : Json::object();
+      s["properties"][key] = schema;
     }
+  }
+
+  static const Json* pattern_of(const Json& s, const std::string& name) {
+    if (!s.contains("patternProperties")) return nullptr;
+    for (const auto& [pattern, schema] : s["patternProperties"].items())
+      if (pattern_matches(pattern, name).matches) return &schema;
+    return nullptr;
+  }
+
+  // Members whose names may not be written are none; what has two schemas cannot be held to.
+  void keep_names(Json& s, const Json& given, const std::string& place) {
+    if (!s.contains("properties")) return;
+    const Json properties = s["properties"];
+    const bool has_names = s.contains("propertyNames") && !s["propertyNames"].is_boolean();
+    for (const auto& [name, schema] : properties.items()) {
+      if (has_names && !check_.satisfies(name, s["propertyNames"])) {
+        const Json required = s.value("required", Json::array());
+        if (std::ranges::find(required, Json(name)) != required.end())
+          bad(place, fmt::format("a name as propertyNames has them for the required member \"{}\"", name));
+        s["properties"].erase(name);
+        continue;
+      }
+      if (!given.contains("patternProperties")) continue;
+      for (const auto& [pattern, other] : given["patternProperties"].items())
+        if (other != schema && other != true && !(other.is_object() && other.empty()) &&
+            pattern_matches(pattern, name).matches && rule_ == SchemaRule::strict)
+          unheld(place, "patternProperties",
+                 fmt::format("{} has a second schema for the member \"{}\"", pattern, name));
+    }
+    if (check_.is_spent()) bad(place, "less work to tell which names may be written");
+  }
+
+  // Which others may come, where that is not said or cannot be told apart.
+  static void make_room(Json& s) {
+    const auto says = [&](const char* name) { return s.contains(name); };
+    // Some that match a pattern could come as one of the others, with another schema.
+    if (says("patternProperties") && !s["patternProperties"].empty()) s["additionalProperties"] = false;
+    const bool is_open = says("additionalProperties") || says("unevaluatedProperties") || says("patternProperties");
+    if (!is_open && says("minProperties") && s["minProperties"].is_number_integer() &&
+        s["minProperties"].get<int64_t>() > static_cast<int64_t>(s.value("properties", Json::object()).size()))
+      s["additionalProperties"] = true;
   }
 
   void ready_arrays(Json& s, const std::string& place, int depth) {
@@ -393,7 +502,7 @@ class Rules {
   // `into` becomes what satisfies both.
   void merge(Json& into, const Json& other, const std::string& place, const char* keyword) {
     if (other.is_boolean()) {
-      if (!other.get<bool>()) bad(place, "a schema that something satisfies, found false");
+      if (!other.get<bool>()) nothing(place, "a schema that something satisfies, found false");
       return;
     }
     if (!other.is_object()) bad(place, "an object or true");
@@ -422,7 +531,7 @@ class Rules {
       } else if (name == "enum") {
         std::erase_if(mine.get_ref<Json::array_t&>(),
                       [&](const Json& x) { return std::ranges::find(value, x) == value.end(); });
-        if (mine.empty()) bad(place, "an enum that both sides share");
+        if (mine.empty()) nothing(place, "an enum that both sides share");
       } else if (name == "minimum" || name == "exclusiveMinimum" || name.starts_with("min")) {
         mine = std::max(mine, value);
       } else if (name == "maximum" || name == "exclusiveMaximum" || name.starts_with("max")) {
@@ -453,15 +562,19 @@ class Rules {
         else if ((x == "integer" && y == "number") || (x == "number" && y == "integer"))
           both.push_back("integer");
       }
-    if (both.empty()) bad(place, "a type that both sides share");
+    if (both.empty()) nothing(place, "a type that both sides share");
     return both.size() == 1 ? both[0] : both;
   }
 
   static constexpr const char* kCounted = "watra.counted.";
+  static constexpr const char* kNamed = "watra.named.";
+  using Named = std::pair<const Json*, std::string>;  // and its place
   const Json& root_;
   SchemaRule rule_;
   size_t n_schemas_ = 0;
+  SchemaCheck check_{[this](const Json& s) { return target(s); }};
   std::vector<std::string> counted_;  // patterns
+  std::vector<Named> named_;          // by references
 };
 
 }  // namespace

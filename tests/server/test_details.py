@@ -58,10 +58,13 @@ class Fields(Named):
             for value in values:
                 for path, body in self.routes[:3]:
                     self.refused(path, {**body, field: value}, field)
-        for field, values in {"seed": (-2, 1 << 53, 1 << 62), "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9})}.items():
+        for field, values in {"seed": (-2, 1 << 63, 1e300), "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9})}.items():
             for value in values:
                 for path, body in self.routes[:2]:
                     self.refused(path, {**body, field: value}, field)
+        for path, body in self.routes[:2]:
+            for seed in ((1 << 53) - 1, 1 << 53, (1 << 63) - 1):
+                self.ok(path, {**body, "max_tokens": 1, "seed": seed})
         for field, value in {"n_keep": -1, "n_discard": 0, "id_slot": -1, "seed": (1 << 53) - 1, "logit_bias": {"5": -100}}.items():
             self.ok("/completion", {"prompt": PARIS, "n_predict": 1, field: value})
 

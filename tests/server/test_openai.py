@@ -175,6 +175,12 @@ class OpenAi(unittest.TestCase):
     def test_what_is_not_done_is_said(self):
         self.assertEqual(self.refused("use_beam_search", use_beam_search=True)["code"], "unsupported")
 
+    def test_media_and_kept_prompts_are_refused_by_name(self):
+        for field, value in {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}, "web_search_options": {}}.items():
+            self.assertIn(field, self.refused(field, **{field: value})["message"])
+        for field, value in {"prompt": {"id": "pmpt_1"}, "include": ["something.else"]}.items():
+            self.refused(field, path="/v1/responses", input="x", **{field: value})
+
     def test_samplers_are_obeyed(self):
         extras = {"min_p": 0.1, "top_k": 5, "typical_p": 0.9, "xtc_probability": 0.1, "dry_multiplier": 0.8, "repeat_penalty": 1.1,
                   "mirostat": 0, "samplers": ["top_k", "temperature"], "top_n_sigma": 2}

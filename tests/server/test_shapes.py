@@ -154,6 +154,25 @@ class Shapes(unittest.TestCase):
         status, _, reply = self.server.post("/api/chat", {"messages": [{"role": "user", "content": "x"}], "format": "yaml"})
         self.assertEqual(status, 400)
 
+    def test_every_error_names_the_same_field(self):
+        form = lambda schema: {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+        for schema in ({"not": {}}, {"type": "number", "multipleOf": 0.5}, {"enum": ["ab"], "maxLength": 1}, {"required": ["x"], "properties": {}, "additionalProperties": False}):
+            self.assertEqual(self.refused(response_format=form(schema))["param"], "response_format.json_schema.schema", schema)
+        self.assertEqual(self.refused("/completion", guided_choice=["7"], logit_bias=[["7", False]])["param"], "guided_choice")
+        self.assertEqual(self.refused("/completion", json_schema={"const": 7}, logit_bias=[["7", False]])["param"], "json_schema")
+
+    def test_patterns_are_written_as_json(self):
+        for pattern in (r'^"a"$', r"^[A-Z]:\\\w{1,4}$", r"^a\\b$", r"^[\\]$", r"^\n$", r"^[\x00-\x1f]$", r"^\x22$", r"^\u000a$"):
+            r = self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "string", "pattern": pattern}}}, max_tokens=60)
+            self.assertRegex(json.loads(r.choices[0].message.content), pattern)
+
+    def test_multiples_end(self):
+        for step in (3, 4, 6, 7):
+            for seed in range(3):
+                r = self.chat(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "integer", "multipleOf": step}}}, max_tokens=40,
+                              temperature=2, seed=seed, logit_bias={}, extra_body={"min_p": 0, "top_k": 0})
+                self.assertEqual(json.loads(r.choices[0].message.content) % step, 0)
+
     def test_a_grammar_too_large_is_an_error_and_others_go_on(self):
         grammar = "root ::= a{90000}\na ::= b{90000}\nb ::= [a-z]{5000} | c{7000}\nc ::= [0-9]{5000} d{900}\nd ::= \"x\" | \"yz\""
         replies = []

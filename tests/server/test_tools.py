@@ -141,6 +141,21 @@ class Tools:
         call = self.chat(tools=loose, tool_choice="required").choices[0].message.tool_calls[0]
         self.assertTrue(set(json.loads(call.function.arguments)["a"]) <= {1})
 
+    def test_arguments_are_objects(self):
+        messages = [{"role": "user", "content": "x"}]
+        for schema in ({"type": "string"}, {"enum": ["a"]}, {"const": 1}, {"type": ["array", "null"]}):
+            tool = {"name": "f", "parameters": schema}
+            for path, body, field in (("/v1/chat/completions", {"messages": messages, "tools": [{"type": "function", "function": tool}]}, "tools[0].function.parameters"),
+                                      ("/v1/responses", {"input": "x", "tools": [{"type": "function", **tool}]}, "tools[0].parameters")):
+                status, _, reply = self.server.post(path, body)
+                self.assertEqual((status, reply["error"]["param"]), (400, field), reply)
+            status, _, reply = self.server.post("/v1/messages", {"messages": messages, "max_tokens": 4, "tools": [{"name": "f", "input_schema": schema}]})
+            self.assertIn("tools[0].input_schema", reply["error"]["message"])
+        # What is left of a choice are its objects.
+        schema = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/o"}], "$defs": {"o": {"type": "object", "properties": {"a": {"const": "\\\""}}, "required": ["a"]}}}
+        status, _, reply = self.server.post("/v1/chat/completions", {"messages": messages, "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}], "tool_choice": "required", "max_tokens": 60})
+        self.assertEqual(json.loads(reply["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"]), {"a": "\\\""}, reply)
+
     def test_anthropic(self):
         tools = [{"name": f["function"]["name"], "description": "x", "input_schema": f["function"]["parameters"]} for f in TOOLS]
         ask = {"model": self.model, "max_tokens": 300, "tools": tools, "messages": ASK}
