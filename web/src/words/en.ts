@@ -46,7 +46,7 @@ export const en: Record<keyof typeof pl, string> = {
   'message.erase': 'Erase the words', 'message.erase.sure': 'These words vanish from here and from whatever was remembered of them; an empty place stays in the conversation. This cannot be undone.', 'obok.erase': 'Erase the comparison',
   'chart.silent': 'This machine does not tell.',
   'task.open': 'to do', 'task.done': 'done', 'notices': 'News',
-  'composer.wakes': 'Write something; the model loads when it is sent…', 'run.lost': 'The server went silent. The rest shows when it is back.', 'error.range': '“{name}” takes numbers from {from} to {to}.', 'skip.room': 'Skip to the content',
+  'composer.wakes': 'Write something; the model loads when it is sent…', 'run.lost': 'The rest shows when the server is back.', 'error.range': '“{name}” takes numbers from {from} to {to}.', 'skip.room': 'Skip to the content',
   'house.told': 'What the house says',
   'machine.record': 'Record of the last minutes',
   'title.done': 'answer complete',

@@ -44,7 +44,7 @@ export const pl = {
   'message.erase': 'Usuń słowa', 'message.erase.sure': 'Te słowa znikną stąd i z tego, co z nich zapamiętano; zostanie po nich puste miejsce w rozmowie. Tego nie da się cofnąć.', 'obok.erase': 'Usuń porównanie',
   'chart.silent': 'Tego ta maszyna nie zdradza.',
   'task.open': 'do zrobienia', 'task.done': 'zrobione', 'notices': 'Wieści',
-  'composer.wakes': 'Napisz coś, model wczyta się po wysłaniu…', 'run.lost': 'Serwer zamilkł. Dalszy ciąg pokaże się, gdy wróci.', 'error.range': '„{name}” przyjmuje liczby od {from} do {to}.', 'skip.room': 'Przejdź do treści',
+  'composer.wakes': 'Napisz coś, model wczyta się po wysłaniu…', 'run.lost': 'Dalszy ciąg pokaże się, gdy serwer wróci.', 'error.range': '„{name}” przyjmuje liczby od {from} do {to}.', 'skip.room': 'Przejdź do treści',
   'house.told': 'Co słychać w chacie',
   'machine.record': 'Zapis ostatnich minut',
   'title.done': 'odpowiedź gotowa',

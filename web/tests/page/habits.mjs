@@ -271,7 +271,7 @@ export const cases = [
     await page.waitForFunction(() => document.querySelector('.progress, .row-in:last-child .md'));
     await page.route('**/events**', (route) => route.abort());
     for (const stream of house.streams) stream.destroy();
-    await page.getByText(w('Serwer zamilkł. Dalszy ciąg pokaże się, gdy wróci.', 'The server went silent. The rest shows when it is back.')).waitFor();
+    await page.getByText(w('Dalszy ciąg pokaże się, gdy serwer wróci.', 'The rest shows when the server is back.')).waitFor();
     assert.equal(await page.locator('.progress').count(), 0);
     assert.equal(await page.getByRole('button', { name: w('Zatrzymaj', 'Stop') }).isDisabled(), true);
   } })),
