@@ -42,6 +42,9 @@ struct Job {
 };
 
 struct Waiting {
+  explicit Waiting(std::shared_ptr<Job> j) : job(std::move(j)) {}
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
   std::shared_ptr<Job> job;
   ~Waiting() { job->abandoned = true; }
 };
@@ -119,7 +122,9 @@ size_t GrammarDesk::n_begun() const { return impl_->n_begun; }
 
 Awaitable<std::shared_ptr<const text::Grammar>> GrammarDesk::compile(text::Shape shape, std::string field) {
   if (auto kept = impl_->compiler.find(shape)) co_return kept;
-  const Waiting waiting{std::make_shared<Job>(std::move(shape), co_await asio::this_coro::executor)};
+  const asio::any_io_executor executor =
+      co_await asio::this_coro::executor;  // by itself: GCC 12 loses what stands beside it
+  const Waiting waiting{std::make_shared<Job>(std::move(shape), executor)};
   impl_->add(waiting.job);
   std::optional<Compiled> made;
   // Who wakes does it on this strand, so nothing is lost between take() and the wait. A client that leaves ends it.

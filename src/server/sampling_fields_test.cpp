@@ -26,11 +26,12 @@ TEST(SamplingFields, LlamaCppsSeedsHaveUpTo64Bits) {
     EXPECT_THROW(seed_of(none, Ranges::llamacpp), ApiError) << none;
 }
 
-TEST(SamplingFields, OpenAisSeedsStayExactForEveryReader) {
-  EXPECT_EQ(seed_of("9007199254740991", Ranges::openai), 9007199254740991u);
+TEST(SamplingFields, OpenAisSeedsHaveSixtyThreeBits) {
+  EXPECT_EQ(seed_of("9007199254740993", Ranges::openai), 9007199254740993u) << "no double between";
+  EXPECT_EQ(seed_of("9223372036854775807", Ranges::openai), 9223372036854775807u);
   EXPECT_EQ(seed_of("4294967295", Ranges::openai), 4294967295u);
   EXPECT_EQ(seed_of("-1", Ranges::openai), std::nullopt);
-  for (const char* none : {"9007199254740992", "-2", "18446744073709551615"})
+  for (const char* none : {"9223372036854775808", "-2", "18446744073709551615", "1.5"})
     EXPECT_THROW(seed_of(none, Ranges::openai), ApiError) << none;
 }
 

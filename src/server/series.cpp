@@ -1,5 +1,7 @@
 #include "server/series.h"
 
+#include <utility>
+
 #include "base/log.h"
 #include "home/check.h"
 #include "home/ids.h"
@@ -31,19 +33,21 @@ Json Series::begin(const Json& body) {
   const Fields fields(body);
   const std::string client_id = fields.required_text("client_id");
   auto questions = checked_questions(body);
+  Run before;
   {
     const std::lock_guard lock(mutex_);
     if (!run_.id.empty() && run_.client_id == client_id) return told();
     if (run_.state == "running" && !run_.id.empty())
       throw in_the_way("series.busy", "a set of questions is being asked", run_.id);
-    run_ = {.id = home::make_id("q_"), .client_id = client_id, .body = body, .questions = std::move(questions)};
+    before = std::exchange(
+        run_, {.id = home::make_id("q_"), .client_id = client_id, .body = body, .questions = std::move(questions)});
     run_.body.erase("questions");
   }
   try {
     go_on(true);
   } catch (const ApiError&) {  // nothing was asked: it is as if nobody had tried
     const std::lock_guard lock(mutex_);
-    run_ = {};
+    run_ = std::move(before);
     throw;
   }
   tell();

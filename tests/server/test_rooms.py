@@ -63,7 +63,9 @@ class Compares(Room):
         compare = self.compare(blind=True)
         self.page.mark(stream)
         answer = compare["columns"][0]["answer"]
-        told = json.dumps([compare, self.page.ok("GET", "/compares"), self.page.message(answer["id"])] + [e for e in stream.all if e["thread"] == compare["thread"]])
+        listed = [c for c in self.page.ok("GET", "/compares")["compares"] if c["blind"] and not c["revealed"]]
+        self.assertIn(compare["id"], [c["id"] for c in listed])
+        told = json.dumps([compare, listed, self.page.message(answer["id"])] + [e for e in stream.all if e["thread"] == compare["thread"]])
         self.assertNotIn("smollm", told.lower())
         self.refused("GET", f"/messages/{answer['id']}/prompt", None, 404, "message.unknown")
         for event in stream.all:
