@@ -181,20 +181,21 @@ class Fitting {
     std::string parts;
     for (const auto& use : m_.budget->uses())
       parts += fmt::format("{}{} {}", parts.empty() ? "" : " + ", use.tag, format_bytes(use.bytes));
-    // Both offers are what this very check accepts.
+    // Both offers are what this very check accepts, also of a process that is up to 2 MiB larger: so much it differs
+    // from run to run.
+    constexpr uint64_t kSpare = 3 * kMiB;
     const int64_t n_ctx = m_.forward->options().n_ctx, page = kernels::kKvPage;
     const auto per_position =
         static_cast<uint64_t>(std::max<int64_t>(1, o_.kv_types.bytes_per_position(m_.model->hparams())));
-    const int64_t too_many = static_cast<int64_t>((needed - limit_ + kMiB + per_position - 1) / per_position);
+    const int64_t too_many = static_cast<int64_t>((needed - limit_ + kSpare + per_position - 1) / per_position);
     const int64_t n_fit = kv_positions_ > n_ctx ? 0 : (n_ctx - too_many) / page * page;
     std::string hint =
         n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
     if (m_.kv_store && needed - limit_ < m_.kv_store->room_bytes()) hint = "--kv-store off, or " + hint;
-    // Some more than needed: the process differs by up to 2 MiB from run to run, and the conversations' room grows with
-    // the limit.
+    // The conversations' room grows with the limit.
     const uint64_t grown =
         m_.kv_store ? kv_store_room_bytes(needed + 8 * kMiB) - kv_store_room_bytes(limit_) : uint64_t{0};
-    if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", (needed + grown) / kMiB + 4, hint);
+    if (o_.ram_bytes) hint = fmt::format("--ram {}MiB, or {}", (needed + grown + kSpare) / kMiB + 1, hint);
     return fail(
         o_.ram_bytes ? "memory.over_budget" : "memory.too_small",
         fmt::format("{} does not fit{}: it needs {} of memory = {} (n_ctx {}), {} {}",
