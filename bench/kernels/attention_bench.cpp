@@ -34,8 +34,8 @@ struct HeadShape {
   const char* name;
   int32_t heads, kv_heads, d_head;
 };
-constexpr HeadShape kShapes[] = {
-    {"smollm2-135m", 9, 3, 64}, {"llama-1b", 32, 8, 64}, {"llama-8b", 32, 8, 128}, {"phi3-mini", 32, 32, 96}};
+constexpr HeadShape kShapes[] = {{"smollm2-135m", 9, 3, 64}, {"qwen2.5-0.5b", 14, 2, 64}, {"qwen2.5-1.5b", 12, 2, 128},
+                                 {"llama-1b", 32, 8, 64},    {"llama-8b", 32, 8, 128},    {"phi3-mini", 32, 32, 96}};
 
 // M rows of a chain, the last one at position depth + m - 1. Several layers' caches in turn, so that they come from
 // memory as in a pass.

@@ -4,8 +4,8 @@
 //   max_r)
 //
 //   a *pair* r is one (row, head); up to kAttentionPairs are worked on together: each tile of keys and of values is
-//   turned into floats once for all of them (f16 with few pairs is read as it lies in the page), then small products
-//   (attention_tile.h).
+//   turned into floats once for all of them (f16 is read as it lies in the page: turning it in each product costs less
+//   than writing floats), then small products (attention_tile.h).
 //
 // Order: tiles of kKvPage absolute positions left to right, each with its own maximum folded into the running one;
 // chunks of kAttentionChunk positions begin anew and are merged left to right. Where a position lies (shared prefix or
@@ -144,10 +144,11 @@ inline void read_rows(const KvRows& rows, int64_t begin, int64_t end, int64_t d_
   }
 }
 
-// Calls fn.operator()<kRows>(i) for groups of four, two and one of n.
+// Calls fn.operator()<kRows>(i) for groups of six, four, two and one of n (eight are two fours).
 template <class Fn>
 void in_groups(int64_t n, Fn&& fn) {
   int64_t i = 0;
+  for (; i + 6 <= n && n - i != 8; i += 6) fn.template operator()<6>(i);
   for (; i + 4 <= n; i += 4) fn.template operator()<4>(i);
   if (i + 2 <= n) fn.template operator()<2>(i), i += 2;
   if (i < n) fn.template operator()<1>(i);
@@ -168,15 +169,12 @@ struct TileView {
   }
 };
 
-// Few pairs read f16 as it lies: turning it into floats first costs more than doing so once per group.
-inline constexpr int64_t kFewPairs = 4;
-
 // fn.operator()<kHalf>(tile) with the rows in a form the products take.
 template <class Fn>
 void with_tile(const KvRows& rows, const TileView& view, int64_t d_head, float* scratch, Fn&& fn) {
   const int64_t d = padded(d_head);
   const bool as_is = !rows.scattered && d == d_head;
-  if (as_is && rows.type == KvType::f16 && view.n <= kFewPairs) {
+  if (as_is && rows.type == KvType::f16) {
     fn.template operator()<true>(Tile{rows.page, rows.stride_bytes});
   } else if (as_is && rows.type == KvType::f32) {
     fn.template operator()<false>(Tile{rows.page, rows.stride_bytes});

@@ -38,29 +38,53 @@ F8 load_element(const std::byte* row, int64_t e) {
     return load(reinterpret_cast<const float*>(row) + e);
 }
 
+// Vectors beside kRows queries: as many sums as sixteen registers hold beside what they are made of.
+constexpr int vectors_of(int rows) { return rows > 4 ? 2 : 8 / rows; }
+
+// Adds to acc[r * kPositions + p] the lanes of q[r] . keys[p].
+template <bool kHalf, int kRows, int kPositions>
+inline void score_positions(const float* const* q, const std::byte* keys, int64_t stride_bytes, int64_t d, F8* acc) {
+  for (int i = 0; i < kRows * kPositions; ++i) acc[i] = zero();
+  for (int64_t e = 0; e < d; e += 8) {
+    F8 k[kPositions];
+    for (int p = 0; p < kPositions; ++p) k[p] = load_element<kHalf>(keys + p * stride_bytes, e);
+    for (int r = 0; r < kRows; ++r) {
+      const F8 x = keep(load(q[r] + e));
+      for (int p = 0; p < kPositions; ++p) acc[r * kPositions + p] = fma(x, k[p], acc[r * kPositions + p]);
+    }
+  }
+}
+
 // Scores of positions [begin, end) and of some more around them, which nobody may look at. d: a multiple of eight.
 // ahead: null, or two.
 template <bool kHalf, int kRows>
 inline void score_rows(const float* const* q, Tile keys, const Ahead* ahead, int64_t d, int64_t begin, int64_t end,
                        float* const* s) {
-  constexpr int kPositions = 8 / kRows;  // eight sums side by side
-  for (int64_t j = begin / kPositions * kPositions; j < end; j += kPositions) {
-    const std::byte* k = keys.rows + j * keys.stride_bytes;
+  constexpr int kPositions = vectors_of(kRows);
+  const auto positions = [&](int64_t j, F8* acc) {
     if (ahead) {
       ahead[0].fetch(j, j + kPositions);
       ahead[1].fetch(j, j + kPositions);
     }
-    F8 acc[8];
-    for (int i = 0; i < 8; ++i) acc[i] = zero();
-    for (int64_t e = 0; e < d; e += 8) {
-      F8 ks[kPositions];
-      for (int p = 0; p < kPositions; ++p) ks[p] = load_element<kHalf>(k + p * keys.stride_bytes, e);
-      for (int r = 0; r < kRows; ++r) {
-        const F8 qs = keep(load(q[r] + e));
-        for (int p = 0; p < kPositions; ++p) acc[r * kPositions + p] = fma(qs, ks[p], acc[r * kPositions + p]);
-      }
+    score_positions<kHalf, kRows, kPositions>(q, keys.rows + j * keys.stride_bytes, keys.stride_bytes, d, acc);
+  };
+  if constexpr (kRows != 6) {
+    for (int64_t j = begin / kPositions * kPositions; j < end; j += kPositions) {
+      F8 acc[8];
+      positions(j, acc);
+      store_parts<kRows>(s, j, fold_sum8(acc));
     }
-    store_parts<kRows>(s, j, fold_sum8(acc));
+  } else {
+    for (int64_t j = begin / 4 * 4; j < end; j += 4) {  // four queries two positions at a time, two of them four
+      F8 acc[12], rest[8];
+      positions(j, acc);
+      store_parts<4>(s, j, fold_sum8(acc));
+      for (int i = 0; i < 2; ++i) rest[i] = acc[8 + i], rest[4 + i] = acc[10 + i];
+      positions(j + 2, acc);
+      store_parts<4>(s, j + 2, fold_sum8(acc));
+      for (int i = 0; i < 2; ++i) rest[2 + i] = acc[8 + i], rest[6 + i] = acc[10 + i];
+      store_parts<2>(s + 4, j, fold_sum8(rest));
+    }
   }
 }
 
@@ -86,7 +110,7 @@ inline void value_columns(const float* const* w, const float* correction, Tile v
 template <bool kHalf, int kRows>
 inline void add_values(const float* const* w, const float* correction, Tile values, int64_t d, int64_t begin,
                        int64_t end, float* const* o) {
-  constexpr int kWide = 8 / kRows;  // eight sums side by side
+  constexpr int kWide = vectors_of(kRows);
   int64_t e = 0;
   const auto columns = [&]<int kVectors>() {
     for (; e + 8 * kVectors <= d; e += 8 * kVectors)
