@@ -191,7 +191,7 @@ class Fitting {
     const int64_t n_fit = kv_positions_ > n_ctx ? 0 : (n_ctx - too_many) / page * page;
     std::string hint =
         n_fit >= page ? fmt::format("--ctx {}", n_fit) : "a smaller quantization of the model, or a smaller model";
-    if (m_.kv_store && needed - limit_ < m_.kv_store->room_bytes()) hint = "--kv-store off, or " + hint;
+    if (m_.kv_store && needed - limit_ + kSpare <= m_.kv_store->room_bytes()) hint = "--kv-store off, or " + hint;
     // The conversations' room grows with the limit.
     const uint64_t grown =
         m_.kv_store ? kv_store_room_bytes(needed + 8 * kMiB) - kv_store_room_bytes(limit_) : uint64_t{0};
