@@ -101,7 +101,7 @@ export const cases = [
     await page.locator('dialog').waitFor({ state: 'detached' });
     await page.keyboard.press('Control+,');
     await until(() => page.getByLabel(w('Imię', 'Name'), { exact: true }).inputValue(), 'Baca');
-    await page.getByRole('button', { name: w('Anuluj', 'Cancel') }).click();
+    await page.getByRole('button', { name: w('Porzuć szkic', 'Let the draft go') }).click();
     await page.getByRole('button', { name: w('Nowa persona', 'New persona') }).waitFor();
   } })),
   ...both((lang, w) => ({ name: `a conversation erased in one tab is gone in the other, and nothing is asked of it any more (${lang})`, options: { lang }, async run({ page, home }) {
@@ -143,10 +143,10 @@ export const cases = [
     await box(page).press('Enter');
     await answerDone(page);
     const asked = page.locator('.row-in', { hasText: 'o wieczorze w Łodzi' });
-    await page.locator('.log').evaluate((log) => { log.scrollTop = 0; });
+    await page.locator('.log').hover();
+    await until(async () => { await page.mouse.wheel(0, -20_000); return asked.count(); }, 1); // by hand: what follows the stream lets go
     const seen = () => page.locator('.log').evaluate((log) => log.scrollTop < 200);
     const leave = async () => { await page.locator('.log').hover(); await page.mouse.wheel(0, 6000); await until(seen, false); };
-    await until(() => asked.count(), 1);
     await asked.getByRole('button', { name: w('Więcej', 'More'), exact: true }).click();
     await page.getByRole('menuitem', { name: w('Przypnij', 'Pin'), exact: true }).click();
     for (let i = 0; i < 2; i++) {
