@@ -106,6 +106,13 @@ export class Conversation {
     void patch(`/threads/${this.id}`, { head: at }).catch(() => undefined);
   }
 
+  /** Shows the version that stands `step` beside this one, if there is one. */
+  leaf(message: Message, step: number): void {
+    const all = this.siblings(message);
+    const next = all[all.indexOf(message.id) + step];
+    if (next) this.show(next);
+  }
+
   async #turn(body: Record<string, unknown>): Promise<Turn | undefined> {
     if (this.busy) return undefined;
     this.#asking = true;

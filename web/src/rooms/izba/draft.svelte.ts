@@ -15,6 +15,7 @@ const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt
 // Its files are on the server already; which they are waits here too. So does the message that is quoted, of every conversation.
 const UNBEGUN = 'watra.unbegun';
 const UNBEGUN_FILES = 'watra.unbegun.files';
+const UNBEGUN_PERSONA = 'watra.unbegun.persona';
 const quoteOf = (thread: string) => `watra.quote.${thread}`;
 function keptFiles(): File_[] {
   try {
@@ -30,6 +31,8 @@ export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.t
 class Draft {
   text = $state(kept(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
+  /** Who a conversation that has not begun is to be with. */
+  persona = $state(kept(UNBEGUN_PERSONA));
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -56,6 +59,7 @@ class Draft {
     this.text = saved.text;
     this.files = saved.parts as File_[];
   }
+  beWith(persona: string): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
