@@ -92,6 +92,51 @@ export const cases = [
     await page.reload();
     await until(chips, ['one.txt', 'two.txt']);
   } },
+  ...both((lang, w) => ({ name: `a conversation begins with a persona: chosen before the first word, kept over a reload, asked once (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
+    const whom = page.getByRole('radiogroup', { name: w('Z kim rozmawiać?', 'Whom to talk with?') });
+    const [persona] = mock.house.personas.values();
+    await whom.getByRole('radio', { name: persona.name }).click();
+    await page.reload();
+    await until(() => whom.getByRole('radio', { name: persona.name }).getAttribute('aria-checked'), 'true');
+    await box(page).fill('raz');
+    await box(page).press('Enter');
+    await answerDone(page);
+    await until(() => [...mock.house.threads.values()].filter((thread) => thread.persona === persona.id).length, 1);
+    await page.getByRole('button', { name: w('Nowa rozmowa', 'New conversation') }).first().click();
+    await until(() => whom.getByRole('radio', { name: w('bez persony', 'no persona') }).getAttribute('aria-checked'), 'true'); // the next one is anybody's again
+  } })),
+  { name: 'in an empty field the arrows leaf through the last answer’s versions, and Ctrl+Enter asks once more; words typed keep their keys', options: { lang: 'en', rate: 900 }, async run({ page }) {
+    await firstThread(page);
+    await box(page).focus();
+    await page.keyboard.press('Control+Enter');
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    await page.keyboard.press('ArrowLeft');
+    await page.getByText('1/2').waitFor();
+    await page.keyboard.press('ArrowLeft'); // there is none before
+    await page.getByText('1/2').waitFor();
+    await page.keyboard.press('ArrowRight');
+    await page.getByText('2/2').waitFor();
+    await box(page).fill('ab');
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.type('c');
+    await until(() => box(page).inputValue(), 'acb');
+    assert.equal(await page.getByText('2/2').count(), 1);
+  } },
+  { name: 'search shows what was said in the open conversation first', options: { lang: 'en' }, async run({ page }) {
+    await page.locator('.list a', { hasText: 'Opowieść' }).click();
+    await page.waitForSelector('.md > *');
+    await page.keyboard.press('Control+k');
+    await page.locator('.query').fill('lodz');
+    await page.getByRole('group', { name: 'In this conversation' }).getByRole('option').first().waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.list a', { hasText: 'Skrypt' }).click();
+    await page.waitForSelector('.md .code');
+    await page.keyboard.press('Control+k');
+    await page.locator('.query').fill('lodz');
+    await page.getByRole('option', { name: /Łodz/ }).first().waitFor();
+    assert.equal(await page.getByRole('group', { name: 'In this conversation' }).count(), 0);
+  } },
   ...both((lang, w) => ({ name: `a persona half written waits while the settings are closed by Escape (${lang})`, options: { lang }, async run({ page }) {
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: w('Persony', 'Personas') }).click();
