@@ -137,6 +137,28 @@ export const cases = [
     await page.getByRole('option', { name: /Łodz/ }).first().waitFor();
     assert.equal(await page.getByRole('group', { name: 'In this conversation' }).count(), 0);
   } },
+  { name: 'words marked in an answer go into the message as a quotation, and the list of conversations is put away and comes back', options: { lang: 'en', rate: 900 }, async run({ page }) {
+    await firstThread(page);
+    await box(page).fill('And this?');
+    const words = page.locator('.row-in:not(.mine) .md li').first();
+    await words.click({ clickCount: 3 });
+    await page.getByRole('button', { name: 'Quote what is marked' }).click();
+    await until(() => box(page).inputValue(), `And this?\n\n> ${await words.innerText()}\n\n`);
+    assert.equal(await page.evaluate(() => document.activeElement?.tagName), 'TEXTAREA');
+    await page.getByRole('button', { name: 'Quote what is marked' }).waitFor({ state: 'detached' });
+    const list = page.locator('aside.list');
+    await page.keyboard.press('Control+b');
+    await list.waitFor({ state: 'hidden' });
+    await page.reload();
+    await page.waitForSelector('.md > *');
+    assert.equal(await list.isVisible(), false);
+    await page.locator('.beam').getByRole('button', { name: 'Conversations' }).click();
+    await list.waitFor({ state: 'visible' });
+    await page.getByRole('button', { name: 'Put the list of conversations away' }).click();
+    await list.waitFor({ state: 'hidden' });
+    await page.keyboard.press('Control+b');
+    await list.waitFor({ state: 'visible' });
+  } },
   ...both((lang, w) => ({ name: `a persona half written waits while the settings are closed by Escape (${lang})`, options: { lang }, async run({ page }) {
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: w('Persony', 'Personas') }).click();

@@ -145,7 +145,7 @@ export const cases = [
     await page.locator('.log').hover();
     await page.mouse.wheel(0, -100000);
     await until(() => edited.inputValue(), 'Tell me shorter things');
-    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Finish later' }).click();
     await edited.waitFor({ state: 'detached' });
     await page.locator('.mine', { hasText: 'Tell me long things' }).waitFor();
   } },
