@@ -172,10 +172,10 @@ export const cases = [
     assert.match(await page.locator('.md').last().innerText(), /40 GB at 75 GB\/s/);
   } },
   { name: 'at 0.9 tokens a second the page says what goes on', options: { lang: 'en', rate: 0.9 }, async run({ page, mock }) {
-    mock.house.options.holds = true;
+    mock.house.options.holdsReading = true;
     await say(page, 'Think slowly');
     await page.getByText(/Reading: \d+ of \d+ tokens/).waitFor();
-    mock.house.options.holds = false;
+    mock.house.options.holdsReading = false;
     await page.getByText(/tok\/s, about .* left/).waitFor();
   } },
   { name: 'a failure is told in words and leaves the words', options: { lang: 'en', rate: 60 }, async run({ page, mock }) {
