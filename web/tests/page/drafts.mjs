@@ -5,6 +5,7 @@ import { until } from './harness.mjs';
 
 const en = { lang: 'en', rate: 900 };
 const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+const anew = async (page) => { await page.reload(); await page.waitForSelector('.home'); }; // keys pressed before that reach nobody
 const personas = async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name: 'Personas' }).click(); };
 const ask = async (page) => { await page.evaluate(() => { location.hash = '#/obok'; }); await page.waitForSelector('.obok form'); };
 const elsewhere = (page, path, body) => page.evaluate(([to, what]) => fetch(`/watra/v1${to}`, { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(what) }).then((r) => r.json()), [path, body]);
@@ -17,7 +18,7 @@ export const cases = [
     await personas(page);
     await page.getByRole('button', { name: 'New persona' }).click();
     await how.fill('Speaks little');
-    await page.reload();
+    await anew(page);
     await personas(page);
     const unnamed = page.getByRole('button', { name: /^No name yet Draft/ });
     await unnamed.click();
@@ -27,7 +28,7 @@ export const cases = [
     const known = page.getByRole('button', { name: new RegExp(`^${old.name}`) });
     await known.click();
     await how.fill(`${old.text} And sings.`);
-    await page.reload();
+    await anew(page);
     await personas(page);
     await page.getByRole('button', { name: new RegExp(`^${old.name} Draft`) }).click();
     await until(() => how.inputValue(), `${old.text} And sings.`);
@@ -39,7 +40,7 @@ export const cases = [
     await name.fill('Baca');
     await page.getByRole('button', { name: 'Let the draft go' }).click();
     await until(() => page.locator('.who .chip').count(), 0);
-    await page.reload();
+    await anew(page);
     await personas(page);
     await page.getByRole('button', { name: 'New persona' }).waitFor();
     assert.equal(await page.locator('.who .chip').count(), 0);
@@ -58,7 +59,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Keep these settings' }).click();
     await page.getByLabel('What shall they be called?').fill('Half');
     await page.getByLabel('Hint to the model').fill('You are a she');
-    await page.reload();
+    await anew(page);
     await speaks.click();
     await until(() => page.getByLabel('Hint to the model').inputValue(), 'You are a she');
     await until(() => page.getByLabel('What shall they be called?').inputValue(), 'Half');
@@ -78,7 +79,7 @@ export const cases = [
     const chosen = await page.getByLabel('Model B').inputValue();
     await page.evaluate(() => { location.hash = '#/polka'; });
     await page.waitForSelector('.model');
-    await page.reload();
+    await anew(page);
     await ask(page);
     assert.deepEqual([await question.inputValue(), await page.getByLabel('Model B').inputValue(), await page.getByLabel('Blind').isChecked()], ['Who lit the first fire?', chosen, false]);
     await page.getByText('It waits in this browser, nothing is lost.').waitFor();
@@ -98,7 +99,7 @@ export const cases = [
     await go(one);
     await page.getByRole('button', { name: 'Paste an answer from elsewhere' }).click();
     await page.getByRole('textbox', { name: 'Answer', exact: true }).fill('Embers.');
-    await page.reload();
+    await anew(page);
     await go(two);
     assert.equal(await page.locator('.paste').count(), 0);
     await go(one);
@@ -116,7 +117,7 @@ export const cases = [
     await edit();
     const was = await field.inputValue();
     await field.fill(`${was} And now?`);
-    await page.reload();
+    await anew(page);
     await until(() => field.inputValue(), `${was} And now?`);
     await field.press('Escape');
     await field.waitFor({ state: 'detached' });
@@ -136,14 +137,14 @@ export const cases = [
     await page.keyboard.press('Control+,');
     await page.getByRole('button', { name: 'A theme of your own' }).click();
     await page.getByLabel('gold', { exact: true }).fill('#123456');
-    await page.reload(); // within the moment in which the colour waits
+    await anew(page); // within the moment in which the colour waits
     await until(() => theme()?.tokens.gold, '#123456');
     await page.keyboard.press('Control+,');
     await page.getByRole('radio', { name: 'Paper' }).click();
     await until(theme, null);
     const laid = page.getByRole('list', { name: /were taken off/ });
     await laid.getByText('My hut').waitFor();
-    await page.reload();
+    await anew(page);
     await page.keyboard.press('Control+,');
     await laid.getByRole('button', { name: 'Put on' }).click();
     await until(() => [theme()?.name, theme()?.tokens.gold], ['My hut', '#123456']);
