@@ -83,6 +83,7 @@ async function speak(house, thread, answer, live, wish) {
     tell('reading');
     house.setHearth('reading', done / total, run.read.tokens_per_s);
     await wait(slow ? 450 : 60);
+    while (house.options.holdsReading && !live.stop) await wait(50); // until it is let go
   }
   const thoughts = /pomyśl|think|rozważ/i.test(asked) ? reasoning[language] : '';
   const picked = /kod|code|python/i.test(asked) ? 1 : /opowie|story|wieczór/i.test(asked) ? 2 : 0;

@@ -1,10 +1,15 @@
 // Which panel lies over the room, and wishes that cross components.
+import { keep, kept } from '../state/begun.svelte';
+
 class Panels {
   open = $state<'palette' | 'settings' | 'keys' | null>(null);
   focusComposer = $state(0);
+  /** The list of conversations is put away, for a wide sheet; this browser remembers. */
+  listHidden = $state(kept('watra.list') === 'hidden');
+  hideList(away: boolean): void { this.listHidden = away; keep('watra.list', away ? 'hidden' : ''); }
   insert = $state<string | null>(null);
-  /** A persona that is being written and not saved: it waits while the settings are closed. `seen`: its time when it was read. */
-  persona = $state<{ id: string; name: string; text: string; seen: number } | null>(null);
+  /** The persona whose form is open: its words, if they differ from the saved ones, are a draft (state/begun.svelte.ts). */
+  persona = $state<string | null>(null);
   /** A dialog tells late that it closed: by then another panel may be open, which stays. */
   shut(which: NonNullable<Panels['open']>): void { if (this.open === which) this.open = null; }
 }

@@ -1,7 +1,14 @@
 // The promise of the stream: 300 answers, cut at random, give the DOM of the whole text, and no frozen node is ever replaced.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { MarkdownStream } from './stream';
+
+/** What the streams of this file have given the lexer, in characters. */
+const work = vi.hoisted(() => ({ lexed: 0 }));
+vi.mock('./grammar', async (original) => {
+  const real = await original<typeof import('./grammar')>();
+  return { ...real, lex: (text: string, links: Parameters<typeof real.lex>[1]) => { work.lexed += text.length; return real.lex(text, links); } };
+});
 
 function random(seed: number): () => number {
   let state = seed;
@@ -133,21 +140,28 @@ describe('MarkdownStream', () => {
   });
 
   it('costs the tail, not the text', () => {
-    const text = Array.from({ length: 200 }, (_, i) => `Akapit ${i} z **grubym** słowem.\n\n`).join('');
-    const once = () => {
-      const box = document.createElement('div');
-      const stream = new MarkdownStream(box);
-      const half = (from: number, to: number) => {
-        const start = performance.now();
-        for (let at = from; at <= to; at += 120) stream.update(text.slice(0, at), false);
-        return performance.now() - start;
-      };
-      const times = [half(0, text.length / 2), half(text.length / 2, text.length)] as const;
-      stream.update(text, true);
-      expect(box.children.length).toBe(200);
-      return times;
+    const text = Array.from({ length: 200 }, (_, i) => `Akapit ${String(i).padStart(3, '0')} z **grubym** słowem.\n\n`).join('');
+    const box = document.createElement('div');
+    const stream = new MarkdownStream(box);
+    const made = vi.spyOn(document, 'createElement');
+    const watch = new MutationObserver(() => undefined);
+    watch.observe(box, { subtree: true, childList: true, characterData: true, attributes: true });
+    const half = (from: number, to: number) => {
+      work.lexed = 0;
+      made.mockClear();
+      for (let at = from; at < to; at += 120) stream.update(text.slice(0, at), false);
+      return { lexed: work.lexed, made: made.mock.calls.length, changed: watch.takeRecords().length };
     };
-    const runs = Array.from({ length: 15 }, once); // the best of fifteen: the machine may be busy
-    expect(Math.min(...runs.map(([, second]) => second))).toBeLessThan(Math.min(...runs.map(([first]) => first)) * 2);
+    const first = half(0, text.length / 2);
+    const second = half(text.length / 2, text.length);
+    made.mockRestore();
+    watch.disconnect();
+    stream.update(text, true);
+    expect(box.children.length).toBe(200);
+    // Work is counted, not timed: characters given to the lexer, elements made, changes of the document. Were every update begun at the beginning, the second half would cost three times the first.
+    expect(first.lexed).toBeGreaterThan(text.length / 2);
+    expect(first.made).toBeGreaterThan(200);
+    expect(first.changed).toBeGreaterThan(100);
+    for (const kind of ['lexed', 'made', 'changed'] as const) expect(second[kind], kind).toBeLessThan(first[kind] * 1.05);
   });
 });

@@ -2,6 +2,7 @@
 // are put in together; only the message they belong to changes.
 import { clientId, get, post, patch, remove } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
+import { begun } from './begun.svelte';
 import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
 import { threads } from './threads.svelte';
@@ -65,6 +66,7 @@ export class Conversation {
         this.#flush();
         this.ready = true;
       }
+      this.#resumeEdit();
       if (!thread.run) return;
       const run = (await get<{ runs: Run[] }>('/runs')).runs.find((one) => one.thread === this.id);
       // Its end may have been told while this was being asked.
@@ -75,6 +77,7 @@ export class Conversation {
   }
 
   #put(message: Message): void {
+    if (message.state === 'erased') begun.edits.drop(message.id);
     const known = this.nodes.get(message.id);
     if (known) { if (message.seq >= known.message.seq) known.message = message; return; }
     const node = new Node(message);
@@ -103,6 +106,13 @@ export class Conversation {
     void patch(`/threads/${this.id}`, { head: at }).catch(() => undefined);
   }
 
+  /** Shows the version that stands `step` beside this one, if there is one. */
+  leaf(message: Message, step: number): void {
+    const all = this.siblings(message);
+    const next = all[all.indexOf(message.id) + step];
+    if (next) this.show(next);
+  }
+
   async #turn(body: Record<string, unknown>): Promise<Turn | undefined> {
     if (this.busy) return undefined;
     this.#asking = true;
@@ -120,8 +130,27 @@ export class Conversation {
   say(what: Say, wish: Wish = {}, parent = this.head) { return this.#turn({ parent, parts: what.parts, ref: what.ref ?? undefined, ...wish }); }
   again(answer: Message, wish: Wish = {}) { return this.#turn({ parent: answer.parent, ...wish }); }
   goOn(answer: Message) { return this.#turn({ continue: answer.id }); }
-  startEdit(message: Message): void { this.editing = { id: message.id, text: wordsOf(message) }; }
-  editTo(text: string): void { if (this.editing) this.editing.text = text; }
+  startEdit(message: Message): void { this.editing = { id: message.id, text: begun.edits.all[message.id]?.text ?? wordsOf(message) }; }
+  editTo(text: string): void {
+    if (!this.editing) return;
+    this.editing.text = text;
+    begun.edits.write(this.editing.id, { text, open: true });
+  }
+  /** The field is closed; what was changed waits, until it is sent or let go. */
+  closeEdit(): void {
+    const draft = begun.edits.all[this.editing?.id ?? ''];
+    if (draft) begun.edits.write(this.editing!.id, { ...draft, open: false });
+    this.editing = null;
+  }
+  endEdit(): void {
+    if (this.editing) begun.edits.drop(this.editing.id);
+    this.editing = null;
+  }
+  /** A message of the branch that was being edited when the page was left. */
+  #resumeEdit(): void {
+    const node = this.editing ? undefined : this.path.find((one) => begun.edits.all[one.id]?.open);
+    if (node) this.startEdit(node.message);
+  }
   edit(message: Message, text: string) { return this.say({ parts: [...message.parts.filter((p) => p.type !== 'text'), { type: 'text', text }], ref: message.ref }, {}, message.parent); }
   stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
@@ -206,5 +235,5 @@ on('answer.ended', (event) => {
   conversation?.takeMessage(event.data['message'] as Message);
   if (conversation) conversation.run = null;
 });
-on('thread.removed', (event) => { const gone = here(event.thread); if (gone) { gone.missing = true; gone.run = null; } });
+on('thread.removed', (event) => { const gone = here(event.thread); if (gone) { gone.missing = true; gone.run = null; for (const id of gone.nodes.keys()) begun.edits.drop(id); } });
 onRenew(() => current.renew());

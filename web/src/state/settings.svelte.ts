@@ -1,10 +1,11 @@
 // The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
-import { applyLook, keepLook, recallLook, themeOf, wornTokens, type Theme } from '../look/apply';
+import { applyLook, keepLook, recallLook, themeOf, wornTokens, type CustomTheme, type Theme } from '../look/apply';
 import { isIllegible } from '../look/contrast';
 import { clientId, get, patch, put, remove } from '../wire/client';
 import type { Persona, Preset, Sampling, Schema } from '../wire/types';
 import { inWords, num, words } from '../words/index.svelte';
 import type { Language } from '../words/format';
+import { begun } from './begun.svelte';
 import { on, onRenew } from './bus';
 import { attempt, fields } from './notice.svelte';
 
@@ -84,10 +85,11 @@ class Settings {
   async dropPersona(id: string): Promise<void> {
     if (await attempt(() => remove(`/personas/${id}`).then(() => true))) this.personas = this.personas.filter((p) => p.id !== id);
   }
-  async keepPreset(name: string, sampling: Sampling): Promise<void> {
+  async keepPreset(name: string, sampling: Sampling): Promise<boolean> {
     const id = clientId();
     const kept = await attempt(() => put<Preset>(`/presets/${id}`, { name: { pl: name, en: name }, sampling }));
     if (kept) this.presets = [...this.presets.filter((p) => p.id !== id), kept];
+    return kept !== undefined;
   }
   async dropPreset(id: string): Promise<void> {
     if (await attempt(() => remove(`/presets/${id}`).then(() => true))) this.presets = this.presets.filter((p) => p.id !== id);
@@ -95,9 +97,28 @@ class Settings {
   /** A theme, at once and lasting: neither colours of one's own nor the hour of the day hide it. */
   wear(theme: string): void {
     this.worn++;
-    if (this.values['look.custom_theme']) void this.set('look.custom_theme', null);
+    this.takeOff();
     if (this.values['look.follow_hour']) void this.set('look.follow_hour', false);
     void this.set('look.theme', theme);
+  }
+  /** Colours of one's own that are about to be taken off wait in this browser: beside another of the same name under a name with a number. */
+  layAside(): void {
+    const own = this.values['look.custom_theme'] as CustomTheme | null | undefined;
+    if (!own) return;
+    const lies = (name: string) => begun.themes.all[name];
+    let name = own.name;
+    for (let n = 2; lies(name) && JSON.stringify(lies(name)!.tokens) !== JSON.stringify(own.tokens); n++) name = `${own.name} ${n}`;
+    begun.themes.write(name, { ...own, name });
+  }
+  takeOff(): void {
+    this.layAside();
+    if (this.values['look.custom_theme']) void this.set('look.custom_theme', null);
+  }
+  wearOwn(theme: CustomTheme): void {
+    this.worn++;
+    begun.themes.drop(theme.name);
+    this.layAside();
+    void this.set('look.custom_theme', theme);
   }
   initial(key: string): unknown { return this.schema?.settings.find((s) => s.key === key)?.default; }
   /** How answers are made where a conversation says nothing: what differs from the defaults. */

@@ -36,11 +36,44 @@ async function shoot(name, options, view, act) {
 }
 const go = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash);
 const thread = (page, at) => page.evaluate((n) => fetch('/watra/v1/threads').then((r) => r.json()).then((a) => { location.hash = `#/izba/${a.threads[n].id}`; }), at);
+const ask = async (page, text) => { await page.getByRole('textbox', { name: 'Wiadomość' }).fill(text); await page.getByRole('button', { name: 'Wyślij' }).click(); };
+/** A bit of everything that an answer may hold. */
+const MIXED = String.raw`## Ile to będzie
+
+Słowo **czeka na pamięć**[^1], nie na rachunki. Z \(B\) bajtów wag i \(v\) bajtów na sekundę:
+
+$$
+t = \frac{B}{v}, \qquad \text{czyli } \frac{40}{75} \approx 0{,}53\ \text{s}
+$$
+
+| gdzie leżą wagi | prędkość | na token |
+|:--|--:|--:|
+| karta | 936 GB/s | 0,04 s |
+| RAM | 75 GB/s | **0,53 s** |
+| dysk | 6,5 GB/s | 6,15 s |
+
+> Kto pali mokrym drewnem, ten siedzi w dymie.
+
+1. Najpierw karta, bo jest najszybsza.
+2. Potem RAM, bo dwa moduły czytają szybciej niż cztery.
+
+- [x] zmierzone
+- [ ] sprawdzone jeszcze raz
+
+~~~python
+def na_token(bajty: float, pasmo: float) -> float:
+    return bajty / pasmo  # 40e9 / 75e9
+~~~
+
+[^1]: Każde słowo czyta wszystkie wagi raz.
+`;
 const answer = (page) => page.locator('.row-in:not(.mine)').last();
 async function izba(page) { await thread(page, 0); await page.waitForSelector('.md p'); }
 const rooms = {
   izba,
   kod: async (page) => { await thread(page, 1); await page.waitForSelector('.md .code'); },
+  mowi: async (page, mock) => { mock.house.options.rate = 30; await izba(page); await ask(page, 'Opowiedz długo o wieczorze'); await page.clock.runFor(9000); await page.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent.length ?? 0) > 150); },
+  wzory: async (page, mock) => { mock.house.options.rate = 9000; mock.house.options.says = MIXED; await page.waitForSelector('.empty'); await ask(page, 'Ile słów na sekundę da ta maszyna?'); await page.clock.runFor(4000); await page.waitForSelector('.katex'); await page.waitForSelector('.footnote'); },
   witaj: async (page) => { await page.waitForSelector('.empty'); },
   fakty: async (page) => { await izba(page); await page.locator('button.facts').last().click(); await page.waitForSelector('.row-in dl'); },
   widzial: async (page) => { await izba(page); await answer(page).getByRole('button', { name: 'Więcej', exact: true }).click(); await page.getByRole('menuitem', { name: 'Co widział model' }).click(); await page.waitForSelector('.span.content'); },
@@ -49,6 +82,8 @@ const rooms = {
   pytanie: async (page) => { await go(page, '#/obok'); await page.waitForSelector('.obok form'); },
   obok: async (page, mock) => { mock.house.options.rate = 900; await page.evaluate(() => fetch('/watra/v1/compares', { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ client_id: 'x', question: 'Jak rozpalić ogień na deszczu?', blind: true, columns: [{ model: 'bielik-11b-v3' }, { model: 'hermes-4-70b' }, { model: 'llama-3.3-70b-q8' }] }) }).then((r) => r.json()).then((c) => { location.hash = '#/obok/' + c.id; })); await page.waitForTimeout(2500); },
   maszynownia: async (page) => { await go(page, '#/maszynownia'); await page.waitForSelector('.plot canvas'); },
+  'maszynownia-dol': async (page) => { await go(page, '#/maszynownia'); await page.waitForSelector('.plot canvas'); await page.locator('.grist').scrollIntoViewIfNeeded(); },
+  persony: async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name: 'Persony' }).click(); await page.getByRole('button', { name: 'Nowa persona' }).click(); await page.getByLabel('Imię', { exact: true }).fill('Stary baca'); await page.getByLabel('Kim jest i jak mówi').fill('Mówi mało, ciepło i po góralsku. Pamięta każdą owcę z imienia.'); await page.waitForSelector('.who .chip'); },
   ustawienia: async (page) => { await page.keyboard.press('Control+,'); await page.waitForSelector('.theme'); },
   edytor: async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('button', { name: 'Własny motyw' }).click(); await page.waitForSelector('.editor'); await page.locator('.editor').scrollIntoViewIfNeeded(); },
   paleta: async (page) => { await page.keyboard.press('Control+k'); await page.waitForSelector('[role=option]'); },

@@ -145,7 +145,7 @@ export const cases = [
     await page.locator('.log').hover();
     await page.mouse.wheel(0, -100000);
     await until(() => edited.inputValue(), 'Tell me shorter things');
-    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Finish later' }).click();
     await edited.waitFor({ state: 'detached' });
     await page.locator('.mine', { hasText: 'Tell me long things' }).waitFor();
   } },
@@ -171,9 +171,11 @@ export const cases = [
     await answerDone(page);
     assert.match(await page.locator('.md').last().innerText(), /40 GB at 75 GB\/s/);
   } },
-  { name: 'at 0.9 tokens a second the page says what goes on', options: { lang: 'en', rate: 0.9 }, async run({ page }) {
+  { name: 'at 0.9 tokens a second the page says what goes on', options: { lang: 'en', rate: 0.9 }, async run({ page, mock }) {
+    mock.house.options.holdsReading = true;
     await say(page, 'Think slowly');
     await page.getByText(/Reading: \d+ of \d+ tokens/).waitFor();
+    mock.house.options.holdsReading = false;
     await page.getByText(/tok\/s, about .* left/).waitFor();
   } },
   { name: 'a failure is told in words and leaves the words', options: { lang: 'en', rate: 60 }, async run({ page, mock }) {

@@ -1,6 +1,7 @@
 // What is about to be said: text, attachments, a quoted message. Saved on the server a moment after the last key, per conversation.
 import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
+import { keep, kept } from '../../state/begun.svelte';
 import { attempt, notices } from '../../state/notice.svelte';
 import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
@@ -12,10 +13,9 @@ const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt
 
 // A conversation that has not begun has no place on the server yet: its words wait in this browser.
 // Its files are on the server already; which they are waits here too. So does the message that is quoted, of every conversation.
-const keep = (key: string, value: string) => { try { if (value === '') localStorage.removeItem(key); else localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } };
-const kept = (key: string): string => { try { return localStorage.getItem(key) ?? ''; } catch { return ''; } };
 const UNBEGUN = 'watra.unbegun';
 const UNBEGUN_FILES = 'watra.unbegun.files';
+const UNBEGUN_PERSONA = 'watra.unbegun.persona';
 const quoteOf = (thread: string) => `watra.quote.${thread}`;
 function keptFiles(): File_[] {
   try {
@@ -31,6 +31,8 @@ export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.t
 class Draft {
   text = $state(kept(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
+  /** Who a conversation that has not begun is to be with. */
+  persona = $state(kept(UNBEGUN_PERSONA));
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -57,6 +59,7 @@ class Draft {
     this.text = saved.text;
     this.files = saved.parts as File_[];
   }
+  beWith(persona: string): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
@@ -65,8 +68,11 @@ class Draft {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.save(), 700);
   }
+  /** The page goes: the last keys are kept. */
+  leave(): void { if (this.#timer !== undefined) void this.save(); }
   async save(): Promise<void> {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (!this.#thread) { this.#keepUnbegun(); return; }
     await this.#send(this.#thread, this.text, this.files);
   }
@@ -81,6 +87,7 @@ class Draft {
   }
   take(): Taken {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     const taken = { text: this.text, files: this.files, quoted: this.ref };
     this.text = '';
     this.files = [];

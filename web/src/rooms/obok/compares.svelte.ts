@@ -64,10 +64,12 @@ class Compares {
     this.#series = series;
     if (fails) notices.say(errorText(series.error), 'bad');
   }
-  async act(path: string, body: unknown = {}): Promise<void> {
-    if (!this.open) return;
+  /** Whether it was done. */
+  async act(path: string, body: unknown = {}): Promise<boolean> {
+    if (!this.open) return false;
     const compare = await attempt(() => post<Compare>(`/compares/${this.open!.id}/${path}`, body));
     if (compare) this.take(compare);
+    return compare !== undefined;
   }
   keep(column: string) { return attempt(() => post<Thread>(`/compares/${this.open!.id}/keep`, { client_id: clientId(), column })); }
   async erase(id: string): Promise<void> {

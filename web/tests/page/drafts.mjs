@@ -1,0 +1,156 @@
+// What was begun and not saved is there again: after a reload in the middle of a word, after another room. It says that it is a draft.
+import assert from 'node:assert/strict';
+
+import { until } from './harness.mjs';
+
+const en = { lang: 'en', rate: 900 };
+const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+const anew = async (page) => { await page.reload(); await page.waitForSelector('.home'); }; // keys pressed before that reach nobody
+const personas = async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name: 'Personas' }).click(); };
+const ask = async (page) => { await page.evaluate(() => { location.hash = '#/obok'; }); await page.waitForSelector('.obok form'); };
+const elsewhere = (page, path, body) => page.evaluate(([to, what]) => fetch(`/watra/v1${to}`, { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify(what) }).then((r) => r.json()), [path, body]);
+
+export const cases = [
+  { name: 'drafts: a persona half written is there after a reload, beside one half changed, until it is saved or let go', options: en, async run({ page, mock }) {
+    const name = page.getByLabel('Name', { exact: true });
+    const how = page.getByLabel('Who it is and how it speaks');
+    const old = [...mock.house.personas.values()][0];
+    await personas(page);
+    await page.getByRole('button', { name: 'New persona' }).click();
+    await how.fill('Speaks little');
+    await anew(page);
+    await personas(page);
+    const unnamed = page.getByRole('button', { name: /^No name yet Draft/ });
+    await unnamed.click();
+    await until(() => how.inputValue(), 'Speaks little');
+    await page.getByText('It waits in this browser, nothing is lost.').waitFor();
+    await page.getByRole('button', { name: 'Finish later' }).click();
+    const known = page.getByRole('button', { name: new RegExp(`^${old.name}`) });
+    await known.click();
+    await how.fill(`${old.text} And sings.`);
+    await anew(page);
+    await personas(page);
+    await page.getByRole('button', { name: new RegExp(`^${old.name} Draft`) }).click();
+    await until(() => how.inputValue(), `${old.text} And sings.`);
+    assert.equal(mock.house.personas.get(old.id).text.includes('sings'), false); // it is a draft: what is used is what was saved
+    await page.getByRole('button', { name: 'Save the persona' }).click();
+    await until(() => mock.house.personas.get(old.id).text.endsWith('And sings.'), true);
+    await until(() => page.locator('.who .chip').count(), 1);
+    await unnamed.click();
+    await name.fill('Baca');
+    await page.getByRole('button', { name: 'Let the draft go' }).click();
+    await until(() => page.locator('.who .chip').count(), 0);
+    await anew(page);
+    await personas(page);
+    await page.getByRole('button', { name: 'New persona' }).waitFor();
+    assert.equal(await page.locator('.who .chip').count(), 0);
+    await known.click(); // and what is written back to what is saved is a draft no more
+    await how.pressSequentially('!');
+    await page.locator('.who .chip').waitFor();
+    await how.press('Backspace');
+    await until(() => page.locator('.who .chip').count(), 0);
+  } },
+  { name: 'drafts: a name for ready-made settings, and a hint to the model, outlive a reload in the middle of a word', options: en, async run({ page, mock }) {
+    const speaks = page.getByRole('button', { name: 'How it speaks' });
+    await firstThread(page);
+    await speaks.click();
+    await page.getByLabel('Temperature', { exact: true }).first().fill('0.55');
+    await page.getByLabel('Temperature', { exact: true }).first().press('Tab');
+    await page.getByRole('button', { name: 'Keep these settings' }).click();
+    await page.getByLabel('What shall they be called?').fill('Half');
+    await page.getByLabel('Hint to the model').fill('You are a she');
+    await anew(page);
+    await speaks.click();
+    await until(() => page.getByLabel('Hint to the model').inputValue(), 'You are a she');
+    await until(() => page.getByLabel('What shall they be called?').inputValue(), 'Half');
+    await page.locator('dialog').getByText('It waits in this browser, nothing is lost.').waitFor();
+    await page.getByLabel('What shall they be called?').fill('Halfway');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.getByRole('button', { name: 'Halfway', exact: true }).waitFor();
+    await page.getByLabel('What shall they be called?').waitFor({ state: 'detached' });
+    assert.equal([...mock.house.threads.values()].filter((thread) => thread.system === 'You are a she').length, 1);
+  } },
+  { name: 'drafts: a question to several models waits with its models, hint and blindness; asked, it is a draft no more', options: en, async run({ page }) {
+    const question = page.getByRole('textbox', { name: 'Question' });
+    await ask(page);
+    await question.fill('Who lit the first fire?');
+    await page.getByLabel('Model B').selectOption({ index: 0 });
+    await page.getByLabel('Blind').uncheck();
+    const chosen = await page.getByLabel('Model B').inputValue();
+    await page.evaluate(() => { location.hash = '#/polka'; });
+    await page.waitForSelector('.model');
+    await anew(page);
+    await ask(page);
+    assert.deepEqual([await question.inputValue(), await page.getByLabel('Model B').inputValue(), await page.getByLabel('Blind').isChecked()], ['Who lit the first fire?', chosen, false]);
+    await page.getByText('It waits in this browser, nothing is lost.').waitFor();
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.getByRole('heading', { name: 'Who lit the first fire?' }).waitFor();
+    await ask(page);
+    assert.deepEqual([await question.inputValue(), await page.getByLabel('Blind').isChecked()], ['', false]);
+  } },
+  { name: 'drafts: an answer pasted from elsewhere waits beside its own question', options: en, async run({ page, mock }) {
+    const make = async (question) => {
+      const compare = await elsewhere(page, '/compares', { client_id: question, question, blind: false, columns: [{ model: 'bielik-11b-v3' }, { model: 'smollm2' }] });
+      await until(() => mock.house.compares.get(compare.id).state, 'done');
+      return compare;
+    };
+    const [one, two] = [await make('One?'), await make('Two?')];
+    const go = async (compare) => { await page.evaluate((id) => { location.hash = `#/obok/${id}`; }, compare.id); await page.getByRole('heading', { name: compare.question }).waitFor(); };
+    await go(one);
+    await page.getByRole('button', { name: 'Paste an answer from elsewhere' }).click();
+    await page.getByRole('textbox', { name: 'Answer', exact: true }).fill('Embers.');
+    await anew(page);
+    await go(two);
+    assert.equal(await page.locator('.paste').count(), 0);
+    await go(one);
+    await until(() => page.getByRole('textbox', { name: 'Answer', exact: true }).inputValue(), 'Embers.');
+    await page.getByLabel('Where this answer is from').fill('a book');
+    await page.getByRole('button', { name: 'Add the column' }).click();
+    await page.locator('.column', { hasText: 'a book' }).waitFor();
+    await page.locator('.paste').waitFor({ state: 'detached' });
+  } },
+  { name: 'drafts: a message half edited is open again after a reload, and waits where its field was closed', options: en, async run({ page }) {
+    const field = page.getByLabel('Text being edited');
+    const edit = async () => { await page.locator('.row-in.mine').first().hover(); await page.locator('.row-in.mine').first().getByRole('button', { name: 'Edit', exact: true }).click(); };
+    await firstThread(page);
+    const here = new URL(page.url()).hash;
+    await edit();
+    const was = await field.inputValue();
+    await field.fill(`${was} And now?`);
+    await anew(page);
+    await until(() => field.inputValue(), `${was} And now?`);
+    await field.press('Escape');
+    await field.waitFor({ state: 'detached' });
+    await page.locator('.list a').nth(1).click();
+    await page.waitForSelector('.md > *');
+    await page.evaluate((hash) => { location.hash = hash; }, here);
+    await page.waitForSelector('.row-in.mine');
+    assert.equal(await field.count(), 0); // it was closed, so it opens by hand only
+    await edit();
+    await until(() => field.inputValue(), `${was} And now?`);
+    await page.getByRole('button', { name: 'Let the draft go' }).click();
+    await edit();
+    await until(() => field.inputValue(), was);
+  } },
+  { name: 'drafts: a theme of one’s own that was taken off waits, and is put on again; the last colour before a reload is kept', options: en, async run({ page, mock }) {
+    const theme = () => mock.house.settings['look.custom_theme'];
+    await page.keyboard.press('Control+,');
+    await page.getByRole('button', { name: 'A theme of your own' }).click();
+    await page.getByLabel('gold', { exact: true }).fill('#123456');
+    await anew(page); // within the moment in which the colour waits
+    await until(() => theme()?.tokens.gold, '#123456');
+    await page.keyboard.press('Control+,');
+    await page.getByRole('radio', { name: 'Paper' }).click();
+    await until(theme, null);
+    const laid = page.getByRole('list', { name: /were taken off/ });
+    await laid.getByText('My hut').waitFor();
+    await anew(page);
+    await page.keyboard.press('Control+,');
+    await laid.getByRole('button', { name: 'Put on' }).click();
+    await until(() => [theme()?.name, theme()?.tokens.gold], ['My hut', '#123456']);
+    await laid.waitFor({ state: 'detached' });
+    await page.getByRole('radio', { name: 'Paper' }).click();
+    await page.getByRole('button', { name: 'Throw the theme My hut away' }).click();
+    await laid.waitFor({ state: 'detached' });
+  } },
+];
