@@ -144,15 +144,17 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                             expect_drafts(s.globals, s.options.draft, file.string(), target, options);
                           }});
   s.shelf_work.emplace(server::ShelfWork{*s.household, *s.shelf, hub::PullSettings::from_environment()});
-  s.hashes =
-      std::make_unique<server::ModelHashes>(s.home->folder(), s.notes,
-                                            server::ModelHashes::Options{.busy = [&room] { return is_busy(room); },
-                                                                         .found =
-                                                                             [&s](const server::ModelFileList& files) {
-                                                                               for (const auto& m : s.shelf->models())
-                                                                                 if (m.files == files)
-                                                                                   s.shelf->tell(m.id);
-                                                                             }});
+  s.hashes = std::make_unique<server::ModelHashes>(
+      s.home->folder(), s.notes,
+      server::ModelHashes::Options{.busy = [&room] { return is_busy(room); },
+                                   .found =
+                                       [&s](const server::ModelFileList& files) {
+                                         const auto learnt =
+                                             server::learn_hash(s.home->answers(), files, s.hashes->ask(files));
+                                         if (!learnt) log::warn("{}", learnt.error().message);
+                                         for (const auto& m : s.shelf->models())
+                                           if (m.files == files) s.shelf->tell(m.id);
+                                       }});
   s.runs = std::make_unique<server::Runs>(
       *s.household, server::Runs::Options{
                         .predicted = [&s](server::ServedModel& model,

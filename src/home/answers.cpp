@@ -214,6 +214,39 @@ void Answers::end(const AnswerStep& s) {
   ledger_.tell_thread(m.thread);
 }
 
+Result<int64_t> Answers::learn_hash(const std::string& file, int64_t since_ms, const std::string& sha256) {
+  return guarded([&] {
+    Database& db = ledger_.db();
+    Transaction t(db);
+    std::vector<std::string> lacking;
+    {
+      Statement s = db.query(
+          "SELECT id FROM messages WHERE role = 'assistant' AND at_ms >= ? AND state NOT IN ('running', 'erased') AND "
+          "import_id IS NULL AND json_extract(facts, '$.model.file') = ? AND json_extract(facts, '$.model.sha256') = "
+          "''",
+          since_ms, file);
+      while (s.step()) lacking.push_back(s.text(0));
+    }
+    for (const std::string& id : lacking) {
+      Message m = ledger_.message(id);
+      m.facts["model"]["sha256"] = sha256;
+      ledger_.append({.id = make_id("e_"),
+                      .kind = "answer.hash",
+                      .actor_kind = m.actor_kind,
+                      .actor_id = m.actor_id,
+                      .thread = m.thread,
+                      .parent = m.parent,
+                      .ref = m.id,
+                      .content = {{"sha256", sha256}},
+                      .source = m.source});
+      db.run("UPDATE messages SET facts = ? WHERE id = ?", m.facts, m.id);
+      ledger_.tell_message(m);
+    }
+    t.commit();
+    return static_cast<int64_t>(lacking.size());
+  });
+}
+
 Result<int64_t> Answers::close_left_over() {
   return guarded([&] {
     Database& db = ledger_.db();

@@ -71,6 +71,10 @@ class Answers {
   // All or nothing; may be handed in again after an error.
   Status apply(const std::vector<AnswerStep>& steps);
 
+  // The hash of a model's file is known after answers of it have ended: those since `since_ms` that lack it, and were
+  // made here, are given it. How many.
+  Result<int64_t> learn_hash(const std::string& file, int64_t since_ms, const std::string& sha256);
+
   // At start: what was under way when the process ended. The number of answers closed.
   Result<int64_t> close_left_over();
 

@@ -74,6 +74,34 @@ TEST(Answers, PiecesAreToldAsTheyAreCommitted) {
                                              "answer.ended", "thread.changed"}));
 }
 
+TEST(Answers, AHashThatIsKnownLaterIsThatOfTheAnswersToo) {
+  TestHome home;
+  const auto answer = [&](const char* client, const char* file, const char* sha256) {
+    const Turn t = begin(*home, client);
+    AnswerStep end = ended(t);
+    end.facts = {{"model", {{"file", file}, {"sha256", sha256}}}, {"seed", 7}};
+    EXPECT_TRUE(home->answers().apply({piece(t, "a"), end}));
+    return t.answer.id;
+  };
+  const std::string old = answer("a", "m.gguf", "");
+  home->db().run("UPDATE messages SET at_ms = 1000");
+  const std::string lacking = answer("b", "m.gguf", ""), other = answer("c", "n.gguf", ""),
+                    known = answer("d", "m.gguf", "1111");
+  const int64_t before = home->events().last();
+  EXPECT_EQ(*home->answers().learn_hash("m.gguf", 2000, "ab12"), 1);
+  const auto sha256 = [&](const std::string& id) {
+    return home->conversations().message(id)->facts["model"]["sha256"].get<std::string>();
+  };
+  EXPECT_EQ(sha256(lacking), "ab12");
+  EXPECT_EQ(sha256(other), "");
+  EXPECT_EQ(sha256(known), "1111");
+  EXPECT_EQ(sha256(old), "") << "the file may have been another one then";
+  const auto told = home->events().read(before, 10);
+  ASSERT_EQ(told->events.size(), 1u);
+  EXPECT_EQ(Json::parse(told->events[0].data)["id"], lacking);
+  EXPECT_EQ(*home->answers().learn_hash("m.gguf", 2000, "ab12"), 0);
+}
+
 TEST(Answers, OneSyncForAllThatAreUnderWay) {
   TestHome home;
   const Turn a = begin(*home, "a"), b = begin(*home, "b");

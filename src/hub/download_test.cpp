@@ -68,6 +68,30 @@ class RangeServer {
   std::thread acceptor_;
 };
 
+// What a request names is not asked for where it leads to this machine or its network, however it is written.
+TEST(HttpClient, AsksOnlyTheInternetWhereItIsTold) {
+  const auto refused = [](const char* host, HttpSettings settings) {
+    settings.public_only = true;
+    settings.connect_timeout = std::chrono::milliseconds(300);
+    HttpRequest request;
+    request.url = *parse_url(fmt::format("https://{}:9/m.gguf", host));
+    HttpClient client(settings);
+    const auto reply = client.exchange(
+        request, [](const HttpReply&) -> Result<bool> { return false; }, [](auto) -> Status { return {}; });
+    return reply ? std::string("answered") : reply.error().code;
+  };
+  const char* inside[] = {"127.0.0.1",       "localhost",  "2130706433",         "0x7f000001",      "0.0.0.0",
+                          "10.1.2.3",        "100.64.0.1", "169.254.169.254",    "172.31.0.1",      "192.168.1.1",
+                          "[::1]",           "[::]",       "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[64:ff9b::7f00:1]",
+                          "[2002:7f00:1::]", "[fe80::1]",  "[fd00::1]",          "224.0.0.1"};
+  for (const char* host : inside) EXPECT_EQ(refused(host, {}), "hub.not_public") << host;
+  HttpSettings by_proxy;
+  by_proxy.proxy.https = "http://127.0.0.1:9";
+  for (const char* host : {"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "169.254.169.254"})
+    EXPECT_EQ(refused(host, by_proxy), "hub.not_public") << host;
+  EXPECT_EQ(refused("example.org", by_proxy), "hub.unreachable") << "the proxy itself may be near";
+}
+
 TEST(Download, ASizeThatNoDiskHasIsRefused) {
   const fs::path folder = fs::temp_directory_path() / fmt::format("watra-download-{}", ::getpid());
   const DownloadJob job{

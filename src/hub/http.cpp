@@ -83,6 +83,37 @@ Result<std::vector<tcp::endpoint>> look_up(const std::string& host, const std::s
   return endpoints;
 }
 
+bool is_public(const asio::ip::address_v4& a) {
+  const uint32_t n = a.to_uint();
+  const auto within = [n](uint32_t net, int bits) { return (n ^ net) >> (32 - bits) == 0; };
+  return !(within(0, 8) || within(0x0a000000, 8) || within(0x64400000, 10) || within(0x7f000000, 8) ||
+           within(0xa9fe0000, 16) || within(0xac100000, 12) || within(0xc0000000, 24) || within(0xc0a80000, 16) ||
+           within(0xc6120000, 15) || within(0xe0000000, 3));
+}
+// IPv6 has one range for the internet, 2000::/3; in some of the others (mapped, translated, 6to4) lies an IPv4 address.
+bool is_public(const asio::ip::address& a) {
+  if (a.is_v4()) return is_public(a.to_v4());
+  const auto bytes = a.to_v6().to_bytes();
+  const auto v4_at = [&](size_t i) {
+    return is_public(asio::ip::address_v4({bytes[i], bytes[i + 1], bytes[i + 2], bytes[i + 3]}));
+  };
+  const auto begins = [&](std::initializer_list<unsigned char> with) {
+    return std::equal(with.begin(), with.end(), bytes.begin());
+  };
+  if (begins({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff})) return v4_at(12);
+  if (begins({0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0})) return v4_at(12);
+  if (begins({0x20, 0x02})) return v4_at(2);
+  return bytes[0] >> 5 == 1;
+}
+
+tl::unexpected<Error> not_public(const std::string& host) {
+  return fail("hub.not_public",
+              fmt::format("{} is this machine or lies in its network; only the internet is asked for what a request "
+                          "names",
+                          host),
+              "watra pull ADDRESS in a terminal asks any address");
+}
+
 std::string basic_credentials(const std::string& user_info) {
   std::string encoded((user_info.size() + 2) / 3 * 4 + 1, '\0');  // the call ends it with a zero byte
   const int n =
@@ -160,7 +191,16 @@ Result<std::unique_ptr<HttpClient::Connection>> HttpClient::connect(const Url& u
   const Url& peer = proxy ? *proxy : url;
   const std::string where = proxy ? "the proxy " + peer.authority() : peer.authority();
 
-  WATRA_ASSIGN(const auto endpoints, look_up(peer.host, peer.port, settings_));
+  if (settings_.public_only && proxy) {
+    error_code no_address;
+    const auto literal = asio::ip::make_address(url.host, no_address);
+    if (no_address ? url.is_loopback() : !is_public(literal)) return not_public(url.host);
+  }
+  WATRA_ASSIGN(auto endpoints, look_up(peer.host, peer.port, settings_));
+  if (settings_.public_only && !proxy) {
+    std::erase_if(endpoints, [](const tcp::endpoint& e) { return !is_public(e.address()); });
+    if (endpoints.empty()) return not_public(url.host);
+  }
   c->plain.emplace(c->io);
   error_code ec = c->wait(settings_, settings_.connect_timeout,
                           [&](auto handler) { c->plain->async_connect(endpoints, std::move(handler)); });

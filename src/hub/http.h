@@ -6,8 +6,8 @@
 // never collected.
 //
 // Errors: "hub.unreachable" (no such host, nothing listens, no network), "hub.timeout", "hub.cut" (the connection ended
-// early), "hub.tls", "hub.protocol", "hub.proxy", "hub.cancelled", "system.no_thread", and whatever the caller's
-// functions return.
+// early), "hub.tls", "hub.protocol", "hub.proxy", "hub.not_public", "hub.cancelled", "system.no_thread", and whatever
+// the caller's functions return.
 #pragma once
 
 #include <chrono>
@@ -38,6 +38,9 @@ struct HttpSettings {
   ProxySettings proxy;
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds idle_timeout{30'000};  // no byte for so long
+  // Where somebody else names the address: this machine and its network are never asked ("hub.not_public"). A proxy is
+  // trusted to look names up.
+  bool public_only = false;
   std::function<bool()> cancelled;
 };
 

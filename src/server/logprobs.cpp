@@ -27,7 +27,20 @@ LogprobQueue::Told LogprobQueue::add(const AnswerEvent& e) {
   return told;
 }
 
+// Where the limit cut a character off, the text is without it: so are the entries.
+void LogprobQueue::drop_unfinished() {
+  std::string all;
+  for (const LogprobEntry& entry : waiting_) all += entry.bytes;
+  if (all.size() <= held_.size() || !all.starts_with(held_)) return;
+  size_t n_left = held_.size();
+  for (LogprobEntry& entry : waiting_) {
+    entry.bytes.resize(std::min(entry.bytes.size(), n_left));
+    n_left -= entry.bytes.size();
+  }
+}
+
 LogprobQueue::Told LogprobQueue::finish(bool cut) {
+  if (!cut) drop_unfinished();
   Told told{.text = std::exchange(held_, {}), .entries = {}};
   size_t n_left = told.text.size();
   for (LogprobEntry& entry : waiting_) {

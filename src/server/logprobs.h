@@ -30,6 +30,8 @@ class LogprobQueue {
   Told finish(bool cut);
 
  private:
+  void drop_unfinished();
+
   const ServedModel& model_;
   std::deque<LogprobEntry> waiting_;
   std::string held_;  // text of which a token's entry waits for more

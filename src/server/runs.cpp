@@ -1,5 +1,7 @@
 #include "server/runs.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "base/thread_start.h"
 #include "hub/sha256.h"
@@ -7,6 +9,7 @@
 #include "server/live_run.h"
 #include "server/request_check.h"
 #include "server/sampling_fields.h"
+#include "server/shelf/model_hashes.h"
 #include "server/task.h"
 
 namespace watra::server {
@@ -203,6 +206,20 @@ std::string Runs::sha256_of(const std::vector<fs::path>& files) const {
 }
 
 // What was not known when it began may be known by now.
+bool Runs::lacks_hash(const home::AnswerStep& step) {
+  return step.kind == home::AnswerStep::Kind::ended && step.facts.is_object() &&
+         step.facts.at("model").at("sha256") == "";
+}
+
+// What became known while the answers' ends were being written.
+void Runs::learn_hashes(const std::vector<std::shared_ptr<Live>>& over) const {
+  for (const auto& live : over) {
+    const std::string sha256 = sha256_of(live->files);
+    if (sha256.empty()) continue;
+    if (const auto n = learn_hash(house_.home.answers(), live->files, sha256); !n) log::warn("{}", n.error().message);
+  }
+}
+
 void Runs::complete(home::AnswerStep& ended, const Live& live) const {
   if (ended.kind != home::AnswerStep::Kind::ended || !ended.facts.is_object()) return;
   Json& sha256 = ended.facts.at("model").at("sha256");
@@ -307,6 +324,7 @@ void Runs::commit_all() {
     std::vector<std::shared_ptr<Live>> over;
     take_inboxes(steps, over);
     if (!steps.empty()) commit(steps);
+    if (std::ranges::any_of(steps, lacks_hash)) learn_hashes(over);
     for (const auto& live : over) {
       if (live->preparing.joinable()) live->preparing.join();
       tell_end(live->wish, live->shown(0));

@@ -97,6 +97,8 @@ class Runs {
   void wake();
   std::string sha256_of(const std::vector<fs::path>& files) const;
   void complete(home::AnswerStep& ended, const Live& live) const;
+  static bool lacks_hash(const home::AnswerStep& step);
+  void learn_hashes(const std::vector<std::shared_ptr<Live>>& over) const;
 
   Household& house_;
   const Options options_;

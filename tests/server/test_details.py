@@ -189,11 +189,21 @@ class Fields(Named):
                 choice = e["choices"][0]
                 if "delta" in choice:
                     told = b"".join(bytes(t["bytes"]) for t in choice["logprobs"]["content"])
-                    self.assertEqual(told.decode(errors="ignore"), choice["delta"]["content"])  # a character cut by max_tokens is not written
+                    self.assertEqual(told.decode(), choice["delta"]["content"])
                 else:
                     self.assertEqual(choice["logprobs"]["text_offset"] != [], True)
                     self.assertTrue(choice["text"] or choice["finish_reason"], choice)
             self.assertGreater(n, 3, path)
+
+    def test_the_limit_in_the_middle_of_a_character(self):  # is neither in the text nor in the entries
+        for n in range(1, 8):
+            body = {"messages": USER, "grammar": 'root ::= "𓀀" "a𓀀"', "max_tokens": n, "logprobs": True, "ignore_eos": True}
+            choice = self.ok("/v1/chat/completions", body)["choices"][0]
+            entries = choice["logprobs"]["content"]
+            self.assertEqual(b"".join(bytes(e["bytes"]) for e in entries).decode(), choice["message"]["content"], n)
+            self.assertIn(choice["message"]["content"], ("", "𓀀", "𓀀a", "𓀀a𓀀"))
+            whole = [e["choices"][0] for e in sse_data(self.ok("/v1/chat/completions", {**body, "stream": True})) if e != "[DONE]" and e["choices"]]
+            self.assertEqual([e for c in whole for e in (c["logprobs"] or {}).get("content", [])], entries, n)
 
     def test_logprobs_of_responses_and_ollama(self):
         plain = self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 6, "temperature": 0, "logprobs": True, "top_logprobs": 2})

@@ -100,8 +100,18 @@ class Door(unittest.TestCase):
                                    ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]}),
                                    ("/api/pull", {"model": url, "stream": False}), ("/watra/v1/downloads", {"name": url})):
                     self.assertIn(self.server.post(path, body)[0], (400, 404), (path, url))
+                # A file's address may be named; where it leads inside, nobody is asked.
+                status, _, begun = self.server.post("/watra/v1/downloads", {"name": url.replace("http://", "https://")})
+                self.assertEqual(status, 202, url)
+                job = self.over(begun["id"])
+                self.assertEqual((job["state"], job["error"]["code"]), ("failed", "hub.not_public"), url)
             with self.assertRaises(TimeoutError):
                 trap.accept()
+
+    def over(self, job):
+        find = lambda: next(j for j in self.server.get("/watra/v1/jobs")[2]["jobs"] if j["id"] == job)
+        support.wait_until(lambda: find()["state"] not in ("waiting", "running"), what="the end of a download")
+        return find()
 
 
 class Refusals(unittest.TestCase):

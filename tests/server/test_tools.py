@@ -163,6 +163,7 @@ class Tools:
             r = self.claude.messages.create(**ask, tool_choice=choice, extra_body={"seed": 3, "temperature": 0.7})
             self.assertEqual(r.stop_reason, "tool_use")
             use = [b for b in r.content if b.type == "tool_use"]
+            self.assertTrue(all(b.id.startswith("toolu_") for b in use))
             self.assertEqual(len(use), 1)
             self.assertIn(use[0].name, names)
             self.assertTrue(satisfies(use[0].input, SCHEMAS[use[0].name]), use[0].input)

@@ -60,6 +60,17 @@ std::string known_sha256(const fs::path& home, const home::ShelfNotes& notes, co
   return hash.value_or("");
 }
 
+Result<int64_t> learn_hash(home::Answers& answers, const ModelFileList& files, const std::string& sha256) {
+  constexpr int64_t kNsPerMs = 1'000'000;
+  int64_t changed_ms = 0;  // answers from before that are of another file
+  for (const fs::path& path : files) {
+    WATRA_ASSIGN(const File file, File::open(path, File::Mode::read));
+    WATRA_ASSIGN(const FileStamp stamp, file.stamp());
+    changed_ms = std::max(changed_ms, stamp.modified_ns / kNsPerMs);
+  }
+  return answers.learn_hash(files.front().filename().string(), changed_ms, sha256);
+}
+
 ModelHashes::ModelHashes(fs::path home, home::ShelfNotes& notes, Options options)
     : home_(std::move(home)), notes_(notes), options_(std::move(options)) {}
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "home/answers.h"
 #include "home/shelf_notes.h"
 
 namespace watra::server {
@@ -27,6 +28,9 @@ using ModelFileList = std::vector<fs::path>;  // all of one model, in order
 
 // What is known without reading them; "" = nothing. `home`: the folder, for its receipts.
 std::string known_sha256(const fs::path& home, const home::ShelfNotes& notes, const ModelFileList& files);
+
+// Gives it to the answers of these files that lack it. How many.
+Result<int64_t> learn_hash(home::Answers& answers, const ModelFileList& files, const std::string& sha256);
 
 class ModelHashes {
  public:
