@@ -73,6 +73,22 @@ class Shelf(unittest.TestCase):
         self.assertEqual([e["data"]["state"] for e in stream.of("engine.state")], ["loading", "ready", "empty"])
         stream.close()
 
+    def test_counters_outlive_the_model(self):
+        names = ("requests_total", "prompt_tokens_total", "tokens_predicted_total", "prompt_seconds_total", "tokens_predicted_seconds_total", "n_decode_total",
+                 "pass_seconds_total", "n_tokens_max")
+        ask = lambda: self.server.post("/v1/completions", {"model": "smollm2", "prompt": "One, two,", "max_tokens": 8, "temperature": 0, "cache_prompt": False})
+        self.assertEqual(ask()[0], 200)
+        first = self.server.metrics(*names)
+        self.assertTrue(all(value > 0 for value in first), first)
+        over(self.page, self.page.ok("POST", "/models/smollm2/unload", {}))
+        self.assertEqual(self.server.metrics(*names), first)
+        over(self.page, self.page.ok("POST", "/models/smollm2/load", {"n_ctx": 1024}))
+        self.assertEqual(self.server.metrics(*names), first)
+        self.assertEqual(ask()[0], 200)
+        second = self.server.metrics(*names)
+        self.assertEqual(second[:3], [2 * value for value in first[:3]])
+        self.assertTrue(all(a <= b for a, b in zip(first, second)))
+
     def test_what_cannot_be_loaded(self):
         self.assertEqual(self.page.post("/models/nobody/load", {})[2]["error"]["code"], "model.unknown")
         self.assertEqual(self.page.post("/models/gemma3-270m/load", {})[2]["error"]["code"], "model.absent")

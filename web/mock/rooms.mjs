@@ -197,6 +197,6 @@ export const routes = [
     history(0);
     sample(Date.now(), house.runs.size > 0);
     const samples = history(since).map((s) => (house.options.coy ? { ...s, celsius: { cpu: null, gpu: null } } : s)); // some machines do not tell
-    return { samples, memory: house.memoryRows ?? memory(), queue: [...house.runs.values()].map((l) => ({ run: l.run.id, class: 'person', state: l.run.state, thread: l.run.thread, n_prompt: l.run.read?.total ?? 0, n_generated: l.run.write?.done ?? 0 })) };
+    return { samples, since_ms: history(0)[0]?.at_ms ?? Date.now(), memory: house.memoryRows ?? memory(), queue: [...house.runs.values()].map((l) => ({ run: l.run.id, class: 'person', state: l.run.state, thread: l.run.thread, n_prompt: l.run.read?.total ?? 0, n_generated: l.run.write?.done ?? 0 })) };
   }],
 ];

@@ -112,6 +112,6 @@ export interface Sample {
   ram_bytes: number; vram_bytes: number; cpu: number; gpu: number | null; celsius: { cpu: number | null; gpu: number | null }; tau: number;
 }
 export interface Now {
-  samples: Sample[]; memory: MemoryRow[];
+  samples: Sample[]; /** From when they go: the server keeps none from before its start, and ten minutes at most. */ since_ms: number; memory: MemoryRow[];
   queue: { run: Id; class: string; state: RunState; thread: Id | null; n_prompt: number; n_generated: number }[];
 }
