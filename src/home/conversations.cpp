@@ -39,10 +39,15 @@ Result<Conversations::Threads> Conversations::list(int64_t limit, const std::opt
     Threads out;
     const auto at_ms = before ? std::optional(before->at_ms) : std::nullopt;
     const std::string id = before ? before->id : "";
+    bool pinned = before && before->pinned.value_or(false);
+    if (before && !before->pinned && !id.empty()) {
+      Statement last = ledger_.db().query("SELECT pinned FROM threads WHERE id = ?", id);
+      pinned = last.step() && last.boolean(0);
+    }
     Statement s = ledger_.db().query(
-        "SELECT id FROM threads WHERE hidden = 0 AND archived = ?1 AND (?2 IS NULL OR (pinned = 0 AND (updated_ms < ?2 "
-        "OR (updated_ms = ?2 AND id < ?3)))) ORDER BY pinned DESC, updated_ms DESC, id DESC LIMIT ?4",
-        archived, at_ms, id, limit + 1);
+        "SELECT id FROM threads WHERE hidden = 0 AND archived = ?1 AND (?2 IS NULL OR pinned < ?5 OR (pinned = ?5 AND "
+        "(updated_ms < ?2 OR (updated_ms = ?2 AND id < ?3)))) ORDER BY pinned DESC, updated_ms DESC, id DESC LIMIT ?4",
+        archived, at_ms, id, limit + 1, pinned);
     while (s.step()) out.threads.push_back(ledger_.thread(s.text(0)));
     out.more = static_cast<int64_t>(out.threads.size()) > limit;
     if (out.more) out.threads.pop_back();

@@ -10,13 +10,6 @@
 
 namespace watra::home {
 
-// Where a page of a list ended: the time of its last one, and its id, because many may be of the same time. Without the
-// id the next page begins behind all of that time.
-struct Before {
-  int64_t at_ms = 0;
-  std::string id;
-};
-
 class Conversations {
  public:
   explicit Conversations(Ledger& ledger) : ledger_(ledger) {}
@@ -26,7 +19,7 @@ class Conversations {
     bool more = false;
     int64_t as_of = 0;
   };
-  // Pinned first, then newest; `before`: from where the page before ended (pinned ones come with the first page alone).
+  // Pinned first, then newest; `before`: from where the page before ended, among the pinned ones or behind them.
   Result<Threads> list(int64_t limit, const std::optional<Before>& before, bool archived) const;
 
   // {"client_id", "title"?, "folder"?, "model"?, "persona"?}

@@ -208,6 +208,37 @@ TEST(Conversations, ManyOfOneTimeComeOnceEach) {
   EXPECT_EQ(t.talks.list(50, Before{1001, ""}, false)->threads.size(), 22u);
 }
 
+// More of them pinned than a page has, and some that are not are newer: none is lost, none comes twice, also when the
+// last one of a page is unpinned before the next is asked for.
+TEST(Conversations, PinnedOnesComeInPagesToo) {
+  Talk t;
+  std::vector<std::string> made;
+  for (int i = 0; i < 17; ++i) {
+    made.push_back(t.thread().id);
+    t.home->db().run("UPDATE threads SET updated_ms = ?, pinned = ?, archived = 1 WHERE id = ?", 1000 + i / 3, i < 11,
+                     made.back());
+  }
+  for (const bool said : {false, true}) {
+    std::set<std::string> seen, moved;  // what was unpinned stands among the others now, and comes with them again
+    std::optional<Before> before;
+    for (bool more = true; more;) {
+      const auto page = t.talks.list(5, before, true);
+      ASSERT_TRUE(page && !page->threads.empty());
+      for (const Thread& thread : page->threads)
+        EXPECT_TRUE(seen.insert(thread.id).second || moved.contains(thread.id)) << thread.id;
+      const Thread& last = page->threads.back();
+      before = Before{last.updated_ms, last.id};
+      if (said) {
+        before->pinned = last.pinned;
+        t.talks.change(last.id, {{"pinned", false}});
+        moved.insert(last.id);
+      }
+      more = page->more;
+    }
+    EXPECT_EQ(seen.size(), made.size());
+  }
+}
+
 TEST(Conversations, AForkKeepsWhereItCameFrom) {
   Talk t;
   const Thread thread = t.thread();

@@ -4,6 +4,7 @@
 #include <zip.h>
 
 #include <limits>
+#include <set>
 
 #include "home/check.h"
 #include "home/ids.h"
@@ -13,20 +14,24 @@
 namespace watra::home {
 namespace {
 
-// The files that a conversation shows, with their content as long as there is room for it.
+// The files that a conversation and its draft show, with their content as long as there is room for it.
 Json thread_files(Home& home, const std::string& id, size_t room) {
+  std::set<std::string> hashes;
+  Statement uses = home.db().query(
+      "SELECT u.hash FROM messages m JOIN attachment_uses u ON u.message_id = m.id WHERE m.thread_id = ?", id);
+  while (uses.step()) hashes.insert(uses.text(0));
+  const Thread thread = home.ledger().thread(id);
+  for (const Json& part : member(thread.draft, "parts"))
+    if (member(part, "hash").is_string()) hashes.insert(part.at("hash"));
   Json files = Json::array();
-  Statement s = home.db().query(
-      "SELECT DISTINCT u.hash, a.name, a.mime, a.bytes FROM messages m JOIN attachment_uses u ON u.message_id = m.id "
-      "LEFT JOIN attachments a ON a.hash = u.hash WHERE m.thread_id = ? ORDER BY u.hash",
-      id);
-  while (s.step()) {
-    Json file = {{"hash", s.text(0)}, {"name", nullptr}, {"mime", nullptr}, {"bytes", nullptr}, {"content", nullptr}};
-    if (s.maybe_text(1)) {
-      const auto n_bytes = static_cast<size_t>(s.integer(3));
-      file.update({{"name", s.text(1)}, {"mime", s.text(2)}, {"bytes", n_bytes}});
+  for (const std::string& hash : hashes) {
+    Json file = {{"hash", hash}, {"name", nullptr}, {"mime", nullptr}, {"bytes", nullptr}, {"content", nullptr}};
+    Statement s = home.db().query("SELECT name, mime, bytes FROM attachments WHERE hash = ?", hash);
+    if (s.step()) {
+      const auto n_bytes = static_cast<size_t>(s.integer(2));
+      file.update({{"name", s.text(0)}, {"mime", s.text(1)}, {"bytes", n_bytes}});
       if (n_bytes <= room)
-        if (const auto content = home.attachments().content(s.text(0))) {
+        if (const auto content = home.attachments().content(hash)) {
           file["content"] = base64_of(*content);
           room -= n_bytes;
         }
@@ -34,6 +39,22 @@ Json thread_files(Home& home, const std::string& id, size_t room) {
     files.push_back(std::move(file));
   }
   return files;
+}
+
+// Whom a conversation is with, in whole; an array of one, or of none.
+Json thread_personas(Home& home, const Thread& thread) {
+  Json personas = Json::array();
+  if (thread.persona)
+    if (const auto persona = home.personas().find(*thread.persona)) personas.push_back(persona->json());
+  return personas;
+}
+
+std::string persona_line(Home& home, const std::string& id) {
+  const auto held = home.db().lock();
+  const Thread thread = home.ledger().thread(id);
+  Json personas = thread_personas(home, thread);
+  if (personas.empty()) return "";
+  return dump({{"watra", 1}, {"thread", thread.json()}, {"messages", Json::array()}, {"personas", personas}}) + "\n";
 }
 
 std::string file_lines(Home& home, const std::string& id, size_t room) {
@@ -52,7 +73,9 @@ Json thread_json(Home& home, const std::string& id, size_t file_bytes) {
   Json messages = Json::array();
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   for (const Message& m : home.ledger().messages(id, kAll, kAll)) messages.push_back(m.json());
-  Json out = {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", std::move(messages)}};
+  const Thread thread = home.ledger().thread(id);
+  Json out = {{"watra", 1}, {"thread", thread.json()}, {"messages", std::move(messages)}};
+  if (Json personas = thread_personas(home, thread); !personas.empty()) out["personas"] = std::move(personas);
   if (Json files = thread_files(home, id, file_bytes); !files.empty()) out["attachments"] = std::move(files);
   return out;
 }
@@ -203,7 +226,8 @@ Result<std::string> export_thread(Home& home, const std::string& thread, const s
           thread_json(home, thread, manner.file_bytes).dump(1, ' ', false, Json::error_handler_t::replace);
       if (whole.size() <= manner.line_bytes) return whole;
       whole.clear();
-      return thread_lines(home, thread, manner.line_bytes) + file_lines(home, thread, manner.file_bytes);
+      return persona_line(home, thread) + thread_lines(home, thread, manner.line_bytes) +
+             file_lines(home, thread, manner.file_bytes);
     }
     refuse_field("format", "md, json");
   });

@@ -11,6 +11,7 @@ namespace watra::home {
 namespace {
 
 constexpr size_t kProblemsTold = 100;
+constexpr size_t kLongestTitle = 200;  // characters, as everywhere
 
 class Importer {
  public:
@@ -24,14 +25,17 @@ class Importer {
   void take(const ImportedThread& t) {
     if (!go_on_()) refuse("import.cancelled", "the import was cancelled");
     report.skipped += t.n_skipped;
-    if (t.messages.empty()) return;
+    // Begun and not said yet is the person's too.
+    const bool holds_more = t.own && (!t.draft.is_null() || t.named || t.system || t.folder || !t.tags.empty());
+    if (t.messages.empty() && !holds_more) return;
+    bool is_made = false;
     Transaction transaction(ledger_.db());
     const int64_t before = report.messages;
     if (t.external != external_) {  // else the same one goes on
       external_ = t.external;
       ids_.clear();
       thread_ = find("threads", t.external, t.id);
-      is_new_ = thread_.empty();
+      is_made = is_new_ = thread_.empty();
       if (is_new_) thread_ = make_thread(t);
     }
     std::string last;
@@ -46,8 +50,9 @@ class Importer {
           "UPDATE threads SET head = coalesce(?, head), updated_ms = CASE WHEN ? > 0 THEN ? ELSE updated_ms END WHERE "
           "id = ?",
           head == ids_.end() ? last : head->second, is_new_ ? newest_ms : 0, newest_ms, thread_);
-      ledger_.tell_thread(thread_);
+      is_made = true;
     }
+    if (!dry_ && is_made) ledger_.tell_thread(thread_);
     if (!dry_) transaction.commit();
   }
 
@@ -100,11 +105,20 @@ class Importer {
     return s.step() ? s.text(0) : "";
   }
 
+  // An id of the house an export came from, as it is called in this one.
+  std::string here(const char* table, const std::string& id) {
+    std::string found = find(table, "watra:" + id, id);
+    return found.empty() ? id : found;
+  }
+
   std::string make_thread(const ImportedThread& t) {
     ++report.threads;
-    const std::string first = text_of(t.messages.front().parts);
+    const std::string first = t.messages.empty() ? "" : text_of(t.messages.front().parts);
+    const bool keeps_title = t.own && n_characters(t.title) <= kLongestTitle;
     Thread thread{.id = t.id.empty() ? make_id("t_") : t.id,
-                  .title = t.title.empty() ? title_of(first) : title_of(t.title),
+                  .title = t.title.empty() ? title_of(first)
+                           : keeps_title   ? t.title
+                                           : title_of(t.title),
                   .named = t.named && !t.title.empty(),
                   .pinned = t.pinned,
                   .archived = t.archived,
@@ -114,7 +128,13 @@ class Importer {
                   .updated_ms = t.updated_ms > 0 ? t.updated_ms : t.created_ms,
                   .model = t.model,
                   .system = t.system,
-                  .sampling = t.sampling};
+                  .sampling = t.sampling,
+                  .draft = t.draft,
+                  .origin = t.origin};
+    if (t.origin.is_object()) {
+      const std::string from = t.origin.at("thread"), at = t.origin.at("message");
+      thread.origin = {{"thread", here("threads", from)}, {"message", here("messages", at)}};
+    }
     if (t.persona && home_.personas().find(*t.persona)) thread.persona = t.persona;
     if (!dry_) ledger_.insert_thread(thread, report.id, t.external);
     return thread.id;
@@ -128,26 +148,28 @@ class Importer {
       ++report.skipped;
       return id;
     }
-    ++report.messages;
+    ++(m.state == "erased" ? report.skipped : report.messages);  // its place in the tree comes, without words
     // An id that was erased here stays in the log, and is never used again.
     id = m.id.empty() || !is_free("log", m.id) ? make_id("m_") : m.id;
     if (dry_) return id;
     const bool answer = m.role == "assistant";
     Message message{.id = id,
                     .thread = thread_,
-                    .role = answer || m.role == "system" ? m.role : "user",
-                    .actor_kind = answer               ? (m.companion ? "companion" : "model")
-                                  : m.role == "system" ? "system"
-                                                       : "person",
+                    .role = answer || m.role == "system" || m.role == "tool" ? m.role : "user",
+                    .actor_kind = !m.actor_kind.empty() ? m.actor_kind
+                                  : answer              ? "model"
+                                  : m.role == "system"  ? "system"
+                                                        : "person",
                     .actor_id = m.model,
                     .actor_name = m.name,
                     .at_ms = m.at_ms > 0 ? m.at_ms : t.created_ms,
                     .parts = m.parts,
                     .state = m.state,
                     .pinned = m.pinned,
-                    .source = "import",
+                    .source = m.source,
                     .facts = m.facts,
                     .error = m.error};
+    if (!m.origin.empty()) message.origin = here("messages", m.origin);
     if (const auto quoted = ids_.find(m.ref); quoted != ids_.end() && !quoted->second.empty())
       message.ref = quoted->second;
     if (parent != ids_.end() && !parent->second.empty()) message.parent = parent->second;

@@ -29,8 +29,10 @@ struct ImportedMessage {
   Json parts = Json::array();
   Json facts, error;
   std::string state = "done";
-  std::string ref;  // external of what it quotes; empty = nothing
-  bool pinned = false, companion = false;
+  std::string ref;                 // external of what it quotes; empty = nothing
+  std::string source = "import";   // of our own exports, as the next three: where it came from at first
+  std::string actor_kind, origin;  // empty = by its role; none
+  bool pinned = false;
 };
 
 struct ImportedThread {
@@ -39,6 +41,8 @@ struct ImportedThread {
   int64_t created_ms = 0, updated_ms = 0;
   std::optional<std::string> folder, system, model, persona;
   Json tags = Json::array(), sampling = Json::object();
+  Json draft, origin;                     // or null
+  bool own = false;                       // of our own export: kept as it is, without a message too
   std::string head;                       // external; empty = the last message
   std::vector<ImportedMessage> messages;  // what is followed comes before what follows
   int n_skipped = 0;                      // that hold no words of anybody: tool traffic, hidden ones

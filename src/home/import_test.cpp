@@ -323,7 +323,7 @@ Json told(Home& home, const std::string& thread) {
   const auto found = home.conversations().messages(thread, 100, std::nullopt);
   for (const Message& m : found->messages) {
     Json one = m.json();
-    for (const char* own : {"log", "seq", "source"}) one.erase(own);
+    for (const char* own : {"log", "seq"}) one.erase(own);
     out["messages"].push_back(std::move(one));
   }
   return out;
@@ -359,6 +359,32 @@ TEST(Export, AConversationComesBackAsItWas) {
   ASSERT_TRUE(second) << second.error().message;
   ASSERT_TRUE(from->answers().close_left_over());
   ASSERT_TRUE(from->conversations().pin(first->answer.id, true));
+  // An answer from elsewhere, words erased in the middle of the tree, a name of the longest, and what is not said yet.
+  ASSERT_TRUE(from->conversations().erase_message(second->said->id));
+  {
+    Transaction t(from->db());
+    Message pasted{.thread = thread->id,
+                   .parent = second->said->id,
+                   .role = "assistant",
+                   .actor_kind = "model",
+                   .actor_name = "Inny",
+                   .parts = parts,
+                   .source = "pasted"};
+    from->ledger().insert_message(pasted);
+    Message result{.thread = thread->id,
+                   .parent = pasted.id,
+                   .role = "tool",
+                   .actor_kind = "system",
+                   .parts = {{{"type", "tool_result"}, {"id", "c1"}, {"text", "7"}}},
+                   .source = "api"};
+    from->ledger().insert_message(result);
+    t.commit();
+  }
+  std::string name;
+  for (int i = 0; i < 40; ++i) name += "Zima ";
+  const auto unsent = from->attachments().keep("jeszcze nie", "b.txt", "text/plain");
+  const Json draft = {{"text", "A może"}, {"parts", Json::array({file_part(*unsent)})}, {"at_ms", 1764115200000}};
+  ASSERT_TRUE(from->conversations().change(thread->id, {{"title", name}, {"draft", draft}, {"tags", {"zima"}}}));
   const Json before = told(*from, thread->id);
   const fs::path zip = from.folder / "out.zip";
   ASSERT_TRUE(export_house(*from, zip, kGoOn));
@@ -366,12 +392,51 @@ TEST(Export, AConversationComesBackAsItWas) {
        {*export_thread(*from, thread->id, "json"), *export_thread(*from, thread->id, "json", {.line_bytes = 1}),
         *read_text_file(zip)}) {
     TestHome to;
-    ASSERT_TRUE(to->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
     const ImportReport report = import(*to, exported);
     EXPECT_EQ(report.problems, Json::array());
     EXPECT_EQ(told(*to, thread->id), before);
+    EXPECT_EQ(to->personas().find("gazda")->text, "krótko");
+    EXPECT_EQ(*to->attachments().content(unsent->hash), "jeszcze nie");
+    EXPECT_EQ(import(*to, exported).messages, 0);
+    EXPECT_EQ(told(*to, thread->id), before);
     EXPECT_EQ(*to->attachments().content(file->hash), std::string("żółw\0\xff", 9));
+    ASSERT_TRUE(take_back_import(to->ledger(), report.id));
+    EXPECT_EQ(count(*to, "threads"), 0);
   }
+}
+
+// A branch says where it came from, in a house where those ids are others too; a conversation with nothing but a draft
+// comes along.
+TEST(Export, WhereABranchCameFromAndWhatIsOnlyBegunComeBack) {
+  TestHome from;
+  const Json words = Json::array({{{"type", "text"}, {"text", "jeden"}}});
+  const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}});
+  const auto turn = from->answers().begin(
+      {.client_id = "a", .thread = thread->id, .parts = words, .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(turn && from->answers().close_left_over());
+  const auto fork = from->conversations().fork(thread->id, {{"client_id", "f"}, {"at", turn->answer.id}});
+  ASSERT_TRUE(fork);
+  const auto begun = from->conversations().create({{"client_id", "d"}});
+  ASSERT_TRUE(from->conversations().change(begun->id,
+                                           {{"draft", {{"text", "Drogi"}, {"parts", Json::array()}, {"at_ms", 5}}}}));
+  const fs::path zip = from.folder / "out.zip";
+  ASSERT_TRUE(export_house(*from, zip, kGoOn));
+  TestHome to;
+  import(*to, *read_text_file(zip));
+  for (const std::string& id : {thread->id, fork->id, begun->id}) EXPECT_EQ(told(*to, id), told(*from, id)) << id;
+  EXPECT_EQ(to->conversations().thread(fork->id)->thread.origin["message"], turn->answer.id);
+  EXPECT_EQ(to->conversations().message(*fork->head)->origin, turn->answer.id);
+  EXPECT_EQ(*export_thread(*to, begun->id, "md"), *export_thread(*from, begun->id, "md"));
+  // The branch alone, where what it came from was taken back and stands in the log as words that went: under new ids.
+  TestHome other;
+  const ImportReport whole = import(*other, *read_text_file(zip));
+  ASSERT_TRUE(take_back_import(other->ledger(), whole.id));
+  import(*other, *read_text_file(zip));
+  const Thread again = other->conversations().thread(fork->id)->thread;
+  const std::string at = again.origin["message"];
+  EXPECT_NE(at, turn->answer.id);
+  EXPECT_EQ(other->conversations().message(at)->thread, thread->id);
+  EXPECT_EQ(other->conversations().message(*again.head)->origin, at);
 }
 
 TEST(Export, WhatDidNotComeWithItIsSaid) {

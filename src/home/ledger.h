@@ -13,6 +13,14 @@
 
 namespace watra::home {
 
+// Where a page of a list ended: the time of its last one, and its id, because many may be of the same time. Without the
+// id the next page begins behind all of that time.
+struct Before {
+  int64_t at_ms = 0;
+  std::string id;
+  std::optional<bool> pinned;  // of conversations: whether the last one was; nothing = as it is now
+};
+
 class Ledger {
  public:
   Ledger(Database& db, EventLog& events, fs::path attachments)

@@ -130,7 +130,8 @@ Json make_snippet(const std::string& text, const std::vector<std::string>& terms
   return snippet;
 }
 
-Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t limit, std::optional<int64_t> before) {
+Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t limit,
+                            const std::optional<Before>& before) {
   return guarded([&] {
     const size_t n = n_characters(query);
     if (n < 1 || n > 200) refuse_field("q", "1..200");
@@ -140,7 +141,7 @@ Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t li
     std::string match, sql =
                            "SELECT s.message_id, s.at_ms, t.title, m.role FROM search_text s JOIN threads t "
                            "ON t.id = s.thread_id AND t.hidden = 0 JOIN messages m ON m.id = s.message_id WHERE "
-                           "(?1 IS NULL OR s.at_ms < ?1)";
+                           "(?1 IS NULL OR s.at_ms < ?1 OR (s.at_ms = ?1 AND s.log < ?8))";
     std::vector<std::string> patterns;
     for (const std::string& term : terms) {
       if (n_characters(term) >= kTrigram)
@@ -154,6 +155,14 @@ Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t li
     if (!match.empty()) sql += " AND s.log IN (SELECT rowid FROM search WHERE search MATCH ?7)";
     sql += " ORDER BY s.at_ms DESC, s.log DESC LIMIT ?2";
     const auto held = ledger.db().lock();
+    const auto at_ms = before ? std::optional(before->at_ms) : std::nullopt;
+    int64_t log = 0;
+    if (before && !before->id.empty()) {
+      // Rows of the log never go, whatever was erased since the page before.
+      Statement row = ledger.db().query("SELECT seq FROM log WHERE id = ?", before->id);
+      if (!row.step()) refuse_field("before_id", "the message of the last hit of the page before");
+      log = row.integer(0);
+    }
     Versions versions(ledger.db());
     const auto collect = [&](Statement s) {
       while (s.step()) {
@@ -169,10 +178,7 @@ Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t li
     };
     Database& db = ledger.db();
     const auto& p = patterns;
-    if (match.empty())
-      collect(db.query(sql, before, limit + 1, p[0], p[1], p[2], p[3]));
-    else
-      collect(db.query(sql, before, limit + 1, p[0], p[1], p[2], p[3], match));
+    collect(db.query(sql, at_ms, limit + 1, p[0], p[1], p[2], p[3], match, log));
     out.more = static_cast<int64_t>(out.hits.size()) > limit;
     if (out.more) out.hits.pop_back();
     return out;

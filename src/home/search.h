@@ -16,12 +16,14 @@ struct Hit {
 
 struct SearchResult {
   std::vector<Hit> hits;
-  bool more = false;
+  bool more = false;  // Before{hits.back().at_ms, hits.back().message} is where the next page begins
 };
 
-// All words of `query` must occur; what stands in quotes must occur as it is. Newest first; `before` = at_ms of the
-// last hit of the page before. Erased words and threads that are hidden are not found.
-Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t limit, std::optional<int64_t> before);
+// All words of `query` must occur; what stands in quotes must occur as it is. Newest first, those of one time in the
+// order of the log; `before`: time and message of the last hit of the page before. Erased words and threads that are
+// hidden are not found. Error "request.invalid" also for a message in `before` that never was.
+Result<SearchResult> search(Ledger& ledger, const std::string& query, int64_t limit,
+                            const std::optional<Before>& before);
 
 // What a query asks for, folded: words, and quoted runs of words.
 std::vector<std::string> search_terms(const std::string& query);

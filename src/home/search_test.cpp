@@ -97,9 +97,33 @@ TEST(Search, NewestFirstInPages) {
   ASSERT_EQ(first->hits.size(), 2u);
   EXPECT_TRUE(first->more);
   EXPECT_EQ(first->hits[0].at_ms, 5);
-  const auto rest = search(s.home->ledger(), "baca", 10, first->hits[1].at_ms);
+  const auto rest = search(s.home->ledger(), "baca", 10, Before{first->hits[1].at_ms, first->hits[1].message});
   EXPECT_EQ(rest->hits.size(), 3u);
   EXPECT_FALSE(rest->more);
+  EXPECT_EQ(search(s.home->ledger(), "baca", 10, Before{4, ""})->hits.size(), 3u) << "the time alone: behind all of it";
+  EXPECT_EQ(search(s.home->ledger(), "baca", 10, Before{4, "m_never"}).error().code, "request.invalid");
+}
+
+// An import gives many messages one time, and a page may end among them; what is erased between two pages takes nothing
+// else with it.
+TEST(Search, ManyOfOneTimeComeOnceEach) {
+  for (const char* query : {"baca", "ba"}) {
+    Shelf s;
+    std::vector<std::string> said;
+    for (int i = 0; i < 23; ++i) said.push_back(s.say("baca numer " + std::to_string(i), i < 20 ? 7 : 8));
+    std::vector<std::string> seen;
+    std::optional<Before> before;
+    for (bool more = true; more;) {
+      const auto page = search(s.home->ledger(), query, 5, before);
+      ASSERT_TRUE(page && !page->hits.empty());
+      for (const Hit& hit : page->hits) seen.push_back(hit.message);
+      before = Before{page->hits.back().at_ms, page->hits.back().message};
+      more = page->more;
+      ASSERT_TRUE(s.home->conversations().erase_message(page->hits.back().message));
+    }
+    std::ranges::reverse(seen);
+    EXPECT_EQ(seen, said) << query;
+  }
 }
 
 TEST(Search, VersionsOfOneMessageAreToldApart) {

@@ -50,6 +50,7 @@ MachineRoom::MachineRoom(Household& house, home::ShelfNotes& notes, Options opti
     : house_(house), notes_(notes), options_(std::move(options)) {
   times_ = processor_times();
   at_ = Clock::now();
+  since_ms_ = home::now_ms();
   auto thread = start_thread("the machine room", [this] { take_samples(); });
   if (thread)
     thread_ = std::move(*thread);
@@ -79,7 +80,10 @@ void MachineRoom::take_samples() {
       const Sample s = sample();
       const std::lock_guard lock(mutex_);
       samples_.push_back(s);
-      while (samples_.size() > kKept) samples_.pop_front();
+      while (samples_.size() > kKept) {
+        since_ms_ = samples_.front().at_ms;  // the one behind it is of the time from there
+        samples_.pop_front();
+      }
     } catch (const std::exception& e) {  // a second that is not shown
       log::warn("a look at the machine failed: {}", e.what());
     }
@@ -192,8 +196,10 @@ Json MachineRoom::machine_json() const {
 
 Json MachineRoom::now_json(int64_t since_ms) const {
   Json samples = Json::array();
+  int64_t kept_since_ms = 0;
   {
     const std::lock_guard lock(mutex_);
+    kept_since_ms = since_ms_;
     for (const Sample& s : samples_)
       if (s.at_ms > since_ms) samples.push_back(s.json());
   }
@@ -210,7 +216,10 @@ Json MachineRoom::now_json(int64_t since_ms) const {
                        {"n_prompt", 0},
                        {"n_generated", 0}});
   }
-  return {{"samples", std::move(samples)}, {"memory", memory_json()}, {"queue", std::move(queue)}};
+  return {{"samples", std::move(samples)},
+          {"since_ms", kept_since_ms},
+          {"memory", memory_json()},
+          {"queue", std::move(queue)}};
 }
 
 void MachineRoom::add(Router& router) {

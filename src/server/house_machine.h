@@ -60,6 +60,7 @@ class MachineRoom {
   std::condition_variable ending_;
   bool end_ = false;
   std::deque<Sample> samples_;
+  int64_t since_ms_ = 0;  // from when they go; what was before is not known any more
   // Of the sampling thread alone.
   std::string model_;
   engine::SchedulerStats before_;

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "hub/hub_reference.h"
-#include "hub/receipt.h"
+#include "hub/shelf.h"
 #include "hub/url.h"
 #include "server/house_fields.h"
 
@@ -72,16 +72,10 @@ void remove_model(ShelfWork& work, const ShelfModel& m) {
     throw in_the_way("model.busy", fmt::format("{} is loaded", m.id), "unload it first");
   if (work.house.jobs.under_way("download", m.id))
     throw in_the_way("model.busy", fmt::format("{} is being downloaded", m.id), "cancel that first");
-  const hub::Shelf shelf(work.house.home.folder());
-  // Watra leaves a receipt beside what it downloaded; what somebody put or linked there has none.
-  const bool is_ours = m.origin == ShelfModel::Origin::shelf && !m.files.empty() &&
-                       std::ranges::all_of(m.files, [&](const fs::path& file) {
-                         return hub::read_receipt(shelf, file.lexically_relative(shelf.folder())).has_value();
-                       });
-  if (!is_ours)
+  if (!work.shelf.removable(m))
     throw in_the_way("model.not_ours", fmt::format("Watra did not download {}", m.id),
                      "files that other programs or you put there are yours to remove");
-  house_value(shelf.remove(m.shelf_name));
+  house_value(hub::Shelf(work.house.home.folder()).remove(m.shelf_name));
   work.shelf.tell(m.id);
 }
 

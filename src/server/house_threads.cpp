@@ -23,7 +23,12 @@ bool query_bool(const Exchange& x, std::string_view name) {
 void add_threads(Router& router, home::Conversations& talks) {
   add_json(router, "GET", "/threads", 200, [&talks](Exchange& x) -> Json {
     const int64_t limit = query_integer(x, "limit", 1, 500).value_or(100);
-    const auto found = house_value(talks.list(limit, query_before(x), query_bool(x, "archived")));
+    auto before = query_before(x);
+    if (query_text(x, "before_pinned")) {
+      if (!before) throw request_invalid("before_pinned", "what goes with the time of `before`");
+      before->pinned = query_bool(x, "before_pinned");
+    }
+    const auto found = house_value(talks.list(limit, before, query_bool(x, "archived")));
     return {{"threads", list_json(found.threads)}, {"more", found.more}, {"as_of", found.as_of}};
   });
   add_json(router, "POST", "/threads", 201,
@@ -84,8 +89,8 @@ void add_house_threads(Router& router, Household& house) {
   add_json(router, "GET", "/search", 200, [&house](Exchange& x) -> Json {
     const auto began = std::chrono::steady_clock::now();
     const int64_t limit = query_integer(x, "limit", 1, 200).value_or(40);
-    const auto found = house_value(
-        home::search(house.home.ledger(), query_text(x, "q").value_or(""), limit, query_integer(x, "before", 0)));
+    const auto found =
+        house_value(home::search(house.home.ledger(), query_text(x, "q").value_or(""), limit, query_before(x)));
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - began;
     return {{"hits", list_json(found.hits)}, {"more", found.more}, {"ms", took.count()}};
   });

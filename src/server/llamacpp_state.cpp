@@ -58,8 +58,8 @@ class Metrics {
   std::string text_;
 };
 
-std::string metrics_text(const ServedModel* m) {
-  const engine::SchedulerStats s = m ? m->stats() : engine::SchedulerStats{};
+// `s`: of all models; `m`: of the loaded one, whose averages they are.
+std::string metrics_text(const engine::SchedulerStats& s, const engine::SchedulerStats& m) {
   const auto count = [](int64_t n) { return static_cast<double>(n); };
   Metrics out;
   const auto per = [](double x, double y) { return y > 0 ? x / y : 0.0; };
@@ -76,11 +76,11 @@ std::string metrics_text(const ServedModel* m) {
   out.add("counter", "requests_total", "Requests accepted.", count(s.n_requests));
   out.add("counter", "n_tokens_max", "Tokens of the longest request, prompt and answer.", count(s.n_tokens_most));
   out.add("gauge", "n_busy_slots_per_decode", "Answers written with one pass, on average.",
-          per(count(s.n_decoded), count(s.n_passes)));
+          per(count(m.n_decoded), count(m.n_passes)));
   out.add("gauge", "prompt_tokens_seconds", "Prompt tokens read in a second, on average.",
-          per(count(s.n_read), s.reading_s));
+          per(count(m.n_read), m.reading_s));
   out.add("gauge", "predicted_tokens_seconds", "Tokens of one answer written in a second, on average.",
-          per(count(s.n_decoded + s.n_accepted), s.writing_s));
+          per(count(m.n_decoded + m.n_accepted), m.writing_s));
   out.add("gauge", "requests_processing", "Requests that are read or written.", count(s.n_running));
   out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
   out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",
@@ -150,7 +150,9 @@ void add_llamacpp_state(Router& router, House& house) {
 
   const auto metrics = [&house](Exchange& x) -> Awaitable<void> {
     const auto model = house.room.current();
-    co_await x.reply(200, "text/plain; version=0.0.4", metrics_text(model.get()));
+    const engine::SchedulerStats now = model ? model->stats() : engine::SchedulerStats{};
+    const std::string text = metrics_text(house.room.totals(), now);
+    co_await x.reply(200, "text/plain; version=0.0.4", text);
   };
   router.add({.method = "GET", .pattern = "/metrics", .handler = metrics});
 }

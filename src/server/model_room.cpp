@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/thread_start.h"
+#include "server/model_totals.h"
 #include "server/request_check.h"
 
 namespace watra::server {
@@ -49,6 +50,7 @@ std::string_view room_state_name(RoomState state) {
 struct ModelRoom::Impl {
   mutable std::mutex mutex;
   std::condition_variable wanted;
+  const std::shared_ptr<ModelTotals> totals = std::make_shared<ModelTotals>();
   std::shared_ptr<ServedModel> current;
   View view;
   LoadWish as_loaded;  // what the current one was loaded with
@@ -242,8 +244,10 @@ Status ModelRoom::load(const ShelfEntry& entry, const LoadWish& wish) {
     schedule.max_batch = options_.n_parallel;
     auto names = other_names(path);
     names.insert(names.end(), entry.aliases.begin(), entry.aliases.end());
-    return ServedModel::create(std::move(loaded), {.id = id, .aliases = std::move(names), .path = path},
-                               std::move(schedule), options_.manner);
+    WATRA_ASSIGN(auto model,
+                 ServedModel::create(std::move(loaded), {.id = id, .aliases = std::move(names), .path = path},
+                                     std::move(schedule), options_.manner));
+    return ModelTotals::counted(impl_->totals, std::move(model));
   };
   const auto serve_or_say = [&]() -> Result<std::shared_ptr<ServedModel>> {
     try {
@@ -273,6 +277,8 @@ ModelRoom::View ModelRoom::view() const {
   const std::lock_guard lock(impl_->mutex);
   return impl_->view;
 }
+
+engine::SchedulerStats ModelRoom::totals() const { return impl_->totals->sum(); }
 
 std::shared_ptr<ServedModel> ModelRoom::current() const {
   const std::lock_guard lock(impl_->mutex);

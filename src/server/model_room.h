@@ -73,6 +73,7 @@ class ModelRoom {
   };
   View view() const;
   std::shared_ptr<ServedModel> current() const;  // null unless ready
+  engine::SchedulerStats totals() const;         // of every model since the start (model_totals.h)
   std::vector<ShelfEntry> shelf() const { return options_.shelf ? options_.shelf() : std::vector<ShelfEntry>(); }
 
   // What a request names, without loading it: the loaded one ("" means it) or one of the shelf. Throws ApiError, 404.

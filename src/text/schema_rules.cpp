@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "text/internal/member_names.h"
 #include "text/internal/schema_check.h"
+#include "text/internal/schema_end.h"
 #include "text/internal/string_limits.h"
 #include "text/internal/string_pattern.h"
 
@@ -150,6 +152,7 @@ class Rules {
     }
     for (size_t i = 0; i < counted_.size(); ++i)
       s["$defs"][fmt::format("{}{}", kCounted, i)] = {{"type", "string"}, {"pattern", counted_[i]}};
+    if (const auto place = endless_place(s)) endless(*place);
     return s;
   }
 
@@ -165,6 +168,20 @@ class Rules {
                  fmt::format("the schema's keyword \"{}\" at {} cannot be held to{}{}", keyword,
                              place.empty() ? "/" : place, why.empty() ? "" : ": ", why),
                  "a schema without it, and a check of the answer afterwards"}};
+  }
+
+  // `place`: of the schema as it was made ready.
+  [[noreturn]] void endless(std::string place) const {
+    if (const std::string mine = fmt::format("#/$defs/{}", kNamed); place.starts_with(mine)) {
+      const size_t end = std::min(place.find('/', mine.size()), place.size());
+      place = named_[std::stoul(place.substr(mine.size()))].second + place.substr(end);
+    }
+    throw Wrong{
+        {"grammar.bad_schema",
+         fmt::format("the schema needs an end at {}: what stands there must hold another of its own kind, and that "
+                     "another, for ever",
+                     place.empty() ? "/" : place),
+         "a member that is not required, a list that may be empty, or null as another choice"}};
   }
 
   void take_out(Json& s, const char* keyword, const std::string& place, std::string_view why = "") const {
@@ -235,8 +252,9 @@ class Rules {
 
   // anyOf and oneOf stand alone in XGrammar: what stands beside them moves into each choice.
   Json choices(Json s, const char* combiner, const std::string& place, int depth) {
-    const Json given = s[combiner];
+    Json given = s[combiner];
     if (!given.is_array() || given.empty()) bad(place + "/" + combiner, "a list of schemas");
+    if (combiner == std::string_view("oneOf")) given = of_one_alone(given, place);
     Json beside = Json::object(), out = Json::object();
     for (const auto& [name, value] : s.items())
       if (name != combiner && asserts(name)) beside[name] = value;
@@ -250,7 +268,34 @@ class Rules {
       }
     }
     if (s.value("nullable", false)) list.push_back({{"type", "null"}});
-    out["anyOf"] = std::move(list);  // oneOf too: a grammar cannot tell that two choices overlap
+    out["anyOf"] = std::move(list);  // oneOf too: a grammar cannot tell that two choices overlap which are no literals
+    return out;
+  }
+
+  // The choices of oneOf, without the literals that several of them name.
+  Json of_one_alone(const Json& given, const std::string& place) {
+    const auto is_literal = [](const Json& s) { return s.is_object() && (s.contains("const") || s.contains("enum")); };
+    std::vector<Json> choices;
+    for (const Json& choice : given) choices.push_back(resolved(choice));
+    Json out = given;
+    for (size_t i = 0; i < choices.size(); ++i) {
+      const Json& mine = choices[i];
+      if (!is_literal(mine) || (!mine.contains("const") && !mine["enum"].is_array())) continue;
+      const Json values = mine.contains("const") ? Json::array({mine["const"]}) : mine["enum"];
+      Json left = Json::array();
+      for (const Json& value : values) {
+        bool is_shared = false;
+        for (size_t j = 0; j < choices.size() && !is_shared; ++j)
+          is_shared = j != i && is_literal(choices[j]) && check_.satisfies(value, choices[j]);
+        if (!is_shared) left.push_back(value);
+      }
+      if (left.size() == values.size()) continue;
+      if (left.empty() && rule_ != SchemaRule::strict) continue;
+      out[i] = mine;
+      out[i].erase("const");
+      out[i]["enum"] = std::move(left);
+    }
+    if (check_.is_spent()) bad(place + "/oneOf", "less work to tell which values only one choice has");
     return out;
   }
 
@@ -275,7 +320,8 @@ class Rules {
     if (left.empty() && rule_ == SchemaRule::strict)
       nothing(place, fmt::format("a value of \"{}\" that its other keywords let through", is_const ? "const" : "enum"));
     if (is_const) return {{"const", s["const"]}};
-    return {{"enum", left.empty() ? s["enum"] : std::move(left)}};
+    if (left.empty()) return {{"enum", s["enum"]}};
+    return {{"enum", std::move(left)}};
   }
 
   static void infer_type(Json& s) {
@@ -360,14 +406,16 @@ class Rules {
     const Json given = s;
     require_members(s, place);
     keep_names(s, given, place);
-    make_room(s);
+    const std::string others = make_room(s);
     for (const char* name : {"properties", "patternProperties"}) {
       if (!s.contains(name)) continue;
       Json members = Json::object();
       for (const auto& [key, value] : s[name].items()) {
-        const std::string at = fmt::format("{}/{}/{}", place, name, key);
-        const std::string written = name == std::string_view("properties") ? key : readable(key, at, name);
-        if (written.empty() && name == std::string_view("patternProperties")) continue;
+        const bool is_pattern = name == std::string_view("patternProperties");
+        const std::string at =
+            is_pattern && key == others ? place + "/additionalProperties" : fmt::format("{}/{}/{}", place, name, key);
+        const std::string written = is_pattern ? readable(whole_names(key), at, name) : key;
+        if (written.empty() && is_pattern) continue;
         members[written] = read(value, at, depth + 1);
       }
       s[name] = std::move(members);
@@ -435,15 +483,26 @@ class Rules {
     if (check_.is_spent()) bad(place, "less work to tell which names may be written");
   }
 
-  // Which others may come, where that is not said or cannot be told apart.
-  static void make_room(Json& s) {
+  // Which others may come, where that is not said or cannot be told apart. The pattern that stands for the others
+  // beside patternProperties, if any: one that matches could otherwise come as one of them, with another schema.
+  static std::string make_room(Json& s) {
     const auto says = [&](const char* name) { return s.contains(name); };
-    // Some that match a pattern could come as one of the others, with another schema.
-    if (says("patternProperties") && !s["patternProperties"].empty()) s["additionalProperties"] = false;
+    std::string others;
+    if (says("patternProperties") && !s["patternProperties"].empty()) {
+      const Json more = s.value("additionalProperties", Json(false)),
+                 properties = s.value("properties", Json::object());
+      std::vector<std::string> patterns, taken;
+      for (const auto& [pattern, schema] : s["patternProperties"].items()) patterns.push_back(pattern);
+      for (const auto& [name, schema] : properties.items()) taken.push_back(name);
+      if (more != false && !says("propertyNames")) others = other_names(patterns, taken);
+      if (!others.empty()) s["patternProperties"][others] = more;
+      s["additionalProperties"] = false;
+    }
     const bool is_open = says("additionalProperties") || says("unevaluatedProperties") || says("patternProperties");
     if (!is_open && says("minProperties") && s["minProperties"].is_number_integer() &&
         s["minProperties"].get<int64_t>() > static_cast<int64_t>(s.value("properties", Json::object()).size()))
       s["additionalProperties"] = true;
+    return others;
   }
 
   void ready_arrays(Json& s, const std::string& place, int depth) {
@@ -530,7 +589,7 @@ class Rules {
         mine = common_type(mine, value, place);
       } else if (name == "enum") {
         std::erase_if(mine.get_ref<Json::array_t&>(),
-                      [&](const Json& x) { return std::ranges::find(value, x) == value.end(); });
+                      [&theirs = value](const Json& x) { return std::ranges::find(theirs, x) == theirs.end(); });
         if (mine.empty()) nothing(place, "an enum that both sides share");
       } else if (name == "minimum" || name == "exclusiveMinimum" || name.starts_with("min")) {
         mine = std::max(mine, value);

@@ -177,6 +177,116 @@ TEST_F(SchemaRulesTest, LiteralsSatisfyWhatStandsBesideThem) {
   EXPECT_TRUE(accepts(matcher(*relaxed), R"("1")"));
 }
 
+TEST_F(SchemaRulesTest, OneOfIsExactWhereItsChoicesAreToldApart) {
+  struct Case {
+    const char* schema;
+    std::vector<const char*> good, bad;
+  };
+  const std::vector<Case> cases = {
+      {R"({"oneOf":[{"enum":[1,2]},{"enum":[2,3]},{"const":4},{"const":4}]})", {"1", "3"}, {"2", "4"}},
+      {R"({"$defs":{"a":{"enum":["x","y"]}},"oneOf":[{"$ref":"#/$defs/a"},{"const":"y"}]})", {R"("x")"}, {R"("y")"}},
+      {R"({"oneOf":[{"type":"string"},{"type":"null"},{"type":"integer"}]})", {R"("a")", "null", "7"}, {"7.5", "[]"}},
+      {R"({"oneOf":[{"properties":{"kind":{"const":"a"},"x":{"type":"integer"}},"required":["kind","x"]},
+                    {"properties":{"kind":{"const":"b"},"x":{"type":"string"}},"required":["kind","x"]}]})",
+       {R"({"kind":"a","x":1})", R"({"kind":"b","x":"1"})"},
+       {R"({"kind":"a","x":"1"})", R"({"kind":"c","x":1})"}},
+      {R"({"oneOf":[{"properties":{"a":{"type":"integer"}},"required":["a"]},
+                    {"properties":{"b":{"type":"integer"}},"required":["b"]}]})",
+       {R"({"a":1})", R"({"b":1})"},
+       {R"({"a":1,"b":1})", "{}"}}};
+  for (const Case& c : cases) {
+    for (const char* good : c.good) EXPECT_TRUE(accepts(schema_matcher(c.schema), good)) << c.schema << "\n" << good;
+    for (const char* bad : c.bad) EXPECT_FALSE(accepts(schema_matcher(c.schema), bad)) << c.schema << "\n" << bad;
+  }
+  const Error none = refused(R"({"properties":{"a":{"oneOf":[{"const":1},{"enum":[1]}]}}})");
+  EXPECT_EQ(none.code, "grammar.bad_schema");
+  EXPECT_NE(none.message.find(" at /properties/a/oneOf/1"), std::string::npos) << none.message;
+}
+
+// What must hold another of its own kind would be written until the last token.
+TEST_F(SchemaRulesTest, ASchemaWithoutAnEndIsRefusedByItsField) {
+  struct Case {
+    const char* schema;
+    const char* place;
+  };
+  const std::vector<Case> endless = {
+      {R"({"$ref":"#"})", "/"},
+      {R"({"anyOf":[{"$ref":"#"}]})", "/"},
+      {R"({"type":"object","properties":{"child":{"$ref":"#"}},"required":["child"]})", "/properties/child"},
+      {R"({"$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},"next":{"$ref":"#/$defs/node"}},
+          "required":["v","next"]}},"type":"object","properties":{"list":{"$ref":"#/$defs/node"}},"required":["list"]})",
+       "/$defs/node/properties/next"},
+      {R"({"$defs":{"a":{"properties":{"b":{"$ref":"#/$defs/b"}},"required":["b"]},
+          "b":{"type":"array","items":{"$ref":"#/$defs/a"},"minItems":1}},"$ref":"#/$defs/a"})",
+       "/$defs/b/items"},
+      {R"({"anyOf":[{"properties":{"x":{"$ref":"#"}},"required":["x"]},{"type":"array","minItems":2,"items":{"$ref":"#"}}]})",
+       "/"},
+      {R"({"type":["object","array"],"properties":{"x":{"$ref":"#"}},"required":["x"],"prefixItems":[{"$ref":"#"}]})",
+       "/prefixItems/0"},
+      {R"({"type":"object","additionalProperties":{"$ref":"#"},"minProperties":1})", "/additionalProperties"},
+      {R"({"type":"object","properties":{"a":{"$ref":"#"},"b":{"$ref":"#"}},"minProperties":1})", "/"}};
+  for (const auto& [schema, place] : endless)
+    for (const SchemaRule rule : {SchemaRule::strict, SchemaRule::relaxed}) {
+      const Error e = refused(schema, rule);
+      EXPECT_EQ(e.code, "grammar.bad_schema") << schema;
+      EXPECT_TRUE(e.message.find(fmt::format(" at {}:", place)) != std::string::npos ||
+                  e.message.ends_with(fmt::format(" at {}", place)))
+          << schema << "\n"
+          << e.message;
+    }
+  for (
+      const char* ending :
+      {R"({"type":"object","properties":{"child":{"$ref":"#"}}})",
+       R"({"type":"object","properties":{"v":{"type":"integer"},"child":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},"required":["v","child"]})",
+       R"({"type":"object","properties":{"children":{"type":"array","items":{"$ref":"#"}}},"required":["children"]})",
+       R"({"type":["object","null"],"properties":{"child":{"$ref":"#"}},"required":["child"]})",
+       R"({"type":"object","additionalProperties":{"$ref":"#"}})",
+       R"({"type":"object","properties":{"a":{"$ref":"#"},"b":{"type":"null"}},"minProperties":1})",
+       R"({"$defs":{"loop":{"properties":{"x":{"$ref":"#/$defs/loop"}},"required":["x"]}},"type":"integer"})"}) {
+    const auto shape = Shape::json_schema(Json::parse(ending));
+    EXPECT_TRUE(shape) << ending << "\n" << (shape ? "" : shape.error().message);
+    if (shape) EXPECT_TRUE(compiler_.compile(*shape)) << ending;
+  }
+}
+
+// Other members than those that patterns name: a name that a pattern takes, or that has a schema of its own, never
+// comes with theirs.
+TEST_F(SchemaRulesTest, OtherMembersComeBesidePatterns) {
+  struct Case {
+    const char* schema;
+    std::vector<const char*> good, bad;
+  };
+  const std::vector<Case> cases = {
+      {R"({"type":"object","properties":{"name":{"type":"string"},"x":{"type":"null"}},"required":["name"],
+           "patternProperties":{"^x-":{"type":"boolean"}},"additionalProperties":{"type":"integer"}})",
+       {R"({"name":"a"})", R"({"name":"a","x-b":true})", R"({"name":"a","age":7})", R"({"name":"a","x":null})",
+        R"({"name":"a","x-":false,"nam":1,"names":2,"xy":3,"ż":4})"},
+       {R"({"name":1})", R"({"name":"a","x-b":7})", R"({"name":"a","age":true})", R"({"name":"a","x":7})",
+        R"({"name":"a","":7})"}},
+      {R"({"type":"object","patternProperties":{"^[a-z_-]+$":{"type":"integer"},"^S\\.":{}},"additionalProperties":{"type":"null"}})",
+       {R"({"ab":1})", R"({"S.a":"x"})", R"({"Ab":null,"9":null})", "{}"},
+       {R"({"ab":null})", R"({"Ab":1})", R"({"-a":null})"}},
+      {R"({"type":"object","patternProperties":{"^a":{"type":"integer"}},"additionalProperties":true})",
+       {R"({"a":1,"abc":2,"b":[{}]})"},
+       {R"({"abc":"x"})"}},
+      {R"({"type":"object","patternProperties":{"^a":{"type":"integer"}},"additionalProperties":false})",
+       {R"({"abc":1})"},
+       {R"({"b":1})"}},
+      // Which names are left cannot be told here: none comes.
+      {R"({"type":"object","patternProperties":{"[0-9]$":{"type":"integer"}},"additionalProperties":{"type":"null"}})",
+       {R"({"7":1})", "{}"},
+       {R"({"b":null})"}}};
+  for (const Case& c : cases) {
+    for (const char* good : c.good) EXPECT_TRUE(accepts(schema_matcher(c.schema), good)) << c.schema << "\n" << good;
+    for (const char* bad : c.bad) EXPECT_FALSE(accepts(schema_matcher(c.schema), bad)) << c.schema << "\n" << bad;
+  }
+  for (const Json& value : walks(cases[0].schema))
+    for (const auto& [name, v] : value.items()) {
+      if (name == "name" || name == "x") continue;
+      EXPECT_TRUE(name.starts_with("x-") ? v.is_boolean() : v.is_number_integer()) << value.dump();
+    }
+}
+
 TEST_F(SchemaRulesTest, MembersHaveOneSchemaAndNamesThatMayBeWritten) {
   const Error twice = refused(
       R"({"type":"object","properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{"type":"string"}}})");

@@ -283,6 +283,32 @@ class Turns(House):
         self.assertEqual(len(seen), len(set(seen)))
         self.assertEqual({t for t in seen if t.startswith("t_same_")}, {f"t_same_{i}" for i in range(12)})
         self.assertFalse(self.page.ok("GET", "/threads?before=1000")["threads"])
+        # Pinned ones have pages of their own, and what was said in one moment is found once each.
+        for i in range(7):
+            self.page.ok("PATCH", f"/threads/t_same_{i}", {"pinned": True, "archived": True})
+        for i in range(7, 12):
+            self.page.ok("PATCH", f"/threads/t_same_{i}", {"archived": True})
+        seen, query = [], ""
+        while True:
+            page = self.page.ok("GET", "/threads?archived=true&limit=3" + query)
+            seen += [t["id"] for t in page["threads"]]
+            if not page["more"]:
+                break
+            last = page["threads"][-1]
+            query = f"&before={last['updated_ms']}&before_id={last['id']}&before_pinned={json.dumps(last['pinned'])}"
+        self.assertEqual(sorted(seen), sorted(f"t_same_{i}" for i in range(12)))
+        seen, query = [], ""
+        while True:
+            page = self.page.ok("GET", "/search?q=x&limit=5" + query)
+            seen += [hit["message"] for hit in page["hits"]]
+            if not page["more"]:
+                break
+            query = f"&before={page['hits'][-1]['at_ms']}&before_id={page['hits'][-1]['message']}"
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertEqual({m for m in seen if m.startswith("m_same_")}, {f"m_same_{i}" for i in range(12)})
+        self.refused("GET", "/threads?before_pinned=true", None, 400, "request.invalid", "before_pinned")
+        self.refused("GET", "/search?q=x&before_id=m_same_1", None, 400, "request.invalid", "before_id")
+        self.refused("GET", "/search?q=x&before=5&before_id=m_never", None, 400, "request.invalid", "before_id")
 
     def test_two_devices_at_once(self):
         phone = Person(self.server).enter()

@@ -11,6 +11,7 @@ from support import Server, main, wait_until
 class Machine(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        cls.began_ms = int(time.time() * 1000)
         cls.server = Server("--ctx", "8192")
         cls.page = Browser(cls.server).enter()
 
@@ -37,6 +38,14 @@ class Machine(unittest.TestCase):
         newest = self.now()["samples"][-1]["at_ms"]
         self.assertEqual([s for s in self.now(newest)["samples"] if s["at_ms"] <= newest], [])
         self.assertEqual(self.page.get("/machine/now?since=x")[0], 400)
+
+    def test_samples_say_from_when_they_go(self):
+        wait_until(lambda: self.now()["samples"], what="a sample")
+        now = self.now()
+        self.assertLessEqual(self.began_ms, now["since_ms"])
+        self.assertLess(now["since_ms"], now["samples"][0]["at_ms"])
+        self.assertLess(now["samples"][0]["at_ms"] - now["since_ms"], 3000)  # nothing is claimed of a time before
+        self.assertEqual(self.now(now["samples"][-1]["at_ms"])["since_ms"], now["since_ms"])
 
     def test_work_is_seen(self):
         body = json.dumps({"prompt": "Once upon a time", "max_tokens": 8000, "ignore_eos": True, "stream": True, "temperature": 0.8}).encode()

@@ -73,6 +73,22 @@ class Shelf(unittest.TestCase):
         self.assertEqual([e["data"]["state"] for e in stream.of("engine.state")], ["loading", "ready", "empty"])
         stream.close()
 
+    def test_counters_outlive_the_model(self):
+        names = ("requests_total", "prompt_tokens_total", "tokens_predicted_total", "prompt_seconds_total", "tokens_predicted_seconds_total", "n_decode_total",
+                 "pass_seconds_total", "n_tokens_max")
+        ask = lambda: self.server.post("/v1/completions", {"model": "smollm2", "prompt": "One, two,", "max_tokens": 8, "temperature": 0, "cache_prompt": False})
+        self.assertEqual(ask()[0], 200)
+        first = self.server.metrics(*names)
+        self.assertTrue(all(value > 0 for value in first), first)
+        over(self.page, self.page.ok("POST", "/models/smollm2/unload", {}))
+        self.assertEqual(self.server.metrics(*names), first)
+        over(self.page, self.page.ok("POST", "/models/smollm2/load", {"n_ctx": 1024}))
+        self.assertEqual(self.server.metrics(*names), first)
+        self.assertEqual(ask()[0], 200)
+        second = self.server.metrics(*names)
+        self.assertEqual(second[:3], [2 * value for value in first[:3]])
+        self.assertTrue(all(a <= b for a, b in zip(first, second)))
+
     def test_what_cannot_be_loaded(self):
         self.assertEqual(self.page.post("/models/nobody/load", {})[2]["error"]["code"], "model.unknown")
         self.assertEqual(self.page.post("/models/gemma3-270m/load", {})[2]["error"]["code"], "model.absent")
@@ -89,8 +105,10 @@ class Shelf(unittest.TestCase):
         self.assertEqual((engine["state"], engine["model"]), ("error", None))
 
     def test_only_what_watra_downloaded_is_removed(self):
+        self.assertIs(self.model("smollm2")["removable"], False)
         self.assertEqual(self.page.request("DELETE", "/models/smollm2")[2]["error"]["code"], "model.not_ours")  # a link somebody made
         self.assertTrue(SMOLLM2.exists())
+        self.assertIs(self.model("qwen2.5-coder-0.5b")["removable"], False)  # is not here
         self.assertEqual(self.page.request("DELETE", "/models/nobody")[2]["error"]["code"], "model.unknown")
 
     def test_cancelling_what_is_not_there(self):
@@ -161,7 +179,7 @@ class Folders(unittest.TestCase):
         shelf = self.page.ok("GET", "/models")
         self.assertEqual([f["id"] for f in shelf["folders"]], [folder["id"]])
         model = next(m for m in shelf["models"] if m["origin"] == "folder")
-        self.assertEqual((model["id"], model["state"]), ("SmolLM2-of-another-program", "ready"))
+        self.assertEqual((model["id"], model["state"], model["removable"]), ("SmolLM2-of-another-program", "ready", False))
         wait_until(lambda: stream.of("model.changed"))
         # Programs find it too, and it is loaded where it lies.
         self.assertIn(model["id"], [m["id"] for m in self.server.get("/v1/models")[2]["data"]])
@@ -213,7 +231,7 @@ class Downloads(unittest.TestCase):
         self.assertEqual(pathlib.Path(done["result"]["path"]).read_bytes(), self.data)
         wait_until(lambda: any(e["data"]["id"] == "tiny" and e["data"]["state"] == "ready" for e in stream.of("model.changed")))
         model = next(m for m in self.page.ok("GET", "/models")["models"] if m["id"] == "tiny")
-        self.assertEqual((model["origin"], len(model["sha256"])), ("shelf", 64))
+        self.assertEqual((model["origin"], model["removable"], len(model["sha256"])), ("shelf", True, 64))
         self.page.ok("DELETE", "/models/tiny")
         wait_until(lambda: stream.of("model.removed"))
         self.assertNotIn("tiny", [m["id"] for m in self.page.ok("GET", "/models")["models"]])

@@ -107,8 +107,9 @@ export const routes = [
   ['GET', '/threads', ({ house, query }) => {
     const limit = Number(query.get('limit') ?? 100);
     const archived = query.get('archived') === 'true';
-    const all = [...house.threads.values()].filter((t) => !t.hidden && t.archived === archived).sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms);
-    return { threads: all.slice(0, limit), more: all.length > limit, as_of: house.seq };
+    const all = [...house.threads.values()].filter((t) => !t.hidden && t.archived === archived).sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms || (b.id > a.id ? 1 : -1));
+    const from = all.findIndex((t) => t.id === query.get('before_id')) + 1;
+    return { threads: all.slice(from, from + limit), more: all.length > from + limit, as_of: house.seq };
   }],
   ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona ?? null }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
   ['GET', '/threads/:id', ({ house, id: key }) => ({ thread: house.need(house.threads, 'thread', key), as_of: house.seq })],

@@ -15,7 +15,7 @@ function estimate(bytes, nLayers, tps, verdict, extra = {}) {
 }
 
 const model = (id, name, o) => ({ id, name, file: o.state === 'absent' ? null : `/home/jan/.local/share/watra/models/${id}.gguf`, origin: 'shelf', state: 'ready', quant: 'Q4_K_M', architecture: 'llama',
-  n_ctx_train: 131072, licence: 'Apache-2.0', languages: { pl: 'unknown' }, vision: false, chat: true, sha256: id.padEnd(64, '0').replace(/[^0-9a-f]/g, 'a'), job: null, ...o });
+  n_ctx_train: 131072, licence: 'Apache-2.0', languages: { pl: 'unknown' }, vision: false, chat: true, removable: (o.origin ?? 'shelf') === 'shelf' && o.state !== 'absent', sha256: id.padEnd(64, '0').replace(/[^0-9a-f]/g, 'a'), job: null, ...o });
 
 export function catalog(empty) {
   const list = [
@@ -28,7 +28,7 @@ export function catalog(empty) {
     model('qwen2.5-coder-0.5b', 'Qwen2.5 Coder 0.5B', { state: 'absent', origin: 'catalog', architecture: 'qwen2', bytes: 491400064, n_params: 494e6, n_layers: 24, languages: { pl: 'none' }, about: { pl: 'Szybki pomocnik do kodu.', en: 'A quick helper for code.' }, estimate: estimate(491400064, 24, 228, 'good') }),
   ];
   if (!empty) return list;
-  return list.filter((m) => ['smollm2', 'qwen2.5-coder-1.5b', 'qwen2.5-coder-0.5b'].includes(m.id)).map((m) => ({ ...m, state: 'absent', origin: 'catalog', file: null }));
+  return list.filter((m) => ['smollm2', 'qwen2.5-coder-1.5b', 'qwen2.5-coder-0.5b'].includes(m.id)).map((m) => ({ ...m, state: 'absent', origin: 'catalog', removable: false, file: null }));
 }
 
 export const folders = () => [{ id: 'f_1', path: 'D:\\LM Studio\\models', n_models: 2, bytes: 293e9 }];

@@ -30,7 +30,7 @@ function load(house, key) {
 function downloadUnknown(house, name) {
   const file = name.split('/').pop().replace(/\.gguf$/i, '');
   const job = house.startJob('download', file, file, 0, 3, (j) => { j.total_bytes = j.progress > 0.3 ? 4e9 : 0; j.done_bytes = Math.round(4e9 * j.progress); j.left_s = j.progress > 0.6 ? 2 : null; }, () => {
-    const model = { ...structuredClone(house.models.find((m) => m.id === 'smollm2')), id: file, name: file, state: 'ready', origin: 'shelf', bytes: 4e9, languages: { pl: 'unknown' }, about: { pl: '', en: '' }, job: null };
+    const model = { ...structuredClone(house.models.find((m) => m.id === 'smollm2')), id: file, name: file, state: 'ready', origin: 'shelf', removable: true, bytes: 4e9, languages: { pl: 'unknown' }, about: { pl: '', en: '' }, job: null };
     house.models.push(model);
     house.changedModel(model);
   });
@@ -43,7 +43,7 @@ function download(house, name) {
   if (!model) return downloadUnknown(house, name);
   model.state = 'downloading';
   const job = house.startJob('download', model.name, model.id, model.bytes, 3, null, () => {
-    Object.assign(model, { state: 'ready', job: null, origin: 'shelf', file: `/models/${model.id}.gguf` });
+    Object.assign(model, { state: 'ready', job: null, origin: 'shelf', removable: true, file: `/models/${model.id}.gguf` });
     house.changedModel(model);
   }, () => { Object.assign(model, { state: 'absent', job: null }); house.changedModel(model); });
   model.job = job.id;
@@ -130,7 +130,7 @@ export const routes = [
     const model = house.need(house.models, 'model', key);
     return { status: 202, json: house.startJob('unload', model.name, key, model.bytes, 0.5, null, () => { model.state = 'ready'; house.engine = { state: 'empty', model: null, n_ctx: null, vision: false }; house.emit('engine.state', house.engine); house.changedModel(model); house.rest(); }) };
   }],
-  ['DELETE', '/models/:id', ({ house, id: key }) => { const m = house.need(house.models, 'model', key); if (m.origin !== 'shelf') throw new Refusal(409, 'model.not_ours', 'not downloaded by Watra'); Object.assign(m, { state: 'absent', origin: 'catalog', file: null }); house.changedModel(m); }],
+  ['DELETE', '/models/:id', ({ house, id: key }) => { const m = house.need(house.models, 'model', key); if (!m.removable) throw new Refusal(409, 'model.not_ours', 'not downloaded by Watra'); Object.assign(m, { state: 'absent', origin: 'catalog', removable: false, file: null }); house.changedModel(m); }],
   ['POST', '/downloads', ({ house, body }) => ({ status: 202, json: download(house, String(body.name ?? '')) })],
   ['GET', '/folders/suggestions', () => ({ suggestions: suggestions() })],
   ['POST', '/folders', ({ house, body }) => { if (!body.path || /nie ma|missing/.test(body.path)) throw new Refusal(400, 'request.invalid', 'no such folder', { param: 'path' }); const f = { id: id('f'), path: body.path, n_models: 3, bytes: 24e9 }; house.folders.push(f); return { status: 201, json: f }; }],
@@ -197,6 +197,6 @@ export const routes = [
     history(0);
     sample(Date.now(), house.runs.size > 0);
     const samples = history(since).map((s) => (house.options.coy ? { ...s, celsius: { cpu: null, gpu: null } } : s)); // some machines do not tell
-    return { samples, memory: house.memoryRows ?? memory(), queue: [...house.runs.values()].map((l) => ({ run: l.run.id, class: 'person', state: l.run.state, thread: l.run.thread, n_prompt: l.run.read?.total ?? 0, n_generated: l.run.write?.done ?? 0 })) };
+    return { samples, since_ms: history(0)[0]?.at_ms ?? Date.now(), memory: house.memoryRows ?? memory(), queue: [...house.runs.values()].map((l) => ({ run: l.run.id, class: 'person', state: l.run.state, thread: l.run.thread, n_prompt: l.run.read?.total ?? 0, n_generated: l.run.write?.done ?? 0 })) };
   }],
 ];

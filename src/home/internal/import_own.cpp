@@ -59,7 +59,22 @@ bool are_facts(const Json& facts) {
 }
 
 bool is_state(const std::string& state) {
-  return state == "done" || state == "stopped" || state == "interrupted" || state == "failed";
+  return state == "done" || state == "stopped" || state == "interrupted" || state == "failed" || state == "erased";
+}
+
+std::string one_of(const Json& value, std::initializer_list<std::string_view> names, const char* other) {
+  const std::string text = text_or(value);
+  return std::ranges::find(names, text) != names.end() ? text : other;
+}
+
+// What the person was writing when the conversation went out; null when it is none.
+Json read_draft(const Json& draft) {
+  if (!draft.is_object() || !member(draft, "text").is_string() || !member(draft, "at_ms").is_number_integer())
+    return nullptr;
+  Json parts = Json::array();
+  for (const Json& part : member(draft, "parts"))
+    if (part.is_object() && is_part(part)) parts.push_back(part);
+  return {{"text", draft.at("text")}, {"parts", std::move(parts)}, {"at_ms", draft.at("at_ms")}};
 }
 
 }  // namespace
@@ -71,8 +86,10 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     sink.problem("thread", "thread or messages are missing");
     return;
   }
+  if (const Json& personas = member(exported, "personas"); personas.is_array()) sink.kept("personas", personas);
   read_files(member(exported, "attachments"), sink);
   ImportedThread thread;
+  thread.own = true;
   thread.external = "watra:" + t.at("id").get<std::string>();
   thread.id = kept_id(t.at("id"));
   thread.title = text_or(member(t, "title"));
@@ -91,14 +108,16 @@ void read_watra(const Json& exported, const ImportSink& sink) {
   } catch (const Failure& e) {
     sink.problem(thread.title, e.error.message);
   }
+  thread.draft = read_draft(member(t, "draft"));
+  if (const Json& origin = member(t, "origin"); origin.is_object()) {
+    const std::string from = kept_id(text_or(member(origin, "thread"))),
+                      at = kept_id(text_or(member(origin, "message")));
+    if (!from.empty() && !at.empty()) thread.origin = {{"thread", from}, {"message", at}};
+  }
   if (member(t, "head").is_string()) thread.head = "watra:" + t.at("head").get<std::string>();
   for (const Json& j : messages) {
     if (!j.is_object() || !member(j, "id").is_string() || !member(j, "parts").is_array()) {
       sink.problem(thread.title, "a message without id or parts");
-      continue;
-    }
-    if (member(j, "state") == "erased") {
-      ++thread.n_skipped;
       continue;
     }
     ImportedMessage m;
@@ -109,7 +128,7 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     if (const Json& actor = member(j, "actor"); actor.is_object()) {
       if (member(actor, "name").is_string()) m.name = actor.at("name").get<std::string>();
       if (member(actor, "id").is_string()) m.model = actor.at("id").get<std::string>();
-      m.companion = member(actor, "kind") == "companion";
+      m.actor_kind = one_of(member(actor, "kind"), {"person", "companion", "model", "system"}, "");
     }
     m.at_ms = parse_date(member(j, "at_ms"));
     for (const Json& part : j.at("parts"))
@@ -122,6 +141,8 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     if (const Json& facts = member(j, "answer"); are_facts(facts)) m.facts = facts;
     if (member(j, "error").is_object()) m.error = j.at("error");
     if (member(j, "ref").is_string()) m.ref = "watra:" + j.at("ref").get<std::string>();
+    m.source = one_of(member(j, "source"), {"page", "api", "pasted"}, "import");
+    m.origin = kept_id(text_or(member(j, "origin")));
     m.pinned = member(j, "pinned") == true;
     const std::string state = text_or(member(j, "state"), "done");
     m.state = state == "running" ? "interrupted" : is_state(state) ? state : "done";

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "hub/receipt.h"
 #include "hub/shelf.h"
 #include "model/model.h"
 #include "server/house_fields.h"
@@ -110,6 +111,14 @@ std::optional<ShelfModel> ModelShelf::find(const std::string& id) const {
   auto all = models();
   const auto it = std::ranges::find(all, id, &ShelfModel::id);
   return it == all.end() ? std::nullopt : std::optional(std::move(*it));
+}
+
+bool ModelShelf::removable(const ShelfModel& m) const {
+  const hub::Shelf shelf(house_.home.folder());
+  return m.origin == ShelfModel::Origin::shelf && !m.files.empty() &&
+         std::ranges::all_of(m.files, [&](const fs::path& file) {
+           return hub::read_receipt(shelf, file.lexically_relative(shelf.folder())).has_value();
+         });
 }
 
 std::vector<ShelfEntry> ModelShelf::loadable() const {
@@ -245,6 +254,7 @@ Json ModelShelf::model_json(const ShelfModel& m) const {
               {"vision", false},
               {"chat", facts->has_template},
               {"encoder", o && o->is_encoder},
+              {"removable", removable(m)},
               {"sha256", !sha256.empty()               ? Json(sha256)
                          : m.catalog && m.path.empty() ? Json(m.catalog->sha256)
                                                        : Json(nullptr)},

@@ -49,6 +49,10 @@ class ModelShelf {
   std::optional<ShelfModel> find(const std::string& id) const;
   std::vector<ShelfEntry> loadable() const;
 
+  // Watra leaves a receipt beside what it downloaded: that it removes. What somebody put or linked there has none, what
+  // lies elsewhere is not its own.
+  bool removable(const ShelfModel& m) const;
+
   Json list() const;                           // [Model], the loaded one first
   Json model_json(const ShelfModel& m) const;  // Model
   // Estimate; null where the machine was not measured, or the model is not known from inside.

@@ -4,14 +4,18 @@ import type { Thread } from '../wire/types';
 import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
 
+const behind = (end: Thread | null) => (end ? `&before=${end.updated_ms}&before_id=${end.id}&before_pinned=${end.pinned}` : '');
+
 class Threads {
   #erased = new Set<string>();
   #elsewhere = new Map<string, Thread>(); // archived ones that were opened without looking into the archive
   #end: Thread | null = null; // where the pages have come to; what events brought may be older
+  #endAway: Thread | null = null;
   list = $state.raw<Thread[]>([]);
   known = $state(false);
   more = $state(false);
   archive = $state.raw<Thread[] | null>(null); // what was put away; null until somebody looks
+  moreAway = $state(false);
 
   async load(): Promise<void> {
     const answer = await get<{ threads: Thread[]; more: boolean }>('/threads?limit=200');
@@ -22,15 +26,21 @@ class Threads {
   }
   async older(): Promise<void> {
     if (!this.#end) return;
-    const { updated_ms, id } = this.#end;
-    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200&before=${updated_ms}&before_id=${id}`));
+    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200${behind(this.#end)}`));
     if (!answer) return;
     this.#end = answer.threads.at(-1) ?? null;
     this.more = answer.more;
     for (const thread of answer.threads) this.take(thread);
   }
-  async lookIntoArchive(): Promise<void> {
-    this.archive = (await attempt(() => get<{ threads: Thread[] }>('/threads?limit=500&archived=true')))?.threads ?? null;
+  async lookIntoArchive(): Promise<void> { await this.#away([], null); }
+  async olderAway(): Promise<void> { await this.#away(this.archive ?? [], this.#endAway); }
+  async #away(before: Thread[], end: Thread | null): Promise<void> {
+    const answer = await attempt(() => get<{ threads: Thread[]; more: boolean }>(`/threads?limit=200&archived=true${behind(end)}`));
+    if (!answer) return;
+    const known = new Set(before.map((thread) => thread.id));
+    this.archive = [...before, ...answer.threads.filter((thread) => !known.has(thread.id))];
+    this.#endAway = answer.threads.at(-1) ?? end;
+    this.moreAway = answer.more;
   }
   find(id: string | null): Thread | undefined { return this.list.find((thread) => thread.id === id) ?? this.archive?.find((thread) => thread.id === id) ?? this.#elsewhere.get(id ?? ''); }
   get folders(): string[] { return [...new Set(this.list.map((thread) => thread.folder).filter((folder) => folder !== null))].sort((a, b) => a.localeCompare(b)); }

@@ -344,6 +344,8 @@ export const cases = [
   } })),
   ...both((lang, w) => ({ name: `shelf: a file that is not Watra's is not offered for deletion twice; Escape calls the question off (${lang})`, options: { lang }, async run({ page }) {
     await page.evaluate(() => { location.hash = '#/polka'; });
+    await page.getByRole('article', { name: 'Hermes 4 70B' }).waitFor();
+    assert.equal(await page.getByRole('article', { name: 'Hermes 4 70B' }).getByRole('button', { name: w('Usuń plik', 'Delete the file') }).count(), 0);
     const card = page.getByRole('article', { name: 'SmolLM2 135M' });
     const ask = card.getByRole('button', { name: w('Usuń plik', 'Delete the file') });
     const really = card.getByRole('button', { name: w(/^Na pewno usunąć/, /^Really delete/) });

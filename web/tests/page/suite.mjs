@@ -598,6 +598,17 @@ export const cases = [
     await page.getByRole('button', { name: 'Back to conversations' }).click();
     await page.locator('.list a', { hasText: thread.title }).waitFor();
   } },
+  { name: 'the archive is looked through to its end', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
+    await firstThread(page);
+    const [thread] = [...mock.house.threads.values()];
+    for (let i = 0; i < 450; i++) mock.house.threads.set(`t_away_${i}`, { ...thread, id: `t_away_${i}`, title: `Away ${i}`, archived: true, pinned: i < 210, updated_ms: 1000 + (i % 7) });
+    await page.getByRole('button', { name: 'Archive', exact: true }).click();
+    for (const n of [200, 400, 450]) {
+      await until(() => page.locator('.list .all li').count(), n);
+      if (n < 450) await page.getByRole('button', { name: 'Older' }).click();
+    }
+    assert.equal(await page.getByRole('button', { name: 'Older' }).count(), 0);
+  } },
   { name: 'deleting a persona asks first; presets say what they are for', options: { lang: 'en' }, async run({ page, mock }) {
     await page.keyboard.press('Control+,');
     await page.getByRole('tab', { name: 'Personas' }).click();
