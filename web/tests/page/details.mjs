@@ -219,4 +219,16 @@ export const cases = [
       await until(() => sticksOut(page), []);
     }
   } })),
+  ...[['pl', 'Nowa rozmowa'], ['en', 'New conversation']].map(([lang, name]) => ({ name: `the button of a new conversation is one line at every width (${lang})`, options: { lang }, async run({ page }) {
+    const button = page.locator('.list').getByRole('button', { name });
+    for (const width of [1440, 1280, 1024, 800]) {
+      await page.setViewportSize({ width, height: 800 });
+      await until(() => button.evaluate((one) => {
+        const words = document.createRange();
+        words.selectNodeContents(one);
+        const [outer, inner] = [one.getBoundingClientRect(), words.getBoundingClientRect()];
+        return [inner.height < 30, inner.left >= outer.left && inner.right <= outer.right];
+      }), [true, true]);
+    }
+  } })),
 ];
