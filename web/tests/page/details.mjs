@@ -231,4 +231,14 @@ export const cases = [
       }), [true, true]);
     }
   } })),
+  ...[['pl', 'przewidziane', 'zmierzone', 'tok./s', ','], ['en', 'predicted', 'measured', 'tok/s', '.']].map(([lang, planned, was, unit, point]) => ({ name: `side by side: what is predicted for a model and what was measured are told apart (${lang})`, options: { lang }, async run({ page, mock }) {
+    const model = mock.house.models.find((one) => one.id === 'bielik-11b-v3');
+    model.estimate = { ...model.estimate, decode_tokens_per_s: 61.5, with_drafts: null, measured_tokens_per_s: 48.25 };
+    mock.house.changedModel(model);
+    await page.evaluate(() => { location.hash = '#/obok'; });
+    const all = () => page.locator('.ask .model').first().locator('option').allInnerTexts().then((list) => list.map((one) => one.replaceAll('\u00a0', ' ')));
+    await until(async () => (await all()).some((one) => one.endsWith(`${planned} 61${point}5 ${unit} · ${was} 48${point}3 ${unit}`)), true);
+    for (const one of await all()) assert.ok(one.includes(planned), one);
+    assert.equal((await all()).filter((one) => one.includes(was)).length, 1);
+  } })),
 ];
