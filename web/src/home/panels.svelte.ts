@@ -1,5 +1,6 @@
 // Which panel lies over the room, and wishes that cross components.
 import { keep, kept } from '../state/begun.svelte';
+import type { Message } from '../wire/types';
 
 class Panels {
   open = $state<'palette' | 'settings' | 'keys' | null>(null);
@@ -7,6 +8,8 @@ class Panels {
   /** The list of conversations is put away, for a wide sheet; this browser remembers. */
   listHidden = $state(kept('watra.list') === 'hidden');
   hideList(away: boolean): void { this.listHidden = away; keep('watra.list', away ? 'hidden' : ''); }
+  /** The answer whose prompt is looked at, asked for by name. */
+  inspected = $state.raw<Message | null>(null);
   insert = $state<string | null>(null);
   /** The persona whose form is open: its words, if they differ from the saved ones, are a draft (state/begun.svelte.ts). */
   persona = $state<string | null>(null);

@@ -4,8 +4,10 @@ import { Stream } from '../wire/stream';
 import type { Engine, Hearth, House } from '../wire/types';
 import { Beat, paceHere } from './beat';
 import { dispatch, on, renewAll } from './bus';
-import { entryCode } from './route.svelte';
+import { notices } from './notice.svelte';
+import { entry } from './route.svelte';
 import { settings } from './settings.svelte';
+import { t } from '../words/index.svelte';
 
 export type Phase = 'opening' | 'door' | 'welcome' | 'home';
 
@@ -22,9 +24,17 @@ class HouseStore {
 
   async enter(): Promise<void> {
     door.closed = (password) => { this.door.password = password; this.phase = 'door'; this.#stream?.close(); };
-    if (entryCode) await post('/session', { code: entryCode }).catch(() => undefined);
-    await this.open();
+    entry.came = (code) => void this.#with(code);
+    if (entry.code) await this.#with(entry.code);
+    else await this.open();
   }
+  /** Comes in with the code of an address; who is in already stays where he is. */
+  async #with(code: string): Promise<void> {
+    const taken = await post('/session', { code }).then(() => true, () => false);
+    if (this.phase === 'opening' || this.phase === 'door') await this.open();
+    if (!taken && this.#shut()) notices.say(t('door.used'), 'bad');
+  }
+  #shut(): boolean { return this.phase === 'door'; } // asked anew: it changes meanwhile
 
   async open(): Promise<void> {
     let house: House;

@@ -1,4 +1,4 @@
-// Hash routes: #/room/thing. The fragment #enter=CODE is taken out of the address at once.
+// Hash routes: #/room/thing. The fragment #enter=CODE is taken out of the address at once, whenever it comes.
 class Route {
   room = $state('izba');
   thing = $state<string | null>(null);
@@ -12,6 +12,8 @@ class Route {
     this.read();
   }
   read(): void {
+    const code = takeEntryCode(this.#read ?? '');
+    if (code) { entry.came(code); return; }
     if (location.hash !== this.#read) this.asked++;
     this.#read = location.hash;
     const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?');
@@ -27,11 +29,12 @@ class Route {
     this.read();
   }
 }
-/** The code of `watra serve --open`, if the address carries one; it is removed from the address. */
-export function takeEntryCode(): string | null {
+/** The code of `watra serve --open`, if the address carries one; it is removed from the address, which is again what it was `before`. */
+function takeEntryCode(before = ''): string | null {
   const code = /^#enter=(.+)$/.exec(location.hash)?.[1] ?? null;
-  if (code) history.replaceState(null, '', location.pathname + location.search);
+  if (code) history.replaceState(null, '', location.pathname + location.search + before);
   return code;
 }
-export const entryCode = takeEntryCode();
+/** The code the page was opened with, and who is told of one that comes later, in a tab that is open already. */
+export const entry: { code: string | null; came: (code: string) => void } = { code: takeEntryCode(), came: () => undefined };
 export const route = new Route();

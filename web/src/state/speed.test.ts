@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { Estimate } from '../wire/types';
-import { expected, withDrafts } from './speed';
+import { expected, planned, withDrafts } from './speed';
 
 const estimate = (rate: number, drafted: number | null, measured: number | null = null) =>
   ({ decode_tokens_per_s: rate, with_drafts: drafted === null ? null : { decode_tokens_per_s: drafted, tau: 2, draft: 'ngram' }, measured_tokens_per_s: measured }) as Estimate;
@@ -19,4 +19,10 @@ test('what was measured goes before what was planned, drafts before none', () =>
   expect(expected(estimate(1.9, 5.3))).toBe(5.3);
   expect(expected(estimate(1.9, null))).toBe(1.9);
   expect(expected(null)).toBe(0);
+});
+
+test('what is planned is not what was measured', () => {
+  expect(planned(estimate(1.9, 5.3, 4.8))).toBe(5.3);
+  expect(planned(estimate(1.9, null, 4.8))).toBe(1.9);
+  expect(planned(null)).toBe(0);
 });

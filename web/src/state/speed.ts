@@ -7,5 +7,8 @@ export function withDrafts(estimate: Estimate | null): number | null {
   return estimate && rate && Math.abs(rate / estimate.decode_tokens_per_s - 1) >= 0.03 ? rate : null;
 }
 
+/** What is planned, with drafts where the house would use them; 0 where nobody knows. */
+export const planned = (estimate: Estimate | null | undefined): number => estimate?.with_drafts?.decode_tokens_per_s ?? estimate?.decode_tokens_per_s ?? 0;
+
 /** In one figure; 0 where nobody knows. */
-export const expected = (estimate: Estimate | null | undefined): number => estimate?.measured_tokens_per_s ?? estimate?.with_drafts?.decode_tokens_per_s ?? estimate?.decode_tokens_per_s ?? 0;
+export const expected = (estimate: Estimate | null | undefined): number => estimate?.measured_tokens_per_s ?? planned(estimate);

@@ -5,6 +5,26 @@ import { answerDone, until } from './harness.mjs';
 
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
+/** Words that stand out of the window or of their frame, and what scrolls sideways without being meant to; a dialog that is open is looked at alone. */
+const sticksOut = (page) => page.evaluate(() => {
+  const found = [];
+  const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
+  const words = document.createTreeWalker(dialog ?? document.body, NodeFilter.SHOW_TEXT);
+  for (let node = words.nextNode(); node; node = words.nextNode()) {
+    const of = node.parentElement;
+    if (node.data.trim() === '' || !of.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || of.closest('.sr-only, .skip, pre, option, svg')) continue;
+    let cut = false; // what ends in … is meant to be longer
+    for (let at = of; at; at = at.parentElement) cut ||= getComputedStyle(at).textOverflow === 'ellipsis';
+    if (cut) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const edge = Math.min(innerWidth, of.closest('.framed, .paper, .card, dialog, main')?.getBoundingClientRect().right ?? innerWidth);
+    if (range.getBoundingClientRect().right > edge + 1) found.push(`${of.tagName}: ${node.data.trim().slice(0, 30)}`);
+  }
+  for (const one of (dialog ?? document).querySelectorAll('*')) if (one.clientWidth > 1 && /auto|scroll/.test(getComputedStyle(one).overflowX) && !one.matches('pre, [role=tablist]') && one.scrollWidth > one.clientWidth + 1) found.push(`${one.tagName}.${one.className} scrolls`);
+  return [...new Set(found)];
+});
+
 export const cases = [
   ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: zajęte .* z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: .* of 1 TB taken$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
     await page.evaluate(() => { location.hash = '#/maszynownia'; });
@@ -170,5 +190,55 @@ export const cases = [
     mock.house.options.holds = false;
     await page.locator('.progress').waitFor({ state: 'detached' });
     await answerDone(page);
+  } })),
+  ...['pl', 'en'].map((lang) => ({ name: `a phone: no room scrolls sideways, however long a path or a model's name without a gap is (${lang})`, options: { lang, rate: 900 }, view: { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }, async run({ page, mock }) {
+    const path = `/${'dysk'.repeat(23)}`.slice(0, 90);
+    await page.route('**/watra/v1/machine', async (route) => {
+      const answer = await (await route.fetch()).json();
+      answer.disks[0].path = path;
+      await route.fulfill({ json: answer });
+    });
+    for (const model of mock.house.models) model.name = `Llama-3.1-405B-Instruct-${'bezprzerwy'.repeat(6)}-${model.id}`;
+    mock.house.folders.push({ id: 'f_long', path, n_models: 1, bytes: 1e9 });
+    await page.reload();
+    await page.waitForSelector('.home');
+    for (const room of ['izba', 'polka', 'obok', 'maszynownia']) {
+      await page.evaluate((to) => { location.hash = `#/${to}`; }, room);
+      await page.waitForSelector(`.place[data-room=${room}]`);
+      if (room === 'maszynownia') await page.locator('.vessels figcaption', { hasText: path }).waitFor();
+      if (room === 'polka') await page.locator('article.model').first().waitFor();
+      await until(() => sticksOut(page), []);
+    }
+    await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((all) => { location.hash = `#/izba/${all.threads[0].id}`; }));
+    await page.waitForSelector('.md > *');
+    await page.locator('.row-in .facts').first().click();
+    await until(() => sticksOut(page), []);
+    await page.keyboard.press('Control+,');
+    for (let tab = 0; tab < (await page.getByRole('tab').count()); tab++) {
+      await page.getByRole('tab').nth(tab).click();
+      await until(() => sticksOut(page), []);
+    }
+  } })),
+  ...[['pl', 'Nowa rozmowa'], ['en', 'New conversation']].map(([lang, name]) => ({ name: `the button of a new conversation is one line at every width (${lang})`, options: { lang }, async run({ page }) {
+    const button = page.locator('.list').getByRole('button', { name });
+    for (const width of [1440, 1280, 1024, 800]) {
+      await page.setViewportSize({ width, height: 800 });
+      await until(() => button.evaluate((one) => {
+        const words = document.createRange();
+        words.selectNodeContents(one);
+        const [outer, inner] = [one.getBoundingClientRect(), words.getBoundingClientRect()];
+        return [inner.height < 30, inner.left >= outer.left && inner.right <= outer.right];
+      }), [true, true]);
+    }
+  } })),
+  ...[['pl', 'przewidziane:', 'zmierzone:', 'tok./s', ','], ['en', 'predicted', 'measured', 'tok/s', '.']].map(([lang, planned, was, unit, point]) => ({ name: `side by side: what is predicted for a model and what was measured are told apart (${lang})`, options: { lang }, async run({ page, mock }) {
+    const model = mock.house.models.find((one) => one.id === 'bielik-11b-v3');
+    model.estimate = { ...model.estimate, decode_tokens_per_s: 61.5, with_drafts: null, measured_tokens_per_s: 48.25 };
+    mock.house.changedModel(model);
+    await page.evaluate(() => { location.hash = '#/obok'; });
+    const all = () => page.locator('.ask .model').first().locator('option').allInnerTexts().then((list) => list.map((one) => one.replaceAll('\u00a0', ' ')));
+    await until(async () => (await all()).some((one) => one.endsWith(`${planned} 61${point}5 ${unit} · ${was} 48${point}3 ${unit}`)), true);
+    for (const one of await all()) assert.ok(one.includes(planned), one);
+    assert.equal((await all()).filter((one) => one.includes(was)).length, 1);
   } })),
 ];

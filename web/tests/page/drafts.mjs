@@ -153,4 +153,48 @@ export const cases = [
     await page.getByRole('button', { name: 'Throw the theme My hut away' }).click();
     await laid.waitFor({ state: 'detached' });
   } },
+  ...['en', 'pl'].map((lang) => ({ name: `drafts: two windows on one conversation: an untouched field follows, words of one's own stay beside the others (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
+    const w = (pl, en) => (lang === 'pl' ? pl : en);
+    const area = (one) => one.locator('.composer textarea');
+    const said = (one) => area(one).inputValue();
+    const kept = () => [...mock.house.threads.values()].map((thread) => thread.draft?.text).filter(Boolean);
+    await firstThread(page);
+    const other = await page.context().newPage();
+    await other.goto(page.url());
+    await other.waitForSelector('.md > *');
+    await area(page).pressSequentially('From the first');
+    await until(() => said(other), 'From the first'); // an empty field follows
+    await area(other).press('End');
+    await area(other).pressSequentially(' and the second');
+    await until(() => said(page), 'From the first and the second'); // an untouched one too
+    assert.equal(await page.locator('.second').count(), 0); // nothing is lost by it
+    await area(page).fill('');
+    await until(() => said(other), '');
+    await until(kept, []);
+    // Both write at once: the words of the other window arrive while these are not saved yet.
+    await page.route('**/threads/*', (route) => (route.request().method() === 'PATCH' ? undefined : route.continue()));
+    await area(page).pressSequentially('Mine');
+    await area(other).pressSequentially('Theirs');
+    await page.locator('.second').getByText(w('W drugim oknie napisano co innego.', 'The other window has written something else.')).waitFor();
+    assert.equal(await said(page), 'Mine');
+    await page.unroute('**/threads/*');
+    await area(page).press('End');
+    await area(page).pressSequentially('!');
+    await until(kept, ['Mine!']); // the later write wins
+    await until(() => said(other), 'Mine!');
+    await other.locator('.second').getByText(w('To, co napisano w tym oknie, czeka.', 'What was written in this window waits.')).waitFor();
+    await page.locator('.second').getByRole('button', { name: w('Weź tamto', 'Take that') }).click();
+    await until(() => said(page), 'Theirs');
+    await until(kept, ['Theirs']);
+    await until(() => said(other), 'Theirs');
+    await page.locator('.second').getByRole('button', { name: w('Przywróć', 'Put it back') }).click();
+    await until(() => said(page), 'Mine!');
+    await page.locator('.second').getByRole('button', { name: w('Porzuć szkic', 'Let the draft go') }).click();
+    assert.equal(await page.locator('.second').count(), 0);
+    await until(kept, ['Mine!']);
+    await area(page).press('Enter'); // said: it waits nowhere any more
+    await until(() => said(other), '');
+    await until(kept, []);
+    await other.close();
+  } })),
 ];

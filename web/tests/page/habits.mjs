@@ -123,6 +123,51 @@ export const cases = [
     await until(() => box(page).inputValue(), 'acb');
     assert.equal(await page.getByText('2/2').count(), 1);
   } },
+  ...both((lang, w) => ({ name: `what can be done with a conversation and its last answer is in the palette, with its keys, and in the sheet of keys (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
+    const thread = () => [...mock.house.threads.values()].find((one) => one.title === 'Skrypt do kopii zdjęć');
+    const group = page.getByRole('group', { name: w('Ta rozmowa i jej ostatnia odpowiedź', 'This conversation and its last answer') });
+    const palette = async () => { await page.keyboard.press('Control+k'); await page.locator('.query').waitFor(); };
+    const act = async (pl, en) => { await palette(); await page.locator('.query').fill(w(pl, en)); await group.getByRole('option', { name: w(pl, en) }).first().click(); await page.locator('.query').waitFor({ state: 'detached' }); };
+    await page.waitForSelector('.empty');
+    await palette(); // where no conversation is open there is nothing to do with one
+    await page.locator('.row-p').first().waitFor();
+    assert.equal(await group.count(), 0);
+    await page.keyboard.press('Escape');
+    await page.locator('.list a', { hasText: 'Skrypt' }).click();
+    await page.waitForSelector('.md > *');
+    await palette();
+    await until(() => group.getByRole('option', { name: w('Jeszcze raz', 'Once more') }).locator('.sub').innerText(), 'Ctrl+Enter');
+    assert.equal(await group.getByRole('option', { name: w('Poprzednia wersja', 'Previous version') }).count(), 0); // there is one alone
+    await page.keyboard.press('Escape');
+    await act('Jeszcze raz', 'Once more');
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    await act('Poprzednia wersja', 'Previous version');
+    await page.getByText('1/2').waitFor();
+    await act('Zacytuj', 'Quote');
+    await page.locator('.composer .quote').waitFor();
+    await until(() => page.evaluate(() => document.activeElement?.tagName), 'TEXTAREA');
+    await act('Przypnij rozmowę', 'Pin the conversation');
+    await until(() => thread().pinned, true);
+    await act('Odepnij rozmowę', 'Unpin the conversation');
+    await until(() => thread().pinned, false);
+    await act('Przypnij ostatnią odpowiedź', 'Pin the last answer');
+    await until(() => [...mock.house.messages.values()].filter((one) => one.thread === thread().id && one.pinned).length, 1);
+    await act('Co widział model', 'What the model saw');
+    await page.locator('dialog .span').first().waitFor();
+    await page.keyboard.press('Escape');
+    const [file] = await Promise.all([page.waitForEvent('download'), act('Zapisz jako Markdown', 'Save as Markdown')]);
+    assert.ok(file.suggestedFilename().endsWith('.md'));
+    await box(page).press('Control+Shift+Enter'); // the rest of it, by keys
+    await until(() => page.locator('.log[aria-busy=true]').count(), 0);
+    await act('Osobna rozmowa odtąd', 'New conversation from here');
+    await page.getByText(w('Nowa rozmowa zaczyna się w tym miejscu.', 'A new conversation begins here.')).first().waitFor();
+    await page.locator('.log').focus();
+    await page.keyboard.press('?');
+    const sheet = page.locator('dialog');
+    await until(() => sheet.locator('li').allInnerTexts().then((all) => all.map((one) => one.trim())), [w('Zacytuj', 'Quote'), w('Co widział model', 'What the model saw'), w('Osobna rozmowa odtąd', 'New conversation from here'), w('Przeczytaj na głos', 'Read aloud'), w('Przypnij rozmowę', 'Pin the conversation'), w('Przypnij ostatnią odpowiedź', 'Pin the last answer'), w('Zapisz jako Markdown', 'Save as Markdown'), w('Zapisz jako JSON', 'Save as JSON')]);
+    await sheet.getByText(w('Kontynuuj (puste pole)', 'Continue (empty field)')).waitFor();
+  } })),
   { name: 'search shows what was said in the open conversation first', options: { lang: 'en' }, async run({ page }) {
     await page.locator('.list a', { hasText: 'Opowieść' }).click();
     await page.waitForSelector('.md > *');

@@ -491,6 +491,19 @@ export const cases = [
     await composer(page).waitFor();
     assert.ok(!page.url().includes('abc'));
   } },
+  { name: 'the entry code comes into a tab that shows the door: it opens, and the address is what it was', options: { lang: 'en', password: 'x', code: 'abc' }, async run({ page }) {
+    await page.evaluate(() => { location.hash = '#/maszynownia'; });
+    await page.waitForSelector('.door');
+    await page.evaluate(() => { location.hash = '#enter=old'; });
+    await page.getByText('This address no longer opens the door').first().waitFor();
+    await until(() => page.evaluate(() => location.hash), '#/maszynownia');
+    await page.evaluate(() => { location.hash = '#enter=abc'; });
+    await page.waitForSelector('.place[data-room=maszynownia]');
+    assert.equal(await page.evaluate(() => location.hash), '#/maszynownia');
+    await page.evaluate(() => { location.hash = '#enter=late'; }); // who is in already stays where he is
+    await until(() => page.evaluate(() => location.hash), '#/maszynownia');
+    await page.waitForSelector('.place[data-room=maszynownia]');
+  } },
   { name: 'phone: nothing sticks out, the drawer opens', options: { lang: 'en', rate: 900 }, view: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }, async run({ page }) {
     await say(page, 'Write Python code');
     await answerDone(page);

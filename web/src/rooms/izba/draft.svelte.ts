@@ -2,6 +2,7 @@
 import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
 import { keep, kept } from '../../state/begun.svelte';
+import { on, onRenew } from '../../state/bus';
 import { attempt, notices } from '../../state/notice.svelte';
 import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
@@ -28,6 +29,10 @@ function keptFiles(): File_[] {
 export interface Taken { text: string; files: File_[]; quoted: Message | null }
 export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.trim() !== '' ? [{ type: 'text' as const, text }] : [])];
 
+/** What makes two drafts the same. */
+const sign = (text: string, files: readonly { hash?: string }[]): string => (text === '' && files.length === 0 ? '' : JSON.stringify([text, ...files.map((file) => file.hash)]));
+const signOf = (saved: WireDraft | null): string => sign(saved?.text ?? '', (saved?.parts ?? []) as File_[]);
+
 class Draft {
   text = $state(kept(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
@@ -36,7 +41,13 @@ class Draft {
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
+  /** Where two windows wrote apart: the words that do not stand in the field. `here`: those that were written in this window. */
+  second = $state.raw<{ text: string; files: File_[]; here: boolean } | null>(null);
   #thread: string | null = null;
+  #agreed: string | null = null; // what field and server last had alike, as the stream tells it in its order; null: not asked yet
+  #sent: string | null = null; // what the server has or is about to have
+  #mine: number[] = []; // the times of what this window sent: by them its own echo is known
+  #byHand = false; // what stands in the field was written in this window
   #timer: ReturnType<typeof setTimeout> | undefined;
   #adding = new Set<Promise<boolean>>();
 
@@ -47,7 +58,8 @@ class Draft {
     // Of an erased conversation nothing is left but what was being written: that goes where a new one begins, if nothing waits there.
     const homeless = threads.isErased(this.#thread) && kept(UNBEGUN) === '' ? this.text : '';
     this.#thread = thread;
-    this.ref = null;
+    this.ref = this.second = this.#agreed = this.#sent = null;
+    this.#byHand = false;
     this.files = thread ? [] : keptFiles();
     this.text = thread ? '' : kept(UNBEGUN) || homeless;
     if (!thread) return;
@@ -55,16 +67,54 @@ class Draft {
     const [saved, ref] = await Promise.all([get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => null), quoted ? get<Message>(`/messages/${quoted}`).catch(() => null) : null]);
     if (this.#thread !== thread) return;
     if (ref && !this.ref && ref.state !== 'erased') this.ref = ref;
-    if (!saved || this.text !== '' || this.files.length > 0) return; // somebody types already
-    this.text = saved.text;
-    this.files = saved.parts as File_[];
+    this.#agreed ??= '';
+    this.#hear(saved);
   }
+  /** The server tells what it has. A field that is empty, or as it was when both last agreed, follows; words of its own stay, with the others beside them. */
+  #hear(saved: WireDraft | null): void {
+    const now = sign(this.text, this.files);
+    const theirs = signOf(saved);
+    const echo = saved !== null && this.#mine.includes(saved.at_ms);
+    if (theirs === this.#agreed && theirs !== now) return; // nothing new
+    if (!echo) this.#sent = theirs;
+    const free = now === '' || now === this.#agreed;
+    if (echo || theirs === now) {
+      this.#agreed = theirs;
+      if (!echo && this.second && !this.second.here) this.second = null;
+    } else if (free) {
+      // Words written here that the others do not go on from are not lost.
+      if (this.#byHand && saved && this.text.trim() !== '' && !saved.text.includes(this.text.trim())) this.second = { text: this.text, files: this.files, here: true };
+      this.#stand(saved?.text ?? '', (saved?.parts ?? []) as File_[]);
+      this.#agreed = theirs;
+      this.#byHand = false;
+    } else if (saved) this.second = { text: saved.text, files: saved.parts as File_[], here: false };
+    else {
+      this.#agreed = '';
+      this.touched(); // theirs was said or let go: what is written here is the draft
+    }
+  }
+  hear(thread: Thread): void { if (thread.id === this.#thread && this.#agreed !== null) this.#hear(thread.draft); }
+  async renew(): Promise<void> {
+    const thread = this.#thread ? await get<{ thread: Thread }>(`/threads/${this.#thread}`).then((answer) => answer.thread, () => null) : null;
+    if (thread) this.hear(thread);
+  }
+  #stand(text: string, files: File_[]): void { this.text = text; this.files = files; }
+  /** The words beside come into the field, and those of the field beside. */
+  swap(): void {
+    if (!this.second) return;
+    const { text, files, here } = this.second;
+    this.second = sign(this.text, this.files) === '' ? null : { text: this.text, files: this.files, here: !here };
+    this.#stand(text, files);
+    this.touched();
+  }
+  letGo(): void { this.second = null; }
   beWith(persona: string): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
   }
   touched(): void {
+    this.#byHand = true;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.save(), 700);
   }
@@ -74,6 +124,9 @@ class Draft {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (!this.#thread) { this.#keepUnbegun(); return; }
+    const now = sign(this.text, this.files);
+    if (now === (this.#sent ?? '')) return; // nothing that the server has not
+    this.#sent = now;
     await this.#send(this.#thread, this.text, this.files);
   }
   #keepUnbegun(): void {
@@ -82,8 +135,10 @@ class Draft {
   }
   async #send(thread: string, text: string, files: File_[]): Promise<void> {
     if (threads.isErased(thread)) { keep(quoteOf(thread), ''); return; }
-    const draft: WireDraft | null = text === '' && files.length === 0 ? null : { text, parts: files, at_ms: Date.now() };
-    await patch(`/threads/${thread}`, { draft }).catch(() => undefined);
+    const at_ms = Math.max(Date.now(), (this.#mine.at(-1) ?? 0) + 1);
+    this.#mine = [...this.#mine.slice(-50), at_ms];
+    const draft: WireDraft | null = text === '' && files.length === 0 ? null : { text, parts: files, at_ms };
+    await patch(`/threads/${thread}`, { draft }).catch(() => { if (thread === this.#thread) this.#sent = null; });
   }
   take(): Taken {
     clearTimeout(this.#timer);
@@ -138,3 +193,5 @@ class Draft {
   drop(hash: string): void { this.files = this.files.filter((file) => file.hash !== hash); this.touched(); }
 }
 export const draft = new Draft();
+on('thread.changed', (event) => draft.hear(event.data as unknown as Thread));
+onRenew(() => void draft.renew());
