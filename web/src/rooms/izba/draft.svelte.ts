@@ -68,13 +68,13 @@ class Draft {
     if (this.#thread !== thread) return;
     if (ref && !this.ref && ref.state !== 'erased') this.ref = ref;
     this.#agreed ??= '';
-    this.#hear(saved);
+    this.#hear(saved, true);
   }
   /** The server tells what it has. A field that is empty, or as it was when both last agreed, follows; words of its own stay, with the others beside them. */
-  #hear(saved: WireDraft | null): void {
+  #hear(saved: WireDraft | null, asked = false): void {
     const now = sign(this.text, this.files);
     const theirs = signOf(saved);
-    const echo = saved !== null && this.#mine.includes(saved.at_ms);
+    const echo = !asked && saved !== null && this.#mine.includes(saved.at_ms);
     if (theirs === this.#agreed && theirs !== now) return; // nothing new
     if (!echo) this.#sent = theirs;
     const free = now === '' || now === this.#agreed;
