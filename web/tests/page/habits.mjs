@@ -126,19 +126,20 @@ export const cases = [
   ...both((lang, w) => ({ name: `what can be done with a conversation and its last answer is in the palette, with its keys, and in the sheet of keys (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
     const thread = () => [...mock.house.threads.values()].find((one) => one.title === 'Skrypt do kopii zdjęć');
     const group = page.getByRole('group', { name: w('Ta rozmowa i jej ostatnia odpowiedź', 'This conversation and its last answer') });
+    const shut = async () => { await page.keyboard.press('Escape'); await page.locator('dialog').waitFor({ state: 'detached' }); };
     const palette = async () => { await page.keyboard.press('Control+k'); await page.locator('.query').waitFor(); };
     const act = async (pl, en) => { await palette(); await page.locator('.query').fill(w(pl, en)); await group.getByRole('option', { name: w(pl, en) }).first().click(); await page.locator('.query').waitFor({ state: 'detached' }); };
     await page.waitForSelector('.empty');
     await palette(); // where no conversation is open there is nothing to do with one
     await page.locator('.row-p').first().waitFor();
     assert.equal(await group.count(), 0);
-    await page.keyboard.press('Escape');
+    await shut();
     await page.locator('.list a', { hasText: 'Skrypt' }).click();
     await page.waitForSelector('.md > *');
     await palette();
     await until(() => group.getByRole('option', { name: w('Jeszcze raz', 'Once more') }).locator('.sub').innerText(), 'Ctrl+Enter');
     assert.equal(await group.getByRole('option', { name: w('Poprzednia wersja', 'Previous version') }).count(), 0); // there is one alone
-    await page.keyboard.press('Escape');
+    await shut();
     await act('Jeszcze raz', 'Once more');
     await page.getByText('2/2').waitFor();
     await answerDone(page);
@@ -155,7 +156,7 @@ export const cases = [
     await until(() => [...mock.house.messages.values()].filter((one) => one.thread === thread().id && one.pinned).length, 1);
     await act('Co widział model', 'What the model saw');
     await page.locator('dialog .span').first().waitFor();
-    await page.keyboard.press('Escape');
+    await shut();
     const [file] = await Promise.all([page.waitForEvent('download'), act('Zapisz jako Markdown', 'Save as Markdown')]);
     assert.ok(file.suggestedFilename().endsWith('.md'));
     await box(page).press('Control+Shift+Enter'); // the rest of it, by keys
