@@ -154,7 +154,7 @@ struct HttpClient::Connection {
       done = true;
     });
     io.restart();
-    while (!done) {
+    while (!done) {  // NOLINT(bugprone-infinite-loop): the handler ends it
       if (io.run_one_for(kLookEvery) == 0 && io.stopped()) io.restart();
       if (!stopped && settings.cancelled && settings.cancelled()) {
         stopped = true;
