@@ -186,6 +186,18 @@ void Answers::step(const AnswerStep& s) {
   }
 }
 
+void Answers::append(const char* kind, const Message& answer, Json content) {
+  ledger_.append({.id = make_id("e_"),
+                  .kind = kind,
+                  .actor_kind = answer.actor_kind,
+                  .actor_id = answer.actor_id,
+                  .thread = answer.thread,
+                  .parent = answer.parent,
+                  .ref = answer.id,
+                  .content = std::move(content),
+                  .source = answer.source});
+}
+
 void Answers::end(const AnswerStep& s) {
   Database& db = ledger_.db();
   Message m = ledger_.message(s.message);  // with the pieces
@@ -196,15 +208,7 @@ void Answers::end(const AnswerStep& s) {
   m.facts = s.facts;
   m.error = s.error;
   m.seq = ledger_.events().next();
-  ledger_.append({.id = make_id("e_"),
-                  .kind = "answer.ended",
-                  .actor_kind = m.actor_kind,
-                  .actor_id = m.actor_id,
-                  .thread = m.thread,
-                  .parent = m.parent,
-                  .ref = m.id,
-                  .content = {{"parts", m.parts}, {"state", m.state}, {"facts", m.facts}, {"error", m.error}},
-                  .source = m.source});
+  append("answer.ended", m, {{"parts", m.parts}, {"state", m.state}, {"facts", m.facts}, {"error", m.error}});
   db.run("UPDATE messages SET parts = ?, state = ?, facts = ?, error = ?, seq = ?, from_seq = ? WHERE id = ?",
          dump(m.parts), m.state, m.facts, m.error, m.seq, db.last_rowid(), m.id);
   db.run("DELETE FROM pieces WHERE message_id = ?", m.id);
@@ -230,15 +234,7 @@ Result<int64_t> Answers::learn_hash(const std::string& file, int64_t since_ms, c
     for (const std::string& id : lacking) {
       Message m = ledger_.message(id);
       m.facts["model"]["sha256"] = sha256;
-      ledger_.append({.id = make_id("e_"),
-                      .kind = "answer.hash",
-                      .actor_kind = m.actor_kind,
-                      .actor_id = m.actor_id,
-                      .thread = m.thread,
-                      .parent = m.parent,
-                      .ref = m.id,
-                      .content = {{"sha256", sha256}},
-                      .source = m.source});
+      append("answer.hash", m, {{"sha256", sha256}});
       db.run("UPDATE messages SET facts = ? WHERE id = ?", m.facts, m.id);
       ledger_.tell_message(m);
     }

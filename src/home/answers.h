@@ -87,6 +87,8 @@ class Answers {
   void check_parts(const Json& parts) const;
   void step(const AnswerStep& s);
   void end(const AnswerStep& s);
+  // What became of an answer, to the log.
+  void append(const char* kind, const Message& answer, Json content);
 
   Ledger& ledger_;
 };
