@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -119,7 +120,8 @@ enum class RopeStyle : uint8_t {
 };
 
 struct Kernels {
-  std::string_view isa;  // "generic", "avx2", ...
+  std::string_view isa;   // "generic", "avx2", ...
+  std::string_view form;  // what tells it from another table of that name, for people; often empty
 
   // -- products --
   ActFormat (*act_format)(DType w);
@@ -170,6 +172,10 @@ struct Kernels {
   uint64_t (*read_burst)(const std::byte* from, int64_t bytes);
 };
 
+// For people: "avxvnni (dot products in EVEX form)".
+inline std::string name_of(const Kernels& k) {
+  return k.form.empty() ? std::string(k.isa) : std::string(k.isa) + " (" + std::string(k.form) + ")";
+}
 // Scalar, sums in double ("ref", "ref_int8"): made to be read and compared with, never chosen by themselves.
 inline bool is_truth(const Kernels& k) { return k.isa.starts_with("ref"); }
 

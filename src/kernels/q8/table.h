@@ -41,9 +41,10 @@ inline int64_t int8_burst(int64_t iterations) {
   return iterations * 12 * kLanes * 4;
 }
 
-inline Kernels make_table(std::string_view isa) {
+inline Kernels make_table(std::string_view isa, std::string_view form = "") {
   return {
       .isa = isa,
+      .form = form,
       .act_format = [](DType w) { return product_for(w).acts; },
       .layout = [](DType w) { return product_for(w).run ? tensor::Layout::interleaved_16 : tensor::Layout::rows; },
       .act_bytes = act_bytes,

@@ -124,7 +124,7 @@ inline F computed(F a) {
   return a;
 }
 
-#if defined(__AVXVNNI__) || (defined(__AVX512VNNI__) && defined(__AVX512VL__))
+#if defined(__AVXVNNI__) || defined(WATRA_KERNELS_EVEX_DOT)
 
 // What the activations must be for weights of a format: signed (and the weights unsigned) or offset by 128.
 template <class Unpack>
@@ -135,7 +135,8 @@ inline I dot_word(I sum, I u, I s) {
 #if defined(__AVXVNNI__)
   return {_mm256_dpbusd_avx_epi32(sum.v, u.v, s.v)};
 #else
-  return {_mm256_dpbusd_epi32(sum.v, u.v, s.v)};
+  asm("%{evex%} vpdpbusd %2, %1, %0" : "+x"(sum.v) : "x"(u.v), "xm"(s.v));
+  return sum;
 #endif
 }
 

@@ -97,6 +97,7 @@ void convert_row(ActFormat format, const float* x, std::byte* acts, int64_t row,
 const Kernels& avx512_bf16_table() {
   static const Kernels table = [] {
     Kernels t = avx512_table();
+    t.form = "pairs of BF16";
     t.act_format = [](DType w) { return w == DType::bf16 ? ActFormat::bf16 : avx512_table().act_format(w); };
     t.convert_act_row = avx512_bf16::convert_row;
     t.matmul = avx512_bf16::matmul;
