@@ -54,9 +54,12 @@ def watra(*args) -> dict:
 
 
 def model_path(name: str) -> pathlib.Path:
-    """A file as it is; otherwise a name on the shelf (fetched if the catalog knows it), NAME:TYPE requantized to that type."""
+    """A file as it is; otherwise a name on the shelf (fetched if the catalog knows it), NAME:TYPE requantized to that type, or
+    synthetic:SHAPE:QUANT, random weights in a file that every runtime reads."""
     if pathlib.Path(name).is_file():
         return pathlib.Path(name)
+    if name.startswith("synthetic:"):
+        return synthetic(name)
     name, _, kind = name.partition(":")
     path = model_path(name) if pathlib.Path(name).is_file() else pathlib.Path(watra("pull", name)["path"])
     return requantized(path, kind) if kind else path
@@ -71,6 +74,14 @@ def requantized(path: pathlib.Path, kind: str) -> pathlib.Path:
         part = out.with_suffix(".part")
         tool(LLAMA_BUILD, "llama-quantize", "--allow-requantize", path, part, kind)
         part.rename(out)
+    return out
+
+
+def synthetic(name: str) -> pathlib.Path:
+    out = PEERS / "synthetic" / f"{name.removeprefix('synthetic:').replace(':', '.')}.gguf"
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        watra("convert", name, out)
     return out
 
 

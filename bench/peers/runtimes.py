@@ -50,6 +50,11 @@ class Watra:
         self.report = peers.watra("bench", *self.options, "-p", 0, "-n", 0, "--verify", ",".join(map(str, widths)))
         return {v["m"]: v["seconds"]["median"] for v in self.report["verify"]}
 
+    def facts(self) -> dict:
+        """What the last report says beside the rates."""
+        return {"commit": self.report["commit"], "pass_bytes": self.report["pass_bytes"], "pass_macs": self.report["pass_macs"],
+                "peak_bytes_per_s": self.peak_bytes_per_s(), "peak_macs_per_s": self.peak_macs_per_s()}
+
     def peak_macs_per_s(self) -> float:
         """Reports without the multiply-accumulates name them operations."""
         return 1e9 * self.report.get("peak_int8_gmac_s", self.report["peak_int8_gop_s"])

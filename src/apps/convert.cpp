@@ -1,4 +1,5 @@
-// watra convert FOLDER OUT.gguf: a Hugging Face model folder becomes a GGUF file.
+// watra convert FOLDER OUT.gguf: a Hugging Face model folder becomes a GGUF file; synthetic:SHAPE:QUANT OUT.gguf:
+// random weights of those shapes do.
 #include "workshop/convert.h"
 
 #include <nlohmann/json.hpp>
@@ -6,10 +7,13 @@
 #include "apps/command.h"
 #include "base/memory.h"
 #include "base/terminal.h"
+#include "workshop/synthetic_file.h"
 
 namespace watra::apps {
 
 namespace {
+
+constexpr std::string_view kSynthetic = "synthetic:";
 
 Status run_convert(const Globals& g, workshop::ConvertOptions options) {
   options.threads = g.threads;
@@ -38,6 +42,25 @@ Status run_convert(const Globals& g, workshop::ConvertOptions options) {
   return {};
 }
 
+Status run_synthetic(const Globals& g, const std::string& source, const fs::path& target) {
+  ProgressBar bar;
+  WATRA_ASSIGN(const workshop::SyntheticReport report,
+               workshop::write_synthetic(std::string_view(source).substr(kSynthetic.size()), target,
+                                         [&](const workshop::ConvertProgress& p) {
+                                           bar.update(target.filename().string(), p.done_bytes, p.total_bytes);
+                                         }));
+  bar.clear();
+  if (g.json)
+    print_json({{"path", target.string()},
+                {"bytes", report.bytes},
+                {"n_tensors", report.n_tensors},
+                {"n_params", report.n_params}});
+  else
+    fmt::print("{}: random weights, {} tensors, {} parameters, {}\n", target.string(), report.n_tensors,
+               report.n_params, format_bytes(report.bytes));
+  return {};
+}
+
 }  // namespace
 
 void add_convert(CLI::App& app, Globals& g, Handler& chosen) {
@@ -45,7 +68,8 @@ void add_convert(CLI::App& app, Globals& g, Handler& chosen) {
   auto options = std::make_shared<workshop::ConvertOptions>();
   auto source = std::make_shared<std::string>(), target = std::make_shared<std::string>(),
        type = std::make_shared<std::string>("auto");
-  command->add_option("folder", *source, "Folder with config.json, tokenizer and safetensors")->required();
+  command->add_option("folder", *source, "Folder with config.json, tokenizer and safetensors; or synthetic:SHAPE:QUANT")
+      ->required();
   command->add_option("out", *target, "GGUF file to write")->required();
   command->add_option("--outtype", *type, "Type of the matrices: auto keeps 16 bits")
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8_0"}))
@@ -53,7 +77,14 @@ void add_convert(CLI::App& app, Globals& g, Handler& chosen) {
   command->add_option("--name", options->name, "Name in the file (default: the folder's)");
   command->add_option("--pre", options->pre_tokenizer, "tokenizer.ggml.pre, when the pre-tokenizer is not recognized");
   command->callback([=, &g, &chosen] {
-    chosen = [=, &g] {
+    chosen = [=, &g]() -> Status {
+      if (source->starts_with(kSynthetic)) {
+        if (*type != "auto" || !options->name.empty() || !options->pre_tokenizer.empty())
+          return fail("usage.convert",
+                      "--outtype, --name and --pre are for folders; synthetic weights have none of them",
+                      "the quantization is part of the name: synthetic:llama-1b:q4_k_m");
+        return run_synthetic(g, *source, *target);
+      }
       options->source = *source;
       options->target = *target;
       options->out_type = *workshop::out_type_from_name(*type);

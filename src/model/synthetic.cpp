@@ -25,6 +25,7 @@ struct SyntheticShape {
 // The published shapes. "-layer" is one layer, with a vocabulary small enough not to matter beside it.
 constexpr SyntheticShape kShapes[] = {
     {"smollm2-135m", 30, 576, 1536, 9, 3, 64, 49152, 100000.0f, true},
+    {"qwen2.5-1.5b", 28, 1536, 8960, 12, 2, 128, 151936, 1000000.0f, true},
     {"llama-1b", 16, 2048, 8192, 32, 8, 64, 128256, 500000.0f, true},
     {"llama-3b", 28, 3072, 8192, 24, 8, 128, 128256, 500000.0f, true},
     {"llama-8b", 32, 4096, 14336, 32, 8, 128, 128256, 500000.0f, false},
@@ -108,6 +109,7 @@ Result<checkpoint::Checkpoint> synthetic_checkpoint(std::string_view spec) {
   meta.set("llama.attention.value_length", number(static_cast<uint64_t>(s.d_head)));
   meta.set("llama.attention.layer_norm_rms_epsilon", real(1e-5));
   meta.set("llama.rope.freq_base", real(s.rope_theta));
+  meta.set("llama.vocab_size", number(static_cast<uint64_t>(s.n_vocab)));
   meta.set("tokenizer.ggml.model", words("no_vocab"));
 
   std::vector<checkpoint::TensorInfo> tensors;
