@@ -2,12 +2,14 @@
 // do.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "apps/bench_answers.h"
 #include "apps/loading.h"
+#include "base/log.h"
 #include "base/terminal.h"
 #include "engine/hardware.h"
 #include "watra_version.h"
@@ -44,7 +46,10 @@ Json spread_json(const std::vector<double>& runs) {
 // models).
 class Bench {
  public:
-  Bench(const engine::LoadedModel& model) : forward_(*model.forward), n_vocab_(model.model->hparams().n_vocab) {}
+  // Filling a deep cache takes minutes: `filling` is told how many of how many tokens are there.
+  using Filling = std::function<void(int64_t done, int64_t n)>;
+  Bench(const engine::LoadedModel& model, Filling filling)
+      : forward_(*model.forward), n_vocab_(model.model->hparams().n_vocab), filling_(std::move(filling)) {}
 
   Status prefill(engine::SequenceId s, int64_t n) {
     for (int64_t done = 0; done < n;) {
@@ -72,7 +77,12 @@ class Bench {
     std::vector<engine::SequenceId> sequences;
     for (int64_t i = 0; i < n_sequences; ++i) {
       sequences.push_back(forward_.kv().add());
-      if (depth > 0) WATRA_TRY(prefill(sequences.back(), depth));
+      for (int64_t done = 0; done < depth;) {
+        filling_(i * depth + done, n_sequences * depth);
+        const int64_t n = std::min(depth - done, kFillingStep);
+        WATRA_TRY(prefill(sequences.back(), n));
+        done += n;
+      }
     }
     return sequences;
   }
@@ -108,12 +118,15 @@ class Bench {
   engine::Forward& forward() { return forward_; }
 
  private:
+  static constexpr int64_t kFillingStep = 2048;  // tokens between two words about it
+
   text::TokenId next_token() {
     state_ = state_ * 6364136223846793005u + 1442695040888963407u;
     return static_cast<text::TokenId>((state_ >> 33) % static_cast<uint64_t>(n_vocab_));
   }
   engine::Forward& forward_;
   const int64_t n_vocab_;
+  const Filling filling_;
   engine::Batch batch_;
   uint64_t state_ = 1;
 };
@@ -150,11 +163,21 @@ Status bench(const Globals& g, const BenchOptions& o) {
   const int64_t per_sequence = most(o.depth) + std::max(most(o.prompt), most(o.gen) + 1) + most(o.verify) + 1;
   const int64_t n_ctx = (per_sequence + kernels::kKvPage) * std::max<int64_t>(1, most(o.batch));
   Globals with = g;
+  if (g.ctx > 0 && g.ctx < n_ctx)
+    return fail("usage.bench",
+                fmt::format("--ctx {} holds fewer tokens than the {} that these tests need", g.ctx, n_ctx),
+                fmt::format("--ctx {}, or leave it out; or smaller -d, -p, -n, -b", n_ctx));
   with.ctx = std::max(g.ctx, n_ctx);
   WATRA_ASSIGN(const Peaks peaks, g.ram.empty() ? Peaks{} : measure_before_loading(g, o.model));
   WATRA_ASSIGN(const auto model,
                load_for(with, o.model, n_ctx, std::max<int64_t>({16, most(o.batch), most(o.verify)}), most(o.batch)));
-  Bench b(model);
+  ProgressBar bar(ProgressBar::Unit::items);
+  Bench b(model, [&bar](int64_t done, int64_t n) {
+    bar.update("filling the cache", static_cast<uint64_t>(done), static_cast<uint64_t>(n));
+  });
+  if (const int64_t known = model.model->hparams().n_ctx_train; per_sequence > known)
+    log::warn("{} was trained for {} tokens and these tests hold {} in a sequence: speeds hold, its words would not",
+              o.model, known, per_sequence);
 
   double read_gb_s = peaks.read_gb_s;
   if (g.ram.empty()) {
@@ -181,7 +204,6 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"load", {{"seconds", model.weights->report().seconds}, {"gb_s", model.weights->report().gb_s()}}},
               {"memory", Json::object()},
               {"tests", Json::array()}};
-  ProgressBar bar(ProgressBar::Unit::items);
   const auto test = [&](const std::string& name, const char* kind, int64_t n_prompt, int64_t n_gen, int64_t depth,
                         int64_t batch) -> Status {
     std::vector<double> rates, seconds;
@@ -234,7 +256,10 @@ Status bench(const Globals& g, const BenchOptions& o) {
       WATRA_ASSIGN(const double t1, b.time_verify(s, 1, base));
       if (r >= 0) one.push_back(t1);
       for (size_t i = 0; i < o.verify.size(); ++i) {
-        WATRA_ASSIGN(const double t, b.time_verify(s, o.verify[i], base));
+        double t = t1;
+        if (o.verify[i] != 1) {
+          WATRA_ASSIGN(t, b.time_verify(s, o.verify[i], base));
+        }
         if (r >= 0) seconds[i].push_back(t);
       }
     }
@@ -253,7 +278,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
   }
   fmt::print("{}: {:.3f} billion parameters, {}; {} kernels, {} threads, commit {}\n", o.model,
              static_cast<double>(model.model->n_params()) / 1e9, format_bytes(model.model->weight_bytes()),
-             b.forward().kernels().isa, model.team->size(), kCommit);
+             kernels::name_of(b.forward().kernels()), model.team->size(), kCommit);
   fmt::print("this machine now: reads {:.1f} GB/s, {:.0f} billion 8-bit operations a second; loaded at {:.1f} GB/s\n\n",
              read_gb_s, int8_gop_s, model.weights->report().gb_s());
   fmt::print("{:<16} {:>10} {:>19} {:>14} {:>8}\n", "test", "tokens/s", "min .. max", "weights GB/s", "of peak");

@@ -19,8 +19,8 @@ namespace watra::apps {
 
 // Options that mean the same everywhere (CONTRACTS.md).
 struct Globals {
-  int threads = 0;        // 0 = one per physical core (the fast ones)
-  std::string cpus;       // logical processors to bind threads to; empty = the system decides
+  int threads = 0;                  // 0 = one per physical core (the fast ones)
+  std::optional<std::string> cpus;  // logical processors to bind threads to; none = the system decides
   int64_t ctx = 0;        // 0 = min(model, 4096)
   std::string ram, vram;  // sizes; empty = no limit
   std::vector<std::string> disks;

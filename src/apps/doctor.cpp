@@ -44,6 +44,7 @@ Json cpu_report(const Globals& g, const kernels::Kernels& kernels, const std::ve
           {"isa", isas},
           {"features", cpu.features_text()},
           {"kernels", kernels.isa},
+          {"kernels_form", kernels.form},
           {"kernels_reason", kernels_reason(g)},
           {"cores", cpu.n_physical},
           {"logical", cpu.n_logical},
@@ -120,7 +121,8 @@ void print_report(const Json& report, bool measured) {
           : fmt::format(" ({} fast, {} efficient)", cpu["p_cores"].get<int>(), cpu["e_cores"].get<int>());
   fmt::print("            {} cores{}, {}\n", cpu["cores"].get<int>(), kinds,
              text(cpu["features"]).empty() ? "no vector extensions we use" : text(cpu["features"]));
-  fmt::print("            kernels: {} of {}, {}\n", text(cpu["kernels"]),
+  const std::string form = text(cpu["kernels_form"]);
+  fmt::print("            kernels: {}{} of {}, {}\n", text(cpu["kernels"]), form.empty() ? "" : " (" + form + ")",
              fmt::join(cpu["isa"].get<std::vector<std::string>>(), ", "), text(cpu["kernels_reason"]));
   const auto bound = cpu["bound_to"].get<std::vector<int>>();
   fmt::print("            {} threads{}\n", cpu["threads"].get<int>(),

@@ -28,14 +28,37 @@ Result<std::string> resolve_model(const Globals& g, const std::string& model) {
 }
 
 Result<std::vector<int>> chosen_cpus(const Globals& g) {
-  const std::vector<int> cpus = parse_cpu_list(g.cpus), allowed = allowed_cpus();
-  if (cpus.empty() && !g.cpus.empty())
-    return fail("usage.cpus", fmt::format("--cpus has '{}', wanted logical processors", g.cpus), "--cpus 0-3,8");
-  for (int cpu : cpus)
+  if (!g.cpus) return std::vector<int>{};
+  std::vector<int> cpus;
+  for (std::string_view left = *g.cpus;;) {
+    const size_t comma = left.find(',');
+    const std::vector<int> part = parse_cpu_list(left.substr(0, comma));
+    if (part.empty())
+      return fail("usage.cpus", fmt::format("--cpus has '{}', wanted logical processors", *g.cpus), "--cpus 0-3,8");
+    cpus.insert(cpus.end(), part.begin(), part.end());
+    if (comma == std::string_view::npos) break;
+    left.remove_prefix(comma + 1);
+  }
+  const std::vector<int> allowed = allowed_cpus();
+  for (int cpu : cpus) {
+    if (std::count(cpus.begin(), cpus.end(), cpu) > 1)
+      return fail("usage.cpus", fmt::format("--cpus names processor {} twice; each thread gets one of its own", cpu),
+                  "each processor once: --cpus 0-3,8");
     if (std::find(allowed.begin(), allowed.end(), cpu) == allowed.end())
       return fail("usage.cpus", fmt::format("--cpus names processor {}, which this process may not use", cpu),
                   fmt::format("those it may use: {}", fmt::join(allowed, ",")));
+  }
   return cpus;
+}
+
+// Threads wait for each other by spinning, so more of them than processors are many times slower.
+void warn_of_too_many_threads(const Globals& g) {
+  const size_t n = allowed_cpus().size();
+  if (g.threads > static_cast<int>(n))
+    log::warn(
+        "--threads {}: this process may use {} logical processors, and more threads than that only wait for each "
+        "other; without --threads it is one per physical core ({})",
+        g.threads, n, default_thread_count());
 }
 
 Error beside_draft(Error e, uint64_t room_bytes) {
@@ -60,6 +83,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
+  warn_of_too_many_threads(g);
   o.n_ctx = g.ctx ? g.ctx : n_ctx_default;
   o.max_rows = max_rows;
   o.max_logit_rows = max_logit_rows;
@@ -91,7 +115,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   if (loaded)
     log::info("{}: {} in {:.2f} s ({:.1f} GB/s), {} kernels, {} threads, n_ctx {}", model,
               format_bytes(loaded->weights->report().bytes), loaded->weights->report().seconds,
-              loaded->weights->report().gb_s(), loaded->forward->kernels().isa, loaded->team->size(),
+              loaded->weights->report().gb_s(), kernels::name_of(loaded->forward->kernels()), loaded->team->size(),
               loaded->forward->options().n_ctx);
   if (const engine::WeightStream* stream = loaded ? loaded->weights->stream() : nullptr)
     log::info("{} of {} stay on disk and are read in every pass, through {} of memory by {}{}",
