@@ -419,6 +419,8 @@ export const cases = [
     await page.getByText('Nobody waits.').waitFor();
     await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
     await page.getByRole('img', { name: /^RAM: .* of 112 GB for Watra$/ }).waitFor();
+    const since = await page.evaluate(() => fetch('/watra/v1/machine/now?since=0').then((r) => r.json()).then((now) => new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit' }).format(now.since_ms)));
+    await page.getByText(`The record begins at ${since.split(' ')[0]}`).waitFor();
   } },
   { name: 'machine room: temperatures that nobody can read are told in words, not drawn', options: { lang: 'en', coy: true }, async run({ page }) {
     await page.getByRole('link', { name: /Machine room/ }).click();
