@@ -341,6 +341,13 @@ export const cases = [
     const before = await cancelled();
     await page.locator('.list').getByRole('button', { name: 'New conversation' }).click(); // who leaves hears no more
     await page.waitForFunction((n) => globalThis.calls.length > n, before);
+    await page.evaluate(() => { globalThis.spoken = []; });
+    await page.locator('.list a', { hasText: 'Skrypt' }).click(); // code and a table: not a letter of them
+    await page.waitForSelector('.md .code');
+    await read();
+    await stop.click();
+    const words = (await said()).map((part) => part.text).join(' ');
+    assert.ok(words.length > 60 && !/add_wood|def |log\.energy|return|kWh|[`|{}]/.test(words), words);
     await page.evaluate(() => { globalThis.voices = [{ name: 'Ann', lang: 'en-GB', localService: true }]; speechSynthesis.dispatchEvent(new Event('voiceschanged')); });
     await firstThread(page);
     const spoken = (await said()).length;
