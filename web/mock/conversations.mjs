@@ -55,17 +55,20 @@ function search(house, query) {
   const needle = fold(q.replaceAll('"', ''));
   const limit = Number(query.get('limit') ?? 40);
   const hits = [];
-  for (const m of [...house.messages.values()].reverse()) {
+  const all = [...house.messages.values()].sort((a, b) => b.at_ms - a.at_ms || (b.id > a.id ? 1 : -1));
+  const first = query.has('before') ? all.findIndex((m) => m.id === query.get('before_id')) + 1 : 0;
+  let more = false;
+  for (const m of all.slice(first)) {
     const text = words(m);
     const at = fold(text).indexOf(needle);
     const thread = house.threads.get(m.thread);
     if (at < 0 || !thread || thread.hidden) continue;
+    if (hits.length >= limit) { more = true; break; }
     const from = Math.max(0, at - 60);
     const versions = [...house.messages.values()].filter((other) => other.thread === m.thread && other.parent === m.parent);
     hits.push({ thread: m.thread, title: thread.title, message: m.id, role: m.role, at_ms: m.at_ms, snippet: [{ text: (from > 0 ? '…' : '') + text.slice(from, at), hit: false }, { text: text.slice(at, at + needle.length), hit: true }, { text: text.slice(at + needle.length, at + needle.length + 120), hit: false }], ...(versions.length > 1 ? { version: { at: versions.indexOf(m) + 1, of: versions.length } } : {}) });
-    if (hits.length >= limit) break;
   }
-  return { hits, more: hits.length >= limit, ms: 3 };
+  return { hits, more, ms: 3 };
 }
 
 function prompt(house, messageId) {

@@ -91,9 +91,18 @@ export function count(value: number, language: Language): string {
   return formatter(`c${language}`, () => new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 })).format(value);
 }
 
-export function date(ms: number, language: Language): string {
+const HOUR: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
+
+/** The hour of what is of today, else the day; `hour`: the hour of every day. */
+export function date(ms: number, language: Language, hour = false): string {
   const then = new Date(ms);
   const today = new Date();
-  const options: Intl.DateTimeFormatOptions = then.toDateString() === today.toDateString() ? { hour: '2-digit', minute: '2-digit' } : then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
+  const day: Intl.DateTimeFormatOptions = then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
+  const options = then.toDateString() === today.toDateString() ? HOUR : hour ? { ...day, ...HOUR } : day;
   return formatter(`d${language}${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(language, options)).format(then);
+}
+
+/** Day, year and hour, whole. */
+export function moment(ms: number, language: Language): string {
+  return formatter(`m${language}`, () => new Intl.DateTimeFormat(language, { dateStyle: 'long', timeStyle: 'short' })).format(ms);
 }

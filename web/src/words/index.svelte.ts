@@ -24,6 +24,8 @@ export const num = (value: number, digits = 1): string => f.number(value, curren
 export const size = (value: number): string => f.bytes(value, current.language);
 export const many = (value: number): string => f.count(value, current.language);
 export const when = (ms: number): string => f.date(ms, current.language);
+export const hourOf = (ms: number): string => f.date(ms, current.language, true);
+export const moment = (ms: number): string => f.moment(ms, current.language);
 
 export function span(seconds: number): string {
   if (seconds < 90) return t('span.seconds', { n: Math.max(1, Math.round(seconds)) });

@@ -1,7 +1,7 @@
 // What was begun and not saved is there again: after a reload in the middle of a word, after another room. It says that it is a draft.
 import assert from 'node:assert/strict';
 
-import { until } from './harness.mjs';
+import { answerDone, until } from './harness.mjs';
 
 const en = { lang: 'en', rate: 900 };
 const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
@@ -195,6 +195,21 @@ export const cases = [
     await area(page).press('Enter'); // said: it waits nowhere any more
     await until(() => said(other), '');
     await until(kept, []);
+    await answerDone(page);
+    // What was written in one window outlives what is said over it in another, and an answer that is asked for once more.
+    await area(other).pressSequentially('Not said yet');
+    await until(() => said(page), 'Not said yet');
+    await area(page).fill('Something else');
+    await area(page).press('Enter');
+    await page.locator('.row-in.mine', { hasText: 'Something else' }).waitFor();
+    await answerDone(page);
+    await until(kept, ['Not said yet']);
+    await until(() => said(page), 'Not said yet');
+    assert.equal(await said(other), 'Not said yet');
+    await other.locator('.row-in:not(.mine)').last().getByRole('button', { name: w('Jeszcze raz', 'Once more'), exact: true }).click();
+    await answerDone(other);
+    await until(kept, ['Not said yet']);
+    assert.equal(await said(other), 'Not said yet');
     await other.close();
   } })),
 ];

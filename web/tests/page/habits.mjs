@@ -169,6 +169,47 @@ export const cases = [
     await until(() => sheet.locator('li').allInnerTexts().then((all) => all.map((one) => one.trim())), [w('Zacytuj', 'Quote'), w('Co widział model', 'What the model saw'), w('Osobna rozmowa odtąd', 'New conversation from here'), w('Przeczytaj na głos', 'Read aloud'), w('Przypnij rozmowę', 'Pin the conversation'), w('Przypnij ostatnią odpowiedź', 'Pin the last answer'), w('Zapisz jako Markdown', 'Save as Markdown'), w('Zapisz jako JSON', 'Save as JSON')]);
     await sheet.getByText(w('Kontynuuj (puste pole)', 'Continue (empty field)')).waitFor();
   } })),
+  { name: 'when a conversation was begun, an answer made, a comparison asked: told where one looks for it', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
+    const whole = (ms) => page.evaluate((at) => new Intl.DateTimeFormat('en', { dateStyle: 'long', timeStyle: 'short' }).format(at), ms);
+    await page.locator('.list a', { hasText: 'Opowieść' }).click();
+    await page.waitForSelector('.md > *');
+    const thread = [...mock.house.threads.values()].find((one) => one.title.includes('Opowieść'));
+    const answer = [...mock.house.messages.values()].findLast((one) => one.thread === thread.id && one.role === 'assistant');
+    assert.equal(await page.locator('.list a', { hasText: 'Opowieść' }).getAttribute('title'), `Begun ${await whole(thread.created_ms)}; last word ${await whole(thread.updated_ms)}`);
+    assert.equal(await page.locator('.row-in:not(.mine) time').last().getAttribute('title'), await whole(answer.at_ms));
+    await page.locator('button.facts').last().click();
+    await page.locator('dl div', { hasText: 'Made' }).getByText(await whole(answer.at_ms)).waitFor();
+    await page.getByRole('button', { name: 'More about this conversation' }).click();
+    await page.getByText(`Begun ${await whole(thread.created_ms)}`).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: /Side by side/ }).click();
+    await page.getByLabel('Question', { exact: true }).fill('Say one word.');
+    await page.getByRole('button', { name: 'Ask', exact: true }).click();
+    await page.locator('.asked time').waitFor();
+    assert.equal(await page.locator('.asked time').getAttribute('title'), await whole([...mock.house.compares.values()].at(-1).created_ms));
+  } },
+  { name: 'search goes on to older hits, by the keyboard too, until there are no more', options: { lang: 'en', big: true }, async run({ page }) {
+    await page.keyboard.press('Control+k');
+    await page.locator('.query').fill('pytanie numer');
+    const hits = page.locator('[role=option]:has(.snippet)');
+    await until(() => hits.count(), 30);
+    const more = page.getByRole('option', { name: 'Show older hits' });
+    await page.keyboard.press('ArrowUp'); // from the first to the last
+    await until(() => more.getAttribute('aria-selected'), 'true');
+    await page.keyboard.press('Enter');
+    await until(() => hits.count(), 60);
+    const chosen = page.locator('[role=option][aria-selected=true]');
+    await until(() => hits.nth(30).getAttribute('aria-selected'), 'true'); // one goes on where one was
+    assert.ok(await chosen.evaluate((row) => { const box = row.closest('.list').getBoundingClientRect(); const at = row.getBoundingClientRect(); return at.top >= box.top - 1 && at.bottom <= box.bottom + 1; }), 'the first of the older hits is out of sight');
+    const all = await page.evaluate(async () => (await (await fetch('/watra/v1/search?q=pytanie%20numer&limit=60')).json()).hits.map((hit) => hit.message));
+    assert.equal(new Set(all).size, 60);
+    await more.click();
+    await until(() => hits.count(), 90);
+    await page.locator('.query').fill('opowieść o');
+    await until(() => more.count(), 0); // all of it is there
+    await page.locator('.query').fill('pytanie numer');
+    await until(() => hits.count(), 30);
+  } },
   { name: 'search shows what was said in the open conversation first', options: { lang: 'en' }, async run({ page }) {
     await page.locator('.list a', { hasText: 'Opowieść' }).click();
     await page.waitForSelector('.md > *');

@@ -341,6 +341,13 @@ export const cases = [
     const before = await cancelled();
     await page.locator('.list').getByRole('button', { name: 'New conversation' }).click(); // who leaves hears no more
     await page.waitForFunction((n) => globalThis.calls.length > n, before);
+    await page.evaluate(() => { globalThis.spoken = []; });
+    await page.locator('.list a', { hasText: 'Skrypt' }).click(); // code and a table: not a letter of them
+    await page.waitForSelector('.md .code');
+    await read();
+    await stop.click();
+    const words = (await said()).map((part) => part.text).join(' ');
+    assert.ok(words.length > 60 && !/add_wood|def |log\.energy|return|kWh|[`|{}]/.test(words), words);
     await page.evaluate(() => { globalThis.voices = [{ name: 'Ann', lang: 'en-GB', localService: true }]; speechSynthesis.dispatchEvent(new Event('voiceschanged')); });
     await firstThread(page);
     const spoken = (await said()).length;
@@ -419,6 +426,8 @@ export const cases = [
     await page.getByText('Nobody waits.').waitFor();
     await page.getByRole('img', { name: 'The mill wheel stands still.' }).waitFor();
     await page.getByRole('img', { name: /^RAM: .* of 112 GB for Watra$/ }).waitFor();
+    const since = await page.evaluate(() => fetch('/watra/v1/machine/now?since=0').then((r) => r.json()).then((now) => new Intl.DateTimeFormat('en', { hour: '2-digit', minute: '2-digit' }).format(now.since_ms)));
+    await page.getByText(`The record begins at ${since.split(' ')[0]}`).waitFor();
   } },
   { name: 'machine room: temperatures that nobody can read are told in words, not drawn', options: { lang: 'en', coy: true }, async run({ page }) {
     await page.getByRole('link', { name: /Machine room/ }).click();

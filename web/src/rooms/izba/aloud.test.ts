@@ -17,6 +17,12 @@ describe('reading aloud', () => {
     for (const word of ['Watra', 'suche drewno, jak tu', 'kindle()', 'Czas to t sekund', 'Koniec.']) expect(said).toContain(word);
     expect(plainWords('Przed\n\n```\nniedomknięty kod')).toBe('Przed');
   });
+  it('reads no code in a list or a quotation, no box of a task, no table without its outer bars; a product keeps its star', () => {
+    const said = plainWords('1. Zapisz plik:\n\n   ```sh\n   rm -rf stare\n   ```\n\n2. Gotowe.\n\n> Tak:\n>\n> ~~~py\n> print(1)\n> ~~~\n>\n> i **już**.\n\n- [x] drewno\n- [ ] woda\n\na | b\n---|---\n1 | 2\n\nDwa razy trzy: 2 * 3.\n\n    wcięty kod');
+    expect(said).not.toMatch(/rm|stare|print|[[\]`~|>]|wcięty|a b/);
+    for (const words of ['1. Zapisz plik:', '2. Gotowe.', 'Tak:', 'i już.', 'drewno', 'woda', '2 * 3.']) expect(said).toContain(words);
+    expect(plainWords('<https://a.b/c> i [https://a.b](https://a.b)')).toBe('… i …');
+  });
   it('tells prices from formulas', () => {
     expect(plainWords('Kosztuje $5, a jutro **$6.50** albo 7 zł.')).toBe('Kosztuje $5, a jutro $6.50 albo 7 zł.');
     expect(plainWords('It costs $5-$6, or \\$7.')).toBe('It costs $5-$6, or $7.');

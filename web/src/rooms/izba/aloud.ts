@@ -1,11 +1,12 @@
 // What is read aloud of a message: its words without the marks of Markdown, in pieces of a few sentences, each in its own language. Browsers
 // fall silent in the middle of long utterances, and a voice of the wrong language makes words unrecognizable.
-import { INLINE_MATHS } from '../../markdown/grammar';
+import type { Token, Tokens } from 'marked';
+
+import { lex, type FootnoteToken, type MathsToken } from '../../markdown/grammar';
 import type { Language } from '../../words/format';
 
 export interface Piece { text: string; language: Language }
 
-const FORMULAS = new RegExp(INLINE_MATHS.source, 'g');
 const LONGEST = 240; // characters in one utterance; Chromium stops speaking within longer ones
 const POLISH = new Set('i w z na się nie to jest że do jak co po od za czy tak dla już ale jej jego był była będzie przy może są ty ja mnie ci mi ten ta te tu tam oraz albo więc gdy gdzie kiedy bardzo'.split(' '));
 const ENGLISH = new Set('the of and to is in it you that for are this with on was have be as at not or an by from they which can will my your what there if when its has i'.split(' '));
@@ -21,27 +22,33 @@ export function languageOf(text: string, otherwise: Language): Language {
   return polish === english ? otherwise : polish > english ? 'pl' : 'en';
 }
 
-/** The words alone: code and tables are left out, links keep their text, formulas on lines of their own are a pause (one that was cut off too), and a price keeps its dollar. */
-export function plainWords(markdown: string): string {
-  return markdown
-    .replace(/^(`{3,}|~{3,})[^\n]*\n[\s\S]*?(^\1[^\n]*$|$(?![\s\S]))/gm, '\n\n')
-    .replace(/\$\$[\s\S]*?\$\$|\\\[[\s\S]*?\\\]/g, ' … ')
-    .replace(/^ {0,3}(?:\$\$|\\\[)[\s\S]*?(?=\n[ \t]*\n|$(?![\s\S]))/gm, ' … ')
-    .replace(FORMULAS, (_whole, dollars?: string, brackets?: string) => dollars ?? brackets ?? '')
-    .replace(/^\s*\|.*$/gm, '')
-    .replace(/\[\^(?:\d+|(?<=\S\[\^)[^\]\s]+)\](?!:)/g, '')
-    .replace(/^ {0,3}\[\^([^\]\s]+)\]:/gm, '$1.')
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replace(/https?:\/\/\S+/g, ' … ')
-    .replace(/^\s*(?:[-*_]\s*){3,}$/gm, '')
-    .replace(/^\s{0,3}(?:#{1,6}|>|[-*+])\s+/gm, '')
-    .replace(/(?<=[\p{L}\p{N}])_+(?=[\p{L}\p{N}])/gu, ' ')
-    .replace(/(?<!\\)[*_`~]+/g, '')
-    .replace(/\\([^\p{L}\p{N}\s])/gu, '$1')
-    .replace(/[ \t]+/g, ' ')
-    .replace(/\n{3,}/g, '\n\n')
-    .trim();
-}
+/** Of a line: links keep their text, addresses are a pause, names_of_code are words. */
+const inLine = (tokens: Token[]): string => tokens.map((token) => {
+  switch (token.type) {
+    case 'maths': return (token as unknown as MathsToken).tex;
+    case 'footnoteRef': case 'checkbox': return '';
+    case 'br': return '\n';
+    case 'escape': case 'image': return (token as { text: string }).text;
+  }
+  const inner = (token as { tokens?: Token[] }).tokens;
+  if (inner && inner.length > 0) return inLine(inner);
+  return ((token as { text?: string }).text ?? token.raw).replace(/(?:https?:\/\/|www\.)\S+/g, ' … ').replace(/(?<=[\p{L}\p{N}])_+(?=[\p{L}\p{N}])/gu, ' ');
+}).join('');
+
+/** Of blocks: code and tables are left out, wherever they stand; a formula on lines of its own is a pause, one that was cut off too. */
+const inBlocks = (tokens: Token[]): string => tokens.map((token) => {
+  switch (token.type) {
+    case 'code': case 'table': case 'hr': case 'def': case 'space': return '\n\n';
+    case 'mathsBlock': return ' … \n\n';
+    case 'blockquote': return `${inBlocks((token as Tokens.Blockquote).tokens)}\n\n`;
+    case 'footnote': return `${(token as unknown as FootnoteToken).label}. ${inBlocks((token as unknown as FootnoteToken).tokens ?? [])}\n\n`;
+    case 'list': { const list = token as Tokens.List; return `\n${list.items.map((item, i) => `${list.ordered ? `${Number(list.start) + i}. ` : ''}${inBlocks(item.tokens)}\n`).join('')}\n`; }
+  }
+  return `${inLine((token as { tokens?: Token[] }).tokens ?? [token])}\n${token.type === 'text' ? '' : '\n'}`;
+}).join('');
+
+/** The words alone, as the page reads its Markdown: no marks, no code. */
+export const plainWords = (markdown: string): string => inBlocks(lex(markdown, {})).replace(/[ \t]+/g, ' ').replace(/\n{3,}/g, '\n\n').trim();
 
 /** What is said one after another. */
 export function pieces(markdown: string, otherwise: Language): Piece[] {

@@ -3,6 +3,7 @@ import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
 import { keep, kept } from '../../state/begun.svelte';
 import { on, onRenew } from '../../state/bus';
+import { wordsOf } from '../../state/conversation.svelte';
 import { attempt, notices } from '../../state/notice.svelte';
 import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
@@ -48,6 +49,7 @@ class Draft {
   #sent: string | null = null; // what the server has or is about to have
   #mine: number[] = []; // the times of what this window sent: by them its own echo is known
   #byHand = false; // what stands in the field was written in this window
+  #turn: { said: string } | null = null; // an answer was begun here or elsewhere, to these words or to none: the server lets the draft go with it
   #timer: ReturnType<typeof setTimeout> | undefined;
   #adding = new Set<Promise<boolean>>();
 
@@ -58,7 +60,7 @@ class Draft {
     // Of an erased conversation nothing is left but what was being written: that goes where a new one begins, if nothing waits there.
     const homeless = threads.isErased(this.#thread) && kept(UNBEGUN) === '' ? this.text : '';
     this.#thread = thread;
-    this.ref = this.second = this.#agreed = this.#sent = null;
+    this.ref = this.second = this.#agreed = this.#sent = this.#turn = null;
     this.#byHand = false;
     this.files = thread ? [] : keptFiles();
     this.text = thread ? '' : kept(UNBEGUN) || homeless;
@@ -75,9 +77,12 @@ class Draft {
     const now = sign(this.text, this.files);
     const theirs = signOf(saved);
     const echo = !asked && saved !== null && this.#mine.includes(saved.at_ms);
-    if (theirs === this.#agreed && theirs !== now) return; // nothing new
+    if (theirs === this.#agreed && theirs !== now) { this.#turn = null; return; } // nothing new
     if (!echo) this.#sent = theirs;
-    const free = now === '' || now === this.#agreed;
+    // With an answer goes the draft that it answers; what was written here and not said, in this window or in another, stays.
+    const unsaid = saved === null && this.#turn !== null && this.#byHand && this.text.trim() !== '' && !this.#turn.said.includes(this.text.trim());
+    this.#turn = null;
+    const free = now === '' || (now === this.#agreed && !unsaid);
     if (echo || theirs === now) {
       this.#agreed = theirs;
       if (!echo && this.second && !this.second.here) this.second = null;
@@ -94,6 +99,8 @@ class Draft {
     }
   }
   hear(thread: Thread): void { if (thread.id === this.#thread && this.#agreed !== null) this.#hear(thread.draft); }
+  /** An answer to these words has been begun; told before the draft that goes with it. */
+  hearTurn(thread: string | null, said: string): void { if (thread !== null && thread === this.#thread) this.#turn = { said }; }
   async renew(): Promise<void> {
     const thread = this.#thread ? await get<{ thread: Thread }>(`/threads/${this.#thread}`).then((answer) => answer.thread, () => null) : null;
     if (thread) this.hear(thread);
@@ -193,5 +200,8 @@ class Draft {
   drop(hash: string): void { this.files = this.files.filter((file) => file.hash !== hash); this.touched(); }
 }
 export const draft = new Draft();
+let newest: Message | null = null; // of those that were said while the page is open
+on('thread.message', (event) => { const message = event.data as unknown as Message; if (message.role === 'user') newest = message; });
+on('answer.started', (event) => draft.hearTurn(event.thread, newest && (event.data['message'] as Message).parent === newest.id ? wordsOf(newest) : ''));
 on('thread.changed', (event) => draft.hear(event.data as unknown as Thread));
 onRenew(() => void draft.renew());
