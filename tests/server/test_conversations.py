@@ -454,6 +454,51 @@ class Turns(House):
         self.assertEqual((back["look.theme"], back["sampling.top_p"]), ("watra", 0.95))
 
 
+def with_template(model, template):
+    """A model's file with another chat template, as long as its own."""
+    content = bytearray(model.read_bytes())
+    key = b"tokenizer.chat_template"
+    at = content.index(key) + len(key) + 4  # behind the type
+    room = int.from_bytes(content[at : at + 8], "little")
+    written = template.encode()
+    content[at + 8 : at + 8 + room] = written + b"{#" + b"-" * (room - len(written) - 4) + b"#}"
+    return content
+
+
+class Thinking(unittest.TestCase):
+    """A model whose template opens the block of thoughts itself."""
+
+    def test_an_answer_that_has_words_goes_on_behind_its_thoughts(self):
+        template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n<think>{{ '\\n' }}"
+        server = Server(model=None)
+        try:
+            (path,) = (server.home / "models").glob("*135M*")
+            (server.home / "models" / "thinks.gguf").write_bytes(with_template(path, template))
+            page = Person(server).enter()
+            thread = page.thread(model="thinks")["id"]
+
+            def tail(message):
+                spans = page.ok("GET", f"/messages/{message['id']}/prompt")["spans"]
+                self.assertEqual((spans[-1]["why"], spans[-1]["message"]), ("begun", message["id"]))
+                return spans[-2]["text"].rpartition("assistant")[2] + spans[-1]["text"]
+
+            said = page.finished(page.say(thread, "What is the capital of France?", begin="The city of"))
+            self.assertEqual([p["type"] for p in said["parts"]], ["text"], said)
+            self.assertTrue(words(said).startswith("The city of"), said["parts"])
+            self.assertEqual(tail(said), "\n<think>\n\n</think>\n\nThe city of")
+            thought = page.finished(page.say(thread, "And of Poland?", parent=said["id"], begin="<think>Poland lies"))
+            self.assertEqual(thought["parts"][0]["type"], "reasoning")
+            self.assertTrue(thought["parts"][0]["text"].startswith("Poland lies"), thought["parts"])
+            self.assertEqual(tail(thought), "\n<think>\nPoland lies")
+            mine = page.ok("POST", f"/messages/{said['id']}/versions", {"client_id": client_id(), "text": "It is"}, (201,))
+            on = page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "continue": mine["id"], "sampling": {"temperature": 0, "max_tokens": 4}})
+            longer = page.finished(on)
+            self.assertEqual([p["type"] for p in longer["parts"]], ["text"])
+            self.assertEqual(tail(longer), "\n<think>\n\n</think>\n\nIt is")
+        finally:
+            server.stop()
+
+
 class Ends(unittest.TestCase):
     """Servers that are stopped, killed, and started again on the same home."""
 
