@@ -90,6 +90,7 @@ const rooms = {
   ustawienia: async (page) => { await page.keyboard.press('Control+,'); await page.waitForSelector('.theme'); },
   edytor: async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('button', { name: 'Własny motyw' }).click(); await page.waitForSelector('.editor'); await page.locator('.editor').scrollIntoViewIfNeeded(); },
   paleta: async (page) => { await page.keyboard.press('Control+k'); await page.waitForSelector('[role=option]'); },
+  skroty: async (page) => { await izba(page); await page.locator('.log').focus(); await page.keyboard.press('?'); await page.waitForSelector('dialog kbd'); },
   szukaj: async (page) => { await page.keyboard.press('Control+k'); await page.getByRole('combobox', { name: /Szukaj/ }).fill('lodz'); await page.waitForTimeout(500); },
 };
 const begin = (page) => page.getByRole('button', { name: /Rozpalmy/ }).click();
