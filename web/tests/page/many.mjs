@@ -11,8 +11,8 @@ const focused = (page) => page.evaluate(() => document.activeElement?.dataset.th
 export const cases = [
   ...both((lang, w) => ({ name: `many conversations: chosen, put away, brought back, into a folder, tagged, erased (${lang})`, options: { lang }, async run({ page, mock }) {
     await rows(page).nth(2).waitFor();
-    const choose = () => page.locator('.list').getByRole('button', { name: w('Zaznacz rozmowy', 'Select conversations') }).click();
-    const bar = page.getByRole('toolbar', { name: w('Zaznacz rozmowy', 'Select conversations') });
+    const choose = () => page.locator('.list').getByRole('button', { name: w('Zaznacz kilka rozmów', 'Select several') }).click();
+    const bar = page.getByRole('toolbar', { name: w('Zaznacz kilka rozmów', 'Select several') });
     const act = (pl, en) => bar.getByRole('button', { name: w(pl, en) }).click();
     const undo = () => page.locator('.notice').last().getByRole('button', { name: w('Cofnij', 'Undo') }).click();
     await choose();
@@ -57,7 +57,7 @@ export const cases = [
     await until(() => order.map((id) => mock.house.threads.get(id).tags), [[], ['zima'], ['zima']]);
     await page.keyboard.press('Escape');
     await page.locator('dialog').waitFor({ state: 'detached' });
-    await act('Zakończ zaznaczanie', 'Stop selecting');
+    await act('Zakończ zaznaczanie', 'Done selecting');
     await page.locator('.list .tag', { hasText: 'zima' }).first().waitFor();
     await page.locator('.list').getByRole('button', { name: 'zima' }).click();
     await until(() => rows(page).count(), 2);
@@ -108,7 +108,7 @@ export const cases = [
     // By name, from the palette; one that is being answered is not erased, and neither are the others.
     mock.house.threads.get(order[0]).run = 'r_x';
     await page.keyboard.press('Control+k');
-    await page.locator('.query').fill('Select conv');
+    await page.locator('.query').fill('Select sev');
     await page.keyboard.press('Enter');
     await page.getByRole('toolbar').getByRole('button', { name: 'All', exact: true }).click();
     await page.getByRole('toolbar').getByRole('button', { name: 'Erase conversations' }).click();

@@ -70,7 +70,7 @@ export const cases = [
     await page.getByText('2/2').waitFor();
     await last(page).getByText('edited', { exact: true }).waitFor();
     const rows = page.locator('.list [data-thread]');
-    await page.locator('.list').getByRole('button', { name: 'Select conversations' }).click();
+    await page.locator('.list').getByRole('button', { name: 'Select several' }).click();
     await rows.first().click();
     await page.getByRole('toolbar').getByRole('button', { name: 'Put into the archive' }).click();
     await until(() => rows.count(), 0);
