@@ -45,14 +45,15 @@ void Answers::check_parts(const Json& parts) const {
   }
 }
 
-Message Answers::open(const std::string& thread, const std::string& parent, const Answerer& by,
-                      const std::string& run) {
+Message Answers::open(const std::string& thread, const std::string& parent, const Answerer& by, const std::string& run,
+                      Json parts) {
   Message answer{.thread = thread,
                  .parent = parent,
                  .role = "assistant",
                  .actor_kind = by.persona ? "companion" : "model",
                  .actor_id = by.persona ? *by.persona : by.model,
                  .actor_name = by.persona ? by.persona_name : by.model_name,
+                 .parts = std::move(parts),
                  .state = "running",
                  .run = run};
   ledger_.insert_message(answer);
@@ -102,7 +103,7 @@ Json Answers::begin_now(const TurnWish& wish, const Thread& thread) {
       if (of_thread(*wish.parent, "parent").role == "assistant") refuse_field("parent", "a message of the person");
       parent = *wish.parent;
     }
-    answer = open(thread.id, parent, wish.by, run);
+    answer = open(thread.id, parent, wish.by, run, wish.begun.is_null() ? Json::array() : wish.begun);
   }
   made["answer"] = answer.id;
   db.run("UPDATE threads SET head = ?, run = ?, draft = NULL, updated_ms = ? WHERE id = ?", answer.id, run, now_ms(),

@@ -25,6 +25,7 @@ struct TurnWish {
   Json parts;                         // say: what is said; null in the other forms
   std::optional<std::string> ref;     // say: a message that is quoted
   std::optional<std::string> go_on;   // the answer that is to go on
+  Json begun;                         // say, again: parts the answer begins with; null = none
   Answerer by;
 };
 
@@ -78,8 +79,9 @@ class Answers {
   // At start: what was under way when the process ended. The number of answers closed.
   Result<int64_t> close_left_over();
 
-  // Inside a transaction: an answer that begins under `parent`.
-  Message open(const std::string& thread, const std::string& parent, const Answerer& by, const std::string& run);
+  // Inside a transaction: an answer that begins under `parent`, with what stands in it from the start.
+  Message open(const std::string& thread, const std::string& parent, const Answerer& by, const std::string& run,
+               Json parts = Json::array());
 
  private:
   Turn replay(const Json& made) const;

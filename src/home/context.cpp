@@ -30,18 +30,23 @@ Result<Context> choose_context(const ContextWish& wish, const CountTokens& count
   add_words("system", wish.system);
   if (wish.turns.empty()) return out;
 
-  // Of the last turn all must be there; what comes before it is taken newest first.
-  const int64_t last = cost(wish.turns.back().text);
-  if (out.used_tokens + last > room)
+  // Of the last turns all must be there; what comes before them is taken newest first.
+  const auto turn = [&](size_t back) -> const ContextTurn& { return wish.turns[wish.turns.size() - 1 - back]; };
+  const size_t n_must = std::clamp(wish.n_must, size_t{1}, wish.turns.size());
+  std::vector<int64_t> costs;  // newest first
+  int64_t used = out.used_tokens;
+  bool reached = !wish.sees_from;
+  while (costs.size() < n_must) {
+    costs.push_back(cost(turn(costs.size()).text));
+    used += costs.back();
+    reached = reached || turn(costs.size() - 1).message == *wish.sees_from;
+  }
+  if (used > room)
     return fail("context.too_long",
                 fmt::format("persona, system prompt and the last message have {} tokens, {} of the context's {} are "
                             "left for them",
-                            out.used_tokens + last, room, wish.n_ctx),
+                            used, room, wish.n_ctx),
                 "a shorter message, or a model loaded with a longer context");
-  std::vector<int64_t> costs = {last};  // newest first
-  int64_t used = out.used_tokens + last;
-  const auto turn = [&](size_t back) -> const ContextTurn& { return wish.turns[wish.turns.size() - 1 - back]; };
-  bool reached = !wish.sees_from || turn(0).message == *wish.sees_from;
   while (costs.size() < wish.turns.size() && !(reached && wish.sees_from)) {
     const int64_t next = cost(turn(costs.size()).text);
     if (used + next > room) break;
@@ -52,13 +57,13 @@ Result<Context> choose_context(const ContextWish& wish, const CountTokens& count
   const bool all = costs.size() == wish.turns.size();
   if (!all && !(reached && wish.sees_from)) {  // the beginning must move
     const auto goal = static_cast<int64_t>(kKeptWhenMoving * static_cast<double>(room));
-    while (costs.size() > 1 && used > goal) {
+    while (costs.size() > n_must && used > goal) {
       used -= costs.back();
       costs.pop_back();
     }
   }
   // An answer without its question is no beginning.
-  while (costs.size() > 1 && costs.size() < wish.turns.size() && turn(costs.size() - 1).role == "assistant") {
+  while (costs.size() > n_must && costs.size() < wish.turns.size() && turn(costs.size() - 1).role == "assistant") {
     used -= costs.back();
     costs.pop_back();
   }
@@ -67,7 +72,9 @@ Result<Context> choose_context(const ContextWish& wish, const CountTokens& count
                            .role = turn(back).role,
                            .text = turn(back).text,
                            .message = turn(back).message,
-                           .why = back == 0 ? "asked" : "recent",
+                           .why = back > 0 && back >= n_must       ? "recent"
+                                  : turn(back).role == "assistant" ? "begun"
+                                                                   : "asked",
                            .n_tokens = costs[back]});
   for (size_t back = costs.size(); back < wish.turns.size() && out.dropped.size() < kDroppedTold; ++back)
     out.dropped.push_back({turn(back).message, "no_room", cost(turn(back).text)});

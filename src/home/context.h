@@ -18,7 +18,8 @@ struct ContextTurn {
 
 struct ContextWish {
   std::string persona, system;
-  std::vector<ContextTurn> turns;  // oldest first; the last one is what is answered, or gone on with
+  std::vector<ContextTurn> turns;  // oldest first; the last one is what is answered, or an answer that is gone on with
+  size_t n_must = 1;               // so many of the last turns are there, or it is too long
   int64_t n_ctx = 0;
   int64_t reserve_tokens = 0;  // kept free for the answer
   // From where the last answer of this branch saw. It stays there while that fits, so that what is cached of the
@@ -30,7 +31,7 @@ struct ContextEntry {
   std::string what;  // "persona", "system", "turn"
   std::string role, text;
   std::optional<std::string> message;
-  std::string why;  // "persona", "system", "recent", "asked"
+  std::string why;  // "persona", "system", "recent", "asked"; "begun": the answer that is gone on with
   int64_t n_tokens = 0;
 };
 
@@ -48,7 +49,7 @@ struct Context {
 
 using CountTokens = std::function<int64_t(const std::string&)>;
 
-// Error "context.too_long" (message has both numbers) when not even persona, system and the last turn fit.
+// Error "context.too_long" (message has both numbers) when not even persona, system and the last turns fit.
 Result<Context> choose_context(const ContextWish& wish, const CountTokens& count);
 
 // Room for the answer: what it may be at most, but no more than half; a quarter where there is no limit, up to 1024.

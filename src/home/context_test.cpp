@@ -30,6 +30,21 @@ TEST(Context, AllThatFitsInItsOrder) {
   EXPECT_TRUE(c->dropped.empty());
 }
 
+TEST(Context, AnAnswerThatWasBegunKeepsItsQuestion) {
+  ContextWish wish = talk(4, 300);
+  wish.n_must = 2;
+  const auto c = choose_context(wish, bytes);
+  ASSERT_TRUE(c) << c.error().message;
+  ASSERT_EQ(c->entries.size(), 2u);
+  EXPECT_EQ(c->entries[0].message, "m2");
+  EXPECT_EQ(c->entries[0].why, "asked");
+  EXPECT_EQ(c->entries[1].why, "begun");
+  wish.turns[2].text = std::string(600, 'x');  // alone it would fit
+  EXPECT_EQ(choose_context(wish, bytes).error().code, "context.too_long");
+  wish.n_must = 1;
+  EXPECT_EQ(choose_context(wish, bytes)->entries.size(), 1u);
+}
+
 TEST(Context, TheNewestTurnsWhenItIsFull) {
   const auto c = choose_context(talk(21, 92), bytes);  // 100 tokens each, room for 8
   ASSERT_TRUE(c);

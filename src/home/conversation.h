@@ -24,7 +24,7 @@ struct Message {
   std::string state = "done";  // done, running, stopped, interrupted, failed, erased
   bool pinned = false;
   std::optional<std::string> ref;
-  std::string source = "page";  // page, api, import, pasted
+  std::string source = "page";  // page, api, import, pasted, edited
   std::optional<std::string> origin;
   Json facts;                        // Answer, or null
   Json error;                        // or null

@@ -8,18 +8,60 @@ namespace watra::home {
 namespace {
 
 constexpr size_t kMostTags = 50;
+constexpr size_t kMostAtOnce = 500;    // conversations: one page of the list
 constexpr size_t kMostSystem = 65536;  // characters; a persona of many pages
+constexpr size_t kMostWords = 4'000'000;
 
 std::optional<std::string> text_or_none(const Json& value, std::string_view field, size_t most) {
   if (value.is_null()) return std::nullopt;
   return checked_text(value, field, 1, most);
 }
 
-Json checked_tags(const Json& tags) {
+Json checked_tags(const Json& tags, std::string_view field) {
   if (!tags.is_array() || tags.size() > kMostTags)
-    refuse_field("tags", fmt::format("a list of at most {} texts", kMostTags));
-  for (const Json& tag : tags) checked_text(tag, "tags", 1, 60);
+    refuse_field(field, fmt::format("a list of at most {} texts", kMostTags));
+  for (const Json& tag : tags) checked_text(tag, field, 1, 60);
   return tags;
+}
+
+bool has(const Json& list, const Json& one) { return std::ranges::find(list, one) != list.end(); }
+
+// Tags with some more, each once, and without others.
+Json other_tags(const Json& tags, const Json& add, const Json& remove) {
+  Json out = Json::array();
+  for (const Json* list : {&tags, &add})
+    for (const Json& tag : *list)
+      if (!has(out, tag) && !has(remove, tag)) out.push_back(tag);
+  if (out.size() > kMostTags) refuse_field("add_tags", fmt::format("at most {} tags of one conversation", kMostTags));
+  return out;
+}
+
+// Each once, in their order.
+std::vector<std::string> checked_threads(const Json& body) {
+  const Json& ids = member(body, "ids");
+  const std::string allowed = fmt::format("a list of 1 to {} ids of conversations", kMostAtOnce);
+  if (!ids.is_array() || ids.empty() || ids.size() > kMostAtOnce) refuse_field("ids", allowed);
+  std::vector<std::string> out;
+  for (const Json& id : ids) {
+    std::string one = checked_text(id, "ids", 1, 64);
+    if (std::ranges::find(out, one) == out.end()) out.push_back(std::move(one));
+  }
+  return out;
+}
+
+// Parts whose text, in the place where the last of it stood, is `words`.
+Json with_words(const Json& parts, const std::string& words) {
+  Json out = Json::array();
+  std::optional<size_t> at;
+  for (const Json& p : parts) {
+    if (p.at("type") == "text")
+      at = out.size();
+    else
+      out.push_back(p);
+  }
+  out.insert(out.begin() + static_cast<std::ptrdiff_t>(at.value_or(out.size())),
+             Json{{"type", "text"}, {"text", words}});
+  return out;
 }
 
 Json checked_draft(const Json& draft) {
@@ -103,7 +145,7 @@ Result<Thread> Conversations::change(const std::string& id, const Json& body) {
       } else if (name == "folder") {
         set("folder", text_or_none(value, name, 200));
       } else if (name == "tags" && !value.is_null()) {
-        set("tags", dump(checked_tags(value)));
+        set("tags", dump(checked_tags(value, name)));
       } else if (name == "head" && !value.is_null()) {
         const std::string head = checked_text(value, name, 1, 64);
         if (ledger_.message(head).thread != id) refuse_field("head", "a message of this thread");
@@ -129,27 +171,63 @@ Result<Thread> Conversations::change(const std::string& id, const Json& body) {
   });
 }
 
-Result<Conversations::Erased> Conversations::erase_thread(const std::string& id) {
+Result<std::vector<Thread>> Conversations::change_many(const Json& body) {
+  return guarded([&] {
+    Database& db = ledger_.db();
+    Transaction t(db);
+    const std::vector<std::string> ids = checked_threads(body);
+    const Json& add = member(body, "add_tags");
+    const Json& remove = member(body, "remove_tags");
+    for (const auto& [tags, name] : {std::pair(&add, "add_tags"), std::pair(&remove, "remove_tags")})
+      if (!tags->is_null()) checked_tags(*tags, name);
+    std::vector<Thread> out;
+    for (const std::string& id : ids) {
+      const Thread before = ledger_.thread(id);
+      for (const char* name : {"archived", "pinned"})
+        if (const Json& value = member(body, name); !value.is_null())
+          db.run(fmt::format("UPDATE threads SET {} = ? WHERE id = ?", name), checked_bool(value, name), id);
+      if (body.contains("folder"))
+        db.run("UPDATE threads SET folder = ? WHERE id = ?", text_or_none(body.at("folder"), "folder", 200), id);
+      if (!add.is_null() || !remove.is_null())
+        db.run("UPDATE threads SET tags = ? WHERE id = ?", dump(other_tags(before.tags, add, remove)), id);
+      ledger_.tell_thread(id);
+      out.push_back(ledger_.thread(id));
+    }
+    t.commit();
+    return out;
+  });
+}
+
+Result<Conversations::Erased> Conversations::erase_threads(const std::vector<std::string>& threads) {
   auto erased = guarded([&] {
     Database& db = ledger_.db();
     Transaction t(db);
-    const Thread thread = ledger_.thread(id);
-    if (thread.run) refuse("thread.busy", "an answer is under way in this thread", *thread.run);
     Json ids = Json::array();
-    {
+    for (const std::string& id : threads) {
+      const Thread thread = ledger_.thread(id);
+      if (thread.run) refuse("thread.busy", "an answer is under way in this thread", *thread.run);
       Statement s = db.query("SELECT id FROM messages WHERE thread_id = ?", id);
       while (s.step()) ids.push_back(s.text(0));
     }
     for (const Json& message : ids) ledger_.erase_words(message);
     Erased out{.n = static_cast<int64_t>(ids.size()), .receipt = ledger_.receipt("thread", ids)};
-    ledger_.events().forget_thread(id);
-    db.run("DELETE FROM threads WHERE id = ?", id);
-    ledger_.events().publish("thread.removed", id, std::nullopt, Json::object());
+    for (const std::string& id : threads) {
+      ledger_.events().forget_thread(id);
+      db.run("DELETE FROM threads WHERE id = ?", id);
+      ledger_.events().publish("thread.removed", id, std::nullopt, Json::object());
+    }
     t.commit();
     return out;
   });
   if (erased) WATRA_TRY(guarded([&] { ledger_.forget(); }));
   return erased;
+}
+
+Result<Conversations::Erased> Conversations::erase_thread(const std::string& id) { return erase_threads({id}); }
+
+Result<Conversations::Erased> Conversations::erase_many(const Json& body) {
+  WATRA_ASSIGN(const std::vector<std::string> ids, guarded([&] { return checked_threads(body); }));
+  return erase_threads(ids);
 }
 
 Result<Conversations::Messages> Conversations::messages(const std::string& thread, int64_t limit,
@@ -230,6 +308,37 @@ Result<Message> Conversations::pin(const std::string& id, bool pinned) {
     ledger_.db().run("UPDATE messages SET pinned = ? WHERE id = ?", pinned, id);
     Message m = ledger_.message(id);
     ledger_.tell_message(m);
+    t.commit();
+    return m;
+  });
+}
+
+Result<Message> Conversations::rewrite(const std::string& id, const Json& body) {
+  return guarded([&] {
+    Transaction t(ledger_.db());
+    const Json made = ledger_.once(member(body, "client_id"), [&]() -> Json {
+      const std::string words = checked_text(member(body, "text"), "text", 1, kMostWords);
+      Message m = ledger_.message(id);
+      if (m.role != "assistant" || m.state == "erased") refuse_field("id", "an answer that has words");
+      if (const Thread thread = ledger_.thread(m.thread); thread.run)
+        refuse("thread.busy", "an answer is under way in this thread", *thread.run);
+      m = {.thread = m.thread,
+           .parent = m.parent,
+           .role = m.role,
+           .actor_kind = m.actor_kind,
+           .actor_id = m.actor_id,
+           .actor_name = m.actor_name,
+           .parts = with_words(m.parts, words),
+           .source = "edited",
+           .origin = id};
+      ledger_.insert_message(m);
+      ledger_.db().run("UPDATE threads SET head = ? WHERE id = ?", m.id, m.thread);
+      ledger_.tell_message(m);
+      ledger_.tell_thread(m.thread);
+      return {{"message", m.id}};
+    });
+    if (!made.contains("message")) refuse_field("client_id", "an id that made nothing else");
+    Message m = ledger_.message(made.at("message"));
     t.commit();
     return m;
   });

@@ -38,6 +38,11 @@ class Conversations {
   };
   Result<Erased> erase_thread(const std::string& id);  // also "thread.busy"
 
+  // Many at once, all of them or none: {"ids", "archived"?, "pinned"?, "folder"?, "add_tags"?, "remove_tags"?}. As they
+  // are then, in the order of `ids`.
+  Result<std::vector<Thread>> change_many(const Json& body);
+  Result<Erased> erase_many(const Json& body);  // {"ids"}; also "thread.busy"
+
   struct Messages {
     std::vector<Message> messages;
     bool more = false;
@@ -50,9 +55,13 @@ class Conversations {
   Result<Message> message(const std::string& id) const;
   Result<std::vector<Message>> path(const std::string& head) const;
   Result<Message> pin(const std::string& id, bool pinned);
+  // An answer in the person's words, {"client_id", "text"}: a version beside it, from which the conversation goes on.
+  // What was thought and looked up on the way to it stays in it. Also "thread.busy".
+  Result<Message> rewrite(const std::string& id, const Json& body);
   Result<Erased> erase_message(const std::string& id);  // also "message.busy"
 
  private:
+  Result<Erased> erase_threads(const std::vector<std::string>& threads);
   void retitle(const std::string& thread);
   Ledger& ledger_;
 };

@@ -97,6 +97,124 @@ TEST(Conversations, PagesOfATreeMeet) {
   EXPECT_LT(rest->messages.back().log, newest->messages[0].log);
 }
 
+TEST(Conversations, AnAnswerInThePersonsWordsIsAVersionBesideIt) {
+  Talk t;
+  const Thread thread = t.thread();
+  const auto begun = t.home->answers().begin(
+      {.client_id = t.client(), .thread = thread.id, .parts = text("Gdzie?"), .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(t.home->answers().apply({{.kind = AnswerStep::Kind::piece,
+                                        .thread = thread.id,
+                                        .message = begun->answer.id,
+                                        .part_kind = "reasoning",
+                                        .text = "Hala czy las?"}}));
+  EXPECT_EQ(t.talks.rewrite(begun->answer.id, {{"client_id", t.client()}, {"text", "x"}}).error().code, "thread.busy");
+  ASSERT_TRUE(t.home->answers().apply({{.kind = AnswerStep::Kind::piece,
+                                        .thread = thread.id,
+                                        .message = begun->answer.id,
+                                        .part = 1,
+                                        .part_kind = "text",
+                                        .text = "W lesie"},
+                                       {.kind = AnswerStep::Kind::ended,
+                                        .thread = thread.id,
+                                        .message = begun->answer.id,
+                                        .run = new_run(begun->run, thread.id, begun->answer.id),
+                                        .facts = {{"seed", 7}},
+                                        .state = "done"}}));
+  const int64_t before = t.home->events().last();
+  const Json body = {{"client_id", t.client()}, {"text", "Na hali, pod źródłem"}};
+  const Message mine = *t.talks.rewrite(begun->answer.id, body);
+  EXPECT_EQ(t.talks.rewrite(begun->answer.id, body)->id, mine.id) << "the same client_id makes it once";
+  EXPECT_EQ(mine.parent, begun->answer.parent);
+  EXPECT_EQ(mine.parts, (Json::array({{{"type", "reasoning"}, {"text", "Hala czy las?"}, {"seconds", nullptr}},
+                                      {{"type", "text"}, {"text", "Na hali, pod źródłem"}}})));
+  EXPECT_EQ(mine.source, "edited");
+  EXPECT_EQ(mine.origin, begun->answer.id);
+  EXPECT_TRUE(mine.facts.is_null()) << "no model wrote it";
+  EXPECT_EQ(mine.actor_name, "M");
+  EXPECT_EQ(t.talks.message(begun->answer.id)->text(), "W lesie");
+  const auto told = t.home->events().read(before, 10);
+  ASSERT_EQ(told->events.size(), 2u);
+  EXPECT_EQ(told->events[0].type, "thread.message");
+  EXPECT_EQ(Json::parse(told->events[1].data)["head"], mine.id);
+  const auto found = search(t.home->ledger(), "zrodlem", 5, std::nullopt);
+  ASSERT_EQ(found->hits.size(), 1u);
+  EXPECT_EQ(found->hits[0].json()["version"], (Json{{"at", 2}, {"of", 2}}));
+  // It goes on as any answer does.
+  const auto on = t.home->answers().begin(
+      {.client_id = t.client(), .thread = thread.id, .go_on = mine.id, .by = {.model = "m", .model_name = "M"}});
+  ASSERT_TRUE(on) << on.error().message;
+  ASSERT_TRUE(t.home->answers().apply({{.kind = AnswerStep::Kind::piece,
+                                        .thread = thread.id,
+                                        .message = mine.id,
+                                        .part = 1,
+                                        .part_kind = "text",
+                                        .text = ", gdzie owce."},
+                                       {.kind = AnswerStep::Kind::ended,
+                                        .thread = thread.id,
+                                        .message = mine.id,
+                                        .run = new_run(on->run, thread.id, mine.id),
+                                        .state = "done"}}));
+  EXPECT_EQ(t.talks.message(mine.id)->text(), "Na hali, pod źródłem, gdzie owce.");
+  EXPECT_EQ(t.talks.message(mine.id)->source, "edited");
+  // What is none is refused by name.
+  const auto refused = [&](const std::string& id, const Json& wish) { return t.talks.rewrite(id, wish).error(); };
+  EXPECT_TRUE(refused(*mine.parent, {{"client_id", t.client()}, {"text", "x"}}).message.starts_with("id: "));
+  EXPECT_TRUE(refused(mine.id, {{"client_id", t.client()}, {"text", ""}}).message.starts_with("text: "));
+  ASSERT_TRUE(t.talks.erase_message(mine.id));
+  EXPECT_TRUE(refused(mine.id, {{"client_id", t.client()}, {"text", "x"}}).message.starts_with("id: "));
+  EXPECT_EQ(refused("m_no", {{"client_id", t.client()}, {"text", "x"}}).code, "message.unknown");
+}
+
+TEST(Conversations, ManyAtOnceAreChangedAllOrNone) {
+  Talk t;
+  const std::string a = t.thread().id, b = t.thread().id;
+  ASSERT_TRUE(t.talks.change(a, {{"tags", {"zima", "owce"}}}));
+  const auto changed = t.talks.change_many({{"ids", {b, a, b}},
+                                            {"archived", true},
+                                            {"folder", "Hala"},
+                                            {"add_tags", {"owce", "las"}},
+                                            {"remove_tags", Json::array({"zima"})}});
+  ASSERT_TRUE(changed) << changed.error().message;
+  ASSERT_EQ(changed->size(), 2u);
+  EXPECT_EQ((*changed)[0].id, b);
+  EXPECT_EQ((*changed)[0].tags, (Json{"owce", "las"}));
+  EXPECT_EQ((*changed)[1].tags, (Json{"owce", "las"}));
+  EXPECT_EQ((*changed)[1].folder, "Hala");
+  EXPECT_TRUE((*changed)[1].archived);
+  EXPECT_EQ(t.talks.list(10, std::nullopt, true)->threads.size(), 2u);
+  // One that is not there, or one value that is none, and nothing has changed.
+  const int64_t before = t.home->events().last();
+  EXPECT_EQ(t.talks.change_many({{"ids", {a, "t_no"}}, {"archived", false}}).error().code, "thread.unknown");
+  const auto refused = [&](const Json& body) { return t.talks.change_many(body).error().message; };
+  EXPECT_TRUE(refused({{"ids", Json::array()}}).starts_with("ids: "));
+  EXPECT_TRUE(refused({{"ids", Json::array({a})}, {"archived", 1}}).starts_with("archived: "));
+  EXPECT_TRUE(refused({{"ids", Json::array({a})}, {"add_tags", Json::array({""})}}).starts_with("add_tags: "));
+  Json many = Json::array();
+  for (int i = 0; i < 49; ++i) many.push_back("t" + std::to_string(i));
+  EXPECT_TRUE(refused({{"ids", Json::array({a})}, {"add_tags", many}}).starts_with("add_tags: "));
+  EXPECT_EQ(t.home->events().last(), before);
+  EXPECT_TRUE(t.talks.thread(a)->thread.archived);
+  ASSERT_TRUE(t.talks.change_many({{"ids", Json::array({a})}, {"folder", nullptr}}));
+  EXPECT_FALSE(t.talks.thread(a)->thread.folder);
+}
+
+TEST(Conversations, ManyAtOnceAreErasedAllOrNone) {
+  Talk t;
+  const std::string a = t.thread().id, b = t.thread().id, kept = t.thread().id;
+  t.turn(a, std::nullopt, "Raz", "Jeden");
+  t.turn(kept, std::nullopt, "Raz", "Jeden");
+  const auto busy = t.home->answers().begin(
+      {.client_id = t.client(), .thread = b, .parts = text("Dwa"), .by = {.model = "m", .model_name = "M"}});
+  EXPECT_EQ(t.talks.erase_many({{"ids", {a, b}}}).error().code, "thread.busy");
+  EXPECT_EQ(search(t.home->ledger(), "raz", 5, std::nullopt)->hits.size(), 2u);
+  t.finish(*busy, "Dwa");
+  EXPECT_EQ(t.talks.erase_many({{"ids", {a, b}}})->n, 4);
+  EXPECT_EQ(t.talks.thread(a).error().code, "thread.unknown");
+  EXPECT_EQ(search(t.home->ledger(), "raz", 5, std::nullopt)->hits.size(), 1u);
+  EXPECT_EQ(t.talks.erase_many({{"ids", Json::array({a})}}).error().code, "thread.unknown");
+  EXPECT_EQ(t.talks.list(10, std::nullopt, false)->threads.size(), 1u);
+}
+
 TEST(Conversations, TheSameClientIdMakesNothingTwice) {
   Talk t;
   const auto a = t.talks.create({{"client_id", "same"}, {"title", "Hala"}});

@@ -107,13 +107,14 @@ std::string thread_lines(Home& home, const std::string& id, size_t line_bytes) {
 // Markdown is for people: who speaks and what a conversation without a title is called, in their language. The names of
 // those who speak are the page's.
 struct MarkdownWords {
-  std::string user, assistant, system, tool, untitled, missing;
+  std::string user, assistant, system, tool, untitled, missing, edited;
 };
 
 MarkdownWords markdown_words(const std::string& language) {
   if (language == "pl")
-    return {"Ty", "Model", "Wskazówka", "Narzędzie", "Rozmowa z {:%d.%m.%Y}", "tego pliku już nie ma"};
-  return {"You", "Model", "Instructions", "Tool", "Conversation of {:%Y-%m-%d}", "this file is not here any more"};
+    return {"Ty", "Model", "Wskazówka", "Narzędzie", "Rozmowa z {:%d.%m.%Y}", "tego pliku już nie ma", "poprawione"};
+  return {"You",   "Model", "Instructions", "Tool", "Conversation of {:%Y-%m-%d}", "this file is not here any more",
+          "edited"};
 }
 
 std::string speaker_of(const Message& m, const MarkdownWords& words) {
@@ -137,7 +138,8 @@ std::string thread_markdown(Home& home, const std::string& id, const std::string
   const auto path = thread.head ? home.ledger().path(*thread.head) : std::vector<Message>();
   std::string out = "# " + heading_of(thread, path, words) + "\n";
   for (const Message& m : path) {
-    out += fmt::format("\n**{}**\n\n", speaker_of(m, words));
+    const std::string edited = m.source == "edited" ? fmt::format(" ({})", words.edited) : "";
+    out += fmt::format("\n**{}**{}\n\n", speaker_of(m, words), edited);
     for (const Json& p : m.parts) {
       if (p.at("type") == "text") out += p.at("text").get<std::string>() + "\n";
       if (!p.contains("hash")) continue;

@@ -359,6 +359,7 @@ TEST(Export, AConversationComesBackAsItWas) {
   ASSERT_TRUE(second) << second.error().message;
   ASSERT_TRUE(from->answers().close_left_over());
   ASSERT_TRUE(from->conversations().pin(first->answer.id, true));
+  ASSERT_TRUE(from->conversations().rewrite(first->answer.id, {{"client_id", "e"}, {"text", "Inaczej"}}));
   // An answer from elsewhere, words erased in the middle of the tree, a name of the longest, and what is not said yet.
   ASSERT_TRUE(from->conversations().erase_message(second->said->id));
   {
@@ -481,6 +482,10 @@ TEST(Export, MarkdownSpeaksTheLanguageOfItsReader) {
   home->db().run("UPDATE threads SET title = ''");
   EXPECT_EQ(*export_thread(*home, thread->id, "md", {.language = "pl"}),
             "# Co słychać?\n\n**Ty**\n\nCo słychać?\n\n**Bielik**\n\n");
+  const std::string answer = *home->conversations().thread(thread->id)->thread.head;
+  ASSERT_TRUE(home->conversations().rewrite(answer, {{"client_id", "e"}, {"text", "Cicho."}}));
+  EXPECT_EQ(*export_thread(*home, thread->id, "md", {.language = "pl"}),
+            "# Co słychać?\n\n**Ty**\n\nCo słychać?\n\n**Bielik** (poprawione)\n\nCicho.\n");
   EXPECT_NE(export_thread(*home, thread->id, "md")->find("**You**"), std::string::npos);
 }
 

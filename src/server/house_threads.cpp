@@ -33,6 +33,11 @@ void add_threads(Router& router, home::Conversations& talks) {
   });
   add_json(router, "POST", "/threads", 201,
            [&talks](Exchange& x) -> Json { return house_value(talks.create(x.json())).json(); });
+  add_json(router, "PATCH", "/threads", 200, [&talks](Exchange& x) -> Json {
+    return {{"threads", list_json(house_value(talks.change_many(x.json())))}};
+  });
+  add_json(router, "POST", "/threads/erase", 200,
+           [&talks](Exchange& x) -> Json { return erased_json(house_value(talks.erase_many(x.json()))); });
   add_json(router, "GET", "/threads/{id}", 200, [&talks](Exchange& x) -> Json {
     const auto seen = house_value(talks.thread(x.params["id"]));
     return {{"thread", seen.thread.json()}, {"as_of", seen.as_of}};
@@ -59,6 +64,8 @@ void add_messages(Router& router, home::Conversations& talks) {
     if (!pinned) throw request_invalid("pinned", "true or false");
     return house_value(talks.pin(x.params["id"], *pinned)).json();
   });
+  add_json(router, "POST", "/messages/{id}/versions", 201,
+           [&talks](Exchange& x) -> Json { return house_value(talks.rewrite(x.params["id"], x.json())).json(); });
   add_json(router, "DELETE", "/messages/{id}", 200,
            [&talks](Exchange& x) -> Json { return erased_json(house_value(talks.erase_message(x.params["id"]))); });
 }

@@ -2,6 +2,7 @@
 #include "server/answering.h"
 #include "server/house_conversations.h"
 #include "server/house_fields.h"
+#include "server/reasoning.h"
 #include "server/shelf/model_words.h"
 #include "server/turn_prompt.h"
 
@@ -73,6 +74,24 @@ Json turn_json(const Runs& runs, const home::Turn& turn) {
           {"as_of", turn.as_of}};
 }
 
+// The first words of an answer, as the person gives them: thoughts where they open a block of them, then words.
+Json begun_parts(const std::string& begin, const home::TurnWish& wish) {
+  constexpr size_t kMost = 65536;  // bytes
+  if (begin.empty() || begin.size() > kMost)
+    throw request_invalid("begin", fmt::format("a text of 1 to {} bytes", kMost));
+  if (wish.go_on) throw request_invalid("begin", "an answer that is still to begin: \"continue\" has its beginning");
+  ReasoningSplitter splitter(true, false);
+  auto [thoughts, words] = splitter.feed(begin);
+  const auto rest = splitter.finish();
+  thoughts += rest.reasoning;
+  words += rest.content;
+  Json parts = Json::array();
+  if (!thoughts.empty()) parts.push_back({{"type", "reasoning"}, {"text", thoughts}, {"seconds", nullptr}});
+  if (!words.empty()) parts.push_back({{"type", "text"}, {"text", words}});
+  if (parts.empty()) throw request_invalid("begin", "words");
+  return parts;
+}
+
 // A prompt that can never fit is refused before anything is written down.
 void check_fits(Household& house, const home::Thread& thread, const home::TurnWish& wish, const Answering& by) {
   if (!by.model) return;
@@ -83,7 +102,9 @@ void check_fits(Household& house, const home::Thread& thread, const home::TurnWi
     house_value(house.home.answers().check(wish.parts));
     path.push_back({.parts = wish.parts, .ref = wish.ref});
   }
-  TurnWords words = turn_words(house.home, path, wish.go_on.has_value());
+  if (!wish.begun.is_null()) path.push_back({.role = "assistant", .parts = wish.begun});
+  TurnWords words = turn_words(house.home, path, wish.go_on || !wish.begun.is_null());
+  if (!wish.begun.is_null()) words.n_must = 2;
   words.system = thread.system.value_or("");
   if (by.by.persona) words.persona = house_value(house.home.personas().find(*by.by.persona)).text;
   if (words.turns.empty()) throw request_invalid("parts", "words to be answered");
@@ -102,6 +123,7 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
                       .parts = fields.has("parts") ? body["parts"] : Json(),
                       .ref = text_field(body, "ref"),
                       .go_on = text_field(body, "continue")};
+  if (const auto begin = text_field(body, "begin")) wish.begun = begun_parts(*begin, wish);
   const Json given =
       house_value(house.home.settings().checked_sampling_of(fields.has("sampling") ? body["sampling"] : Json()));
   std::string model = text_field(body, "model").value_or("");
@@ -124,7 +146,8 @@ Json take_turn(Exchange& x, Household& house, Runs& runs) {
                 .model = answering.by.model,
                 .sampling = answering.sampling,
                 .persona = answering.by.persona,
-                .go_on = wish.go_on.has_value()},
+                .go_on = wish.go_on || !wish.begun.is_null(),
+                .begun = !wish.begun.is_null()},
                std::move(place));
   return turn_json(runs, turn);
 }

@@ -67,6 +67,13 @@ bool ends_in_reasoning(std::string_view prompt) {
   return open != std::string_view::npos && prompt.find(kClose, open) == std::string_view::npos;
 }
 
+std::string without_opening(std::string& begun) {
+  if (!begun.starts_with(kOpen)) return "\n</think>\n\n";
+  begun.erase(0, kOpen.size());
+  begun.erase(0, std::min(begun.find_first_not_of(kSpace), begun.size()));  // the template wrote its own
+  return {};
+}
+
 bool ends_after_reasoning(std::string_view prompt) {
   const size_t last = prompt.find_last_not_of(kSpace);
   return last != std::string_view::npos && prompt.substr(0, last + 1).ends_with(kClose);

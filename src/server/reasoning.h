@@ -31,6 +31,9 @@ class ReasoningSplitter {
 
 // The prompt's last block is open: <think> without its end.
 bool ends_in_reasoning(std::string_view prompt);
+// Behind a prompt whose block of thoughts is open: takes the opening off an answer that has one of its own, and gives
+// what closes the block before one that has none; else nothing.
+std::string without_opening(std::string& begun);
 // Nothing but white space follows </think>: what is thought was thought.
 bool ends_after_reasoning(std::string_view prompt);
 

@@ -32,6 +32,15 @@ TEST(Reasoning, MayOpenInThePrompt) {
   EXPECT_FALSE(ends_in_reasoning("<think>\n\n</think>\n\n"));
 }
 
+TEST(Reasoning, AnAnswerGoesOnBehindAnOpenBlock) {
+  std::string words = "Yes, and";
+  EXPECT_EQ(without_opening(words), "\n</think>\n\n");
+  EXPECT_EQ(words, "Yes, and");
+  std::string thoughts = "<think>\nso far";
+  EXPECT_EQ(without_opening(thoughts), "");
+  EXPECT_EQ(thoughts, "so far");
+}
+
 TEST(Reasoning, PlainTextIsContentToTheLastByte) {
   EXPECT_EQ(split("  <thing>", 1).content, "  <thing>");
   EXPECT_EQ(split("<thi", 1).content, "<thi");

@@ -154,6 +154,7 @@ void Runs::prepare(const std::shared_ptr<Live>& live) {
     const Json parts = path.back().parts;
     if (!wish.go_on) path.pop_back();
     TurnWords words = turn_words(house_.home, path, wish.go_on);
+    if (wish.begun) words.n_must = 2;
     const home::Thread thread = house_value(house_.home.conversations().thread(wish.thread)).thread;
     words.system = thread.system.value_or("");
     if (wish.persona) words.persona = house_value(house_.home.personas().find(*wish.persona)).text;

@@ -32,7 +32,8 @@ struct RunWish {
   std::string model;                // a name the room knows; "" = the loaded one
   Json sampling;                    // all of it, checked; keys as settings have them
   std::optional<std::string> persona;
-  bool go_on = false;
+  bool go_on = false;  // the answer has words already, which it goes on from
+  bool begun = false;  // ... that the person gave it: what it answers stays in sight
   engine::Priority priority = engine::Priority::person;
   std::function<void(const std::string& state)> ended;  // on the thread of Runs, after its end was committed
 };

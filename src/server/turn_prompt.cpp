@@ -4,6 +4,7 @@
 
 #include "server/house_fields.h"
 #include "server/reasoning.h"
+#include "text/prompt_encode.h"
 
 namespace watra::server {
 namespace {
@@ -33,6 +34,7 @@ home::Context choose(const ServedModel& model, const TurnWords& words, int64_t n
   const home::ContextWish wish{.persona = words.persona,
                                .system = words.system,
                                .turns = words.turns,
+                               .n_must = words.n_must,
                                .n_ctx = n_ctx,
                                .reserve_tokens = reserve,
                                .sees_from = words.sees_from};
@@ -40,8 +42,13 @@ home::Context choose(const ServedModel& model, const TurnWords& words, int64_t n
       wish, [&](const std::string& text) { return static_cast<int64_t>(model.encode(text, false, false).size()); });
   if (!chosen) {
     int64_t n = 0;
-    for (const auto* text : {&words.persona, &words.system, &words.turns.back().text})
-      n += static_cast<int64_t>(model.encode(*text, false, false).size());
+    const auto add = [&](const std::string& text) {
+      n += static_cast<int64_t>(model.encode(text, false, false).size());
+    };
+    add(words.persona);
+    add(words.system);
+    for (size_t i = words.turns.size() - std::min(words.n_must, words.turns.size()); i < words.turns.size(); ++i)
+      add(words.turns[i].text);
     throw too_long(n, model);
   }
   return std::move(*chosen);
@@ -137,6 +144,22 @@ Json spans_of(const ServedModel& model, const ServedModel::Prompt& prompt, const
   return spans;
 }
 
+// A template may open the block of thoughts itself. An answer that is gone on with says where it stands: its own
+// opening is not written twice, and words without thoughts come behind an empty block.
+void meet_thoughts(const ServedModel& model, ServedModel::Prompt& prompt) {
+  if (prompt.spans.empty() || !prompt.spans.back().is_content) return;
+  std::string before;
+  for (const auto& span : prompt.spans)
+    if (!span.is_content) before += span.text;
+  if (!ends_in_reasoning(before)) return;
+  text::PromptSpan begun = std::move(prompt.spans.back());
+  prompt.spans.pop_back();
+  if (std::string close = without_opening(begun.text); !close.empty())
+    prompt.spans.push_back({std::move(close), false});
+  prompt.spans.push_back(std::move(begun));
+  prompt.ids = text::encode_spans(model.tokenizer(), prompt.spans);
+}
+
 Json context_json(const ServedModel& model, const home::Context& context, int64_t used, int64_t reserve) {
   return {{"n_ctx", model.n_ctx()},
           {"used_tokens", used},
@@ -176,6 +199,7 @@ TurnPrompt make_turn_prompt(const ServedModel& model, const TurnWords& words, in
   for (int i = 0;; ++i) {
     const home::Context context = choose(model, words, room, reserve);
     auto rendered = model.render(messages_of(context), nullptr, nullptr);
+    if (words.go_on) meet_thoughts(model, rendered);
     const auto n = static_cast<int64_t>(rendered.ids.size());
     const int64_t over = n + reserve - model.n_ctx();
     const bool can_drop = context.entries.size() > 1 && context.entries[context.entries.size() - 2].what == "turn";

@@ -16,6 +16,7 @@ struct TurnWords {
   std::vector<home::ContextTurn> turns;  // oldest first
   bool go_on = false;                    // the last turn is an answer that goes on
   bool thinking = false;                 // ... inside its thoughts
+  size_t n_must = 1;                     // of the last turns: home/context.h
   std::optional<std::string> sees_from;  // of the answer before
 };
 

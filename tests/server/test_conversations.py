@@ -204,6 +204,66 @@ class Turns(House):
         copied = self.page.ok("GET", f"/threads/{fork['id']}/messages")["messages"]
         self.assertEqual([m["origin"] for m in copied], [first["message"]["id"], answer["id"]])
 
+    def test_an_answer_in_the_persons_words_goes_on_from_its_end(self):
+        thread = self.page.thread()["id"]
+        turn = self.page.say(thread, "What is the capital of France?")
+        answer = self.page.finished(turn)
+        stream = self.page.events()
+        wait_until(lambda: len(stream.all) >= 2)
+        body = {"client_id": client_id(), "text": "The capital of France is called"}
+        mine = self.page.ok("POST", f"/messages/{answer['id']}/versions", body, (201,))
+        self.assertEqual(self.page.ok("POST", f"/messages/{answer['id']}/versions", body, (201,))["id"], mine["id"])
+        self.assertEqual((mine["source"], mine["origin"], mine["parent"], mine["answer"]), ("edited", answer["id"], answer["parent"], None))
+        self.assertEqual((words(mine), mine["actor"]), (body["text"], answer["actor"]))
+        self.assertEqual(words(self.page.message(answer["id"])), words(answer))  # nothing is overwritten
+        self.refused("GET", f"/messages/{mine['id']}/prompt", None, 404, "message.unknown")  # no model saw anything
+        self.page.mark(stream)
+        stream.close()
+        self.assertEqual([e["node"] for e in stream.of("thread.message")], [mine["id"]])
+        self.assertEqual([e["data"]["head"] for e in stream.of("thread.changed") if e["thread"] == thread], [mine["id"]])
+        on = self.page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "continue": mine["id"], "sampling": {"temperature": 0, "max_tokens": 8}})
+        longer = self.page.finished(on)
+        self.assertEqual((longer["id"], longer["source"], longer["state"]), (mine["id"], "edited", "done"))
+        self.assertTrue(words(longer).startswith(body["text"]) and "Paris" in words(longer), words(longer))
+        begun = self.page.ok("GET", f"/messages/{mine['id']}/prompt")["spans"][-1]
+        self.assertEqual((begun["text"], begun["message"], begun["role"], begun["why"]), (body["text"], mine["id"], "assistant", "begun"))
+        # The next turn is answered from these words, and the search finds them.
+        self.page.finished(self.page.say(thread, "And of Poland?", parent=mine["id"], sampling={"max_tokens": 2}))
+        hits = self.page.ok("GET", "/search?q=%22is%20called%22")["hits"]
+        self.assertIn((mine["id"], {"at": 2, "of": 2}), [(h["message"], h.get("version")) for h in hits])
+        said = {"client_id": client_id(), "text": "x"}
+        self.refused("POST", f"/messages/{turn['message']['id']}/versions", said, 400, "request.invalid", "id")
+        self.refused("POST", f"/messages/{mine['id']}/versions", {**said, "text": ""}, 400, "request.invalid", "text")
+        self.refused("POST", "/messages/m_no/versions", said, 404, "message.unknown")
+
+    def test_an_answer_begins_with_the_words_that_were_given(self):
+        thread = self.page.thread()["id"]
+        begin = "Oh, that is an easy one: the city of"
+        stream = self.page.events()
+        wait_until(lambda: len(stream.all) >= 2)
+        turn = self.page.say(thread, "What is the capital of France?", begin=begin)
+        self.assertEqual(words(turn["answer"]), begin)  # from the start
+        answer = self.page.finished(turn)
+        self.page.mark(stream)
+        stream.close()
+        self.assertEqual((answer["state"], [p["type"] for p in answer["parts"]]), ("done", ["text"]))
+        self.assertTrue(words(answer).startswith(begin + " Paris"), words(answer))
+        pieces = "".join(e["data"]["text"] for e in stream.of("answer.piece") if e["node"] == answer["id"])
+        self.assertEqual(begin + pieces, words(answer))
+        spans = self.page.ok("GET", f"/messages/{answer['id']}/prompt")["spans"]
+        self.assertEqual((spans[-1]["text"], spans[-1]["kind"], spans[-1]["why"], spans[-1]["message"]), (begin, "content", "begun", answer["id"]))
+        self.assertTrue(spans[-2]["text"].endswith("assistant\n"), spans[-2])  # nothing of the template between
+        self.assertEqual([s["why"] for s in spans if s["message"] == turn["message"]["id"]], ["asked"])
+        again = {"client_id": client_id(), "parent": turn["message"]["id"], "sampling": {"temperature": 0, "max_tokens": 4}}
+        other = self.page.finished(self.page.ok("POST", f"/threads/{thread}/turns", {**again, "begin": "It is"}))
+        self.assertTrue(words(other).startswith("It is"), words(other))
+        thought = self.page.finished(self.page.ok("POST", f"/threads/{thread}/turns", {**again, "client_id": client_id(), "begin": "<think>France, so"}))
+        self.assertEqual((thought["parts"][0]["type"], thought["parts"][0]["text"][:10]), ("reasoning", "France, so"))
+        turns = f"/threads/{thread}/turns"
+        self.refused("POST", turns, {"client_id": client_id(), "continue": answer["id"], "begin": "x"}, 400, "request.invalid", "begin")
+        self.refused("POST", turns, {**again, "client_id": client_id(), "begin": ""}, 400, "request.invalid", "begin")
+        self.refused("POST", turns, {**again, "client_id": client_id(), "begin": "word " * 5000}, 400, "context.too_long")
+
     def test_an_answer_names_the_file_that_made_it(self):
         file = self.server.home / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -310,6 +370,24 @@ class Turns(House):
         self.refused("GET", "/search?q=x&before_id=m_same_1", None, 400, "request.invalid", "before_id")
         self.refused("GET", "/search?q=x&before=5&before_id=m_never", None, 400, "request.invalid", "before_id")
 
+    def test_many_conversations_at_once(self):
+        one, two, three = (self.page.thread()["id"] for _ in range(3))
+        self.page.ok("PATCH", f"/threads/{one}", {"tags": ["a"]})
+        changed = self.page.ok("PATCH", "/threads", {"ids": [one, two], "archived": True, "folder": "Hut", "add_tags": ["b"]})["threads"]
+        self.assertEqual([(t["id"], t["archived"], t["folder"], t["tags"]) for t in changed], [(one, True, "Hut", ["a", "b"]), (two, True, "Hut", ["b"])])
+        away = [t["id"] for t in self.page.ok("GET", "/threads?archived=true")["threads"]]
+        self.assertTrue({one, two} <= set(away) and three not in away, away)
+        self.refused("PATCH", "/threads", {"ids": [one, "t_no"], "archived": False}, 404, "thread.unknown")
+        self.refused("PATCH", "/threads", {"ids": [], "archived": False}, 400, "request.invalid", "ids")
+        self.assertTrue(self.page.ok("GET", f"/threads/{one}")["thread"]["archived"])  # all or none
+        turn = self.page.say(three, talk.ENDLESS, sampling={"max_tokens": 400})
+        self.refused("POST", "/threads/erase", {"ids": [one, three]}, 409, "thread.busy")
+        self.page.request("POST", f"/runs/{turn['run']['id']}/stop", {})
+        self.page.finished(turn)
+        self.assertEqual(self.page.ok("POST", "/threads/erase", {"ids": [one, two, three]})["erased"], 2)
+        for thread in (one, two, three):
+            self.refused("GET", f"/threads/{thread}", None, 404, "thread.unknown")
+
     def test_two_devices_at_once(self):
         phone = Person(self.server).enter()
         thread = self.page.thread()["id"]
@@ -374,6 +452,51 @@ class Turns(House):
         self.assertEqual(self.page.ok("GET", "/settings")["values"]["look.theme"], "papier")
         back = self.page.ok("PATCH", "/settings", {"look.theme": None, "sampling.top_p": None})["values"]
         self.assertEqual((back["look.theme"], back["sampling.top_p"]), ("watra", 0.95))
+
+
+def with_template(model, template):
+    """A model's file with another chat template, as long as its own."""
+    content = bytearray(model.read_bytes())
+    key = b"tokenizer.chat_template"
+    at = content.index(key) + len(key) + 4  # behind the type
+    room = int.from_bytes(content[at : at + 8], "little")
+    written = template.encode()
+    content[at + 8 : at + 8 + room] = written + b"{#" + b"-" * (room - len(written) - 4) + b"#}"
+    return content
+
+
+class Thinking(unittest.TestCase):
+    """A model whose template opens the block of thoughts itself."""
+
+    def test_an_answer_that_has_words_goes_on_behind_its_thoughts(self):
+        template = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n<think>{{ '\\n' }}"
+        server = Server(model=None)
+        try:
+            (path,) = (server.home / "models").glob("*135M*")
+            (server.home / "models" / "thinks.gguf").write_bytes(with_template(path, template))
+            page = Person(server).enter()
+            thread = page.thread(model="thinks")["id"]
+
+            def tail(message):
+                spans = page.ok("GET", f"/messages/{message['id']}/prompt")["spans"]
+                self.assertEqual((spans[-1]["why"], spans[-1]["message"]), ("begun", message["id"]))
+                return spans[-2]["text"].rpartition("assistant")[2] + spans[-1]["text"]
+
+            said = page.finished(page.say(thread, "What is the capital of France?", begin="The city of"))
+            self.assertEqual([p["type"] for p in said["parts"]], ["text"], said)
+            self.assertTrue(words(said).startswith("The city of"), said["parts"])
+            self.assertEqual(tail(said), "\n<think>\n\n</think>\n\nThe city of")
+            thought = page.finished(page.say(thread, "And of Poland?", parent=said["id"], begin="<think>Poland lies"))
+            self.assertEqual(thought["parts"][0]["type"], "reasoning")
+            self.assertTrue(thought["parts"][0]["text"].startswith("Poland lies"), thought["parts"])
+            self.assertEqual(tail(thought), "\n<think>\nPoland lies")
+            mine = page.ok("POST", f"/messages/{said['id']}/versions", {"client_id": client_id(), "text": "It is"}, (201,))
+            on = page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "continue": mine["id"], "sampling": {"temperature": 0, "max_tokens": 4}})
+            longer = page.finished(on)
+            self.assertEqual([p["type"] for p in longer["parts"]], ["text"])
+            self.assertEqual(tail(longer), "\n<think>\n\n</think>\n\nIt is")
+        finally:
+            server.stop()
 
 
 class Ends(unittest.TestCase):

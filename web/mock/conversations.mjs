@@ -39,7 +39,8 @@ function turn(house, threadId, body) {
         house.emit('thread.message', structuredClone(said), thread.id, said.id);
       }
       const model = house.models.find((m) => m.id === (body.model ?? house.engine.model));
-      answer = newMessage(house, thread, { parent: said?.id ?? body.parent, role: 'assistant', actor: { kind: 'model', id: model.id, name: model.name }, state: 'running' });
+      answer = newMessage(house, thread, { parent: said?.id ?? body.parent, role: 'assistant', actor: { kind: 'model', id: model.id, name: model.name }, state: 'running', parts: body.begin ? [{ type: 'text', text: body.begin }] : [] });
+      if (body.begin) begun.set(answer.id, body.begin);
     }
     thread.head = answer.id;
     thread.draft = null;
@@ -47,6 +48,30 @@ function turn(house, threadId, body) {
     house.emit('thread.changed', { ...thread });
     return structuredClone({ message: said, answer, run, as_of: house.seq });
   });
+}
+
+/** How many messages went with it. */
+function eraseThread(house, key) {
+  const gone = ofThread(house, key);
+  for (const m of gone) house.messages.delete(m.id);
+  house.threads.delete(key);
+  house.emit('thread.removed', {}, key);
+  return gone.length;
+}
+
+/** The first words of answers that were given them. */
+const begun = new Map();
+
+function rewrite(house, messageId, text) {
+  const old = house.need(house.messages, 'message', messageId);
+  if (old.role !== 'assistant' || old.state === 'erased') throw new Refusal(400, 'request.invalid', 'id: needs an answer that has words', { param: 'id' });
+  const thread = house.threads.get(old.thread);
+  if (thread.run) throw new Refusal(409, 'thread.busy', 'an answer is under way', { hint: thread.run });
+  const mine = newMessage(house, thread, { parent: old.parent, role: 'assistant', actor: old.actor, parts: [...old.parts.filter((part) => part.type !== 'text'), { type: 'text', text }], source: 'edited', origin: old.id });
+  thread.head = mine.id;
+  house.emit('thread.message', structuredClone(mine), thread.id, mine.id);
+  house.emit('thread.changed', { ...thread });
+  return structuredClone(mine);
 }
 
 function search(house, query) {
@@ -80,6 +105,7 @@ function prompt(house, messageId) {
   const turns = path(house, message.parent).slice(-8);
   for (const m of turns) spans.push(span('template', 'turn', `<|im_start|>${m.role}\n`), span('content', 'turn', words(m), { role: m.role, message: m.id, why: 'recent', cached: m !== turns.at(-1) }), span('template', 'turn', '<|im_end|>\n'));
   spans.push(span('template', 'generation', '<|im_start|>assistant\n', { cached: false }));
+  if (begun.has(messageId)) spans.push(span('content', 'turn', begun.get(messageId), { role: 'assistant', message: messageId, why: 'begun', cached: false }));
   const dropped = path(house, message.parent).slice(0, -8).map((m) => ({ message: m.id, n_tokens: 40, why: 'no_room' }));
   const n = spans.reduce((sum, s) => sum + s.n_tokens, 0);
   return { model: house.engine.model ?? '', template: 'chatml', n_tokens: n, n_ctx: house.engine.n_ctx ?? 8192, n_cached: spans.filter((s) => s.cached).reduce((sum, s) => sum + s.n_tokens, 0), spans, dropped, sampling: message.answer?.sampling ?? {}, seed: message.answer?.seed ?? 0 };
@@ -115,6 +141,21 @@ export const routes = [
     return { threads: all.slice(from, from + limit), more: all.length > from + limit, as_of: house.seq };
   }],
   ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona ?? null }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
+  ['PATCH', '/threads', ({ house, body }) => {
+    const all = body.ids.map((key) => house.need(house.threads, 'thread', key));
+    for (const thread of all) {
+      for (const name of ['archived', 'pinned', 'folder']) if (name in body) thread[name] = body[name];
+      thread.tags = [...new Set([...thread.tags, ...(body.add_tags ?? [])])].filter((tag) => !(body.remove_tags ?? []).includes(tag));
+      house.emit('thread.changed', { ...thread });
+    }
+    return { threads: all };
+  }],
+  ['POST', '/threads/erase', ({ house, body }) => {
+    const all = body.ids.map((key) => house.need(house.threads, 'thread', key));
+    const busy = all.find((thread) => thread.run);
+    if (busy) throw new Refusal(409, 'thread.busy', 'an answer is under way', { hint: busy.run });
+    return { erased: all.reduce((n, thread) => n + eraseThread(house, thread.id), 0), receipt: id('x') };
+  }],
   ['GET', '/threads/:id', ({ house, id: key }) => ({ thread: house.need(house.threads, 'thread', key), as_of: house.seq })],
   ['PATCH', '/threads/:id', ({ house, id: key, body }) => {
     const thread = house.need(house.threads, 'thread', key);
@@ -125,11 +166,7 @@ export const routes = [
   }],
   ['DELETE', '/threads/:id', ({ house, id: key }) => {
     house.need(house.threads, 'thread', key);
-    const gone = ofThread(house, key);
-    for (const m of gone) house.messages.delete(m.id);
-    house.threads.delete(key);
-    house.emit('thread.removed', {}, key);
-    return { erased: gone.length, receipt: id('x') };
+    return { erased: eraseThread(house, key), receipt: id('x') };
   }],
   ['GET', '/threads/:id/messages', ({ house, id: key, query }) => {
     house.need(house.threads, 'thread', key);
@@ -144,6 +181,7 @@ export const routes = [
   ['GET', '/threads/:id/export', ({ house, id: key, query }) => exported(house, key, query.get('format'))],
   ['GET', '/messages/:id', ({ house, id: key }) => house.need(house.messages, 'message', key)],
   ['PATCH', '/messages/:id', ({ house, id: key, body }) => { const m = house.need(house.messages, 'message', key); m.pinned = Boolean(body.pinned); house.emit('thread.message', structuredClone(m), m.thread, m.id); return m; }],
+  ['POST', '/messages/:id/versions', ({ house, id: key, body }) => ({ status: 201, json: house.once(body.client_id, () => rewrite(house, key, body.text)) })],
   ['DELETE', '/messages/:id', ({ house, id: key }) => { const m = house.need(house.messages, 'message', key); Object.assign(m, { state: 'erased', parts: [] }); house.emit('thread.message', structuredClone(m), m.thread, m.id); return { erased: 1, receipt: id('x') }; }],
   ['GET', '/messages/:id/prompt', ({ house, id: key }) => prompt(house, key)],
   ['GET', '/runs', ({ house }) => ({ runs: [...house.runs.values()].map((l) => l.run), as_of: house.seq })],

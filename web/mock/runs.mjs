@@ -85,9 +85,10 @@ async function speak(house, thread, answer, live, wish) {
     await wait(slow ? 450 : 60);
     while (house.options.holdsReading && !live.stop) await wait(50); // until it is let go
   }
-  const thoughts = /pomyśl|think|rozważ/i.test(asked) ? reasoning[language] : '';
+  const thoughts = !wish.begin && /pomyśl|think|rozważ/i.test(asked) ? reasoning[language] : '';
   const picked = /kod|code|python/i.test(asked) ? 1 : /opowie|story|wieczór/i.test(asked) ? 2 : 0;
   let body = wish.text ?? house.options.says ?? answers[language][picked];
+  if (wish.begin) body = ` ${body}`;
   if (wish.goOn) body = language === 'pl' ? '\n\nA kiedy drwa się dopalą, zostaje żar, i to on grzeje najdłużej.' : '\n\nAnd when the logs are burnt, the embers stay, and they warm the longest.';
   if (/długo|long/i.test(asked)) body = Array.from({ length: /bardzo|very/i.test(asked) ? 300 : 12 }, () => body).join('\n\n');
   const queue = [...pieces(thoughts).map((text) => ['reasoning', text]), ...pieces(body).map((text) => ['text', text])];

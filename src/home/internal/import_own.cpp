@@ -141,7 +141,7 @@ void read_watra(const Json& exported, const ImportSink& sink) {
     if (const Json& facts = member(j, "answer"); are_facts(facts)) m.facts = facts;
     if (member(j, "error").is_object()) m.error = j.at("error");
     if (member(j, "ref").is_string()) m.ref = "watra:" + j.at("ref").get<std::string>();
-    m.source = one_of(member(j, "source"), {"page", "api", "pasted"}, "import");
+    m.source = one_of(member(j, "source"), {"page", "api", "pasted", "edited"}, "import");
     m.origin = kept_id(text_or(member(j, "origin")));
     m.pinned = member(j, "pinned") == true;
     const std::string state = text_or(member(j, "state"), "done");

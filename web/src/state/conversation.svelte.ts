@@ -18,7 +18,14 @@ export class Node {
 export const wordsOf = (message: Message): string => message.parts.map((part) => (part.type === 'text' ? part.text : '')).join('');
 
 export interface Say { parts: Part[]; ref?: string | null }
-export interface Wish { model?: string; sampling?: Sampling; persona?: string }
+/** `begin`: the first words of the answer. */
+export interface Wish { model?: string; sampling?: Sampling; persona?: string; begin?: string }
+
+/** What is typed as the beginning of an answer, as it is asked for: a space at its end would only be in the way of the next word. */
+export function beginning(typed: string): Wish {
+  const begin = typed.replace(/[ \t]+$/, '');
+  return begin.trim() === '' ? {} : { begin };
+}
 
 export class Conversation {
   readonly id: string;
@@ -152,6 +159,20 @@ export class Conversation {
     if (node) this.startEdit(node.message);
   }
   edit(message: Message, text: string) { return this.say({ parts: [...message.parts.filter((p) => p.type !== 'text'), { type: 'text', text }], ref: message.ref }, {}, message.parent); }
+  /** An answer in the person's words: a version beside it. `on`: the model goes on from its end; words that did not change need no version for that. */
+  async rewrite(answer: Message, text: string, on: boolean): Promise<Message | undefined> {
+    if (this.busy) return undefined;
+    this.#asking = true;
+    const mine = text === wordsOf(answer) ? answer : await attempt(() => post<Message>(`/messages/${answer.id}/versions`, { client_id: clientId(), text }));
+    if (mine && mine !== answer) {
+      this.#put(mine);
+      this.head = mine.id;
+      this.version++;
+    }
+    this.#asking = false;
+    if (mine && on) await this.goOn(mine);
+    return mine;
+  }
   stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
   erase(message: Message) { return attempt(() => remove(`/messages/${message.id}`)); }

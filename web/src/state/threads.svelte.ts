@@ -6,6 +6,10 @@ import { attempt } from './notice.svelte';
 
 const behind = (end: Thread | null) => (end ? `&before=${end.updated_ms}&before_id=${end.id}&before_pinned=${end.pinned}` : '');
 
+/** What can be done with many. */
+export interface Many { archived?: boolean; folder?: string | null; add_tags?: string[]; remove_tags?: string[] }
+const AT_ONCE = 500; // the server takes no more
+
 class Threads {
   #erased = new Set<string>();
   #elsewhere = new Map<string, Thread>(); // archived ones that were opened without looking into the archive
@@ -43,6 +47,8 @@ class Threads {
     this.moreAway = answer.more;
   }
   find(id: string | null): Thread | undefined { return this.list.find((thread) => thread.id === id) ?? this.archive?.find((thread) => thread.id === id) ?? this.#elsewhere.get(id ?? ''); }
+  /** What conversations are tagged with, of those that are known. */
+  get tags(): string[] { return [...new Set([...this.list, ...(this.archive ?? [])].flatMap((thread) => thread.tags))].sort((a, b) => a.localeCompare(b)); }
   get folders(): string[] { return [...new Set(this.list.map((thread) => thread.folder).filter((folder) => folder !== null))].sort((a, b) => a.localeCompare(b)); }
 
   take(thread: Thread): void {
@@ -59,6 +65,23 @@ class Threads {
   async change(id: string, what: Partial<Thread>): Promise<void> {
     const thread = await attempt(() => patch<Thread>(`/threads/${id}`, what));
     if (thread) this.take(thread);
+  }
+  /** Many at once; what came of it is here when it is done. False where it was refused. */
+  async changeMany(ids: readonly string[], what: Many): Promise<boolean> {
+    for (let at = 0; at < ids.length; at += AT_ONCE) {
+      const answer = await attempt(() => patch<{ threads: Thread[] }>('/threads', { ids: ids.slice(at, at + AT_ONCE), ...what }));
+      if (!answer) return false;
+      for (const thread of answer.threads) this.take(thread);
+    }
+    return true;
+  }
+  async eraseMany(ids: readonly string[]): Promise<boolean> {
+    for (let at = 0; at < ids.length; at += AT_ONCE) {
+      const some = ids.slice(at, at + AT_ONCE);
+      if (!(await attempt(() => post<object>('/threads/erase', { ids: some })))) return false;
+      for (const id of some) this.gone(id);
+    }
+    return true;
   }
   /** Whether it was erased while this page was open. */
   isErased(id: string | null): boolean { return id !== null && this.#erased.has(id); }

@@ -59,7 +59,7 @@ export interface Message {
   id: Id; log: number; seq: number; thread: Id; parent: Id | null; role: Role;
   actor: { kind: 'person' | 'companion' | 'model' | 'system'; id: string | null; name: string | null };
   at_ms: number; parts: Part[]; state: 'done' | 'running' | 'stopped' | 'interrupted' | 'failed' | 'erased';
-  pinned: boolean; ref: Id | null; source: 'page' | 'api' | 'import' | 'pasted'; origin: Id | null; answer: Answer | null; error: WireError | null;
+  pinned: boolean; ref: Id | null; source: 'page' | 'api' | 'import' | 'pasted' | 'edited'; origin: Id | null; answer: Answer | null; error: WireError | null;
 }
 export interface Draft { text: string; parts: Part[]; at_ms: number }
 export interface Thread {

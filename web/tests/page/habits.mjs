@@ -166,7 +166,7 @@ export const cases = [
     await page.locator('.log').focus();
     await page.keyboard.press('?');
     const sheet = page.locator('dialog');
-    await until(() => sheet.locator('li').allInnerTexts().then((all) => all.map((one) => one.trim())), [w('Zacytuj', 'Quote'), w('Co widział model', 'What the model saw'), w('Osobna rozmowa odtąd', 'New conversation from here'), w('Przeczytaj na głos', 'Read aloud'), w('Przypnij rozmowę', 'Pin the conversation'), w('Przypnij ostatnią odpowiedź', 'Pin the last answer'), w('Zapisz jako Markdown', 'Save as Markdown'), w('Zapisz jako JSON', 'Save as JSON')]);
+    await until(() => sheet.locator('li').allInnerTexts().then((all) => all.map((one) => one.trim())), [w('Zacytuj', 'Quote'), w('Podaj początek odpowiedzi', 'Give the beginning of the answer'), w('Co widział model', 'What the model saw'), w('Osobna rozmowa odtąd', 'New conversation from here'), w('Przeczytaj na głos', 'Read aloud'), w('Przypnij rozmowę', 'Pin the conversation'), w('Przypnij ostatnią odpowiedź', 'Pin the last answer'), w('Zapisz jako Markdown', 'Save as Markdown'), w('Zapisz jako JSON', 'Save as JSON')]);
     await sheet.getByText(w('Kontynuuj (puste pole)', 'Continue (empty field)')).waitFor();
   } })),
   { name: 'when a conversation was begun, an answer made, a comparison asked: told where one looks for it', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {

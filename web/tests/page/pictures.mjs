@@ -75,6 +75,9 @@ const rooms = {
   mowi: async (page, mock) => { mock.house.options.rate = 30; await izba(page); await ask(page, 'Opowiedz długo o wieczorze'); await page.clock.runFor(9000); await page.waitForFunction(() => ([...document.querySelectorAll('.md')].at(-1)?.textContent.length ?? 0) > 150); },
   wzory: async (page, mock) => { mock.house.options.rate = 9000; mock.house.options.says = MIXED; await page.waitForSelector('.empty'); await ask(page, 'Ile słów na sekundę da ta maszyna?'); await page.clock.runFor(4000); await page.waitForSelector('.katex'); await page.waitForSelector('.footnote'); },
   witaj: async (page) => { await page.waitForSelector('.empty'); },
+  popraw: async (page) => { await izba(page); await answer(page).getByRole('button', { name: 'Popraw', exact: true }).click(); await page.getByRole('textbox', { name: 'Poprawiany tekst' }).fill('Na deszczu najpierw kora brzozy i smolne szczapy, a potem cierpliwość.'); },
+  poczatek: async (page) => { await izba(page); await page.getByRole('button', { name: 'Początek odpowiedzi' }).click(); await page.keyboard.type('Są trzy sposoby:'); await page.locator('.composer textarea').last().fill('Jak rozpalić watrę zimą?'); },
+  wybor: async (page, mock) => { for (const one of [...mock.house.threads.values()].slice(1)) { one.tags = ['zima']; mock.house.emit('thread.changed', { ...one }); } await izba(page); if (page.viewportSize().width < 600) await page.locator('.beam').getByRole('button', { name: 'Rozmowy' }).click(); await page.locator('.list').getByRole('button', { name: 'Zaznacz kilka rozmów' }).click(); await page.locator('.list [data-thread]').nth(1).click(); await page.locator('.list [data-thread]').nth(2).click(); },
   fakty: async (page) => { await izba(page); await page.locator('button.facts').last().click(); await page.waitForSelector('.row-in dl'); },
   widzial: async (page) => { await izba(page); await answer(page).getByRole('button', { name: 'Więcej', exact: true }).click(); await page.getByRole('menuitem', { name: 'Co widział model' }).click(); await page.waitForSelector('.span.content'); },
   suwaki: async (page) => { await izba(page); await page.getByRole('button', { name: 'Jak mówi' }).click(); await page.waitForSelector('dialog input[type=range]'); },
@@ -87,6 +90,7 @@ const rooms = {
   ustawienia: async (page) => { await page.keyboard.press('Control+,'); await page.waitForSelector('.theme'); },
   edytor: async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('button', { name: 'Własny motyw' }).click(); await page.waitForSelector('.editor'); await page.locator('.editor').scrollIntoViewIfNeeded(); },
   paleta: async (page) => { await page.keyboard.press('Control+k'); await page.waitForSelector('[role=option]'); },
+  skroty: async (page) => { await izba(page); await page.locator('.log').focus(); await page.keyboard.press('?'); await page.waitForSelector('dialog kbd'); },
   szukaj: async (page) => { await page.keyboard.press('Control+k'); await page.getByRole('combobox', { name: /Szukaj/ }).fill('lodz'); await page.waitForTimeout(500); },
 };
 const begin = (page) => page.getByRole('button', { name: /Rozpalmy/ }).click();

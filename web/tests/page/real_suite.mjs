@@ -60,6 +60,34 @@ export const cases = [
     await page.getByRole('menuitem', { name: 'What the model saw' }).click();
     await page.locator('.span.content', { hasText: 'Name three colours.' }).waitFor();
   } },
+  { name: 'real: an answer begins with given words, is edited and goes on; many conversations are put away and brought back', async run({ page }) {
+    await settle(page);
+    await inAWord(page);
+    await page.getByRole('button', { name: 'Beginning of the answer' }).click();
+    await page.getByRole('textbox', { name: 'The answer begins with' }).fill('Of all the cities, it is');
+    await say(page, 'What is the capital of France?');
+    await answerDone(page);
+    await until(async () => (await words(page)).startsWith('Of all the cities, it is') && (await words(page)).length > 28, true);
+    await choose(page, 'What the model saw');
+    await page.locator('.span.content', { hasText: 'Of all the cities, it is' }).getByText('beginning of the answer').waitFor();
+    await page.keyboard.press('Escape');
+    await last(page).getByRole('button', { name: 'Edit', exact: true }).click();
+    await page.getByRole('textbox', { name: 'Text being edited' }).fill('The capital of France is called');
+    await page.getByRole('button', { name: 'Save and continue' }).click();
+    await page.getByText('2/2').waitFor();
+    await answerDone(page);
+    await until(async () => /^The capital of France is called.*Paris/s.test(await words(page)), true);
+    await page.reload();
+    await page.getByText('2/2').waitFor();
+    await last(page).getByText('edited', { exact: true }).waitFor();
+    const rows = page.locator('.list [data-thread]');
+    await page.locator('.list').getByRole('button', { name: 'Select several' }).click();
+    await rows.first().click();
+    await page.getByRole('toolbar').getByRole('button', { name: 'Put into the archive' }).click();
+    await until(() => rows.count(), 0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await until(() => rows.count(), 1);
+  } },
   { name: 'real: edit and branch, once more, leafing survives a reload', async run({ page }) {
     await settle(page);
     await say(page, 'First words');

@@ -67,8 +67,11 @@ describe('the contract', () => {
     await call('POST', '/threads/{id}/fork', { id }, { client_id: 'c', at: answer });
     await call('PATCH', '/threads/{id}', { id }, { title: 'Ogień', draft: { text: 'x', parts: [], at_ms: 1 } });
     await call('PATCH', '/messages/{id}', { id: answer }, { pinned: true });
+    expect(await call('POST', '/messages/{id}/versions', { id: answer }, { client_id: 'e', text: 'Suchym drewnem' })).toMatchObject({ source: 'edited', origin: answer, answer: null });
     await call('DELETE', '/messages/{id}', { id: answer });
+    await call('PATCH', '/threads', {}, { ids: [id], archived: true, folder: 'Hala', add_tags: ['zima'] });
     await call('DELETE', '/threads/{id}', { id });
+    await call('POST', '/threads/erase', {}, { ids: [String((await call('POST', '/threads', {}, { client_id: 'f' }))['id'])] });
   });
   it('the other rooms', async () => {
     await call('POST', '/models/{id}/load', { id: 'smollm2' }, {});

@@ -4,11 +4,13 @@ import ChevronLeft from '@lucide/svelte/icons/chevron-left';
 import ChevronRight from '@lucide/svelte/icons/chevron-right';
 import FileDown from '@lucide/svelte/icons/file-down';
 import GitFork from '@lucide/svelte/icons/git-fork';
+import Pencil from '@lucide/svelte/icons/pencil';
 import Pin from '@lucide/svelte/icons/pin';
 import Quote from '@lucide/svelte/icons/quote';
 import RotateCcw from '@lucide/svelte/icons/rotate-ccw';
 import Square from '@lucide/svelte/icons/square';
 import StepForward from '@lucide/svelte/icons/step-forward';
+import TextCursorInput from '@lucide/svelte/icons/text-cursor-input';
 import Volume2 from '@lucide/svelte/icons/volume-2';
 import VolumeX from '@lucide/svelte/icons/volume-x';
 import type { Component } from 'svelte';
@@ -38,7 +40,7 @@ export async function forkAt(conversation: Conversation, message: Message): Prom
 export interface Act { id: string; title: Key; icon: Component; keys?: string; /** The other name of the one before: the sheet lists it once. */ other?: boolean; can: boolean; run: () => void }
 
 /** The last answer that has ended. */
-const lastOf = (c: Conversation): Message | undefined => c.path.findLast(({ message }) => message.role === 'assistant' && message.state !== 'running' && message.state !== 'erased')?.message;
+export const lastOf = (c: Conversation): Message | undefined => c.path.findLast(({ message }) => message.role === 'assistant' && message.state !== 'running' && message.state !== 'erased')?.message;
 
 /** All there are; `can`: whether it can be done now. Without a conversation nothing can. */
 export function acts(c: Conversation | null): Act[] {
@@ -55,10 +57,12 @@ export function acts(c: Conversation | null): Act[] {
     { id: 'stop', title: 'stop', icon: Square, keys: 'Esc', can: c?.run != null, run: () => void c?.stop() },
     { id: 'quote', title: 'quote', icon: Quote, can: ended, run: withLast((_, message) => { draft.quote(message); panels.focusComposer++; }) },
     { id: 'again', title: 'again', icon: RotateCcw, keys: 'Ctrl Enter', can: free && ended, run: withLast((of, message) => void of.again(message)) },
+    { id: 'edit', title: 'acts.edit', icon: Pencil, keys: 'Shift ↑', can: free && ended, run: withLast((of, message) => { of.startEdit(message); }) },
     { id: 'goon', title: 'goon', icon: StepForward, keys: 'Ctrl Shift Enter', can: free && ended && canGoOn(last), run: withLast((of, message) => void of.goOn(message)) },
+    { id: 'begin', title: 'begin.act', icon: TextCursorInput, can: c !== null && !c.missing && draft.begin === null, run: () => { setTimeout(() => { draft.beginWith(''); }); } },
     { id: 'previous', title: 'version.previous', icon: ChevronLeft, keys: '←', can: free && at > 0, run: withLast((of, message) => of.leaf(message, -1)) },
     { id: 'next', title: 'version.next', icon: ChevronRight, keys: '→', can: free && at >= 0 && at < beside.length - 1, run: withLast((of, message) => of.leaf(message, 1)) },
-    { id: 'prompt', title: 'prompt.title', icon: Eye, can: ended, run: withLast((_, message) => { setTimeout(() => { panels.inspected = message; }); }) },
+    { id: 'prompt', title: 'prompt.title', icon: Eye, can: ended && last.answer !== null, run: withLast((_, message) => { setTimeout(() => { panels.inspected = message; }); }) },
     { id: 'fork', title: 'fork', icon: GitFork, can: ended, run: withLast((of, message) => void forkAt(of, message)) },
     { id: 'speak', title: 'speak', icon: Volume2, can: ended && !read, run: withLast((_, message) => readAloud(message.id, wordsOf(message))) },
     { id: 'silence', title: 'speak.stop', icon: VolumeX, other: true, can: read, run: silence },

@@ -19,6 +19,7 @@ const UNBEGUN = 'watra.unbegun';
 const UNBEGUN_FILES = 'watra.unbegun.files';
 const UNBEGUN_PERSONA = 'watra.unbegun.persona';
 const quoteOf = (thread: string) => `watra.quote.${thread}`;
+const beginOf = (thread: string | null) => `watra.begin.${thread ?? 'new'}`; // and the words that the answer is to begin with
 function keptFiles(): File_[] {
   try {
     const list = JSON.parse(kept(UNBEGUN_FILES) || '[]') as File_[];
@@ -27,7 +28,7 @@ function keptFiles(): File_[] {
 }
 
 /** What was taken out to be said, as it was. */
-export interface Taken { text: string; files: File_[]; quoted: Message | null }
+export interface Taken { text: string; files: File_[]; quoted: Message | null; begin: string }
 export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.trim() !== '' ? [{ type: 'text' as const, text }] : [])];
 
 /** What makes two drafts the same. */
@@ -42,6 +43,8 @@ class Draft {
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
+  /** What the answer is to begin with; null: nobody asked for that. */
+  begin = $state<string | null>(kept(beginOf(null)) || null);
   /** Where two windows wrote apart: the words that do not stand in the field. `here`: those that were written in this window. */
   second = $state.raw<{ text: string; files: File_[]; here: boolean } | null>(null);
   #thread: string | null = null;
@@ -61,6 +64,7 @@ class Draft {
     const homeless = threads.isErased(this.#thread) && kept(UNBEGUN) === '' ? this.text : '';
     this.#thread = thread;
     this.ref = this.second = this.#agreed = this.#sent = this.#turn = null;
+    this.begin = kept(beginOf(thread)) || null;
     this.#byHand = false;
     this.files = thread ? [] : keptFiles();
     this.text = thread ? '' : kept(UNBEGUN) || homeless;
@@ -120,6 +124,10 @@ class Draft {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
   }
+  beginWith(words: string | null): void {
+    this.begin = words;
+    keep(beginOf(this.#thread), words ?? '');
+  }
   touched(): void {
     this.#byHand = true;
     clearTimeout(this.#timer);
@@ -141,7 +149,7 @@ class Draft {
     keep(UNBEGUN_FILES, this.files.length > 0 ? JSON.stringify(this.files) : '');
   }
   async #send(thread: string, text: string, files: File_[]): Promise<void> {
-    if (threads.isErased(thread)) { keep(quoteOf(thread), ''); return; }
+    if (threads.isErased(thread)) { keep(quoteOf(thread), ''); keep(beginOf(thread), ''); return; }
     const at_ms = Math.max(Date.now(), (this.#mine.at(-1) ?? 0) + 1);
     this.#mine = [...this.#mine.slice(-50), at_ms];
     const draft: WireDraft | null = text === '' && files.length === 0 ? null : { text, parts: files, at_ms };
@@ -150,23 +158,26 @@ class Draft {
   take(): Taken {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const taken = { text: this.text, files: this.files, quoted: this.ref };
+    const taken = { text: this.text, files: this.files, quoted: this.ref, begin: this.begin ?? '' };
     this.text = '';
     this.files = [];
     this.quote(null);
+    this.beginWith(null);
     if (!this.#thread) this.#keepUnbegun();
     return taken;
   }
   /** It could not be said: all of it is here again, before whatever was written since; or kept for the conversation it belongs to, where another is open by now. */
-  putBack(thread: string, { text, files, quoted }: Taken): void {
+  putBack(thread: string, { text, files, quoted, begin }: Taken): void {
     if (this.#thread !== thread) {
       if (quoted) keep(quoteOf(thread), quoted.id);
+      keep(beginOf(thread), begin);
       void this.#send(thread, text, files);
       return;
     }
     this.text = [text, this.text].filter((words) => words !== '').join('\n\n');
     this.files = [...files, ...this.files.filter((file) => !files.some((other) => other.hash === file.hash))];
     if (!this.ref) this.quote(quoted);
+    if (begin !== '') this.beginWith(begin);
     this.touched();
   }
   add(file: Blob, name: string, vision: boolean): void {
