@@ -90,6 +90,12 @@ Result<engine::PlanOptions> plain_plan(const Globals& g) {
   return o;
 }
 
+// What of the command line changes how fast answers are written; cache types apart, which a person may choose too.
+std::string speed_settings(const Globals& g, const ServeOptions& o) {
+  return fmt::format("--threads {} --cpus {} --isa {} --ram {} --draft {} {} {}", g.threads, g.cpus, g.isa, g.ram,
+                     o.draft.method, o.draft.shape, o.draft.max);
+}
+
 // Of an answer of this model as it runs; nothing where the machine was not measured.
 std::optional<double> predicted_speed(const std::optional<engine::Hardware>& hardware, server::ServedModel& model,
                                       int64_t n_tokens) {
@@ -139,6 +145,7 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                   server::ModelShelf::Options{
                       .hardware = [&s] { return s.hardware(); },
                       .plan = plan,
+                      .settings = speed_settings(s.globals, s.options),
                       .drafts =
                           [&s](const fs::path& file, const model::ModelOutline& target, engine::PlanOptions& options) {
                             expect_drafts(s.globals, s.options.draft, file.string(), target, options);
@@ -162,19 +169,21 @@ Status ServedHouse::add(server::Server& server, server::ModelRoom& room, const s
                         .sha256 = [&s](const server::ModelFileList& files) { return s.hashes->ask(files); }});
   s.comparing = std::make_unique<server::Comparing>(*s.household, *s.runs);
   s.machine = std::make_unique<server::MachineRoom>(
-      *s.household, s.notes,
-      server::MachineRoom::Options{.hardware = [&s] { return s.hardware(); },
-                                   .measure =
-                                       [&s](auto step, auto cancelled) {
-                                         return measured_machine(s.globals, std::move(step), std::move(cancelled));
-                                       },
-                                   .ram_limit_bytes = plan.ram_bytes,
-                                   .queue = [&s] { return s.runs->queue_json(); },
-                                   .measured =
-                                       [&s] {
-                                         s.forget_hardware();
-                                         for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
-                                       }});
+      *s.household, server::MachineRoom::Options{
+                        .hardware = [&s] { return s.hardware(); },
+                        .measure =
+                            [&s](auto step, auto cancelled) {
+                              return measured_machine(s.globals, std::move(step), std::move(cancelled));
+                            },
+                        .ram_limit_bytes = plan.ram_bytes,
+                        .queue = [&s] { return s.runs->queue_json(); },
+                        .measured =
+                            [&s] {
+                              s.forget_hardware();
+                              for (const auto& m : s.shelf->models()) s.shelf->tell(m.id);
+                            },
+                        .answered = [&s](server::ServedModel& model,
+                                         const server::AnswerSpeed& speed) { s.shelf->note_speed(model, speed); }});
   // A change of the room is told from its own thread; what that means for a card is found out on another.
   s.engine->model_changed = [&s](const std::string& id) {
     s.household->slow.post([&s, id] {

@@ -31,6 +31,7 @@ struct RequestStats {
   int64_t n_restored = 0;   // of n_cached: from the disk
   int64_t n_generated = 0;  // tokens of the answer
   int64_t n_reread = 0;     // read a second time, because their pages had to make room
+  int64_t n_beside = 0;     // passes between its first token and its last in which others had a part
   SpeculationCounts speculation;
   double queue_s = 0;    // accepted to started
   double prefill_s = 0;  // started to first token

@@ -45,6 +45,28 @@ TEST(Scheduler, EveryPassHoldsAllThatDecodeAndASlice) {
   run_out(*s);
 }
 
+TEST(Scheduler, CountsThePassesInWhichAnAnswerWasNotAlone) {
+  auto s = make_scheduler({.kv_positions = 2048}, {.slice_tokens = 64});
+  Watched alone(prompt(10), 20);
+  alone.into(*s);
+  run_out(*s);
+  EXPECT_EQ(alone.result.stats.n_beside, 0);
+
+  Watched longer(prompt(10, 1), 20), shorter(prompt(10, 2), 5), urgent(prompt(10, 3), 5, Priority::person);
+  longer.into(*s), shorter.into(*s);
+  run_out(*s);
+  EXPECT_EQ(longer.result.stats.n_beside, 4) << "in all but the first pass of the shorter one";
+  EXPECT_EQ(shorter.result.stats.n_beside, 4);
+
+  Watched job(prompt(10, 4), 20, Priority::job);
+  job.into(*s);
+  s->step();
+  urgent.into(*s);
+  run_out(*s);
+  EXPECT_EQ(urgent.result.stats.n_beside, 0) << "who waits has no part";
+  EXPECT_EQ(job.result.stats.n_beside, 5) << "waiting is not being alone";
+}
+
 TEST(Scheduler, TurnsOfReadingGoRound) {
   auto s = make_scheduler({.kv_positions = 2048}, {.slice_tokens = 64});
   Watched a(prompt(250), 1), b(prompt(250, 1), 1), late(prompt(60, 2), 1);

@@ -10,9 +10,6 @@
 namespace watra::home {
 namespace {
 
-constexpr size_t kMostColumns = kMostAskedColumns + 2;  // those that are asked, and some that are pasted in
-constexpr std::string_view kLabels = "ABCDEF";
-
 Json& column_of(Compare& c, const std::string& id) {
   for (Json& column : c.columns)
     if (column.at("id") == id) return column;
@@ -133,7 +130,7 @@ Result<Compares::Begun> Compares::begin(const Json& body, const std::string& ord
         std::random_device random;
         std::shuffle(c.columns.begin(), c.columns.end(), random);
       }
-      for (size_t i = 0; i < c.columns.size(); ++i) c.columns[i]["label"] = std::string(1, kLabels[i]);
+      for (size_t i = 0; i < c.columns.size(); ++i) c.columns[i]["label"] = std::string(1, kColumnLabels[i]);
       ledger_.insert_thread({.id = c.thread,
                              .title = title_of(c.question),
                              .hidden = true,
@@ -142,9 +139,7 @@ Result<Compares::Begun> Compares::begin(const Json& body, const std::string& ord
                              .system = c.system});
       Message question{.thread = c.thread, .parts = Json::array({{{"type", "text"}, {"text", c.question}}})};
       ledger_.insert_message(question);
-      ledger_.db().run("INSERT INTO compares VALUES(?,?,?,?,?,?,?,?,?,?,?)", c.id, c.thread, c.question, c.system,
-                       c.blind, c.revealed, c.order, c.state, c.created_ms, c.vote, dump(c.columns));
-      tell(c);
+      put(c);
       return {{"compare", c.id}};
     });
     if (!made.contains("compare")) refuse_field("client_id", "an id that made nothing else");
@@ -248,7 +243,7 @@ Result<Json> Compares::paste(const std::string& id, const Json& body) {
         .source = "pasted"};
     ledger_.insert_message(m);
     c.columns.push_back({{"id", make_id("k_")},
-                         {"label", std::string(1, kLabels[c.columns.size()])},
+                         {"label", std::string(1, kColumnLabels[c.columns.size()])},
                          {"model", nullptr},
                          {"persona", nullptr},
                          {"sampling", Json::object()},

@@ -23,6 +23,8 @@ struct Compare {
 };
 
 constexpr size_t kMostAskedColumns = 4;
+constexpr size_t kMostColumns = kMostAskedColumns + 2;  // those that are asked, and some that are pasted in
+inline constexpr std::string_view kColumnLabels = "ABCDEF";
 
 class Compares {
  public:
@@ -58,6 +60,12 @@ class Compares {
   Result<Json> vote(const std::string& id, const Json& body);    // {"column", "verdict"}; reveals
   Result<Thread> keep(const std::string& id, const Json& body);  // {"client_id", "column"}
   Status remove(const std::string& id);                          // erases its words; "compare.busy" while it runs
+
+  // Inside a guarded(), as Ledger: the compare whose answers are in this hidden thread; how it goes out with it, null
+  // of other threads; one that came in, told. What is there already is given the messages that came since.
+  std::optional<std::string> of_thread(const std::string& thread) const;
+  Json exported(const std::string& thread) const;
+  void put(const Compare& c);
 
   // "csv", "md" or "json"; `ids` empty = all.
   Result<std::string> table(const std::string& format, const std::vector<std::string>& ids) const;

@@ -79,7 +79,7 @@ Json row_of(const Json& compare, const Json& column) {
 
 Result<std::string> Compares::table(const std::string& format, const std::vector<std::string>& ids) const {
   return guarded([&]() -> std::string {
-    if (format != "csv" && format != "md" && format != "json") refuse_field("format", "csv, md, json");
+    if (format != "csv" && format != "md" && format != "json") refuse_field("format", "csv, md, json, watra");
     const auto held = ledger_.db().lock();
     std::vector<std::string> which = ids;
     if (which.empty()) {

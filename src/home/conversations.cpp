@@ -361,8 +361,10 @@ Result<Conversations::Erased> Conversations::erase_message(const std::string& id
     Message m = ledger_.message(id);
     if (m.state == "running") refuse("message.busy", "this answer is under way", m.run.value_or(""));
     ledger_.erase_words(id);
+    if (!m.parent) ledger_.db().run("UPDATE compares SET question = '' WHERE thread_id = ?", m.thread);
     Erased out{.n = 1, .receipt = ledger_.receipt("message", Json::array({id}))};
-    ledger_.db().run("DELETE FROM events WHERE thread_id = ? AND type = 'thread.changed'", m.thread);
+    ledger_.db().run("DELETE FROM events WHERE thread_id = ? AND type IN ('thread.changed', 'compare.changed')",
+                     m.thread);
     retitle(m.thread);
     m = ledger_.message(id);
     ledger_.tell_message(m);

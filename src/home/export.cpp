@@ -1,6 +1,5 @@
 #include "home/export.h"
 
-#include <fmt/chrono.h>
 #include <zip.h>
 
 #include <limits>
@@ -9,6 +8,7 @@
 #include "home/check.h"
 #include "home/ids.h"
 #include "home/internal/base64.h"
+#include "home/internal/thread_markdown.h"
 #include "hub/sha256.h"
 
 namespace watra::home {
@@ -41,11 +41,24 @@ Json thread_files(Home& home, const std::string& id, size_t room) {
   return files;
 }
 
-// Whom a conversation is with, in whole; an array of one, or of none.
+// What every line of a thread begins with; `messages`, empty, comes last.
+Json thread_head(Home& home, const std::string& id) {
+  Json head = {{"watra", 1}, {"thread", home.ledger().thread(id).json()}};
+  if (Json compare = home.compares().exported(id); !compare.is_null()) head["compare"] = std::move(compare);
+  head["messages"] = Json::array();
+  return head;
+}
+
+// Whom a conversation is with, or who answers in a compare's columns, in whole. Who is blind does not tell that.
 Json thread_personas(Home& home, const Thread& thread) {
+  std::set<std::string> ids;
+  if (thread.persona) ids.insert(*thread.persona);
+  const Json compare = home.compares().exported(thread.id);
+  for (const Json& column : member(compare, "columns"))
+    if (column.at("persona").is_string()) ids.insert(column.at("persona").get<std::string>());
   Json personas = Json::array();
-  if (thread.persona)
-    if (const auto persona = home.personas().find(*thread.persona)) personas.push_back(persona->json());
+  for (const std::string& id : ids)
+    if (const auto persona = home.personas().find(id)) personas.push_back(persona->json());
   return personas;
 }
 
@@ -54,14 +67,16 @@ std::string persona_line(Home& home, const std::string& id) {
   const Thread thread = home.ledger().thread(id);
   Json personas = thread_personas(home, thread);
   if (personas.empty()) return "";
-  return dump({{"watra", 1}, {"thread", thread.json()}, {"messages", Json::array()}, {"personas", personas}}) + "\n";
+  Json line = thread_head(home, id);
+  line["personas"] = std::move(personas);
+  return dump(line) + "\n";
 }
 
 std::string file_lines(Home& home, const std::string& id, size_t room) {
   const auto held = home.db().lock();
   std::string out;
   for (Json& file : thread_files(home, id, room)) {
-    Json line = {{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", Json::array()}};
+    Json line = thread_head(home, id);
     line["attachments"].push_back(std::move(file));
     out += dump(line) + "\n";
   }
@@ -74,7 +89,8 @@ Json thread_json(Home& home, const std::string& id, size_t file_bytes) {
   constexpr int64_t kAll = std::numeric_limits<int64_t>::max();
   for (const Message& m : home.ledger().messages(id, kAll, kAll)) messages.push_back(m.json());
   const Thread thread = home.ledger().thread(id);
-  Json out = {{"watra", 1}, {"thread", thread.json()}, {"messages", std::move(messages)}};
+  Json out = thread_head(home, id);
+  out["messages"] = std::move(messages);
   if (Json personas = thread_personas(home, thread); !personas.empty()) out["personas"] = std::move(personas);
   if (Json files = thread_files(home, id, file_bytes); !files.empty()) out["attachments"] = std::move(files);
   return out;
@@ -83,7 +99,7 @@ Json thread_json(Home& home, const std::string& id, size_t file_bytes) {
 // A line holds one message at least, however long that is.
 std::string thread_lines(Home& home, const std::string& id, size_t line_bytes) {
   const auto held = home.db().lock();
-  std::string head = dump({{"watra", 1}, {"thread", home.ledger().thread(id).json()}, {"messages", Json::array()}});
+  std::string head = dump(thread_head(home, id));
   head.resize(head.size() - 2);  // "]}" comes behind the messages
   std::string out = head;
   size_t line_begin = 0;
@@ -102,54 +118,6 @@ std::string thread_lines(Home& home, const std::string& id, size_t line_bytes) {
     is_first = false;
   }
   return out + "]}\n";
-}
-
-// Markdown is for people: who speaks and what a conversation without a title is called, in their language. The names of
-// those who speak are the page's.
-struct MarkdownWords {
-  std::string user, assistant, system, tool, untitled, missing, edited;
-};
-
-MarkdownWords markdown_words(const std::string& language) {
-  if (language == "pl")
-    return {"Ty", "Model", "Wskazówka", "Narzędzie", "Rozmowa z {:%d.%m.%Y}", "tego pliku już nie ma", "poprawione"};
-  return {"You",   "Model", "Instructions", "Tool", "Conversation of {:%Y-%m-%d}", "this file is not here any more",
-          "edited"};
-}
-
-std::string speaker_of(const Message& m, const MarkdownWords& words) {
-  if (m.role == "user") return m.actor_name.value_or(words.user);
-  if (m.role == "assistant") return m.actor_name.value_or(words.assistant);
-  return m.role == "system" ? words.system : words.tool;
-}
-
-std::string heading_of(const Thread& thread, const std::vector<Message>& path, const MarkdownWords& words) {
-  if (!thread.title.empty()) return thread.title;
-  for (const Message& m : path)
-    if (std::string title = title_of(m.text()); !title.empty()) return title;
-  const std::chrono::sys_seconds at{std::chrono::seconds(thread.created_ms / 1000)};
-  return fmt::format(fmt::runtime(words.untitled), at);
-}
-
-std::string thread_markdown(Home& home, const std::string& id, const std::string& language) {
-  const auto held = home.db().lock();
-  const MarkdownWords words = markdown_words(language);
-  const Thread thread = home.ledger().thread(id);
-  const auto path = thread.head ? home.ledger().path(*thread.head) : std::vector<Message>();
-  std::string out = "# " + heading_of(thread, path, words) + "\n";
-  for (const Message& m : path) {
-    const std::string edited = m.source == "edited" ? fmt::format(" ({})", words.edited) : "";
-    out += fmt::format("\n**{}**{}\n\n", speaker_of(m, words), edited);
-    for (const Json& p : m.parts) {
-      if (p.at("type") == "text") out += p.at("text").get<std::string>() + "\n";
-      if (!p.contains("hash")) continue;
-      const std::string name = p.at("name"), hash = p.at("hash");
-      out += m.lacks(hash) ? fmt::format("{} ({})\n", name, words.missing)
-                           : fmt::format("[{}](attachments/{})\n", name, hash);
-    }
-    if (m.state == "erased") out += "*—*\n";
-  }
-  return out;
 }
 
 // Entries of a zip with the sum of each.
@@ -232,6 +200,22 @@ Result<std::string> export_thread(Home& home, const std::string& thread, const s
              file_lines(home, thread, manner.file_bytes);
     }
     refuse_field("format", "md, json");
+  });
+}
+
+Result<std::string> export_compares(Home& home, const std::vector<std::string>& ids, const ExportManner& manner) {
+  return guarded([&] {
+    std::vector<std::string> threads;
+    for (const std::string& id : ids) threads.push_back(value_or_refuse(home.compares().find(id)).thread);
+    if (ids.empty()) {
+      Statement s = home.db().query("SELECT thread_id FROM compares ORDER BY created_ms, rowid");
+      while (s.step()) threads.push_back(s.text(0));
+    }
+    std::string out;
+    for (const std::string& thread : threads)
+      out += persona_line(home, thread) + thread_lines(home, thread, manner.line_bytes) +
+             file_lines(home, thread, manner.file_bytes);
+    return out;
   });
 }
 

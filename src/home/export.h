@@ -30,7 +30,12 @@ struct ExportManner {
 Result<std::string> export_thread(Home& home, const std::string& thread, const std::string& format,
                                   const ExportManner& manner = {});
 
-// Writes the zip; hidden threads (of compares) are in it. `go_on` is asked all the time. Errors: "export.cancelled",
+// Compares (`ids` empty: all) as lines like those of threads.jsonl, which import_file() takes. A compare stands in its
+// thread's lines as "compare"; of one that is blind what nobody is told before the vote is in "sealed", base64.
+// Errors: "compare.unknown".
+Result<std::string> export_compares(Home& home, const std::vector<std::string>& ids, const ExportManner& manner = {});
+
+// Writes the zip; compares are in it. `go_on` is asked all the time. Errors: "export.cancelled",
 // "export.failed", those of the store.
 Status export_house(Home& home, const fs::path& zip, const std::function<bool()>& go_on,
                     const ExportManner& manner = {});

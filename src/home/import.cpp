@@ -26,7 +26,8 @@ class Importer {
     if (!go_on_()) refuse("import.cancelled", "the import was cancelled");
     report.skipped += t.n_skipped;
     // Begun and not said yet is the person's too.
-    const bool holds_more = t.own && (!t.draft.is_null() || t.named || t.system || t.folder || !t.tags.empty());
+    const bool holds_more =
+        t.own && (t.compare || !t.draft.is_null() || t.named || t.system || t.folder || !t.tags.empty());
     if (t.messages.empty() && !holds_more) return;
     bool is_made = false;
     Transaction transaction(ledger_.db());
@@ -52,6 +53,7 @@ class Importer {
           head == ids_.end() ? last : head->second, is_new_ ? newest_ms : 0, newest_ms, thread_);
       is_made = true;
     }
+    if (!dry_ && is_new_ && t.compare) put_compare(*t.compare);
     if (!dry_ && is_made) ledger_.tell_thread(thread_);
     if (!dry_) transaction.commit();
   }
@@ -111,8 +113,31 @@ class Importer {
     return found.empty() ? id : found;
   }
 
+  // Its columns' answers as far as they have come; a long one comes in several pieces.
+  void put_compare(const ImportedCompare& i) {
+    if (compare_.empty()) compare_ = i.id.empty() || !is_free("compares", i.id) ? make_id("c_") : i.id;
+    Compare c{.id = compare_,
+              .thread = thread_,
+              .question = i.question,
+              .system = i.system,
+              .blind = i.blind,
+              .revealed = i.revealed,
+              .order = i.order,
+              .state = i.state,
+              .created_ms = i.created_ms > 0 ? i.created_ms : now_ms(),
+              .vote = i.vote,
+              .columns = i.columns};
+    for (Json& column : c.columns) {
+      const auto message =
+          ids_.find(column.at("message").is_string() ? column.at("message").get<std::string>() : std::string());
+      column["message"] = message == ids_.end() ? Json(nullptr) : Json(message->second);
+    }
+    home_.compares().put(c);
+  }
+
   std::string make_thread(const ImportedThread& t) {
-    ++report.threads;
+    ++(t.compare ? report.compares : report.threads);
+    compare_.clear();
     const std::string first = t.messages.empty() ? "" : text_of(t.messages.front().parts);
     const bool keeps_title = t.own && n_characters(t.title) <= kLongestTitle;
     Thread thread{.id = t.id.empty() ? make_id("t_") : t.id,
@@ -122,6 +147,7 @@ class Importer {
                   .named = t.named && !t.title.empty(),
                   .pinned = t.pinned,
                   .archived = t.archived,
+                  .hidden = t.compare.has_value(),
                   .folder = t.folder,
                   .tags = t.tags,
                   .created_ms = t.created_ms > 0 ? t.created_ms : now_ms(),
@@ -182,7 +208,7 @@ class Importer {
   const bool dry_;
   const std::function<bool()>& go_on_;
   // The thread at hand: our own exports may write a long one in several pieces, one after the other.
-  std::string external_, thread_;
+  std::string external_, thread_, compare_;
   bool is_new_ = false;
   std::map<std::string, std::string> ids_;  // of its messages, by external
 };
@@ -190,7 +216,7 @@ class Importer {
 }  // namespace
 
 Json ImportReport::json() const {
-  return {{"import", id},         {"format", format},   {"threads", threads},
+  return {{"import", id},         {"format", format},   {"threads", threads},  {"compares", compares},
           {"messages", messages}, {"skipped", skipped}, {"problems", problems}};
 }
 
@@ -231,6 +257,7 @@ Result<int64_t> take_back_import(Ledger& ledger, const std::string& import) {
       Statement own = db.query("SELECT 1 FROM messages WHERE thread_id = ? AND import_id IS NOT ?", id, import);
       if (own.step()) {
         db.run("UPDATE threads SET external = NULL, title = '' WHERE id = ?", id);
+        db.run("UPDATE compares SET question = '', system = NULL WHERE thread_id = ?", id);
         ledger.events().forget_thread(id);
         ledger.tell_thread(id);
         continue;

@@ -11,9 +11,9 @@ namespace watra::home {
 
 struct ImportReport {
   std::string id, format;
-  int64_t threads = 0, messages = 0;  // that are new
-  int64_t skipped = 0;                // there already, or without words
-  Json problems = Json::array();      // {"where", "what"}; the first hundred
+  int64_t threads = 0, compares = 0, messages = 0;  // that are new; a compare's thread is none of the threads
+  int64_t skipped = 0;                              // there already, or without words
+  Json problems = Json::array();                    // {"where", "what"}; the first hundred
   Json json() const;
 };
 

@@ -35,15 +35,27 @@ struct ImportedMessage {
   bool pinned = false;
 };
 
+// What the answers of a thread were asked for side by side; of our own exports.
+struct ImportedCompare {
+  std::string id, question;  // id: to be kept where it is free
+  std::optional<std::string> system;
+  bool blind = false, revealed = false;
+  std::string order, state;
+  int64_t created_ms = 0;
+  Json vote;                     // or null
+  Json columns = Json::array();  // as Compare has them, messages by their external names
+};
+
 struct ImportedThread {
   std::string external, id, title;
   bool named = true, pinned = false, archived = false;
   int64_t created_ms = 0, updated_ms = 0;
   std::optional<std::string> folder, system, model, persona;
   Json tags = Json::array(), sampling = Json::object();
-  Json draft, origin;                     // or null
-  bool own = false;                       // of our own export: kept as it is, without a message too
-  std::string head;                       // external; empty = the last message
+  Json draft, origin;  // or null
+  bool own = false;    // of our own export: kept as it is, without a message too
+  std::string head;    // external; empty = the last message
+  std::optional<ImportedCompare> compare;
   std::vector<ImportedMessage> messages;  // what is followed comes before what follows
   int n_skipped = 0;                      // that hold no words of anybody: tool traffic, hidden ones
 };

@@ -179,7 +179,7 @@ CREATE TABLE imports(id TEXT PRIMARY KEY, format TEXT NOT NULL, at_ms INTEGER NO
 // 4: the door, the shelf and the work that takes long.
 //
 // sessions      browsers that have come in; the secret of their cookie is here as a hash alone.
-// model_speeds  what a model did here, beside what the plan said.
+// model_speeds  what a model did here, beside what the plan said (until step 7).
 constexpr const char* kDoorAndShelf = R"sql(
 CREATE TABLE password(hash TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT;
 CREATE TABLE sessions(
@@ -222,7 +222,20 @@ constexpr const char* kErasedFiles = R"sql(
 CREATE TABLE erased_files(hash TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes, kErasedFiles};
+// 7: how fast answers were, one by one; what stood in model_speeds was of any answer, however short, and goes.
+constexpr const char* kAnswerSpeeds = R"sql(
+DROP TABLE model_speeds;
+CREATE TABLE answer_speeds(
+  n INTEGER PRIMARY KEY,
+  file TEXT NOT NULL,
+  stamp TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  tokens_per_s REAL NOT NULL,
+  at_ms INTEGER NOT NULL) STRICT;
+CREATE INDEX answer_speeds_of ON answer_speeds(file, settings);
+)sql";
+
+constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes, kErasedFiles, kAnswerSpeeds};
 
 }  // namespace
 
@@ -231,9 +244,12 @@ int newest_version() { return static_cast<int>(kSteps.size()); }
 Status migrate(Database& db, int version) {
   return guarded([&] {
     Transaction t(db);
-    Statement asked = db.query("PRAGMA user_version");
-    asked.step();
-    const auto found = static_cast<int>(asked.integer(0));
+    int found = 0;
+    {
+      Statement asked = db.query("PRAGMA user_version");
+      asked.step();
+      found = static_cast<int>(asked.integer(0));
+    }  // no table may be dropped while something is read
     if (found > newest_version())
       refuse("store.newer",
              fmt::format("{} is of version {}, this Watra knows up to {}", db.file().string(), found, newest_version()),

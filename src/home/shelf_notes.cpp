@@ -35,20 +35,31 @@ Status ShelfNotes::forget_folder(const std::string& id) {
   });
 }
 
-Status ShelfNotes::note_speed(const std::string& model, double decode_tokens_per_s) {
+Status ShelfNotes::note_speed(const SpeedOf& of, double tokens_per_s) {
   return guarded([&] {
+    Transaction t(db_);
+    db_.run("DELETE FROM answer_speeds WHERE file = ? AND stamp <> ?", of.file.string(), of.stamp);
+    db_.run("INSERT INTO answer_speeds(file, stamp, settings, tokens_per_s, at_ms) VALUES(?,?,?,?,?)", of.file.string(),
+            of.stamp, of.settings, tokens_per_s, now_ms());
     db_.run(
-        "INSERT INTO model_speeds(model, decode_tokens_per_s, at_ms) VALUES(?,?,?) "
-        "ON CONFLICT(model) DO UPDATE SET decode_tokens_per_s = excluded.decode_tokens_per_s, at_ms = excluded.at_ms",
-        model, decode_tokens_per_s, now_ms());
+        "DELETE FROM answer_speeds WHERE file = ?1 AND settings = ?2 AND n NOT IN "
+        "(SELECT n FROM answer_speeds WHERE file = ?1 AND settings = ?2 ORDER BY n DESC LIMIT ?3)",
+        of.file.string(), of.settings, kKeptSpeeds);
+    t.commit();
   });
 }
 
-Result<std::optional<double>> ShelfNotes::speed_of(const std::string& model) const {
-  return guarded([&]() -> std::optional<double> {
-    Statement s = db_.query("SELECT decode_tokens_per_s FROM model_speeds WHERE model = ?", model);
-    if (!s.step()) return std::nullopt;
-    return s.real(0);
+Result<std::optional<NotedSpeed>> ShelfNotes::speed_of(const SpeedOf& of) const {
+  return guarded([&]() -> std::optional<NotedSpeed> {
+    std::vector<double> speeds;
+    Statement s = db_.query(
+        "SELECT tokens_per_s FROM answer_speeds WHERE file = ? AND stamp = ? AND settings = ? ORDER BY tokens_per_s",
+        of.file.string(), of.stamp, of.settings);
+    while (s.step()) speeds.push_back(s.real(0));
+    if (speeds.empty()) return std::nullopt;
+    const size_t middle = speeds.size() / 2;
+    const double median = speeds.size() % 2 ? speeds[middle] : (speeds[middle - 1] + speeds[middle]) / 2;
+    return NotedSpeed{median, static_cast<int64_t>(speeds.size())};
   });
 }
 

@@ -114,7 +114,7 @@ void Answers::hand_in() {
       if (told.error && told.error->code == "engine.no_token") name_field(*told.error, field);
       queue->push({.index = i, .kind = AnswerEvent::Kind::finished, .finished = std::move(told)});
     };
-    auto handle = model_->scheduler().submit(std::move(r));
+    auto handle = model_->submit(std::move(r));
     if (!handle) {
       for (auto& h : handles_) h.cancel();
       ApiError error = from_error(handle.error(), prompt_field_);

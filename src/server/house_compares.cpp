@@ -1,3 +1,4 @@
+#include "home/export.h"
 #include "server/house_conversations.h"
 #include "server/house_fields.h"
 
@@ -14,13 +15,18 @@ std::vector<std::string> split(const std::string& list) {
   return out;
 }
 
-Awaitable<void> reply_table(Exchange& x, const home::Compares& compares) {
+// Tables to be read, or what another house takes in.
+Awaitable<void> reply_table(Exchange& x, home::Home& home) {
   const std::string format = query_text(x, "format").value_or("");
-  std::string table = house_value(compares.table(format, split(query_text(x, "ids").value_or(""))));
+  const auto ids = split(query_text(x, "ids").value_or(""));
+  const bool whole = format == "watra";
+  std::string table = house_value(whole ? home::export_compares(home, ids) : home.compares().table(format, ids));
   std::string type = format == "json"  ? "application/json"
+                     : whole           ? "application/x-ndjson"
                      : format == "csv" ? "text/csv; charset=utf-8"
                                        : "text/markdown; charset=utf-8";
-  x.extra_head += fmt::format("Content-Disposition: attachment; filename=\"compares.{}\"\r\n", format);
+  x.extra_head +=
+      fmt::format("Content-Disposition: attachment; filename=\"compares.{}\"\r\n", whole ? "jsonl" : format);
   co_await x.reply(200, std::move(type), std::move(table));
 }
 
@@ -34,7 +40,7 @@ void add_house_compares(Router& router, Household& house, Comparing& comparing) 
     const auto found = house_value(compares.list(limit, query_before(x)));
     return {{"compares", found.compares}, {"more", found.more}, {"as_of", found.as_of}};
   });
-  router.add(house_route("GET", "/compares/export", [&compares](Exchange& x) { return reply_table(x, compares); }));
+  router.add(house_route("GET", "/compares/export", [&house](Exchange& x) { return reply_table(x, house.home); }));
   add_json(router, "GET", "/compares/{id}", 200,
            [&compares](Exchange& x) -> Json { return house_value(compares.shown(x.params["id"])); });
   add_json(router, "DELETE", "/compares/{id}", 204, [&compares](Exchange& x) -> Json {

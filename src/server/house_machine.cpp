@@ -19,8 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kEvery = std::chrono::milliseconds(1000);
 constexpr size_t kKept = 600;
-constexpr size_t kSteadySeconds = 4;  // of one conversation alone: then its speed is the model's
-constexpr auto kNoteEvery = std::chrono::seconds(30);
 
 uint64_t bytes_of_disk(const fs::path& path) {
   std::error_code ec;
@@ -46,8 +44,7 @@ Json MachineRoom::Sample::json() const {
           {"tau", tau}};
 }
 
-MachineRoom::MachineRoom(Household& house, home::ShelfNotes& notes, Options options)
-    : house_(house), notes_(notes), options_(std::move(options)) {
+MachineRoom::MachineRoom(Household& house, Options options) : house_(house), options_(std::move(options)) {
   times_ = processor_times();
   at_ = Clock::now();
   since_ms_ = home::now_ms();
@@ -107,7 +104,6 @@ MachineRoom::Sample MachineRoom::sample() {
   const std::string model = loaded ? loaded->id() : "";
   if (model != model_ || stats.n_passes < before_.n_passes) {  // another one: its counters begin at nothing
     before_ = {};
-    speeds_.clear();
     model_ = model;
   }
   if (loaded) {
@@ -117,7 +113,8 @@ MachineRoom::Sample MachineRoom::sample() {
     s.prefill_tokens_per_s = per_s(stats.n_read - before_.n_read);
     s.read_gb_s = per_s(stats.n_passes - before_.n_passes) * static_cast<double>(loaded->model().pass_bytes()) / 1e9;
     if (decoded > 0) s.tau = static_cast<double>(decoded + accepted) / static_cast<double>(decoded);
-    note_speed(s, model, stats.n_running == 1 && stats.n_read == before_.n_read);
+    for (const AnswerSpeed& speed : loaded->speeds().take())
+      if (options_.answered) options_.answered(*loaded, speed);
   }
   // Other programs' requests light the fire too; the page's own runs tell it themselves.
   const bool is_others = stats.n_running > 0 && (!options_.queue || options_.queue().empty());
@@ -129,22 +126,6 @@ MachineRoom::Sample MachineRoom::sample() {
     house_.hearth.done("api");
   before_ = stats;
   return s;
-}
-
-// What a model really does here stands beside what was predicted: the median of the last steady seconds.
-void MachineRoom::note_speed(const Sample& s, const std::string& model, bool alone) {
-  if (!alone || s.decode_tokens_per_s <= 0) {
-    speeds_.clear();
-    return;
-  }
-  speeds_.push_back(s.decode_tokens_per_s);
-  // The first second may be half of one.
-  if (speeds_.size() <= kSteadySeconds || Clock::now() - noted_at_ < kNoteEvery) return;
-  std::vector<double> steady(speeds_.end() - static_cast<std::ptrdiff_t>(kSteadySeconds), speeds_.end());
-  std::ranges::nth_element(steady, steady.begin() + kSteadySeconds / 2);
-  noted_at_ = Clock::now();
-  if (const Status noted = notes_.note_speed(model, steady[kSteadySeconds / 2]); !noted)
-    log::warn("the speed of {} could not be noted: {}", model, noted.error().message);
 }
 
 Json MachineRoom::memory_json() const {

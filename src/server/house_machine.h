@@ -14,7 +14,7 @@
 #include "base/sensors.h"
 #include "engine/hardware_profile.h"
 #include "engine/scheduler_stats.h"
-#include "home/shelf_notes.h"
+#include "server/answer_speeds.h"
 #include "server/household.h"
 #include "server/router.h"
 
@@ -29,8 +29,10 @@ class MachineRoom {
     uint64_t ram_limit_bytes = 0;    // of --ram; 0 = none
     std::function<Json()> queue;     // runs of the page under way; empty = none
     std::function<void()> measured;  // after a measurement: estimates are others
+    // Of an answer of this model, on the thread that takes samples; empty = nobody asks.
+    std::function<void(ServedModel& model, const AnswerSpeed& speed)> answered;
   };
-  MachineRoom(Household& house, home::ShelfNotes& notes, Options options);
+  MachineRoom(Household& house, Options options);
   ~MachineRoom();
 
   void add(Router& router);
@@ -48,13 +50,11 @@ class MachineRoom {
  private:
   void take_samples();
   Sample sample();
-  void note_speed(const Sample& s, const std::string& model, bool alone);
   Json machine_json() const;
   Json memory_json() const;
   Json now_json(int64_t since_ms) const;
 
   Household& house_;
-  home::ShelfNotes& notes_;
   const Options options_;
   mutable std::mutex mutex_;
   std::condition_variable ending_;
@@ -66,8 +66,6 @@ class MachineRoom {
   engine::SchedulerStats before_;
   ProcessorTimes times_;
   std::chrono::steady_clock::time_point at_{};
-  std::vector<double> speeds_;  // of one conversation alone, lately
-  std::chrono::steady_clock::time_point noted_at_{};
   std::thread thread_;
 };
 

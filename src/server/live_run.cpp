@@ -89,7 +89,7 @@ Status LiveRun::submit(engine::Request request) {
     const std::lock_guard lock(mutex_);
     model = model_;
   }
-  auto handle = model->scheduler().submit(std::move(request));
+  auto handle = model->submit(std::move(request));
   if (!handle) return watra::fail(handle.error());
   bool too_late = false;
   {

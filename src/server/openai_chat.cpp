@@ -267,6 +267,10 @@ void add_openai_chat(Router& router, House& house) {
     const Fields fields(body);
     if (!fields.array("messages") || fields.array("messages")->empty())
       throw bad_field("messages", "messages needs at least one message");
+    // Words of vLLM's and llama.cpp's clients: the last message is gone on with, or answered; not both.
+    const bool goes_on = fields.boolean("continue_final_message").value_or(false);
+    if (fields.boolean("add_generation_prompt").value_or(false) && goes_on)
+      throw bad_field("continue_final_message", "continue_final_message and add_generation_prompt exclude each other");
     auto model = co_await acquire_writer(house, x, fields.text("model").value_or(""));
     const ChatAsk ask = co_await read_chat(body, std::move(model));
     if (ask.stream)
@@ -287,7 +291,8 @@ void add_openai_chat(Router& router, House& house) {
                   {"input_tokens", chat_prompt(*model, read_messages(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));
   };
-  router.add({.method = "POST", .pattern = "/v1/chat/completions/input_tokens", .handler = count});
+  for (const char* path : {"/v1/chat/completions/input_tokens", "/chat/completions/input_tokens"})
+    router.add({.method = "POST", .pattern = path, .handler = count});
 }
 
 }  // namespace watra::server

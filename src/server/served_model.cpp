@@ -131,6 +131,14 @@ Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel mod
   return served;
 }
 
+Result<engine::RequestHandle> ServedModel::submit(engine::Request request) {
+  request.events.finished = [speeds = speeds_, told = std::move(request.events.finished)](const engine::Finished& f) {
+    speeds->note(f);
+    if (told) told(f);
+  };
+  return scheduler_->submit(std::move(request));
+}
+
 bool ServedModel::answers_to(std::string_view name) const {
   constexpr std::string_view kLatest = ":latest";
   if (name.ends_with(kLatest)) name.remove_suffix(kLatest.size());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/scheduler.h"
+#include "server/answer_speeds.h"
 #include "server/api_error.h"
 #include "server/grammar_desk.h"
 #include "text/chat_prompt.h"
@@ -51,6 +52,9 @@ class ServedModel {
   bool answers_to(std::string_view name) const;  // any case, ":latest" or not
 
   engine::Scheduler& scheduler() { return *scheduler_; }
+  // As the scheduler's; how fast the answer was is kept in speeds(), before its own end is told.
+  Result<engine::RequestHandle> submit(engine::Request request);
+  AnswerSpeeds& speeds() const { return *speeds_; }
   engine::SchedulerStats stats() const { return scheduler_->stats(); }
   const text::Tokenizer& tokenizer() const { return *scheduler_->model().tokenizer; }
   const model::Model& model() const { return *scheduler_->model().model; }
@@ -90,6 +94,7 @@ class ServedModel {
   std::optional<text::ChatPrompt> prompt_;
   text::ToolFormat tool_format_;
   std::unique_ptr<GrammarDesk> grammars_;
+  std::shared_ptr<AnswerSpeeds> speeds_ = std::make_shared<AnswerSpeeds>();  // requests may outlive this
   Names names_;
   Manner manner_;
   std::string template_source_, quant_;

@@ -404,6 +404,7 @@ class Rules {
     for (const char* name : {"properties", "patternProperties"})
       if (s.contains(name) && !s[name].is_object()) bad(place + "/" + name, "an object of schemas");
     const Json given = s;
+    keep_patterns_apart(given, place);
     require_members(s, place);
     keep_names(s, given, place);
     const std::string others = make_room(s);
@@ -458,6 +459,17 @@ class Rules {
     for (const auto& [pattern, schema] : s["patternProperties"].items())
       if (pattern_matches(pattern, name).matches) return &schema;
     return nullptr;
+  }
+
+  // A name that two patterns take must be held to both of their schemas, and no grammar tells which names these are.
+  void keep_patterns_apart(const Json& s, const std::string& place) const {
+    if (rule_ != SchemaRule::strict || !s.contains("patternProperties")) return;
+    const Json& patterns = s["patternProperties"];
+    for (auto a = patterns.begin(); a != patterns.end(); ++a)
+      for (auto b = std::next(a); b != patterns.end(); ++b)
+        if (a.value() != b.value() && may_share_a_name(a.key(), b.key()))
+          unheld(place, "patternProperties",
+                 fmt::format("a name may match both {} and {}, whose schemas differ", a.key(), b.key()));
   }
 
   // Members whose names may not be written are none; what has two schemas cannot be held to.

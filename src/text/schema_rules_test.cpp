@@ -287,6 +287,33 @@ TEST_F(SchemaRulesTest, OtherMembersComeBesidePatterns) {
     }
 }
 
+TEST_F(SchemaRulesTest, PatternsThatMayShareANameHaveOneSchema) {
+  const auto two = [](const char* a, const char* b, const char* schema = R"({"type":"string"})") {
+    return fmt::format(R"({{"type":"object","patternProperties":{{"{}":{{"type":"integer"}},"{}":{}}}}})", a, b,
+                       schema);
+  };
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{{"^a", "b$"},
+                                                                             {"^a", "^ab"},
+                                                                             {"^a", "^[a-f]+$"},
+                                                                             {"^[a-f]+$", "^[f-z]+$"},
+                                                                             {"^[ą-ż]+$", "^[a-z]+$"},
+                                                                             {"^a|^b", "^c"},
+                                                                             {"x", "y"}}) {
+    const Error e = refused(two(a, b).c_str());
+    EXPECT_EQ(e.code, "grammar.unsupported_schema") << a << " " << b;
+    EXPECT_NE(e.message.find("\"patternProperties\" at /"), std::string::npos) << e.message;
+    EXPECT_NE(e.message.find(a), std::string::npos) << e.message;
+    EXPECT_TRUE(accepts(schema_matcher(two(a, b, R"({"type":"integer"})").c_str()), "{}"))
+        << "one schema is no trouble";
+  }
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{
+           {"^S_", "^I_"}, {"^x-a", "^x-b"}, {"^[a-f]+$", "^[g-z]+$"}, {"^[0-9]+$", "^n"}})
+    EXPECT_TRUE(accepts(schema_matcher(two(a, b).c_str()), "{}")) << a << " " << b;
+  const std::string apart = two("^S_", "^I_");
+  EXPECT_TRUE(accepts(schema_matcher(apart.c_str()), R"({"S_a":1,"I_a":"x"})"));
+  EXPECT_FALSE(accepts(schema_matcher(apart.c_str()), R"({"S_a":"x"})"));
+}
+
 TEST_F(SchemaRulesTest, MembersHaveOneSchemaAndNamesThatMayBeWritten) {
   const Error twice = refused(
       R"({"type":"object","properties":{"ab":{"type":"integer"}},"patternProperties":{"^a":{"type":"string"}}})");

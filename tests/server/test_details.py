@@ -52,6 +52,17 @@ class Fields(Named):
         self.refused("/completion", {"prompt": {"prompt_string": "a", "multimodal_data": ["x"]}}, "prompt.multimodal_data")
         self.refused("/v1/responses", {"input": "a", "background": True}, "background")
 
+    def test_a_last_message_is_gone_on_with_or_answered(self):
+        talk = {"messages": [*USER, {"role": "assistant", "content": "A colour is"}], "max_tokens": 2}
+        self.refused("/v1/chat/completions", {**talk, "continue_final_message": True, "add_generation_prompt": True}, "continue_final_message")
+        for said in ({"continue_final_message": True}, {"continue_final_message": True, "add_generation_prompt": False}, {"add_generation_prompt": True}):
+            self.ok("/v1/chat/completions", {**talk, **said})
+
+    def test_prompts_are_counted_with_and_without_the_version_in_the_path(self):
+        counts = [self.ok(path, {"messages": USER})["input_tokens"] for path in ("/v1/chat/completions/input_tokens", "/chat/completions/input_tokens")]
+        self.assertEqual(*counts)
+        self.assertGreater(counts[0], 5)
+
     def test_ranges(self):
         for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2, 999), "seed": (1.5, "1"),
                               "logit_bias": ({"5": True}, [[5, "x"]]), "t_max_predict_ms": (-2, "1")}.items():

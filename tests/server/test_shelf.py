@@ -142,11 +142,41 @@ class Estimates(unittest.TestCase):
             self.assertEqual((long["n_ctx"], long["kv_type"]), (8192, "q8_0"))
             for query in ("n_ctx=1", "n_ctx=x", "kv_type=q2"):
                 self.assertEqual(page.get(f"/models/smollm2/estimate?{query}")[0], 400)
+            self.what_was_measured(server, page)
             status, _, reply = page.post("/models/smollm2/load", {"n_ctx": 2**20})
             self.assertEqual((status, reply["error"]["code"]), (409, "engine.no_room"))
             self.assertTrue(reply["error"]["hint"])
         finally:
             server.stop()
+
+
+    def what_was_measured(self, server, page):
+        """Beside the plan stands what answers were like: not those of a few tokens, not those that repeat themselves."""
+        def measured(wish=""):
+            estimate = page.ok("GET", "/models/smollm2/estimate" + wish)
+            return estimate["measured_answers"], estimate["measured_tokens_per_s"]
+
+        def ask(**fields):
+            body = {"model": "smollm2", "prompt": "Once upon a time there was", "max_tokens": 60, "ignore_eos": True, "temperature": 1.0, "seed": 7} | fields
+            status, _, reply = server.post("/v1/completions", body)
+            self.assertEqual(status, 200, reply)
+            return reply["timings"]["predicted_per_second"]
+        self.assertEqual(measured(), (0, None))
+        ask(max_tokens=5)
+        ask(prompt="tick tock " * 40, temperature=0, logit_bias={token: 100 for token in self.tokens(server, " tick tock")})
+        speed = ask()
+        wait_until(lambda: measured()[0] > 0, what="a speed that was measured")
+        self.assertEqual(measured()[0], 1)
+        self.assertAlmostEqual(measured()[1], speed, delta=0.2 * speed)
+        self.assertEqual(measured("?kv_type=q8_0"), (0, None))  # nothing was asked with these
+        speeds = [speed] + [ask(seed=seed, prompt=prompt) for seed, prompt in enumerate(["My grandmother used to", "The capital of Poland"])]
+        wait_until(lambda: measured()[0] == 3, what="three answers")
+        self.assertAlmostEqual(measured()[1], sorted(speeds)[1], delta=0.2 * max(speeds))
+        shown = {m["id"]: m for m in page.ok("GET", "/models")["models"]}["smollm2"]["estimate"]
+        self.assertEqual((shown["measured_answers"], shown["measured_tokens_per_s"]), measured())
+
+    def tokens(self, server, text):
+        return [str(token) for token in server.post("/tokenize", {"content": text})[2]["tokens"]]
 
 
 class Folders(unittest.TestCase):

@@ -340,6 +340,10 @@ void SchedulerCore::publish() {
 }
 
 void SchedulerCore::after_pass() {
+  for (const auto& r : requests_) {
+    const bool alone = members_.size() == 1 && members_.front().request == r.get();
+    if (r->outcome.stats.n_generated > 0 && !alone) ++r->outcome.stats.n_beside;
+  }
   if (Status told = tell_prompts(); !told) {
     for (const Member& m : members_) finish(*m.request, FinishReason::error, told.error());
     return;

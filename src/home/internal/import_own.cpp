@@ -3,6 +3,7 @@
 
 #include "home/check.h"
 #include "home/internal/base64.h"
+#include "home/internal/import_compare.h"
 #include "home/internal/import_date.h"
 #include "home/internal/import_talks.h"
 #include "home/settings_schema.h"
@@ -28,14 +29,6 @@ void read_files(const Json& files, const ImportSink& sink) {
     else
       sink.problem("attachments", hash + ": its content is no base64");
   }
-}
-
-// Ids name files and stand in headers later: those of another house are kept where they look like ours, else made anew.
-std::string kept_id(std::string id) {
-  const bool fits = !id.empty() && id.size() <= 64 && std::ranges::all_of(id, [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-  return fits ? std::move(id) : std::string();
 }
 
 bool are_texts(const Json& part, std::initializer_list<const char*> names) {
@@ -79,6 +72,13 @@ Json read_draft(const Json& draft) {
 
 }  // namespace
 
+std::string kept_id(std::string id) {
+  const bool fits = !id.empty() && id.size() <= 64 && std::ranges::all_of(id, [](unsigned char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+  return fits ? std::move(id) : std::string();
+}
+
 void read_watra(const Json& exported, const ImportSink& sink) {
   const Json& t = member(exported, "thread");
   const Json& messages = member(exported, "messages");
@@ -114,8 +114,11 @@ void read_watra(const Json& exported, const ImportSink& sink) {
                       at = kept_id(text_or(member(origin, "message")));
     if (!from.empty() && !at.empty()) thread.origin = {{"thread", from}, {"message", at}};
   }
+  const Json compare = opened_compare(member(exported, "compare"));
+  if (!compare.is_null()) thread.compare = read_compare(compare, sink);
   if (member(t, "head").is_string()) thread.head = "watra:" + t.at("head").get<std::string>();
-  for (const Json& j : messages) {
+  for (const Json& message : messages) {
+    const Json j = unveiled(message, compare);
     if (!j.is_object() || !member(j, "id").is_string() || !member(j, "parts").is_array()) {
       sink.problem(thread.title, "a message without id or parts");
       continue;

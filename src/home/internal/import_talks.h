@@ -35,5 +35,7 @@ class SillyTavern {
 std::string text_or(const Json& value, std::string other = {});  // a text, or `other`
 Json text_parts(std::string words);
 std::string short_hash(const std::string& text);  // 32 hex digits
+// Ids name files and stand in headers later: those of another house are kept where they look like ours; else empty.
+std::string kept_id(std::string id);
 
 }  // namespace watra::home

@@ -69,8 +69,7 @@ std::string kv_name(const engine::KvTypes& types) {
 std::string_view verdict_of(double tps) { return tps >= kReadingPace ? "good" : tps >= kCrawl ? "slow" : "very_slow"; }
 
 Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& hw, const engine::PlanOptions& options,
-                   std::optional<double> measured, bool advice) {
-  const Json was = measured ? Json(*measured) : Json(nullptr);
+                   bool advice) {
   const auto plan = engine::make_plan(outline, hw, options);
   if (!plan) {
     const int64_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min<int64_t>(outline.n_ctx_train, 4096);
@@ -88,7 +87,8 @@ Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& h
             {"memory", Json::array({Json{{"tag", "weights"}, {"bytes", bytes}}})},
             {"advice", Json::array()},
             {"with_drafts", nullptr},
-            {"measured_tokens_per_s", was}};
+            {"measured_tokens_per_s", nullptr},
+            {"measured_answers", 0}};
   }
   Json memory = Json::array(), changes = Json::array();
   for (const auto& use : plan->memory) memory.push_back({{"tag", use.tag}, {"bytes", use.bytes}});
@@ -116,7 +116,8 @@ Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& h
           {"memory", std::move(memory)},
           {"advice", std::move(changes)},
           {"with_drafts", nullptr},
-          {"measured_tokens_per_s", was}};
+          {"measured_tokens_per_s", nullptr},
+          {"measured_answers", 0}};
 }
 
 Json with_drafts_json(const model::ModelOutline& outline, const engine::Hardware& hw,

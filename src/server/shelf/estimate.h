@@ -11,7 +11,7 @@ namespace watra::server {
 // A plan made by engine::make_plan; a model that fits nowhere is an estimate too ("no_fit"). Pure, milliseconds; with
 // `advice` tens of them.
 Json estimate_json(const model::ModelOutline& outline, const engine::Hardware& hardware,
-                   const engine::PlanOptions& options, std::optional<double> measured_tokens_per_s, bool advice);
+                   const engine::PlanOptions& options, bool advice);
 
 // {"decode_tokens_per_s", "tau", "draft"} of a plan whose options say how it drafts; null where it drafts nothing.
 Json with_drafts_json(const model::ModelOutline& outline, const engine::Hardware& hardware,

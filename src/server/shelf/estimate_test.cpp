@@ -24,7 +24,7 @@ TEST(Estimate, WithDraftsIsAPlanOfItsOwnBesideTheOneWithout) {
   const engine::Hardware hw = machine();
   const model::ModelOutline large = outline("llama-3.3-70b", "Q8_0");
   engine::PlanOptions options;
-  const Json plain = estimate_json(large, hw, options, std::nullopt, false);
+  const Json plain = estimate_json(large, hw, options, false);
   EXPECT_TRUE(plain["with_drafts"].is_null());
   options.draft = "model";
   options.drafts = {{.method = "model",

@@ -23,13 +23,18 @@ constexpr size_t kPiece = size_t{1} << 20;
 constexpr size_t kAlignment = 4096;  // of direct reads
 constexpr auto kLookAgain = std::chrono::milliseconds(200);
 
+struct Free {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+
+}  // namespace
+
 fs::path name_of(const ModelFileList& files) {
   std::error_code ec;
   const fs::path whole = fs::absolute(files.front(), ec);
   return ec ? files.front() : whole;
 }
 
-// "SIZE:TIME" of each; nothing where one cannot be looked at.
 std::optional<std::string> stamp_of(const ModelFileList& files) {
   std::string out;
   for (const fs::path& path : files) {
@@ -40,12 +45,6 @@ std::optional<std::string> stamp_of(const ModelFileList& files) {
   }
   return out.empty() ? std::nullopt : std::optional(std::move(out));
 }
-
-struct Free {
-  void operator()(std::byte* memory) const { std::free(memory); }
-};
-
-}  // namespace
 
 std::string known_sha256(const fs::path& home, const home::ShelfNotes& notes, const ModelFileList& files) {
   if (files.empty()) return {};

@@ -26,6 +26,11 @@ namespace watra::server {
 
 using ModelFileList = std::vector<fs::path>;  // all of one model, in order
 
+// What tells that they are still those that were: "SIZE:TIME" of each; nothing where one cannot be looked at.
+std::optional<std::string> stamp_of(const ModelFileList& files);
+
+fs::path name_of(const ModelFileList& files);  // the first one, absolute
+
 // What is known without reading them; "" = nothing. `home`: the folder, for its receipts.
 std::string known_sha256(const fs::path& home, const home::ShelfNotes& notes, const ModelFileList& files);
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "home/check.h"
 #include "hub/receipt.h"
 #include "hub/shelf.h"
 #include "model/model.h"
@@ -186,7 +187,7 @@ Json ModelShelf::estimate(const ShelfModel& m, int64_t n_ctx, const std::string&
   const auto hw = hardware();
   const auto facts = facts_of(m);
   if (!hw || !facts->outline) return nullptr;
-  const auto measured = notes_.speed_of(m.id).value_or(std::nullopt);
+  const engine::PlanOptions options = plan_options({n_ctx, kv_type});
   // Free memory changes all the time; a plan changes by the quarter of a gigabyte.
   const std::string key = fmt::format("{}|{}|{}|{}|{}|{}|{}|{}", m.path.string(), m.id, facts->stamp.modified_ns, n_ctx,
                                       kv_type, hw->measured_at, hw->ram.bytes >> 28, advice);
@@ -196,8 +197,7 @@ Json ModelShelf::estimate(const ShelfModel& m, int64_t n_ctx, const std::string&
     if (const auto it = estimates_.find(key); it != estimates_.end()) made = it->second;
   }
   if (made.is_null()) {
-    const engine::PlanOptions options = plan_options({n_ctx, kv_type});
-    made = estimate_json(*facts->outline, *hw, options, std::nullopt, advice);
+    made = estimate_json(*facts->outline, *hw, options, advice);
     if (options_.drafts) {
       engine::PlanOptions drafted = options;
       options_.drafts(m.path, *facts->outline, drafted);
@@ -207,8 +207,33 @@ Json ModelShelf::estimate(const ShelfModel& m, int64_t n_ctx, const std::string&
     if (estimates_.size() >= kKeptEstimates) estimates_.clear();
     estimates_[key] = made;
   }
-  made["measured_tokens_per_s"] = measured ? Json(*measured) : Json(nullptr);
+  const auto of = m.path.empty() ? std::nullopt : speed_of(m.files, options.kv_types);
+  const auto measured = of ? notes_.speed_of(*of).value_or(std::nullopt) : std::nullopt;
+  made["measured_tokens_per_s"] = measured ? Json(measured->tokens_per_s) : Json(nullptr);
+  made["measured_answers"] = measured ? measured->n_answers : 0;
   return made;
+}
+
+std::optional<home::SpeedOf> ModelShelf::speed_of(const std::vector<fs::path>& files,
+                                                  const engine::KvTypes& kv_types) const {
+  auto stamp = stamp_of(files);
+  if (!stamp) return std::nullopt;
+  return home::SpeedOf{name_of(files), *std::move(stamp),
+                       fmt::format("--kv-type {} {}", kv_types.text(), options_.settings)};
+}
+
+void ModelShelf::note_speed(ServedModel& model, const AnswerSpeed& speed) const {
+  const auto& kv_types = model.scheduler().model().forward->options().kv_types;
+  std::optional<double> planned_tau;
+  if (const auto m = find(model.id())) {
+    const Json planned = estimate(*m, 0, "", false);
+    if (const Json& drafts = home::member(planned, "with_drafts"); drafts.is_object())
+      planned_tau = drafts.at("tau").get<double>();
+  }
+  const auto of = speed_of(model.model().file().paths(), kv_types);
+  if (!of || !is_of_ordinary_text(speed, planned_tau)) return;
+  if (const Status noted = notes_.note_speed(*of, speed.tokens_per_s); !noted)
+    log::warn("the speed of {} could not be noted: {}", model.id(), noted.error().message);
 }
 
 std::optional<Error> ModelShelf::why_no_room(const ShelfModel& m, const LoadWish& wish) const {

@@ -17,6 +17,7 @@
 #include "home/shelf_notes.h"
 #include "hub/catalog.h"
 #include "hub/model_folder.h"
+#include "server/answer_speeds.h"
 #include "server/household.h"
 
 namespace watra::server {
@@ -40,6 +41,7 @@ class ModelShelf {
   struct Options {
     std::function<std::optional<engine::Hardware>()> hardware;  // as it was measured; never measures
     engine::PlanOptions plan;                                   // what the command line wants
+    std::string settings;  // of the command line, that change the speed of answers, in words; for the speeds noted
     // How answers of this file (empty: of what is not here) would be drafted, into the plan's options; may be null.
     std::function<void(const fs::path& file, const model::ModelOutline& target, engine::PlanOptions& options)> drafts;
   };
@@ -57,6 +59,8 @@ class ModelShelf {
   Json model_json(const ShelfModel& m) const;  // Model
   // Estimate; null where the machine was not measured, or the model is not known from inside.
   Json estimate(const ShelfModel& m, int64_t n_ctx, const std::string& kv_type, bool advice) const;
+  // An answer was written so fast: kept, unless it had far more tokens a pass than planned (answer_speeds.h).
+  void note_speed(ServedModel& model, const AnswerSpeed& speed) const;
   // The planner's refusal and its offers; nothing when it fits or nobody can tell.
   std::optional<Error> why_no_room(const ShelfModel& m, const LoadWish& wish) const;
 
@@ -79,6 +83,7 @@ class ModelShelf {
   std::vector<std::pair<home::Folder, std::vector<hub::ShelfModel>>> looked_through() const;
   std::optional<engine::Hardware> hardware() const;
   engine::PlanOptions plan_options(const LoadWish& wish) const;
+  std::optional<home::SpeedOf> speed_of(const std::vector<fs::path>& files, const engine::KvTypes& kv_types) const;
 
   Household& house_;
   home::ShelfNotes& notes_;

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "text/internal/utf8.h"
 
@@ -60,6 +62,29 @@ std::optional<Beginning> beginning_of(std::string_view p) {
   return out;
 }
 
+// The ASCII characters of the inside of a class; nothing where it has others.
+std::optional<std::set<unsigned char>> members_of(std::string_view inside) {
+  std::set<unsigned char> out;
+  for (size_t i = 0; i < inside.size(); ++i) {
+    if (inside[i] == '\\') ++i;  // beginning_of() leaves hyphens alone
+    const auto from = static_cast<unsigned char>(inside[i]);
+    const bool is_range = i + 2 < inside.size() && inside[i + 1] == '-' && inside[i + 2] != '\\';
+    const auto to = static_cast<unsigned char>(is_range ? inside[i + 2] : inside[i]);
+    if (from > 127 || to > 127) return std::nullopt;
+    for (int c = from; c <= to; ++c) out.insert(static_cast<unsigned char>(c));
+    if (is_range) i += 2;
+  }
+  return out;
+}
+
+// What the first character may be, of names that begin so.
+std::optional<std::set<unsigned char>> first_of(const Beginning& b) {
+  if (b.characters.empty()) return members_of(b.in_class);
+  const std::string& first = b.characters.front();
+  if (first.size() > 1) return std::nullopt;
+  return std::set<unsigned char>{static_cast<unsigned char>(first[0])};
+}
+
 struct Node {
   std::map<std::string, std::unique_ptr<Node>> next;  // by character
   bool is_name = false;                               // taken
@@ -98,6 +123,17 @@ std::string whole_names(const std::string& pattern) {
   if (!pattern.starts_with('^') || pattern.find('$') != std::string::npos || pattern.find('|') != std::string::npos)
     return pattern;
   return pattern + ".*$";
+}
+
+bool may_share_a_name(const std::string& a, const std::string& b) {
+  const auto begin_a = beginning_of(a), begin_b = beginning_of(b);
+  if (!begin_a || !begin_b) return true;
+  const auto &in_a = begin_a->characters, &in_b = begin_b->characters;
+  for (size_t i = 0; i < std::min(in_a.size(), in_b.size()); ++i)
+    if (in_a[i] != in_b[i]) return false;
+  const auto first_a = first_of(*begin_a), first_b = first_of(*begin_b);
+  if (!first_a || !first_b) return true;
+  return std::ranges::any_of(*first_a, [&](unsigned char c) { return first_b->contains(c); });
 }
 
 std::string other_names(const std::vector<std::string>& patterns, const std::vector<std::string>& taken) {

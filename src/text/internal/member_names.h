@@ -16,4 +16,8 @@ std::string whole_names(const std::string& pattern);
 // pattern that does not begin with "^" and characters of its own, or "^" and one class of characters.
 std::string other_names(const std::vector<std::string>& patterns, const std::vector<std::string>& taken);
 
+// False where no name can match both, which is told by how they begin: characters of their own that differ, or classes
+// of ASCII that have none in common. True also where it cannot be told.
+bool may_share_a_name(const std::string& a, const std::string& b);
+
 }  // namespace watra::text
