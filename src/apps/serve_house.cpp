@@ -92,7 +92,7 @@ Result<engine::PlanOptions> plain_plan(const Globals& g) {
 
 // What of the command line changes how fast answers are written; cache types apart, which a person may choose too.
 std::string speed_settings(const Globals& g, const ServeOptions& o) {
-  return fmt::format("--threads {} --cpus {} --isa {} --ram {} --draft {} {} {}", g.threads, g.cpus, g.isa, g.ram,
+  return fmt::format("--threads {} --cpus {} --isa {} --ram {} --draft {} {} {}", g.threads, g.cpus.value_or(""), g.isa, g.ram,
                      o.draft.method, o.draft.shape, o.draft.max);
 }
 
