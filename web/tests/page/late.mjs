@@ -50,7 +50,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
   const { seen, facts } = await page.evaluate(async () => ({ seen: globalThis.seen, facts: (await (await fetch(`/watra/v1/threads/${location.hash.split('/')[2]}/messages`)).json()).messages.at(-1).answer }));
   const next = (list, at) => (list.find((one) => one >= at) ?? NaN) - at;
   const { heard, put, drawn, long, stop } = seen;
-  console.log([`${facts?.n_generated ?? '?'} tokens, ${facts?.speed?.decode_tokens_per_s?.toFixed?.(0) ?? JSON.stringify(facts?.timings ?? facts?.speed ?? null)} tokens/s`,
+  console.log([`${facts?.n_generated ?? '?'} tokens, ${facts?.decode_tokens_per_s?.toFixed(0) ?? '?'} tokens/s`,
     told('said to heard', heard.map(([at, ms]) => ms - at)), told('heard to DOM', heard.map(([, ms]) => next(put, ms)).filter((ms) => ms >= 0)), told('DOM to picture', put.map((ms) => next(drawn, ms)).filter((ms) => ms >= 0)),
     `long tasks ${long.filter(([at]) => at > heard[0][1] - 500).map(([at, ms]) => `${ms.toFixed(0)} (${(at - heard[0][1]).toFixed(0)} after the first word)`).join(', ') || 'none'}`,
     box ? `Stop: pressed to click ${(stop.click - pressed).toFixed(0)}, click to told ${(stop.told - stop.click).toFixed(0)}, to request ${(stop.sent - stop.told).toFixed(0)}` : 'Stop: too late'].join('; '));
