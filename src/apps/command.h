@@ -21,8 +21,8 @@ namespace watra::apps {
 struct Globals {
   int threads = 0;                  // 0 = one per physical core (the fast ones)
   std::optional<std::string> cpus;  // logical processors to bind threads to; none = the system decides
-  int64_t ctx = 0;        // 0 = min(model, 4096)
-  std::string ram, vram;  // sizes; empty = no limit
+  int64_t ctx = 0;                  // 0 = min(model, 4096)
+  std::string ram, vram;            // sizes; empty = no limit
   std::vector<std::string> disks;
   std::string kv_type = "f16";
   std::string isa;  // empty = the best this machine has

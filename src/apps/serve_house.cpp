@@ -92,8 +92,8 @@ Result<engine::PlanOptions> plain_plan(const Globals& g) {
 
 // What of the command line changes how fast answers are written; cache types apart, which a person may choose too.
 std::string speed_settings(const Globals& g, const ServeOptions& o) {
-  return fmt::format("--threads {} --cpus {} --isa {} --ram {} --draft {} {} {}", g.threads, g.cpus.value_or(""), g.isa, g.ram,
-                     o.draft.method, o.draft.shape, o.draft.max);
+  return fmt::format("--threads {} --cpus {} --isa {} --ram {} --draft {} {} {}", g.threads, g.cpus.value_or(""), g.isa,
+                     g.ram, o.draft.method, o.draft.shape, o.draft.max);
 }
 
 // Of an answer of this model as it runs; nothing where the machine was not measured.

@@ -11,7 +11,7 @@ function estimate(bytes, nLayers, tps, verdict, extra = {}) {
   return { verdict, decode_tokens_per_s: tps, prefill_tokens_per_s: tps * 18, load_s: bytes / 4.2e9, n_ctx: 8192, kv_type: 'f16', bound_by: disk > 0 ? 'disk' : ram > 0 ? 'ram' : 'vram', layers,
     placement: { vram_bytes: Math.round(vram), ram_bytes: Math.round(ram), disk_bytes: Math.round(disk) }, capacity,
     memory: [{ tag: 'weights', bytes }, { tag: 'kv', bytes: Math.round(bytes * 0.04) }, { tag: 'scratch', bytes: 0.6 * GB }],
-    advice: ram > 0 ? [{ change: '--kv-type q8_0', decode_tokens_per_s: tps * 1.04 }, { change: '--draft auto', decode_tokens_per_s: tps * 3.1 }] : [], with_drafts: null, measured_tokens_per_s: null, ...extra };
+    advice: ram > 0 ? [{ change: '--kv-type q8_0', decode_tokens_per_s: tps * 1.04 }, { change: '--draft auto', decode_tokens_per_s: tps * 3.1 }] : [], with_drafts: null, measured_tokens_per_s: null, measured_answers: 0, ...extra };
 }
 
 const model = (id, name, o) => ({ id, name, file: o.state === 'absent' ? null : `/home/jan/.local/share/watra/models/${id}.gguf`, origin: 'shelf', state: 'ready', quant: 'Q4_K_M', architecture: 'llama',
@@ -19,7 +19,7 @@ const model = (id, name, o) => ({ id, name, file: o.state === 'absent' ? null : 
 
 export function catalog(empty) {
   const list = [
-    model('bielik-11b-v3', 'Bielik 11B v3', { state: 'loaded', bytes: 6.72e9, n_params: 11.2e9, n_layers: 50, languages: { pl: 'good' }, about: { pl: 'Polski model z Krakowa i Warszawy. Pisze po polsku płynnie, z poczuciem rytmu.', en: 'A Polish model. Writes Polish fluently and with an ear for it.' }, estimate: estimate(6.72e9, 50, 78.4, 'good', { measured_tokens_per_s: 76.9 }) }),
+    model('bielik-11b-v3', 'Bielik 11B v3', { state: 'loaded', bytes: 6.72e9, n_params: 11.2e9, n_layers: 50, languages: { pl: 'good' }, about: { pl: 'Polski model z Krakowa i Warszawy. Pisze po polsku płynnie, z poczuciem rytmu.', en: 'A Polish model. Writes Polish fluently and with an ear for it.' }, estimate: estimate(6.72e9, 50, 78.4, 'good', { measured_tokens_per_s: 76.9, measured_answers: 9 }) }),
     model('llama-3.3-70b-q8', 'Llama 3.3 70B', { quant: 'Q8_0', bytes: 74.98e9, n_params: 70.6e9, n_layers: 80, licence: 'Llama 3.3', languages: { pl: 'good' }, about: { pl: 'Duży i mądry. Na tej maszynie myśli powoli, za to głęboko.', en: 'Big and wise. Slow on this machine, but deep.' }, estimate: estimate(74.98e9, 80, 1.9, 'slow', { with_drafts: { decode_tokens_per_s: 5.3, tau: 3.1, draft: 'self:q3_k' } }) }),
     model('hermes-4-70b', 'Hermes 4 70B', { origin: 'folder', quant: 'Q5_K_M', bytes: 49.95e9, n_params: 70.6e9, n_layers: 80, licence: 'Llama 3.1', languages: { pl: 'good' }, about: { pl: 'Rozmówca z charakterem, potrafi długo rozważać.', en: 'A talker with character, able to ponder.' }, estimate: estimate(49.95e9, 80, 3.1, 'slow', { with_drafts: { decode_tokens_per_s: 6.8, tau: 2.7, draft: 'llama-3.2-1b' } }) }),
     model('llama-3.1-405b', 'Llama 3.1 405B', { origin: 'folder', bytes: 243e9, n_params: 406e9, n_layers: 126, licence: 'Llama 3.1', languages: { pl: 'good' }, about: { pl: 'Największy. Czyta się z dysku, więc słowo rodzi się sekundami.', en: 'The biggest. Read from disk, a word takes seconds.' }, estimate: estimate(243e9, 126, 0.09, 'very_slow') }),

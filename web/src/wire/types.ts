@@ -20,7 +20,7 @@ export interface Estimate {
   verdict: 'good' | 'slow' | 'very_slow' | 'no_fit'; decode_tokens_per_s: number; prefill_tokens_per_s: number; load_s: number;
   n_ctx: number; kv_type: string; bound_by: 'vram' | 'ram' | 'disk' | 'compute'; layers: { tier: Tier; n: number }[];
   placement: Bytes3; capacity: Bytes3; memory: { tag: string; bytes: number }[];
-  advice: { change: string; option?: string; decode_tokens_per_s: number }[]; measured_tokens_per_s: number | null;
+  advice: { change: string; option?: string; decode_tokens_per_s: number }[]; measured_tokens_per_s: number | null; measured_answers: number;
   /** With the drafts that the house would use; null where it drafts nothing. */
   with_drafts: { decode_tokens_per_s: number; tau: number; draft: string } | null;
 }

@@ -233,7 +233,7 @@ export const cases = [
   } })),
   ...[['pl', 'przewidziane:', 'zmierzone:', 'tok./s', ','], ['en', 'predicted', 'measured', 'tok/s', '.']].map(([lang, planned, was, unit, point]) => ({ name: `side by side: what is predicted for a model and what was measured are told apart (${lang})`, options: { lang }, async run({ page, mock }) {
     const model = mock.house.models.find((one) => one.id === 'bielik-11b-v3');
-    model.estimate = { ...model.estimate, decode_tokens_per_s: 61.5, with_drafts: null, measured_tokens_per_s: 48.25 };
+    model.estimate = { ...model.estimate, decode_tokens_per_s: 61.5, with_drafts: null, measured_tokens_per_s: 48.25, measured_answers: 3 };
     mock.house.changedModel(model);
     await page.evaluate(() => { location.hash = '#/obok'; });
     const all = () => page.locator('.ask .model').first().locator('option').allInnerTexts().then((list) => list.map((one) => one.replaceAll('\u00a0', ' ')));
