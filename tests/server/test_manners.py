@@ -141,13 +141,15 @@ class Manners(Asking):
             self.assertIn(field, r["timings"])
 
     def test_the_shape_of_a_stream(self):
-        events = sse_data(self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 4, "stream": True, "stream_options": {"include_usage": True},
-                                                           "timings_per_token": True}))
+        # Words that no other test asks for, and enough of them: what was answered before is drafted, several words an event.
+        asked = [{"role": "user", "content": "Which shapes has a stream of water over slate?"}]
+        events = sse_data(self.ok("/v1/chat/completions", {"messages": asked, "max_tokens": 16, "ignore_eos": True, "stream": True,
+                                                           "stream_options": {"include_usage": True}, "timings_per_token": True}))
         self.assertEqual(events[-1], "[DONE]")
         self.assertEqual(events[0]["choices"][0]["delta"]["role"], "assistant")
         self.assertTrue(all(e["object"] == "chat.completion.chunk" for e in events[:-1]))
         self.assertEqual(len({e["id"] for e in events[:-1]}), 1)
-        self.assertEqual((events[-2]["choices"], events[-2]["usage"]["completion_tokens"]), ([], 4))
+        self.assertEqual((events[-2]["choices"], events[-2]["usage"]["completion_tokens"]), ([], 16))
         self.assertTrue(all(e["usage"] is None for e in events[:-2]))
         self.assertEqual([e["choices"][0]["finish_reason"] for e in events[:-2]], [None] * (len(events) - 3) + ["length"])
         self.assertEqual(events[-3]["choices"][0]["delta"], {})
