@@ -3,7 +3,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <numeric>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
 
 #include "engine/forward.h"
 #include "engine/residency.h"
@@ -23,6 +28,13 @@ struct SlowedCores {
   const kernels::Kernels* real = nullptr;
   std::thread::id slow;
   std::array<std::atomic<int64_t>, 2> groups{}, worked_ns{};  // of fast cores, of the slow one
+  std::mutex mutex;
+  std::set<std::thread::id> fast;  // that worked: beside busy programs a team leaves members out
+
+  void forget() {
+    for (int kind = 0; kind < 2; ++kind) groups[kind] = worked_ns[kind] = 0;
+    fast.clear();
+  }
 
   void work(int64_t n_rows) {
     const bool is_slow = std::this_thread::get_id() == slow;
@@ -31,6 +43,7 @@ struct SlowedCores {
     std::this_thread::sleep_for(n * kGroupTime * (is_slow ? 3 : 1));
     const auto took = Clock::now() - begin;
     ThreadTeam::slept(took);  // not waiting for a processor
+    if (const std::lock_guard lock(mutex); !is_slow) fast.insert(std::this_thread::get_id());
     groups[is_slow] += n;
     worked_ns[is_slow] += std::chrono::nanoseconds(took).count();
   }
@@ -70,6 +83,16 @@ std::vector<float> logits_of_pass(Forward& f) {
   return {row.begin(), row.end()};
 }
 
+// Seconds in which some thread of this machine waited for a processor, since it started; 0 where the system does not
+// say.
+double waited_for_processors() {
+  std::ifstream file("/proc/pressure/cpu");
+  std::string some;
+  std::getline(file, some);
+  const size_t at = some.find("total=");
+  return at == std::string::npos ? 0 : 1e-6 * std::strtod(some.c_str() + at + 6, nullptr);
+}
+
 TEST(UnequalCores, APassWaitsForTheSlowOneOnlyAtTheEndsOfSteps) {
   cores.real = kernels::available().back();
   kernels::Kernels slowed = *cores.real;
@@ -79,16 +102,24 @@ TEST(UnequalCores, APassWaitsForTheSlowOneOnlyAtTheEndsOfSteps) {
   ASSERT_TRUE(equal && unequal);
   const std::vector<float> expected = logits_of_pass(*equal);
 
-  double best = 1e9;  // other programs slow cores down too
-  for (int round = 0; round < 8 && best > 1.3; ++round) {
-    for (int kind = 0; kind < 2; ++kind) cores.groups[kind] = cores.worked_ns[kind] = 0;
+  // The best of several: other programs slow cores down too. Where they leave no round alone, time says nothing.
+  double best = 1e9, taken = 0;  // times the ideal; a fast core's rows by the slow one's
+  bool was_quiet = false;
+  for (int round = 0; round < 10 && (best > 1.3 || taken < 2); ++round) {
+    cores.forget();
+    const double waited = waited_for_processors();
     const auto begin = Clock::now();
     EXPECT_EQ(logits_of_pass(*unequal), expected) << "who computes a row does not change its bits";
     const double took = std::chrono::duration<double>(Clock::now() - begin).count();
-    const double all = static_cast<double>(cores.groups[0] + cores.groups[1]);
-    best = std::min(best, took * ((kMembers - 1) * cores.rate(0) + cores.rate(1)) / all);
-    EXPECT_GT(cores.groups[0], 2 * (kMembers - 1) * cores.groups[1]) << "a fast core takes more than twice as much";
+    const auto n_fast = static_cast<double>(cores.fast.size()), of_fast = static_cast<double>(cores.groups[0]),
+               of_slow = static_cast<double>(cores.groups[1]);
+    if (n_fast < kMembers - 1) continue;  // beside busy programs
+    was_quiet = was_quiet || waited_for_processors() - waited < 0.25 * took;
+    best = std::min(best, took * (n_fast * cores.rate(0) + cores.rate(1)) / (of_fast + of_slow));
+    taken = std::max(taken, of_fast / n_fast / of_slow);
   }
+  if (!was_quiet && (best > 1.3 || taken < 2)) GTEST_SKIP() << "other programs kept the processors busy all the time";
+  EXPECT_GT(taken, 2) << "a fast core's rows for one of the slow core's";
   EXPECT_LT(best, 1.3) << "times the ideal; equal shares would take 2.5 times it";
 }
 
