@@ -480,7 +480,8 @@ using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float
 template <class Unpack, int kFew>
 constexpr bool is_by_word() {
   if constexpr (requires { Unpack::kPeriod; })
-    return kWordByWord && (kLanes == 8 ? kFew <= Unpack::kUpTo8 : kFew >= Unpack::kFrom16);
+    return kWordByWord &&
+           (kLanes == 8 ? kFew <= Unpack::kUpTo8 : (kFew == 1 && Unpack::kUpTo8 > 0) || kFew >= Unpack::kFrom16);
   return false;
 }
 inline constexpr int kMostFew = 8;

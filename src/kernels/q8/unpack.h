@@ -12,7 +12,7 @@
 // Formats whose integers can be had one vector at a time also say how: word() gives q[j] of block base + k, where base
 // is a multiple of kPeriod and the compiler knows k < kPeriod; word_of() that of any block. And for how many tokens
 // that is measured to be faster than unpacking a block first (product.h): up to kUpTo8 with eight lanes, from kFrom16
-// on with sixteen.
+// on with sixteen, where one token is always faster so.
 #pragma once
 
 #include "tensor/blocks.h"
