@@ -36,26 +36,27 @@ struct SlowedCores {
     fast.clear();
   }
 
-  void work(int64_t n_rows) {
+  void work(const kernels::MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
     const bool is_slow = std::this_thread::get_id() == slow;
-    const int64_t n = (n_rows + kernels::kRowGroup - 1) / kernels::kRowGroup;
+    const int64_t n = (row_end - row_begin + kernels::kRowGroup - 1) / kernels::kRowGroup;
     const auto begin = Clock::now();
+    real->matmul(a, row_begin, row_end, scratch);
+    const auto sleeps = Clock::now();
     std::this_thread::sleep_for(n * kGroupTime * (is_slow ? 3 : 1));
-    const auto took = Clock::now() - begin;
-    ThreadTeam::slept(took);  // not waiting for a processor
+    const auto end = Clock::now();
+    ThreadTeam::slept(end - sleeps);  // not waiting for a processor
     if (const std::lock_guard lock(mutex); !is_slow) fast.insert(std::this_thread::get_id());
     groups[is_slow] += n;
-    worked_ns[is_slow] += std::chrono::nanoseconds(took).count();
+    worked_ns[is_slow] += std::chrono::nanoseconds(end - begin).count();
   }
-  // Rows a second: a sleep takes as long as the machine lets it.
+  // Groups of rows a second: products and sleeps take as long as the machine lets them.
   double rate(int kind) const {
     return static_cast<double>(groups[kind]) / (1e-9 * static_cast<double>(worked_ns[kind]));
   }
 } cores;
 
 void slowed_matmul(const kernels::MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
-  cores.real->matmul(a, row_begin, row_end, scratch);
-  cores.work(row_end - row_begin);
+  cores.work(a, row_begin, row_end, scratch);
 }
 
 std::unique_ptr<Forward> load(const kernels::Kernels& k) {
@@ -102,9 +103,8 @@ TEST(UnequalCores, APassWaitsForTheSlowOneOnlyAtTheEndsOfSteps) {
   ASSERT_TRUE(equal && unequal);
   const std::vector<float> expected = logits_of_pass(*equal);
 
-  // The best of several: other programs slow cores down too. Where they leave no round alone, time says nothing.
+  // The best of several: other programs slow cores down too, and time says nothing of a round that they disturbed.
   double best = 1e9, taken = 0;  // times the ideal; a fast core's rows by the slow one's
-  bool was_quiet = false;
   for (int round = 0; round < 10 && (best > 1.3 || taken < 2); ++round) {
     cores.forget();
     const double waited = waited_for_processors();
@@ -113,12 +113,12 @@ TEST(UnequalCores, APassWaitsForTheSlowOneOnlyAtTheEndsOfSteps) {
     const double took = std::chrono::duration<double>(Clock::now() - begin).count();
     const auto n_fast = static_cast<double>(cores.fast.size()), of_fast = static_cast<double>(cores.groups[0]),
                of_slow = static_cast<double>(cores.groups[1]);
-    if (n_fast < kMembers - 1) continue;  // beside busy programs
-    was_quiet = was_quiet || waited_for_processors() - waited < 0.25 * took;
+    const bool is_quiet = waited_for_processors() - waited < 0.15 * took;  // 0.10 is the team's own, on two processors
+    if (!is_quiet || n_fast < kMembers - 1) continue;
     best = std::min(best, took * (n_fast * cores.rate(0) + cores.rate(1)) / (of_fast + of_slow));
     taken = std::max(taken, of_fast / n_fast / of_slow);
   }
-  if (!was_quiet && (best > 1.3 || taken < 2)) GTEST_SKIP() << "other programs kept the processors busy all the time";
+  if (best == 1e9) GTEST_SKIP() << "other programs left no pass alone";
   EXPECT_GT(taken, 2) << "a fast core's rows for one of the slow core's";
   EXPECT_LT(best, 1.3) << "times the ideal; equal shares would take 2.5 times it";
 }
