@@ -9,25 +9,26 @@
 namespace watra::kernels {
 namespace {
 
-constexpr int offset_of(ActFormat format) { return format == ActFormat::q8_offset ? 128 : 0; }
-
-// The integer a byte stands for.
-int value_of(ActFormat format, uint8_t q) {
-  return format == ActFormat::q8_offset ? static_cast<int>(q) - 128 : static_cast<int>(static_cast<int8_t>(q));
-}
-
 ActRecord make_record(ActFormat format, const float* x, float scale) {
   ActRecord out;
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   int sums[2] = {0, 0};
   for (int i = 0; i < 32; ++i) {
     const int q = std::clamp(static_cast<int>(std::nearbyintf(x[i] * inverse)), -127, 127);
-    out.q[i] = static_cast<uint8_t>(q + offset_of(format));
+    out.q[i] = static_cast<int8_t>(q);
     sums[i / 16] += q;
   }
   out.scale = scale;
-  out.scaled_sum = scale * static_cast<float>(sums[0] + sums[1]);
-  for (int h = 0; h < 2; ++h) out.scaled_half[h] = scale * static_cast<float>(sums[h]);
+  const auto of = [&](int sum) {
+    ActSum s;
+    if (format == ActFormat::q8)
+      s.scaled = scale * static_cast<float>(sum);
+    else
+      s.start = kFloatMagic - added_to_weights(format) * sum;
+    return s;
+  };
+  out.sum = of(sums[0] + sums[1]);
+  for (int h = 0; h < 2; ++h) out.half[h] = of(sums[h]);
   return out;
 }
 
@@ -93,8 +94,7 @@ void convert_act_row(ActFormat format, const float* x, std::byte* acts, int64_t 
     acts[at.flag(b, row)] = static_cast<std::byte>(has_rest);
     if (!has_rest) continue;
     float rest[32];
-    for (int i = 0; i < 32; ++i)
-      rest[i] = std::fma(-r.scale, static_cast<float>(value_of(format, r.q[i])), x[32 * b + i]);
+    for (int i = 0; i < 32; ++i) rest[i] = std::fma(-r.scale, static_cast<float>(r.q[i]), x[32 * b + i]);
     record(at.rest(b, row)) = make_record(format, rest, r.scale * kActSecondLevel);
   }
 }
@@ -114,7 +114,7 @@ void decode_act_row(ActFormat format, const std::byte* acts, int64_t row, int64_
   for (int64_t b = 0; b < at.n_blocks; ++b) {
     const auto value = [&](int64_t offset, int64_t i) {
       const auto& r = *reinterpret_cast<const ActRecord*>(acts + offset);
-      return r.scale * static_cast<float>(value_of(format, r.q[i]));
+      return r.scale * static_cast<float>(r.q[i]);
     };
     for (int64_t i = 0; i < 32; ++i) {
       out[32 * b + i] = value(at.record(b, row), i);

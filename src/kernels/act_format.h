@@ -1,6 +1,6 @@
 // How activations are stored for the products, and the scalar conversions that define each format.
 //
-// f32: rows as they are. bf16: a row after the other, below. q8 and q8_offset: records of 32 inputs, and a second,
+// f32: rows as they are. bf16: a row after the other, below. The integer formats: records of 32 inputs, and a second,
 // finer record where rounding to 8 bits would hurt.
 //
 //   record [D/32][M]   48 bytes each: those of one block of inputs lie side by side for all rows of the pass, in the
@@ -24,15 +24,24 @@ namespace watra::kernels {
 inline constexpr float kActSmallest = 0x1p-110f;
 
 // x[i] ~ scale * q[i], scale = max |x| / 127, q = x[i] * (1 / scale) rounded to nearest even.
-// The integer instructions multiply unsigned by signed bytes: unsigned weights want q as it is (q8), signed weights
-// want q + 128 (q8_offset).
+// The integer instructions multiply unsigned by signed bytes. So the integers of weights are unsigned, where need be
+// because a number was added to them, and a record says what that adds to its product: no vector of weights is
+// multiplied for it.
+union ActSum {
+  float scaled;   // q8: scale * (sum of q); meets the minimum of a weight block
+  int32_t start;  // others: where a sum of products starts, kFloatMagic - added * (sum of q)
+};
 struct ActRecord {
   float scale;
-  float scaled_sum;      // scale * (sum of q): meets the minimum of a weight block of 32
-  float scaled_half[2];  // the same of the halves: meet minima of weight blocks of 16
-  uint8_t q[32];         // q, or q + 128
+  ActSum sum;      // of all
+  ActSum half[2];  // of the halves, for weight blocks of 16
+  int8_t q[32];
 };
 static_assert(sizeof(ActRecord) == 48 && alignof(ActRecord) == 4);
+
+// 1.5 * 2^23: adding an integer below 2^22 to its bits adds it to the float.
+inline constexpr int32_t kFloatMagic = 0x4B400000;
+inline constexpr float kFloatMagicValue = 12582912.0f;
 
 inline constexpr float kActSecondLevel =
     1.0f / 254.0f;  // scale of a rest: half a step of the first record is 127 of it

@@ -168,7 +168,7 @@ TEST(Kernels, TheTruthOfRoundedActivationsRoundsWhatTheIntegerTablesRound) {
     if (is_truth(*k) || k->isa == "generic") continue;
     for (DType dtype : weight_dtypes()) {
       const ActFormat format = k->act_format(dtype);
-      EXPECT_EQ(truth.act_format(dtype) == ActFormat::q8, format == ActFormat::q8 || format == ActFormat::q8_offset)
+      EXPECT_EQ(truth.act_format(dtype) == ActFormat::q8, is_integer(format))
           << k->isa << ' ' << tensor::dtype_name(dtype);
     }
   }
@@ -234,7 +234,8 @@ TEST_P(EveryTable, ActivationsAreConvertedAsTheFormatSays) {
   for (int i = 160; i < 192; ++i) x[i] *= 1e-42f;                             // subnormal
   for (int i = 192; i < 224; ++i) x[i] = static_cast<float>(i - 208) * 0.5f;  // halves: ties
   x[223] = 127.0f;
-  for (const ActFormat format : {ActFormat::q8, ActFormat::q8_offset})
+  for (const ActFormat format : {ActFormat::q8, ActFormat::q8_4, ActFormat::q8_8, ActFormat::q8_16, ActFormat::q8_32,
+                                 ActFormat::q8_64, ActFormat::q8_128})
     for (const float factor : {1.0f, 1e30f}) {
       auto scaled = x;
       for (float& v : scaled) v *= factor;

@@ -13,34 +13,40 @@ inline float largest_of(__m256 v) {
   return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
 }
 
-// Leaves the rounded values in q. `offset`: what is added to each byte.
-inline void write_record(const __m256* v, float scale, __m256i offset, ActRecord& out, __m256i* q) {
+inline void write_record(ActFormat format, const __m256* v, float scale, ActRecord& out) {
   const __m256 inverse = _mm256_set1_ps(scale > 0.0f ? 1.0f / scale : 0.0f);
   const __m256i most = _mm256_set1_epi32(127), least = _mm256_set1_epi32(-127);
+  __m256i q[4];
   for (int i = 0; i < 4; ++i)
     q[i] = _mm256_max_epi32(_mm256_min_epi32(_mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse)), most), least);
   // Packs work within 128-bit lanes; the last permutation puts the words of four back in order.
   const __m256i first = _mm256_packs_epi32(q[0], q[1]), second = _mm256_packs_epi32(q[2], q[3]);
   const __m256i bytes =
       _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q), _mm256_add_epi8(bytes, offset));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q), bytes);
   // Sums of the halves: pairs to 16 bits, fours to 32 bits, then four lanes of each half.
   const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
   const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
   const __m256i ones = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
   const int low = _mm256_extract_epi32(ones, 0), high = _mm256_extract_epi32(ones, 4);
   out.scale = scale;
-  out.scaled_sum = scale * static_cast<float>(low + high);
-  out.scaled_half[0] = scale * static_cast<float>(low);
-  out.scaled_half[1] = scale * static_cast<float>(high);
+  if (format == ActFormat::q8) {
+    out.sum.scaled = scale * static_cast<float>(low + high);
+    out.half[0].scaled = scale * static_cast<float>(low);
+    out.half[1].scaled = scale * static_cast<float>(high);
+  } else {
+    const int added = added_to_weights(format);
+    out.sum.start = kFloatMagic - added * (low + high);
+    out.half[0].start = kFloatMagic - added * low;
+    out.half[1].start = kFloatMagic - added * high;
+  }
 }
 
 inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d) {
-  if (format != ActFormat::q8 && format != ActFormat::q8_offset) return convert_act_row(format, x, acts, row, m, d);
+  if (!is_integer(format)) return convert_act_row(format, x, acts, row, m, d);
   const ActLayout at(m, d);
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
   const auto record = [&](int64_t offset) -> ActRecord& { return *reinterpret_cast<ActRecord*>(acts + offset); };
-  const __m256i offset = _mm256_set1_epi8(format == ActFormat::q8_offset ? -128 : 0);
   float power = 0.0f;
   for (int64_t b = 0; b < at.n_blocks; ++b) {
     __m256 v[4], largest = _mm256_setzero_ps();
@@ -49,8 +55,7 @@ inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64
       largest = _mm256_max_ps(largest, _mm256_and_ps(v[i], magnitude));
     }
     const float most = largest_of(largest), scale = most < kActSmallest ? 0.0f : most / 127.0f;
-    __m256i q[4];
-    write_record(v, scale, offset, record(at.record(b, row)), q);
+    write_record(format, v, scale, record(at.record(b, row)));
     power += scale * scale;
   }
   const float limit = power / static_cast<float>(at.n_blocks) * kActRestAbove;
@@ -60,14 +65,12 @@ inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64
     acts[at.flag(b, row)] = static_cast<std::byte>(has_rest);
     if (!has_rest) continue;
     __m256 rest[4];
-    __m256i q[4];
     for (int i = 0; i < 4; ++i) {
-      const __m128i bytes =
-          _mm_sub_epi8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(r.q + 8 * i)), _mm256_castsi256_si128(offset));
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(r.q + 8 * i));
       const __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
       rest[i] = _mm256_fmadd_ps(_mm256_set1_ps(-r.scale), value, _mm256_loadu_ps(x + 32 * b + 8 * i));
     }
-    write_record(rest, r.scale * kActSecondLevel, offset, record(at.rest(b, row)), q);
+    write_record(format, rest, r.scale * kActSecondLevel, record(at.rest(b, row)));
   }
 }
 

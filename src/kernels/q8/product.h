@@ -12,8 +12,8 @@
 // a time: a broadcast of four activations meets four weights of kLanes rows in each part, so that nothing is folded
 // across lanes. Tokens times parts are eight independent sums, enough to hide the latency of a dot product, and where
 // there are two parts a broadcast serves both. Sums start at the float 1.5 * 2^23 as an integer, so that a finished sum
-// *is* a float once that number is taken away: no conversion. Where activations have 128 added (q8_offset), the start
-// takes 128 times the block's sum of weights away.
+// *is* a float once that number is taken away: no conversion. Where weights have a number added, so that they are
+// unsigned, the activations' record has a start from which what that adds is taken away already (act_format.h).
 //
 // Order: the records' sum and the rests' sum, each its blocks from left to right, are added at the end of a row; per
 // term one multiplication by the weights' scale (kHalves: and one FMA, the halves are added first) and one FMA with the
@@ -53,9 +53,10 @@ inline constexpr int kUnpackedTokens = 32;
 
 inline constexpr int kPanelBlocks = 8;  // of 32 columns, at most
 
-// How far ahead weights are fetched: what a core reads in the time that memory takes to answer (100 ns at 20 GB/s),
-// twice.
-inline constexpr int64_t kFetchAhead = 4096;
+// How far ahead weights are fetched, into the second-level cache and from there into the first. As many lines are on
+// their way as the second-level cache can wait for, which is some three times what the first can; fetched into the
+// first alone, half of what memory gives is left.
+inline constexpr int64_t kFetchFar = 16384, kFetchNear = 2048, kFetchStraight = 8192;
 
 struct alignas(64) ProductScratch {
   float sums[kTokenBlock * kGroupRows];   // [token][part][lane]: of the records
@@ -63,63 +64,51 @@ struct alignas(64) ProductScratch {
   std::byte panel[8192];                  // a raw panel, interleaved; the largest (two Q6_K super-blocks) takes 6720
 };
 
-inline constexpr int32_t kFloatMagic =
-    0x4B400000;  // 1.5 * 2^23: adding an integer below 2^22 to its bits adds it to the float
-inline constexpr float kFloatMagicValue = 12582912.0f;
+// Whether products start where the activations say.
+template <class Unpack>
+inline constexpr bool kGivenStart = kUnsignedWeights<Unpack>&& Unpack::kAdded > 0;
 
-// What one block of weights brings along, by part: integers, where their products start, scales and minima.
+// What one block of weights brings along, by part: integers, scales and minima.
 struct BlockTerms {
   I q[kParts][8];
-  I start[kParts][2];
   F scale[kParts][2], min[kParts][2];
 };
 
-// A block as add_terms() reads it: all of it made before.
+// A block as add_terms() reads it: all of it made before. kMany: in a loop over many tokens.
+template <bool kManyTokens>
 struct MadeBlock {
-  static constexpr bool kFindsStart = false;
+  static constexpr bool kMany = kManyTokens;
   const BlockTerms& w;
   I word(int p, int j) const { return w.q[p][j]; }
-  I start(int p, int half) const { return w.start[p][half]; }
   F scale(int p, int half) const { return w.scale[p][half]; }
   F min(int p, int half) const { return w.min[p][half]; }
 };
 
 // Or a block whose integers are unpacked each when it is needed: they go through no memory, and there are no registers
-// for all of them. Where products start is found with the first tokens (kFirst) that meet it, and kept for the others.
-template <class Unpack, bool kFirst, class Word>
+// for all of them.
+template <class Unpack, class Word>
 struct BlockByWord {
-  static constexpr bool kFindsStart = kFirst && kOffsetActivations<Unpack>;
+  static constexpr bool kMany = false;
   Word word;  // (p, j)
   const PanelScales* scales;
   int b;
-  I (*starts)[2];
-  I start(int p, int half) const { return kOffsetActivations<Unpack> ? starts[p][half] : set_words(kFloatMagic); }
   F scale(int p, int half) const { return scales[p].scale[(Unpack::kHalves ? 2 : 1) * b + half]; }
   F min(int p, int half) const { return scales[p].min[(Unpack::kHalves ? 2 : 1) * b + half]; }
 };
 
-// dot[t][p] = kFloatMagic + the product of half `half` of part p (kHalves; else all of it) with the bytes at acts(t).
-template <class Unpack, int kTokens, class Block, class Acts>
-[[gnu::always_inline]] inline void dot_block(I (*dot)[kParts], const Block& w, int half, Acts acts) {
+// dot[t][p] = kFloatMagic + the product of half `half` of part p (kHalves; else all of it) with record(t).
+template <class Unpack, int kTokens, class Block, class Record>
+[[gnu::always_inline]] inline void dot_block(I (*dot)[kParts], const Block& w, int half, Record record) {
   constexpr int kWords = Unpack::kHalves ? 4 : 8;
-  I offset[kParts];
-  for (int p = 0; p < kParts; ++p) {
-    if constexpr (Block::kFindsStart) offset[p] = zero_words();
-    for (int t = 0; t < kTokens; ++t) dot[t][p] = Block::kFindsStart ? set_words(kFloatMagic) : w.start(p, half);
+  for (int t = 0; t < kTokens; ++t) {
+    I start = set_words(kFloatMagic);
+    if constexpr (kGivenStart<Unpack>)
+      start = set_words((Unpack::kHalves ? record(t).half[half] : record(t).sum).start);
+    for (int p = 0; p < kParts; ++p) dot[t][p] = start;
   }
-  dot_tile<Unpack, kTokens, kParts, kWords>(
-      dot,
-      [&](int p, int j) __attribute__((always_inline)) {
-        const I q = w.word(p, half * 4 + j);
-        if constexpr (Block::kFindsStart) offset[p] = add_offset<Unpack>(offset[p], q);
-        return q;
-      },
-      [&](int t, int j) __attribute__((always_inline)) { return acts(t) + 4 * (half * 4 + j); });
-  if constexpr (Block::kFindsStart)
-    for (int p = 0; p < kParts; ++p) {
-      w.starts[p][half] = set_words(kFloatMagic) - offset[p];
-      for (int t = 0; t < kTokens; ++t) dot[t][p] = dot[t][p] - offset[p];
-    }
+  dot_tile<Unpack, kTokens, kParts, kWords, Block::kMany>(
+      dot, [&](int p, int j) __attribute__((always_inline)) { return w.word(p, half * 4 + j); },
+      [&](int t, int j) __attribute__((always_inline)) { return record(t).q + 4 * (half * 4 + j); });
 }
 
 // sums[t][p] += (what record(t) says) * (what the block says), for kTokens tokens side by side.
@@ -127,13 +116,12 @@ template <class Unpack, int kTokens, class Block, class Record>
 [[gnu::always_inline]] inline void add_terms(F (*sums)[kParts], const Block& w, Record record) {
   I dot[kTokens][kParts];
   F value[kTokens][kParts];
-  const auto q = [&](int t) { return record(t).q; };
-  dot_block<Unpack, kTokens>(dot, w, 0, q);
+  dot_block<Unpack, kTokens>(dot, w, 0, record);
   const F magic = in_register(set_floats(kFloatMagicValue));
   for (int t = 0; t < kTokens; ++t)
     for (int p = 0; p < kParts; ++p) value[t][p] = (as_floats(dot[t][p]) - magic) * w.scale(p, 0);
   if constexpr (Unpack::kHalves) {
-    dot_block<Unpack, kTokens>(dot, w, 1, q);
+    dot_block<Unpack, kTokens>(dot, w, 1, record);
     for (int t = 0; t < kTokens; ++t)
       for (int p = 0; p < kParts; ++p) value[t][p] = fma(as_floats(dot[t][p]) - magic, w.scale(p, 1), value[t][p]);
   }
@@ -143,9 +131,9 @@ template <class Unpack, int kTokens, class Block, class Record>
       sums[t][p] = fma(value[t][p], set_floats(x.scale), sums[t][p]);
       if constexpr (Unpack::kMin && Unpack::kHalves)
         sums[t][p] =
-            fma(w.min(p, 1), set_floats(x.scaled_half[1]), fma(w.min(p, 0), set_floats(x.scaled_half[0]), sums[t][p]));
+            fma(w.min(p, 1), set_floats(x.half[1].scaled), fma(w.min(p, 0), set_floats(x.half[0].scaled), sums[t][p]));
       else if constexpr (Unpack::kMin)
-        sums[t][p] = fma(w.min(p, 0), set_floats(x.scaled_sum), sums[t][p]);
+        sums[t][p] = fma(w.min(p, 0), set_floats(x.sum.scaled), sums[t][p]);
     }
   }
 }
@@ -171,14 +159,32 @@ inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t 
           .n = n};
 }
 
-// What one block adds to the stream of weights.
 template <class Unpack>
 inline constexpr int64_t kBlockBytes =
     kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
-template <class Unpack>
+// A line of the stream of weights, and one that was fetched as far as the second level when it was this line.
+[[gnu::always_inline]] inline void fetch_line(const std::byte* ahead) {
+  __builtin_prefetch(ahead, 0, 2);
+  __builtin_prefetch(ahead - (kFetchFar - kFetchNear));
+}
+// What one block adds to the stream of weights. One token of eight-bit weights is done sooner than memory answers and
+// comes upon lines that are on their way: straight into the first level is faster then.
+template <class Unpack, int kTokens>
 [[gnu::always_inline]] inline void fetch_block(const std::byte* ahead, int b) {
   constexpr int64_t kBytes = kBlockBytes<Unpack>;
-  for (int64_t i = 0; i < kBytes; i += 64) __builtin_prefetch(ahead + b * kBytes + i);
+  for (int64_t i = b * kBytes; i < (b + 1) * kBytes; i += 64) {
+    if constexpr (kTokens == 1 && kBytes >= 512)
+      __builtin_prefetch(ahead - (kFetchFar - kFetchStraight) + i);
+    else
+      fetch_line(ahead + i);
+  }
+}
+
+// The lines of n records from token m on, without what the records before them fetched.
+[[gnu::always_inline]] inline void fetch_records(const PanelActs& acts, int64_t b, int64_t m, int n) {
+  const auto* at = reinterpret_cast<const std::byte*>(&acts.record_of(b, m));
+  const int n_bytes = n * static_cast<int>(sizeof(ActRecord));
+  for (int i = 0; i < n_bytes; i += 64) __builtin_prefetch(at + i);
 }
 
 // Blocks of 32 columns in a panel.
@@ -208,13 +214,10 @@ template <class Fn>
 // unpack(p, q): the block's integers of part p.
 template <class Unpack, class Integers>
 [[gnu::always_inline]] inline void make_terms(const PanelScales* scales, int b, BlockTerms& w, Integers unpack) {
-  constexpr int kPerBlock = Unpack::kHalves ? 2 : 1, kWords = 8 / kPerBlock;
+  constexpr int kPerBlock = Unpack::kHalves ? 2 : 1;
   for (int p = 0; p < kParts; ++p) {
     unpack(p, w.q[p]);
     for (int i = 0; i < kPerBlock; ++i) {
-      w.start[p][i] = set_words(kFloatMagic);
-      if constexpr (kOffsetActivations<Unpack>)
-        w.start[p][i] = w.start[p][i] - offset_of<Unpack, kWords>(w.q[p] + kWords * i);
       w.scale[p][i] = scales[p].scale[kPerBlock * b + i];
       if constexpr (Unpack::kMin) w.min[p][i] = scales[p].min[kPerBlock * b + i];
     }
@@ -316,10 +319,10 @@ template <class Unpack, int kFew>
   for_each_block<Unpack, (kFew <= 4)>(
       view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
       [&](int b) __attribute__((always_inline)) {
-        if (ahead) fetch_block<Unpack>(ahead, b);
+        if (ahead) fetch_block<Unpack, kFew>(ahead, b);
         [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
           (add_terms<Unpack, (kFew - kTile * kTokens < kTokens ? kFew - kTile * kTokens : kTokens)>(
-               few + kTile * kTokens, MadeBlock{w},
+               few + kTile * kTokens, MadeBlock<false>{w},
                [&](int t) -> const ActRecord& { return acts.record_of(b, kTile * kTokens + t); }),
            ...);
         }
@@ -332,7 +335,7 @@ template <class Unpack, int kFew>
           for (; mask; mask &= mask - 1) {
             const int t = __builtin_ctzll(mask);
             add_in_memory<Unpack, 1>(
-                MadeBlock{w}, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
+                MadeBlock<false>{w}, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
                 [&](int) { return rest_sums + t * kGroupRows; });
           }
       });
@@ -346,13 +349,13 @@ template <class Unpack>
                                            const std::byte* ahead) {
   const PanelActs acts = in;  // not read again after each store
   const auto add = [&](int b, const BlockTerms& w) __attribute__((always_inline)) {
-    if (ahead) fetch_block<Unpack>(ahead, b);
+    if (ahead) fetch_block<Unpack, kTokenBlock>(ahead, b);
     // The next block's records are fetched, which no processor foresees.
     for_each_tile<Unpack>(
         acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
-          for (int t = 0; t < n_tokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
+          fetch_records(acts, b + 1, m, n_tokens);
           add_in_memory<Unpack, n_tokens>(
-              MadeBlock{w}, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
+              MadeBlock<true>{w}, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
               [&](int t) { return sums + (m + t) * kGroupRows; });
         });
     uint8_t token[kTokenBlock];
@@ -362,7 +365,7 @@ template <class Unpack>
     for_each_tile<Unpack>(
         n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           add_in_memory<Unpack, n_tokens>(
-              MadeBlock{w}, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
+              MadeBlock<true>{w}, [&](int t) -> const ActRecord& { return acts.rest_of(b, token[m + t]); },
               [&](int t) { return rest_sums + token[m + t] * kGroupRows; });
         });
   };
@@ -394,10 +397,10 @@ template <class Unpack>
           for (int p = 0; p < kParts; ++p) here[t][p] = load_floats(sums + (m + t) * kGroupRows + p * kLanes);
 #pragma GCC unroll 1
         for (int b = 0; b < n_blocks; ++b) {
-          for (int t = 0; t < kTokens; ++t) __builtin_prefetch(&acts.record_of(b + 1, m + t));
+          fetch_records(acts, b + 1, m, kTokens);
           for (const std::byte* end = ahead + per_step; ahead < ahead_end && ahead < end; ahead += 64)
-            __builtin_prefetch(ahead);
-          add_terms<Unpack, kTokens>(here, MadeBlock{terms[b]},
+            fetch_line(ahead);
+          add_terms<Unpack, kTokens>(here, MadeBlock<false>{terms[b]},
                                      [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); });
         }
         for (int t = 0; t < kTokens; ++t)
@@ -416,7 +419,7 @@ template <class Unpack>
         });
   for (int64_t i = 0; i < n_rests; ++i)
     add_in_memory<Unpack, 1>(
-        MadeBlock{terms[list[i].block]},
+        MadeBlock<false>{terms[list[i].block]},
         [&](int) -> const ActRecord& { return acts.rest_of(list[i].block, list[i].token); },
         [&](int) { return rest_sums + list[i].token * kGroupRows; });
 }
@@ -432,19 +435,17 @@ template <class Unpack, int kFew>
   for (int t = 0; t < kFew; ++t)
     for (int p = 0; p < kParts; ++p) few[t][p] = load_floats(sums + t * kGroupRows + p * kLanes);
   uint64_t rests = 0;  // bit 8 b + t
-  I starts[kParts][2];
   const auto tile = [&]<int kFirst>(int base, int k, std::integral_constant<int, kFirst>)
       __attribute__((always_inline)) {
     constexpr int kHere = kFew - kFirst < kTokens ? kFew - kFirst : kTokens;
     const auto word = [ base, k, view ](int p, int j) __attribute__((always_inline)) {
       return Unpack::word(view.part(p), base, k, j);
     };
-    add_terms<Unpack, kHere>(few + kFirst,
-                             BlockByWord<Unpack, kFirst == 0, decltype(word)>{word, scales, base + k, starts},
+    add_terms<Unpack, kHere>(few + kFirst, BlockByWord<Unpack, decltype(word)>{word, scales, base + k},
                              [&](int t) -> const ActRecord& { return acts.record_of(base + k, kFirst + t); });
   };
   const auto block = [&](int base, int k) __attribute__((always_inline)) {
-    if (ahead) fetch_block<Unpack>(ahead, base + k);
+    if (ahead) fetch_block<Unpack, kFew>(ahead, base + k);
     rests |= rest_mask(acts.flags + (base + k) * acts.flag_stride, kFew) << (8 * (base + k));
     [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
       (tile(base, k, std::integral_constant<int, kTile * kTokens>()), ...);
@@ -469,7 +470,7 @@ template <class Unpack, int kFew>
     const int at = __builtin_ctzll(rests), b = at / 8, t = at % 8;
     const auto word = [&](int p, int j) __attribute__((always_inline)) { return Unpack::word_of(view.part(p), b, j); };
     add_in_memory<Unpack, 1>(
-        BlockByWord<Unpack, true, decltype(word)>{word, scales, b, starts},
+        BlockByWord<Unpack, decltype(word)>{word, scales, b},
         [&](int) -> const ActRecord& { return acts.rest_of(b, t); }, [&](int) { return rest_sums + t * kGroupRows; });
   }
 }
@@ -479,9 +480,7 @@ using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float
 // Whether kFew tokens have code of their own, and of which kind.
 template <class Unpack, int kFew>
 constexpr bool is_by_word() {
-  if constexpr (requires { Unpack::kPeriod; })
-    return kWordByWord &&
-           (kLanes == 8 ? kFew <= Unpack::kUpTo8 : (kFew == 1 && Unpack::kUpTo8 > 0) || kFew >= Unpack::kFrom16);
+  if constexpr (requires { Unpack::kPeriod; }) return kWordByWord && kFew <= (kLanes == 8 ? Unpack::kUpTo8 : 1);
   return false;
 }
 inline constexpr int kMostFew = 8;
@@ -538,7 +537,7 @@ void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, b
                               kSuper ? 1 : static_cast<int>(blocks)};
       const bool fetches = !is_raw && first == 0;
       add(view, acts, scratch.sums, scratch.rests,
-          fetches ? from + i * plan.block_bytes * kGroupRows + kFetchAhead : nullptr);
+          fetches ? from + i * plan.block_bytes * kGroupRows + kFetchFar : nullptr);
     }
   }
 }
@@ -548,11 +547,12 @@ void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScr
   const int64_t in_groups = a.w.layout == tensor::Layout::rows ? 0 : a.w.shape.rows() / kGroupRows * kGroupRows;
   for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
     const int64_t n = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
-    if (row_begin >= in_groups) {  // the first group has none before it
+    if (m0 == 0 || row_begin >= in_groups) {  // nobody fetched what these rows begin with
       using Block = typename Unpack::Block;
       const int64_t row_bytes = a.w.shape.cols() / Block::kElements * int64_t{sizeof(Block)};
-      const int64_t rows = row_end - row_begin < kGroupRows ? row_end - row_begin : kGroupRows;
-      fetch_as_it_lies(a.w.data + row_begin * row_bytes, rows * row_bytes);
+      const int64_t rows = row_end - row_begin, bytes = (rows < kGroupRows ? rows : kGroupRows) * row_bytes;
+      fetch_as_it_lies(a.w.data + row_begin * row_bytes,
+                       row_begin < in_groups && kFetchFar < bytes ? kFetchFar : bytes);
     }
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
       const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
@@ -576,7 +576,7 @@ struct ProductOf {
 };
 template <class Unpack>
 constexpr ProductOf product_of() {
-  return {product<Unpack>, kOffsetActivations<Unpack> ? ActFormat::q8_offset : ActFormat::q8};
+  return {product<Unpack>, q8_for_added(kGivenStart<Unpack> ? Unpack::kAdded : 0)};
 }
 
 // f32: no integer kernel, activations stay float.

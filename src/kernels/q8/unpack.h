@@ -5,14 +5,15 @@
 // compiled once per ISA.
 //
 // Each format says how its integers stand for weights:
-//   kMax     largest |q|                 kUnsigned  q is never negative
+//   kMax     largest q                   kAdded     what was added to q, so that it is never negative
 //   kMin     blocks also have a minimum  kHalves    a scale (and minimum) for each 16 columns, else for each 32
-// weight = scale * q (+ min)
+// weight = scale * (q - kAdded) (+ min). Where an ISA multiplies signed weights (kUnsignedWeights), q comes without
+// kAdded.
 //
 // Formats whose integers can be had one vector at a time also say how: word() gives q[j] of block base + k, where base
 // is a multiple of kPeriod and the compiler knows k < kPeriod; word_of() that of any block. And for how many tokens
-// that is measured to be faster than unpacking a block first (product.h): up to kUpTo8 with eight lanes, from kFrom16
-// on with sixteen, where one token is always faster so.
+// that is measured to be faster than unpacking a block first (product.h): up to kUpTo8 with eight lanes, one with
+// sixteen.
 #pragma once
 
 #include "tensor/blocks.h"
@@ -58,11 +59,8 @@ inline I half_split_word(const PanelView& p, int first, int j) {
   const I w = p.word(first + j % 4);
   return j < 4 ? low_nibbles(w) : high_nibbles(w);
 }
-inline void subtract_all(I* q, int offset) {
-  for (int j = 0; j < 8; ++j) q[j] = subtract_bytes(q[j], set_bytes(offset));
-}
-
-inline constexpr int kNever = 99;
+// Signed bytes to unsigned ones with 128 added, or back.
+inline I flipped(I q) { return q ^ set_bytes(-128); }
 
 template <class Unpack>
 inline void each_word(const PanelView& p, int b, I* q) {
@@ -71,33 +69,42 @@ inline void each_word(const PanelView& p, int b, I* q) {
 
 // ---- blocks of 32: eight to a panel ----
 
-template <class B, int kOffset>
-struct UnpackNibbles {  // Q4_0
-  using Block = B;
-  static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
-  static void scales(const PanelView& p, PanelScales& s) {
-    for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
-  }
-  static constexpr int kPeriod = 1;
-  static constexpr int kUpTo8 = 3, kFrom16 = kNever;
-  static I word_of(const PanelView& p, int b, int j) {
-    return subtract_bytes(half_split_word(p, 4 * b, j), set_bytes(kOffset));
-  }
-  static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
-  static void block(const PanelView& p, int b, I* q) {
-    half_split(p, 4 * b, q);
-    subtract_all(q, kOffset);
-  }
-};
-using UnpackQ4_0 = UnpackNibbles<tensor::BlockQ4_0, 8>;
+inline void scale_halves(const PanelView& p, PanelScales& s) {
+  for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
+}
 
-struct UnpackIQ4NL : UnpackNibbles<tensor::BlockIQ4NL, 0> {
-  static constexpr int kMax = 127;
-  static constexpr int kUpTo8 = 0;
+struct UnpackQ4_0 {
+  using Block = tensor::BlockQ4_0;
+  static constexpr int kMax = 15, kAdded = 8;
+  static constexpr bool kHalves = false, kMin = false;
+  static void scales(const PanelView& p, PanelScales& s) { scale_halves(p, s); }
+  static constexpr int kPeriod = 1;
+  static constexpr int kUpTo8 = 8;
+  static I word_of(const PanelView& p, int b, int j) { return half_split_word(p, 4 * b, j); }
+  static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
+  static void block(const PanelView& p, int b, I* q) { half_split(p, 4 * b, q); }
+};
+
+// Nibbles are numbers of a table's values, to which 128 is added where weights are unsigned.
+template <class Unpack>
+inline void iq4_values(I* q) {
+  static constexpr auto kTable = [] {
+    auto table = tensor::kIq4Values;
+    if (kUnsignedWeights<Unpack>)
+      for (auto& v : table) v = static_cast<int8_t>(static_cast<uint8_t>(v) ^ 0x80);
+    return table;
+  }();
+  for (int j = 0; j < 8; ++j) q[j] = look_up(kTable.data(), q[j]);
+}
+
+struct UnpackIQ4NL {
+  using Block = tensor::BlockIQ4NL;
+  static constexpr int kMax = 255, kAdded = 128;
+  static constexpr bool kHalves = false, kMin = false;
+  static void scales(const PanelView& p, PanelScales& s) { scale_halves(p, s); }
   static void block(const PanelView& p, int b, I* q) {
     half_split(p, 4 * b, q);
-    for (int j = 0; j < 8; ++j) q[j] = look_up(tensor::kIq4Values.data(), q[j]);
+    iq4_values<UnpackIQ4NL>(q);
   }
 };
 
@@ -113,11 +120,11 @@ inline void scale_and_min_words(const PanelView& p, PanelScales& s) {
 
 struct UnpackQ4_1 {
   using Block = tensor::BlockQ4_1;
-  static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
+  static constexpr int kMax = 15, kAdded = 0;
+  static constexpr bool kHalves = false, kMin = true;
   static void scales(const PanelView& p, PanelScales& s) { scale_and_min_words<Block>(p, s); }
   static constexpr int kPeriod = 1;
-  static constexpr int kUpTo8 = 8, kFrom16 = kNever;
+  static constexpr int kUpTo8 = 8;
   static I word_of(const PanelView& p, int b, int j) { return half_split_word(p, 5 * b + 1, j); }
   static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
   static void block(const PanelView& p, int b, I* q) { half_split(p, 5 * b + 1, q); }
@@ -137,41 +144,40 @@ inline void without_fifth_bit(I bits, Fn&& fn) {
   two(6, spread_byte<3>(bits));
 }
 
-struct UnpackQ5_0 {  // q - 16: where bit 4 is not set, the bits above the nibble are
+// Nibbles from word `first` on, and their fifth bits in the word before them.
+inline void five_bits(const PanelView& p, int first, I* q) {
+  half_split(p, first, q);
+  const I bit = set_bytes(16);
+  without_fifth_bit(p.word(first - 1), [&](int j, I without) { q[j] = q[j] | subtract_bytes(bit, without & bit); });
+}
+
+struct UnpackQ5_0 {
   using Block = tensor::BlockQ5_0;
-  static constexpr int kMax = 16;
-  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
-  static void scales(const PanelView& p, PanelScales& s) {
-    for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
-  }
-  static void block(const PanelView& p, int b, I* q) {
-    half_split(p, 5 * b + 1, q);
-    without_fifth_bit(p.word(5 * b), [&](int j, I without) { q[j] = q[j] | (without & set_bytes(0xf0)); });
-  }
+  static constexpr int kMax = 31, kAdded = 16;
+  static constexpr bool kHalves = false, kMin = false;
+  static void scales(const PanelView& p, PanelScales& s) { scale_halves(p, s); }
+  static void block(const PanelView& p, int b, I* q) { five_bits(p, 5 * b + 1, q); }
 };
 
 struct UnpackQ5_1 {
   using Block = tensor::BlockQ5_1;
-  static constexpr int kMax = 31;
-  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
+  static constexpr int kMax = 31, kAdded = 0;
+  static constexpr bool kHalves = false, kMin = true;
   static void scales(const PanelView& p, PanelScales& s) { scale_and_min_words<Block>(p, s); }
-  static void block(const PanelView& p, int b, I* q) {
-    half_split(p, 6 * b + 2, q);
-    const I bit = set_bytes(16);
-    without_fifth_bit(p.word(6 * b + 1), [&](int j, I without) { q[j] = q[j] | subtract_bytes(bit, without & bit); });
-  }
+  static void block(const PanelView& p, int b, I* q) { five_bits(p, 6 * b + 2, q); }
 };
 
 struct UnpackQ8_0 {
   using Block = tensor::BlockQ8_0;
-  static constexpr int kMax = 128;
-  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
-  static void scales(const PanelView& p, PanelScales& s) {
-    for (int b = 0; b < p.n_blocks; ++b) s.scale[b] = load_halves(p.halves + 32 * b);
-  }
+  static constexpr int kMax = 255, kAdded = 128;
+  static constexpr bool kHalves = false, kMin = false;
+  static void scales(const PanelView& p, PanelScales& s) { scale_halves(p, s); }
   static constexpr int kPeriod = 1;
-  static constexpr int kUpTo8 = 8, kFrom16 = 5;
-  static I word_of(const PanelView& p, int b, int j) { return p.word(8 * b + j); }
+  static constexpr int kUpTo8 = 8;
+  static I word_of(const PanelView& p, int b, int j) {
+    const I w = p.word(8 * b + j);
+    return kUnsignedWeights<UnpackQ8_0> ? flipped(w) : w;
+  }
   static I word(const PanelView& p, int base, int, int j) { return word_of(p, base, j); }
   static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ8_0>(p, b, q); }
 };
@@ -193,11 +199,11 @@ inline void six_bit_scales(const PanelView& p, PanelScales& s) {
 
 struct UnpackQ4K {
   using Block = tensor::BlockQ4K;
-  static constexpr int kMax = 15;
-  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
+  static constexpr int kMax = 15, kAdded = 0;
+  static constexpr bool kHalves = false, kMin = true;
   static void scales(const PanelView& p, PanelScales& s) { six_bit_scales(p, s); }
   static constexpr int kPeriod = 2;
-  static constexpr int kUpTo8 = 8, kFrom16 = kNever;
+  static constexpr int kUpTo8 = 8;
   static I word(const PanelView& p, int base, int k, int j) {
     const I w = p.word(4 + 4 * base + j);
     return k ? high_nibbles(w) : low_nibbles(w);
@@ -210,8 +216,8 @@ struct UnpackQ4K {
 
 struct UnpackQ5K {
   using Block = tensor::BlockQ5K;
-  static constexpr int kMax = 31;
-  static constexpr bool kHalves = false, kMin = true, kUnsigned = true;
+  static constexpr int kMax = 31, kAdded = 0;
+  static constexpr bool kHalves = false, kMin = true;
   static void scales(const PanelView& p, PanelScales& s) { six_bit_scales(p, s); }
   static void block(const PanelView& p, int b, I* q) {
     const I bit = set_bytes(16);
@@ -224,24 +230,23 @@ struct UnpackQ5K {
 
 struct UnpackQ6K {
   using Block = tensor::BlockQ6K;
-  static constexpr int kMax = 32;
-  static constexpr bool kHalves = true, kMin = false, kUnsigned = false;
+  static constexpr int kMax = 63, kAdded = 32;
+  static constexpr bool kHalves = true, kMin = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const F d = load_halves(p.halves);
     for (int i = 0; i < 16; ++i) s.scale[i] = d * to_floats(signed_byte_of(p.word(48 + i / 4), i % 4));
   }
   static constexpr int kPeriod = 4;
-  static constexpr int kUpTo8 = 1, kFrom16 = kNever;
+  static constexpr int kUpTo8 = 7;
   static I word(const PanelView& p, int base, int k, int j) {
     const I w = p.word(4 * base + 8 * (k % 2) + j), high = p.word(32 + 2 * base + j);
     const I low = k < 2 ? low_nibbles(w) : high_nibbles(w);
-    return subtract_bytes(low | ((k < 2 ? left(high, 4 - 2 * k) : right(high, 2 * k - 4)) & set_bytes(0x30)),
-                          set_bytes(32));
+    return low | ((k < 2 ? left(high, 4 - 2 * k) : right(high, 2 * k - 4)) & set_bytes(0x30));
   }
   static I word_of(const PanelView& p, int b, int j) {
     const I low = right_by(p.word(16 * (b / 4) + 8 * (b % 2) + j), b % 4 / 2 * 4) & set_bytes(15);
     const I high = right_by(p.word(32 + 8 * (b / 4) + j), 2 * (b % 4)) & set_bytes(3);
-    return subtract_bytes(low | left(high, 4), set_bytes(32));
+    return low | left(high, 4);
   }
   static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ6K>(p, b, q); }
 };
@@ -251,10 +256,10 @@ inline I two_bits(const PanelView& p, int first, int b, int j) {
   return right_by(p.word(first + 8 * (b / 4) + j), 2 * (b % 4)) & set_bytes(3);
 }
 
-struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low ones are
+struct UnpackQ3K {
   using Block = tensor::BlockQ3K;
-  static constexpr int kMax = 4;
-  static constexpr bool kHalves = true, kMin = false, kUnsigned = false;
+  static constexpr int kMax = 7, kAdded = 4;
+  static constexpr bool kHalves = true, kMin = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const F d = load_halves(p.halves);
     const I w[3] = {p.word(24), p.word(25), p.word(26)}, upper = set_bytes(0x30);
@@ -263,21 +268,21 @@ struct UnpackQ3K {  // q - 4: where bit 2 is not set, all bits above the two low
     for (int i = 0; i < 16; ++i) s.scale[i] = d * to_floats(byte_of(sc[i / 4], i % 4) - set_words(32));
   }
   static constexpr int kPeriod = 4;
-  static constexpr int kUpTo8 = 3, kFrom16 = kNever;
+  static constexpr int kUpTo8 = 8;
   static I word(const PanelView& p, int base, int k, int j) {
     return (right(p.word(8 + 2 * base + j), 2 * k) & set_bytes(3)) |
-           (bytes_without(p.word(j), set_bytes(1 << (base + k))) & set_bytes(0xfc));
+           (left(right_by(p.word(j), base + k), 2) & set_bytes(4));
   }
   static I word_of(const PanelView& p, int b, int j) {
-    return two_bits(p, 8, b, j) | (bytes_without(p.word(j), set_bytes(1 << b)) & set_bytes(0xfc));
+    return two_bits(p, 8, b, j) | (left(right_by(p.word(j), b), 2) & set_bytes(4));
   }
   static void block(const PanelView& p, int b, I* q) { each_word<UnpackQ3K>(p, b, q); }
 };
 
 struct UnpackQ2K {
   using Block = tensor::BlockQ2K;
-  static constexpr int kMax = 3;
-  static constexpr bool kHalves = true, kMin = true, kUnsigned = true;
+  static constexpr int kMax = 3, kAdded = 0;
+  static constexpr bool kHalves = true, kMin = true;
   static void scales(const PanelView& p, PanelScales& s) {
     const I w = p.word(20);
     const F d = low_halves(w), minus_dmin = negated(high_halves(w));
@@ -288,7 +293,7 @@ struct UnpackQ2K {
     }
   }
   static constexpr int kPeriod = 4;
-  static constexpr int kUpTo8 = 6, kFrom16 = kNever;
+  static constexpr int kUpTo8 = 7;
   static I word(const PanelView& p, int base, int k, int j) {
     return right(p.word(4 + 2 * base + j), 2 * k) & set_bytes(3);
   }
@@ -298,8 +303,8 @@ struct UnpackQ2K {
 
 struct UnpackIQ4XS {
   using Block = tensor::BlockIQ4XS;
-  static constexpr int kMax = 127;
-  static constexpr bool kHalves = false, kMin = false, kUnsigned = false;
+  static constexpr int kMax = 255, kAdded = 128;
+  static constexpr bool kHalves = false, kMin = false;
   static void scales(const PanelView& p, PanelScales& s) {
     const I w = p.word(0), low = p.word(1);
     const F d = low_halves(w);
@@ -310,7 +315,7 @@ struct UnpackIQ4XS {
   }
   static void block(const PanelView& p, int b, I* q) {
     half_split(p, 2 + 4 * b, q);
-    for (int j = 0; j < 8; ++j) q[j] = look_up(tensor::kIq4Values.data(), q[j]);
+    iq4_values<UnpackIQ4XS>(q);
   }
 };
 

@@ -68,12 +68,13 @@ inline void upper_scales(const PanelView& p, int first, int stride, float step, 
   for (int b = 0; b < 8; ++b) s.scale[b] = d * to_floats(twice_and_one(right(p.word(first + stride * b), 28)));
 }
 
-// numbers(p, number) writes those of a part of a panel, the first of its rows at number[0]; block() reads them there.
+// numbers(p, number) writes those of a part of a panel, the first of its rows at number[0]; block() reads them there,
+// and its integers are signed: kAdded comes with storing them.
 template <class B, int kLargest, bool kHalfScales>
 struct UnpackCodebook {
   using Block = B;
-  static constexpr int kMax = kLargest;
-  static constexpr bool kHalves = kHalfScales, kMin = false, kUnsigned = false, kLooksUp = true;
+  static constexpr int kMax = kLargest + 64, kAdded = 64;
+  static constexpr bool kHalves = kHalfScales, kMin = false, kLooksUp = true;
 };
 
 // Block b of entries of eight weights, and of four.
@@ -213,7 +214,7 @@ template <class Unpack>
     for (int row = 0; row < 16; row += kLanes) {
       I q[8];
       Unpack::block(panel.part(row / kLanes), b, numbers.of + row, q);
-      for (int j = 0; j < 8; ++j) store_words(out.word[b][j] + row, q[j]);
+      for (int j = 0; j < 8; ++j) store_words(out.word[b][j] + row, subtract_bytes(q[j], set_bytes(-Unpack::kAdded)));
     }
 }
 

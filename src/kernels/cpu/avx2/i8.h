@@ -126,9 +126,9 @@ inline F computed(F a) {
 
 #if defined(__AVXVNNI__) || defined(WATRA_KERNELS_EVEX_DOT)
 
-// What the activations must be for weights of a format: signed (and the weights unsigned) or offset by 128.
+// Whether the integers of a format's weights are unsigned, with Unpack::kAdded added: else they are signed.
 template <class Unpack>
-inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
+inline constexpr bool kUnsignedWeights = true;
 
 // sum + (unsigned bytes) * (signed bytes)
 inline I dot_word(I sum, I u, I s) {
@@ -162,10 +162,10 @@ inline I burst_step(I sum, I a, I b) { return dot_word(sum, a, b); }
 
 #else
 
-// vpmaddubsw adds pairs in 16 bits: as many as fit are added before they are widened. Signed weights of a whole byte
-// fit only with signed activations: the product's sign moves to them.
+// vpmaddubsw adds pairs in 16 bits: as many as fit are added before they are widened. Weights of a whole byte stay
+// signed, as their pairs would not fit: the product's sign moves to the activations.
 template <class Unpack>
-inline constexpr bool kOffsetActivations = !Unpack::kUnsigned && Unpack::kMax <= 64;
+inline constexpr bool kUnsignedWeights = Unpack::kMax < 128;
 
 inline constexpr bool kWordByWord = false;
 
@@ -174,10 +174,9 @@ template <class Unpack>
 inline constexpr int kTokensAtOnce = 2;
 inline constexpr int kFewTokens = 2;
 
-template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class Acts>
+template <class Unpack, int kTokens, int kParts, int kWords, bool, class Weight, class Acts>
 [[gnu::always_inline]] inline void dot_tile(I (*dot)[kParts], Weight weight, Acts acts) {
-  constexpr int kMax = Unpack::kMax;
-  constexpr int kChain = 32767 / (2 * (kOffsetActivations<Unpack> ? 255 : 127) * kMax);
+  constexpr int kChain = kUnsignedWeights<Unpack> ? 32767 / (2 * 127 * Unpack::kMax) : 1;
   const __m256i ones = _mm256_set1_epi16(1);
   __m256i pairs[kTokens][kParts];
 #pragma GCC unroll 8
@@ -192,10 +191,8 @@ template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class
 #pragma GCC unroll 2
       for (int p = 0; p < kParts; ++p) {
         __m256i product;
-        if constexpr (Unpack::kUnsigned)
+        if constexpr (kUnsignedWeights<Unpack>)
           product = _mm256_maddubs_epi16(w[p], x);
-        else if constexpr (kOffsetActivations<Unpack>)
-          product = _mm256_maddubs_epi16(x, w[p]);
         else
           product = _mm256_maddubs_epi16(_mm256_abs_epi8(w[p]), _mm256_sign_epi8(x, w[p]));
         pairs[t][p] = first ? product : _mm256_add_epi16(pairs[t][p], product);
@@ -203,14 +200,6 @@ template <class Unpack, int kTokens, int kParts, int kWords, class Weight, class
       }
     }
   }
-}
-template <class Unpack, int kWords>
-inline I offset_of(const I* q) {
-  static constexpr int32_t k128 = static_cast<int32_t>(0x80808080u);
-  I sum[1][1] = {{zero_words()}};
-  dot_tile<Unpack, 1, 1, kWords>(
-      sum, [&](int, int j) { return q[j]; }, [](int, int) { return &k128; });
-  return sum[0][0];
 }
 inline I burst_step(I sum, I a, I b) {
   const __m256i pairs = _mm256_maddubs_epi16(a.v, b.v);

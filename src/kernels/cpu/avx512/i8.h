@@ -108,9 +108,17 @@ inline constexpr bool kWordByWord = true;
 inline constexpr int kFewTokens = 8;
 
 template <class Unpack>
-inline constexpr bool kOffsetActivations = !Unpack::kUnsigned;
+inline constexpr bool kUnsignedWeights = true;
 
 inline I dot_word(I sum, I u, I s) { return {_mm512_dpbusd_epi32(sum.v, u.v, s.v)}; }
+// The same with the four signed bytes at p in every lane. The compiler does not find this form by itself.
+inline I dot_broadcast(I sum, I u, const void* p) {
+  struct Four {
+    char bytes[4];
+  };
+  asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(sum.v) : "v"(u.v), "m"(*static_cast<const Four*>(p)));
+  return sum;
+}
 
 template <class Unpack>
 inline constexpr int kTokensAtOnce = 8;
