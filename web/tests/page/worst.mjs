@@ -73,6 +73,13 @@ export const cases = [
     const count = await sheets();
     assert.ok(count > 15, `${count} sheets`);
     assert.ok((await page.locator('.row-in').count()) < 100);
+    await page.locator('.log').hover();
+    await page.mouse.wheel(0, -30_000); // who reads in the middle is there again
+    await page.waitForTimeout(1000);
+    const top = () => page.locator('.log').evaluate((log) => [...log.querySelectorAll('[data-message]')].find((row) => row.getBoundingClientRect().bottom > log.getBoundingClientRect().top + 1)?.dataset.message);
+    const was = await top();
+    await sheets();
+    await until(top, was);
     await page.evaluate(() => dispatchEvent(new Event('beforeprint'))); // as a browser does it: told first, laid out for paper then
     await page.emulateMedia({ media: 'print' });
     await page.getByText('Paper takes the last 300 messages.').waitFor();
