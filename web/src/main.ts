@@ -1,6 +1,7 @@
 import './look/tokens.css';
 import './look/fonts.css';
 import './look/base.css';
+import './look/print.css';
 
 import { mount } from 'svelte';
 

@@ -11,6 +11,8 @@ class Panels {
   /** The answer whose prompt is looked at, asked for by name. */
   inspected = $state.raw<Message | null>(null);
   insert = $state<string | null>(null);
+  /** The page is on its way to paper: all of a conversation is in the document then, not only what is near the window. */
+  printing = $state(false);
   /** The persona whose form is open: its words, if they differ from the saved ones, are a draft (state/begun.svelte.ts). */
   persona = $state<string | null>(null);
   /** A dialog tells late that it closed: by then another panel may be open, which stays. */

@@ -1,7 +1,7 @@
 // The Markdown the page reads: GFM as marked's lexer cuts it, without raw HTML (what the model writes between angle brackets is text), with
 // maths. render.ts makes elements of the tokens.
 // Maths is inline ($x$, \(x\)) or a block that opens a line ($$, \[) and holds no blank line.
-import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from 'marked';
+import { Marked, Tokenizer, type Token, type TokenizerAndRendererExtension, type Tokens } from 'marked';
 
 export interface MathsToken { type: 'maths' | 'mathsBlock'; raw: string; tex: string; closed: boolean }
 
@@ -66,10 +66,22 @@ const footnoteRef: TokenizerAndRendererExtension = {
   },
 };
 
+/** Lists and quotations within each other: a model that repeats itself opens hundreds, which no window is wide enough for, and layout goes down into each. Signs beyond are words. */
+const DEEPEST = 12;
+
+let depth = 0;
+function within<T>(cut: () => T): T | undefined {
+  if (depth >= DEEPEST) return undefined;
+  depth++;
+  try { return cut(); } finally { depth--; }
+}
+
 const marked = new Marked({ gfm: true, async: false });
 marked.use({
   extensions: [mathsBlock, footnote, maths, footnoteRef],
   tokenizer: {
+    blockquote(src) { return within(() => Tokenizer.prototype.blockquote.call(this, src)); },
+    list(src) { return within(() => Tokenizer.prototype.list.call(this, src)); },
     html: () => undefined,
     tag: () => undefined,
     // A formula on lines of its own ends a paragraph: an underline below it makes no heading of both.

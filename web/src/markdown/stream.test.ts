@@ -139,6 +139,19 @@ describe('MarkdownStream', () => {
     expect(shown('Zmienna $HOME wskazuje na fol')).toBe('Zmienna $HOME wskazuje na fol');
   });
 
+  it('opens no more than a dozen lists or quotations within each other: signs beyond are words, and none is lost', () => {
+    for (const text of ['> '.repeat(2000) + 'głęboko', '- '.repeat(2000) + 'głęboko', '1. '.repeat(600) + 'głęboko', Array.from({ length: 200 }, (_, i) => `${'  '.repeat(i)}- punkt ${i}`).join('\n') + '\n\ngłęboko', '> - '.repeat(400) + 'głęboko']) {
+      const deep = (at: Element): number => 1 + Math.max(0, ...Array.from(at.children, deep));
+      const box = dom(`${text}\n\nkoniec`);
+      expect(deep(box), text.slice(0, 12)).toBeLessThan(30);
+      expect(box.textContent).toContain('głęboko');
+      expect(box.lastElementChild?.textContent).toBe('koniec');
+      const stream = new MarkdownStream(document.createElement('div'));
+      for (let at = 40; at < 400; at += 40) stream.update(text.slice(0, at), false);
+    }
+    expect(dom('> a\n> > b\n> > - c\n> >   - d').querySelectorAll('blockquote blockquote ul ul li')).toHaveLength(1);
+  });
+
   it('costs the tail, not the text', () => {
     const text = Array.from({ length: 200 }, (_, i) => `Akapit ${String(i).padStart(3, '0')} z **grubym** słowem.\n\n`).join('');
     const box = document.createElement('div');

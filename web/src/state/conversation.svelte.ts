@@ -1,10 +1,11 @@
 // One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces come at the beat of the stream (beat.ts) and
 // are put in together; only the message they belong to changes.
-import { clientId, get, post, patch, remove } from '../wire/client';
+import { clientId, get, post, patch, remove, Refusal } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
 import { begun } from './begun.svelte';
 import { on, onRenew } from './bus';
-import { attempt } from './notice.svelte';
+import { t } from '../words/index.svelte';
+import { attempt, notices } from './notice.svelte';
 import { threads } from './threads.svelte';
 
 export class Node {
@@ -27,6 +28,8 @@ export function beginning(typed: string): Wish {
   return begin.trim() === '' ? {} : { begin };
 }
 
+const AGAIN_MS = 2000; // the pause before a conversation that did not come is asked for again
+
 export class Conversation {
   readonly id: string;
   head = $state<string | null>(null);
@@ -46,6 +49,7 @@ export class Conversation {
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)
   #pieces = new Map<string, { seq: number; part: number; kind: 'text' | 'reasoning'; text: string }[]>();
   #due = false;
+  #waiting: (() => void)[] = []; // for it to be ready, or for a try that failed
 
   constructor(id: string) { this.id = id; }
 
@@ -72,16 +76,21 @@ export class Conversation {
         this.version++;
         this.#flush();
         this.ready = true;
+        this.#tell();
       }
       this.#resumeEdit();
       if (!thread.run) return;
       const run = (await get<{ runs: Run[] }>('/runs')).runs.find((one) => one.thread === this.id);
       // Its end may have been told while this was being asked.
       if (run && this.nodes.get(run.answer)?.message.state === 'running') this.run = run;
-    } catch {
-      this.missing = true;
+    } catch (error) {
+      const refused = error instanceof Refusal && error.status !== 401 && error.status >= 400 && error.status < 500;
+      if (refused) this.missing = true;
+      else setTimeout(() => { if (current.open === this) void this.load(); }, AGAIN_MS); // nobody said that it is gone
+      this.#tell();
     }
   }
+  #tell(): void { for (const go of this.#waiting.splice(0)) go(); }
 
   #put(message: Message): void {
     if (message.state === 'erased') begun.edits.drop(message.id);
@@ -134,7 +143,12 @@ export class Conversation {
     this.#asking = false;
     return turn;
   }
-  say(what: Say, wish: Wish = {}, parent = this.head) { return this.#turn({ parent, parts: what.parts, ref: what.ref ?? undefined, ...wish }); }
+  /** What is said while the conversation is still on its way waits for it: before that nobody knows what it follows. */
+  async say(what: Say, wish: Wish = {}, parent?: string | null): Promise<Turn | undefined> {
+    if (!this.ready) await new Promise<void>((go) => this.#waiting.push(go));
+    if (!this.ready) { notices.say(t('error.unreachable'), 'bad'); return undefined; }
+    return this.#turn({ parent: parent === undefined ? this.head : parent, parts: what.parts, ref: what.ref ?? undefined, ...wish });
+  }
   again(answer: Message, wish: Wish = {}) { return this.#turn({ parent: answer.parent, ...wish }); }
   goOn(answer: Message) { return this.#turn({ continue: answer.id }); }
   startEdit(message: Message): void { this.editing = { id: message.id, text: begun.edits.all[message.id]?.text ?? wordsOf(message) }; }
