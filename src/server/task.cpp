@@ -40,14 +40,20 @@ Json template_variables(const ServedModel& model, const Fields& fields) {
     const Fields f(*reasoning, fields.name("reasoning"));
     if (const auto effort = f.text("effort")) set_effort(f, "effort", *effort, variables);
   }
+  if (const Json* config = fields.find("output_config"); config && config->is_object()) {
+    const Fields f(*config, fields.name("output_config"));
+    if (const auto effort = f.text("effort")) set_effort(f, "effort", *effort, variables);
+  }
   if (const Json* thinking = fields.find("thinking"); thinking && thinking->is_object()) {
+    static constexpr std::string_view kKnown[] = {"enabled", "adaptive", "between_tools", "disabled"};
     const Fields f(*thinking, fields.name("thinking"));
     const std::string type = f.required_text("type");
-    if (type != "enabled" && type != "adaptive" && type != "disabled")
-      f.refuse("type", "enabled, adaptive or disabled");
+    if (std::ranges::find(kKnown, type) == std::end(kKnown))
+      f.refuse("type", "enabled, adaptive, between_tools or disabled");
     f.integer("budget_tokens", 0);
     variables["enable_thinking"] = type != "disabled";
   }
+  if (const auto thinks = fields.boolean("enable_thinking")) variables["enable_thinking"] = *thinks;
   if (const Json* given = fields.object("chat_template_kwargs"))
     for (const auto& [name, value] : given->items())
       if (name != "messages" && name != "tools") variables[name] = value;
