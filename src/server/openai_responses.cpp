@@ -274,8 +274,8 @@ class ResponseStream {
   }
   // How far the prompt is read, as llama.cpp tells it.
   void progress(Json how_far) {
-    event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array())},
-                                   {"prompt_progress", std::move(how_far)}});
+    event("response.in_progress",
+          {{"response", response_json(a_, "in_progress", Json::array())}, {"prompt_progress", std::move(how_far)}});
   }
   // `timings`: null, or what is told with each piece.
   void add(const AnswerReader::Parts& parts, const std::vector<LogprobEntry>& entries, Json timings) {

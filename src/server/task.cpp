@@ -73,14 +73,21 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
   std::string tail;
   for (const auto& span : rendered.spans)
     if (!span.is_content) tail += span.text;  // a person's <think> opens nothing
+  bool thinks = ends_in_reasoning(tail);
+  const bool is_begun = model.manner().continues && messages.back().at("role") == "assistant" &&
+                        !rendered.spans.empty() && rendered.spans.back().is_content;
+  if (is_begun) {  // it stands inside its thoughts or behind them
+    const std::string& begun = rendered.spans.back().text;
+    thinks = (thinks || begun.starts_with("<think>")) && begun.find("</think>") == std::string::npos;
+  }
   ChatTask task{.prompt = std::move(rendered.ids), .stop = std::move(rendered.stop)};
   if (goes_on) {
     const Json variables = template_variables(model, fields);
     task.n_beginning = count_beginning(model, messages, tools.shown(), &variables, task.prompt);
   }
-  task.format.reasoning_open = ends_in_reasoning(tail);
-  task.thoughts = task.format.reasoning_open                                     ? Thoughts::open
-                  : ends_after_reasoning(tail)                                   ? Thoughts::none
+  task.format.reasoning_open = thinks;
+  task.thoughts = thinks                                                         ? Thoughts::open
+                  : is_begun || ends_after_reasoning(tail)                       ? Thoughts::none
                   : model.template_source().find("<think>") != std::string::npos ? Thoughts::possible
                                                                                  : Thoughts::none;
   if (tools.in_use()) {

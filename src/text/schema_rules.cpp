@@ -333,7 +333,9 @@ class Rules {
   static void check_type(const Json& s, const std::string& place) {
     if (!s.contains("type")) return;
     const Json& type = s["type"];
-    const auto is_known = [](const Json& t) { return t.is_string() && is_one(kTypes, t.get_ref<const std::string&>()); };
+    const auto is_known = [](const Json& t) {
+      return t.is_string() && is_one(kTypes, t.get_ref<const std::string&>());
+    };
     const bool is_list = type.is_array() && !type.empty();
     if (is_list ? std::ranges::all_of(type, is_known) : is_known(type)) return;
     bad(place + "/type", fmt::format("one or several of {}", fmt::join(kTypes, ", ")));
