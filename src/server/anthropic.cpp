@@ -1,5 +1,6 @@
 #include "server/anthropic.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/chat_messages.h"
@@ -64,10 +65,10 @@ Json read_conversation(const Fields& f) {
   for (size_t i = 0; i < messages->size(); ++i) {
     const Fields m((*messages)[i], fmt::format("messages[{}]", i));
     const std::string role = m.required_text("role");
-    if (role != "user" && role != "assistant") m.refuse("role", "user or assistant");
+    if (role != "user" && role != "assistant" && role != "system") m.refuse("role", "user, assistant or system");
     const Json* content = m.find("content");
     if (!content) m.refuse("content", "a text or a list of blocks");
-    if (content->is_array())
+    if (content->is_array() && role != "system")
       read_blocks(*content, role, m.name("content"), given);
     else
       given.push_back({{"role", role}, {"content", read_content(*content, m.name("content"))}});
@@ -80,8 +81,19 @@ struct MessageAsk {
   ChatTask task;
   engine::SamplingParams sampling;
   WriteOptions generate;
+  bool shows_thoughts = true;
   std::string id = make_id("msg_");
 };
+
+// thinking.display: whether the words of thoughts are told, or only that there were some.
+bool read_display(const Fields& f) {
+  const Json* thinking = f.object("thinking");
+  if (!thinking) return true;
+  const Fields at(*thinking, "thinking");
+  const std::string display = at.text("display").value_or("summarized");
+  if (display != "summarized" && display != "omitted") at.refuse("display", "summarized or omitted");
+  return display == "summarized";
+}
 
 // output_config.format (output_format while it was a beta), else what other APIs call it.
 AskedShape read_asked_format(const Fields& f) {
@@ -119,6 +131,7 @@ Awaitable<MessageAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mod
   const auto stop = f.texts("stop_sequences");
   a.generate.stop.insert(a.generate.stop.end(), stop.begin(), stop.end());
   a.task.complete(a.generate, *a.model);
+  a.shows_thoughts = read_display(f);
   co_await hold_chat(a.model, a.task, tools, read_asked_format(f));
   co_return a;
 }
@@ -142,11 +155,12 @@ Json stop_of(const MessageAsk& a, const engine::Finished& f, bool called) {
   return {{"stop_reason", limit ? "max_tokens" : "end_turn"}, {"stop_sequence", nullptr}};
 }
 
-Json usage_of(int64_t n_prompt, int64_t n_cached, int64_t n_generated) {
+Json usage_of(int64_t n_prompt, int64_t n_cached, int64_t n_generated, int64_t n_thoughts) {
   return {{"input_tokens", n_prompt - n_cached},
           {"cache_creation_input_tokens", 0},
           {"cache_read_input_tokens", n_cached},
-          {"output_tokens", n_generated}};
+          {"output_tokens", n_generated},
+          {"output_tokens_details", {{"thinking_tokens", std::min(n_thoughts, n_generated)}}}};
 }
 
 Json message_json(const MessageAsk& a, Json content, const Json& stop, Json usage) {
@@ -165,7 +179,8 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
   const auto whole = co_await collect(answers, a.task.format, false, "messages");
   const Whole& w = whole[0];
   Json content = Json::array();
-  if (!w.reasoning.empty()) content.push_back({{"type", "thinking"}, {"thinking", w.reasoning}, {"signature", ""}});
+  if (!w.reasoning.empty())
+    content.push_back({{"type", "thinking"}, {"thinking", a.shows_thoughts ? w.reasoning : ""}, {"signature", ""}});
   if (!w.text.empty() || w.calls.empty()) content.push_back({{"type", "text"}, {"text", w.text}});
   for (const ToolCall& c : w.calls) {
     auto input = read_written_arguments(c.arguments);
@@ -174,7 +189,7 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
   }
   const auto& s = w.finished.stats;
   Json reply = message_json(a, std::move(content), stop_of(a, w.finished, w.called),
-                            usage_of(s.n_prompt, s.n_cached, s.n_generated));
+                            usage_of(s.n_prompt, s.n_cached, s.n_generated, w.n_thoughts));
   x.note("n_prompt", s.n_prompt);
   x.note("n_gen", s.n_generated);
   co_await x.reply_json(std::move(reply));
@@ -183,11 +198,11 @@ Awaitable<void> reply_whole(Exchange& x, const MessageAsk& a) {
 // Blocks open when their first text comes and close before the next opens.
 class Blocks {
  public:
-  explicit Blocks(SseStream& sse) : sse_(sse) {}
+  Blocks(SseStream& sse, bool shows_thoughts) : sse_(sse), shows_thoughts_(shows_thoughts) {}
   void add(const AnswerReader::Parts& parts) {
     if (!parts.reasoning.empty()) {
       open("thinking", {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
-      delta({{"type", "thinking_delta"}, {"thinking", parts.reasoning}});
+      if (shows_thoughts_) delta({{"type", "thinking_delta"}, {"thinking", parts.reasoning}});
     }
     if (!parts.content.empty()) {
       open("text", {{"type", "text"}, {"text", ""}});
@@ -217,8 +232,12 @@ class Blocks {
   void delta(const Json& d) {
     sse_.event("content_block_delta", {{"type", "content_block_delta"}, {"index", index_}, {"delta", d}});
   }
-  void close() { sse_.event("content_block_stop", {{"type", "content_block_stop"}, {"index", index_}}); }
+  void close() {
+    if (type_ == "thinking") delta({{"type", "signature_delta"}, {"signature", ""}});  // clients wait for one
+    sse_.event("content_block_stop", {{"type", "content_block_stop"}, {"index", index_}});
+  }
   SseStream& sse_;
+  bool shows_thoughts_;
   std::string type_;
   int index_ = -1;
 };
@@ -229,14 +248,14 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& 
   Answers answers(x, a.model, std::move(requests), "messages", a.generate.patience);
   SseStream sse(x, kPing);
   co_await sse.begin();
-  Blocks blocks(sse);
+  Blocks blocks(sse, a.shows_thoughts);
   AnswerReader reader(a.task.format);
   bool is_begun = false;
   const auto begin = [&] {
     if (std::exchange(is_begun, true)) return;
     const auto n_prompt = static_cast<int64_t>(a.task.prompt.size());
     const Json open = {{"stop_reason", nullptr}, {"stop_sequence", nullptr}};
-    const Json message = message_json(a, Json::array(), open, usage_of(n_prompt, answers.n_cached(0), 0));
+    const Json message = message_json(a, Json::array(), open, usage_of(n_prompt, answers.n_cached(0), 0, 0));
     sse.event("message_start", {{"type", "message_start"}, {"message", message}});
     sse.raw(kPing);
   };
@@ -253,7 +272,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const MessageAsk& 
     const auto& s = e.finished->stats;
     sse.event("message_delta", {{"type", "message_delta"},
                                 {"delta", stop_of(a, *e.finished, called)},
-                                {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated)}});
+                                {"usage", usage_of(s.n_prompt, s.n_cached, s.n_generated, reader.n_thoughts())}});
     sse.event("message_stop", {{"type", "message_stop"}});
     x.note("n_prompt", s.n_prompt);
     x.note("n_gen", s.n_generated);

@@ -15,30 +15,36 @@ std::string template_role(const std::string& role, const std::string& place) {
 }
 
 // Templates want arguments as an object, clients send them as JSON in a text.
-Json read_tool_calls(const Json& calls, const std::string& place) {
-  Json out = Json::array();
-  for (size_t i = 0; i < calls.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", place, i);
-    const Fields call(calls[i], at);
-    const Json* function = call.object("function");
-    if (!function) call.refuse("function", "an object with name and arguments");
-    const Fields f(*function, at + ".function");
-    Json arguments = Json::object();
-    if (const Json* given = f.find("arguments")) {
-      if (given->is_string() && !given->get_ref<const std::string&>().empty()) {
-        try {
-          arguments = parse_json(given->get_ref<const std::string&>());
-        } catch (const ApiError&) {
-          arguments = *given;
-        }
-      } else if (given->is_object()) {
+Json read_call(const Fields& f, const std::string& id) {
+  Json arguments = Json::object();
+  if (const Json* given = f.find("arguments")) {
+    if (given->is_string() && !given->get_ref<const std::string&>().empty()) {
+      try {
+        arguments = parse_json(given->get_ref<const std::string&>());
+      } catch (const ApiError&) {
         arguments = *given;
       }
+    } else if (given->is_object()) {
+      arguments = *given;
     }
-    out.push_back({{"id", call.text("id").value_or("")},
-                   {"type", "function"},
-                   {"function", {{"name", f.required_text("name")}, {"arguments", std::move(arguments)}}}});
   }
+  return {{"id", id},
+          {"type", "function"},
+          {"function", {{"name", f.required_text("name")}, {"arguments", std::move(arguments)}}}};
+}
+
+// tool_calls; function_call, which was their name while an answer had one at most.
+Json read_calls(const Fields& message) {
+  Json out = Json::array();
+  if (const Json* calls = message.array("tool_calls"))
+    for (size_t i = 0; i < calls->size(); ++i) {
+      const Fields call((*calls)[i], fmt::format("{}[{}]", message.name("tool_calls"), i));
+      const Json* function = call.object("function");
+      if (!function) call.refuse("function", "an object with name and arguments");
+      out.push_back(read_call(Fields(*function, call.name("function")), call.text("id").value_or("")));
+    }
+  if (const Json* call = message.object("function_call"); call && out.empty())
+    out.push_back(read_call(Fields(*call, message.name("function_call")), ""));
   return out;
 }
 
@@ -88,12 +94,13 @@ Json read_messages(const Fields& fields) {
     const std::string at = fmt::format("messages[{}]", i);
     const Fields message((*given)[i], at);
     Json m = {{"role", template_role(message.required_text("role"), message.name("role"))}};
+    const bool is_answer = m.at("role") == "assistant";
     const Json* content = message.find("content");
-    const Json* calls = message.array("tool_calls");
-    if (!content && m.at("role") != "assistant")
+    Json calls = is_answer ? read_calls(message) : Json::array();
+    if (!content && !is_answer)
       throw bad_field(message.name("content"), fmt::format("{} is missing", message.name("content")));
-    m["content"] = content ? read_content(*content, message.name("content")) : "";
-    if (calls && !calls->empty()) m["tool_calls"] = read_tool_calls(*calls, message.name("tool_calls"));
+    m["content"] = content ? read_content(*content, message.name("content")) : message.text("refusal").value_or("");
+    if (!calls.empty()) m["tool_calls"] = std::move(calls);
     if (const auto id = message.text("tool_call_id")) m["tool_call_id"] = *id;
     for (const char* field : {"tool_name", "name"})  // Ollama's, OpenAI's
       if (const auto name = message.text(field)) m["name"] = *name;

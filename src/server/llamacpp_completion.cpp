@@ -14,11 +14,13 @@ namespace {
 
 constexpr int64_t kMostProbs = 100;
 constexpr size_t kMostPrompts = 256;
+constexpr int64_t kMostChoices = 64;
 
 struct PlainAsk {
   std::shared_ptr<ServedModel> model;
   std::vector<std::vector<TokenId>> prompts;
-  bool is_list = false;  // several prompts were sent: several answers come back, in a list
+  size_t n = 1;          // answers of each prompt
+  bool is_list = false;  // several answers come back, in a list
   engine::SamplingParams sampling;
   WriteOptions generate;
   Held held;
@@ -74,6 +76,8 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
     a.prompts.push_back(read_infill(f, *a.model));
   else
     read_prompts_of(f, a);
+  a.n = static_cast<size_t>(f.integer("n_cmpl", 1, kMostChoices).value_or(1));
+  a.is_list = a.is_list || a.n > 1;
   a.sampling = read_sampling(f, *a.model, Ranges::llamacpp);
   a.stream = f.boolean("stream").value_or(false);
   a.return_tokens = f.boolean("return_tokens").value_or(false);
@@ -155,7 +159,7 @@ Json last_part(const PlainAsk& a, size_t index, const std::string& content, bool
                {"tokens_predicted", f.stats.n_generated},
                {"tokens_evaluated", f.stats.n_prompt},
                {"generation_settings", settings(a, f.seed)},
-               {"prompt", a.model->tokenizer().decode(a.prompts[index], true)},
+               {"prompt", a.model->tokenizer().decode(a.prompts[index / a.n], true)},
                {"has_new_line", has_new_line},
                {"truncated", f.stats.n_forgotten > 0},
                {"stop_type", word    ? "word"
@@ -169,10 +173,11 @@ Json last_part(const PlainAsk& a, size_t index, const std::string& content, bool
 
 std::vector<engine::Request> requests_of(const PlainAsk& a) {
   std::vector<engine::Request> list;
-  for (const auto& prompt : a.prompts) {
-    list.push_back(make_request(prompt, a.sampling, a.generate, 0, a.held));
-    if (a.return_progress) list.back().events.reading = [](const engine::Reading&) {};
-  }
+  for (const auto& prompt : a.prompts)
+    for (size_t i = 0; i < a.n; ++i) {
+      list.push_back(make_request(prompt, a.sampling, a.generate, i, a.held));
+      if (a.return_progress) list.back().events.reading = [](const engine::Reading&) {};
+    }
   return list;
 }
 
@@ -216,7 +221,7 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const PlainAsk& a)
   std::vector<Written> written(answers.size());
   const auto tell_event = [&](const AnswerEvent& e) {
     Written& w = written[e.index];
-    const size_t n_prompt = a.prompts[e.index].size();
+    const size_t n_prompt = a.prompts[e.index / a.n].size();
     if (e.kind == AnswerEvent::Kind::reading) {
       Json part = stream_part(e.index, "", w.stats.now(n_prompt, answers.n_cached(e.index)));
       part["prompt_progress"] = w.stats.progress(e.n_read);

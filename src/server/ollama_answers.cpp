@@ -49,7 +49,10 @@ void read_options(const Fields& f, OllamaAsk& a) {
   const Json* given = f.object("options");
   const Fields options(given ? *given : none, "options");
   a.sampling = read_sampling(options, *a.model, Ranges::llamacpp);
-  a.generate = read_generate(options, {"num_predict"}, *a.model);
+  Json limits = given ? *given : none;
+  // Ollama's -2: until the context is full, as -1 is here.
+  if (limits.value("num_predict", Json()) == -2) limits["num_predict"] = -1;
+  a.generate = read_generate(Fields(limits, "options"), {"num_predict"}, *a.model);
   refuse_unsupported(options);
   // How Ollama would load and run the model; here that is the server's choice. Only their ranges are looked at.
   for (const char* name : {"num_ctx", "num_batch"}) options.integer(name, 1, kMostPositions);

@@ -71,7 +71,7 @@ struct ResponseAsk {
   engine::SamplingParams sampling;
   WriteOptions generate;
   Json echo;  // what the object says of the request
-  bool logprobs = false;
+  bool logprobs = false, timings = false, progress = false;
   int32_t n_top = 0;
   std::string id = make_id("resp_"), message_id = make_id("msg_"), reasoning_id = make_id("rs_");
   int64_t created = now_s();
@@ -178,6 +178,8 @@ Awaitable<ResponseAsk> read_ask(const Fields& f, std::shared_ptr<ServedModel> mo
   a.logprobs = a.n_top > 0 || std::ranges::find(included, "message.output_text.logprobs") != included.end();
   a.sampling.want_logprob = a.logprobs;
   a.sampling.n_probs = a.n_top;
+  a.timings = f.boolean("timings_per_token").value_or(false);
+  a.progress = f.boolean("return_progress").value_or(false) && f.boolean("stream").value_or(false);
   a.echo = echo_of(f, tools, a.sampling, a.generate.endless.wanted);
   co_await hold_chat(a.model, a.task, tools, std::move(asked));
   co_return a;
@@ -219,12 +221,14 @@ Json response_json(const ResponseAsk& a, const std::string& status, Json output,
               {"usage", nullptr}};
   out.update(a.echo);
   if (status == "incomplete") out["incomplete_details"] = {{"reason", "max_output_tokens"}};
-  if (stats)
+  if (stats) {
     out["usage"] = {{"input_tokens", stats->n_prompt},
                     {"input_tokens_details", {{"cached_tokens", stats->n_cached}}},
                     {"output_tokens", stats->n_generated},
                     {"output_tokens_details", {{"reasoning_tokens", std::min(n_thoughts, stats->n_generated)}}},
                     {"total_tokens", stats->n_prompt + stats->n_generated}};
+    out["timings"] = timings_json(*stats);
+  }
   return out;
 }
 
@@ -240,6 +244,7 @@ Json call_item(const ToolCall& call, const char* status) {
 std::vector<engine::Request> request_of(const ResponseAsk& a) {
   std::vector<engine::Request> list;
   list.push_back(make_request(a.task.prompt, a.sampling, a.generate, 0, a.task.held));
+  if (a.progress) list.back().events.reading = [](const engine::Reading&) {};
   return list;
 }
 
@@ -267,18 +272,25 @@ class ResponseStream {
     event("response.created", {{"response", response_json(a_, "in_progress", Json::array())}});
     event("response.in_progress", {{"response", response_json(a_, "in_progress", Json::array())}});
   }
-  void add(const AnswerReader::Parts& parts, const std::vector<LogprobEntry>& entries) {
+  // How far the prompt is read, as llama.cpp tells it.
+  void progress(Json how_far) {
+    event("response.in_progress",
+          {{"response", response_json(a_, "in_progress", Json::array())}, {"prompt_progress", std::move(how_far)}});
+  }
+  // `timings`: null, or what is told with each piece.
+  void add(const AnswerReader::Parts& parts, const std::vector<LogprobEntry>& entries, Json timings) {
+    timings_ = std::move(timings);
     if (!parts.reasoning.empty()) {
       open(Open::reasoning);
       text_ += parts.reasoning;
-      event("response.reasoning_text.delta", in_part({{"delta", parts.reasoning}}));
+      piece("response.reasoning_text.delta", in_part({{"delta", parts.reasoning}}));
     }
     if (!parts.content.empty()) {
       open(Open::message);
       text_ += parts.content;
       const Json logprobs = logprob_list(entries, *a_.model, a_.n_top);
       logprobs_.insert(logprobs_.end(), logprobs.begin(), logprobs.end());
-      event("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", logprobs}}));
+      piece("response.output_text.delta", in_part({{"delta", parts.content}, {"logprobs", logprobs}}));
     }
     for (const CallPart& part : parts.calls) {
       if (!part.name.empty()) {
@@ -288,7 +300,7 @@ class ResponseStream {
         added(call_item(call_, "in_progress"));
       } else {
         call_.arguments += part.arguments;
-        event("response.function_call_arguments.delta", in_item({{"delta", part.arguments}}));
+        piece("response.function_call_arguments.delta", in_item({{"delta", part.arguments}}));
       }
     }
   }
@@ -298,7 +310,7 @@ class ResponseStream {
     if (only_thought || (output_.empty() && open_ == Open::nothing)) open(Open::message);
     close(status.c_str());
     event(status == "completed" ? "response.completed" : "response.incomplete",
-          {{"response", response_json(a_, status, output_, &f.stats, n_thoughts)}});
+          {{"response", response_json(a_, status, output_, &f.stats, n_thoughts)}, {"timings", timings_json(f.stats)}});
   }
 
  private:
@@ -307,6 +319,10 @@ class ResponseStream {
     Json e = {{"type", type}, {"sequence_number", number_++}};
     e.update(fields);
     sse_.event(type, e);
+  }
+  void piece(const char* type, Json fields) {
+    if (!timings_.is_null()) fields["timings"] = timings_;
+    event(type, std::move(fields));
   }
   void added(Json item) {
     event("response.output_item.added", {{"output_index", output_.size()}, {"item", std::move(item)}});
@@ -360,6 +376,7 @@ class ResponseStream {
   ToolCall call_;
   std::string text_;  // of the item that is open
   Json logprobs_ = Json::array();
+  Json timings_ = nullptr;  // of the piece that is told
 };
 
 Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk& a) {
@@ -370,9 +387,18 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const ResponseAsk&
   stream.begin();
   AnswerReader reader(a.task.format);
   WordLogprobs logprobs(*a.model);
-  const auto add = [&](const AnswerReader::Parts& parts) { stream.add(parts, logprobs.take(parts)); };
+  RunningStats running;
+  const auto add = [&](const AnswerReader::Parts& parts) {
+    const auto& so_far = running.now(a.task.prompt.size(), answers.n_cached(0));
+    stream.add(parts, logprobs.take(parts), a.timings ? timings_json(so_far) : Json(nullptr));
+  };
   const auto tell_event = [&](const AnswerEvent& e) {
+    if (e.kind == AnswerEvent::Kind::reading) {
+      running.now(a.task.prompt.size(), answers.n_cached(0));
+      return stream.progress(running.progress(e.n_read));
+    }
     if (e.kind == AnswerEvent::Kind::token) {
+      if (e.token != text::kNoToken) running.token();
       add(reader.feed(logprobs.add(e)));
       return;
     }
@@ -397,7 +423,8 @@ void add_openai_responses(Router& router, House& house) {
     else
       co_await reply_whole(x, ask);
   };
-  router.add({.method = "POST", .pattern = "/v1/responses", .handler = handler});
+  for (const char* path : {"/v1/responses", "/responses"})
+    router.add({.method = "POST", .pattern = path, .handler = handler});
 
   const auto count = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
@@ -408,7 +435,8 @@ void add_openai_responses(Router& router, House& house) {
                   {"input_tokens", chat_prompt(*model, input_messages(f), tools, f).ids.size()}};
     co_await x.reply_json(std::move(reply));
   };
-  router.add({.method = "POST", .pattern = "/v1/responses/input_tokens", .handler = count});
+  for (const char* path : {"/v1/responses/input_tokens", "/responses/input_tokens"})
+    router.add({.method = "POST", .pattern = path, .handler = count});
 }
 
 }  // namespace watra::server

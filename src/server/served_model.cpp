@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "model/file_quant.h"
+#include "server/reasoning.h"
 #include "text/prompt_encode.h"
 
 namespace watra::server {
@@ -100,6 +101,14 @@ void fit_to_template(Json& messages, const text::ToolFormat& format) {
   }
 }
 
+// How an answer begins that is gone on with: thoughts first, closed where words follow them.
+std::string begun_answer(const Json& message, bool template_thinks) {
+  std::string words = message.at("content").get<std::string>();
+  const std::string thoughts = message.value("reasoning_content", "");
+  if (thoughts.empty() || !template_thinks) return words;
+  return "<think>\n" + thoughts + (words.empty() ? "" : "\n</think>\n\n" + words);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ServedModel>> ServedModel::create(engine::LoadedModel model, Names names,
@@ -159,7 +168,7 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
   const bool continues = manner_.continues && generation_prompt && !said.empty() &&
                          said.back().at("role") == "assistant" && !said.back().contains("tool_calls");
   if (continues) {
-    begun = said.back().at("content").get<std::string>();
+    begun = begun_answer(said.back(), template_source_.find("<think>") != std::string::npos);
     said.erase(said.size() - 1);
   }
   const auto attempt = [&](const Json& list) {
@@ -186,7 +195,12 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
   if (!rendered) throw cannot_be_written(rendered.error());
   Prompt out{.spans = std::move(rendered->spans), .ids = std::move(rendered->ids), .stop = {}};
   if (!begun.empty()) {
-    out.spans.push_back({begun, true});
+    std::string before;  // a person's <think> opens nothing
+    for (const auto& span : out.spans)
+      if (!span.is_content) before += span.text;
+    if (ends_in_reasoning(before))
+      if (std::string close = without_opening(begun); !close.empty()) out.spans.push_back({std::move(close), false});
+    out.spans.push_back({std::move(begun), true});
     out.ids = text::encode_spans(tokenizer(), out.spans);
   }
   if (!has_template_) out.stop.emplace_back(kPlainStop);

@@ -40,14 +40,20 @@ Json template_variables(const ServedModel& model, const Fields& fields) {
     const Fields f(*reasoning, fields.name("reasoning"));
     if (const auto effort = f.text("effort")) set_effort(f, "effort", *effort, variables);
   }
+  if (const Json* config = fields.find("output_config"); config && config->is_object()) {
+    const Fields f(*config, fields.name("output_config"));
+    if (const auto effort = f.text("effort")) set_effort(f, "effort", *effort, variables);
+  }
   if (const Json* thinking = fields.find("thinking"); thinking && thinking->is_object()) {
+    static constexpr std::string_view kKnown[] = {"enabled", "adaptive", "between_tools", "disabled"};
     const Fields f(*thinking, fields.name("thinking"));
     const std::string type = f.required_text("type");
-    if (type != "enabled" && type != "adaptive" && type != "disabled")
-      f.refuse("type", "enabled, adaptive or disabled");
+    if (std::ranges::find(kKnown, type) == std::end(kKnown))
+      f.refuse("type", "enabled, adaptive, between_tools or disabled");
     f.integer("budget_tokens", 0);
     variables["enable_thinking"] = type != "disabled";
   }
+  if (const auto thinks = fields.boolean("enable_thinking")) variables["enable_thinking"] = *thinks;
   if (const Json* given = fields.object("chat_template_kwargs"))
     for (const auto& [name, value] : given->items())
       if (name != "messages" && name != "tools") variables[name] = value;
@@ -67,14 +73,21 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
   std::string tail;
   for (const auto& span : rendered.spans)
     if (!span.is_content) tail += span.text;  // a person's <think> opens nothing
+  bool thinks = ends_in_reasoning(tail);
+  const bool is_begun = model.manner().continues && messages.back().at("role") == "assistant" &&
+                        !rendered.spans.empty() && rendered.spans.back().is_content;
+  if (is_begun) {  // it stands inside its thoughts or behind them
+    const std::string& begun = rendered.spans.back().text;
+    thinks = (thinks || begun.starts_with("<think>")) && begun.find("</think>") == std::string::npos;
+  }
   ChatTask task{.prompt = std::move(rendered.ids), .stop = std::move(rendered.stop)};
   if (goes_on) {
     const Json variables = template_variables(model, fields);
     task.n_beginning = count_beginning(model, messages, tools.shown(), &variables, task.prompt);
   }
-  task.format.reasoning_open = ends_in_reasoning(tail);
-  task.thoughts = task.format.reasoning_open                                     ? Thoughts::open
-                  : ends_after_reasoning(tail)                                   ? Thoughts::none
+  task.format.reasoning_open = thinks;
+  task.thoughts = thinks                                                         ? Thoughts::open
+                  : is_begun || ends_after_reasoning(tail)                       ? Thoughts::none
                   : model.template_source().find("<think>") != std::string::npos ? Thoughts::possible
                                                                                  : Thoughts::none;
   if (tools.in_use()) {

@@ -48,7 +48,8 @@ struct ChatTask {
 };
 
 // What the template is given beside the messages: the server's own variables, how much the model shall think
-// (reasoning_effort and reasoning.effort of OpenAI, thinking of Anthropic), chat_template_kwargs. Throws ApiError.
+// (reasoning_effort and reasoning.effort of OpenAI, output_config.effort and thinking of Anthropic, enable_thinking of
+// many), chat_template_kwargs. Throws ApiError.
 Json template_variables(const ServedModel& model, const Fields& fields);
 
 // Renders and encodes; `fields` as template_variables() reads them. However long: check_context() says what fits.

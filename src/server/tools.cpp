@@ -61,7 +61,8 @@ void settle(Toolbox& box, const Fields& f, std::string_view choice_field) {
   }
   if (box.choice == Choice::named &&
       std::ranges::none_of(box.tools, [&](const Json& t) { return t["function"]["name"] == box.named; }))
-    f.refuse(choice_field, fmt::format("the name of one of the tools, found {}", box.named));
+    throw bad_field(f.name(choice_field),
+                    fmt::format("{} needs the name of one of the tools, found {}", f.name(choice_field), box.named));
 }
 
 void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, const std::string& word) {
@@ -90,7 +91,9 @@ void read_allowed(Toolbox& box, const Fields& f, const Json& choice) {
     const std::string name =
         function ? Fields(*function, one.name("function")).required_text("name") : one.required_text("name");
     const auto tool = std::ranges::find_if(box.tools, [&](const Json& t) { return t["function"]["name"] == name; });
-    if (tool == box.tools.end()) f.refuse("tool_choice", fmt::format("the names of tools, found {}", name));
+    if (tool == box.tools.end())
+      throw bad_field(f.name("tool_choice"),
+                      fmt::format("{} needs the names of tools, found {}", f.name("tool_choice"), name));
     left.push_back(*tool);
   }
   box.tools = std::move(left);

@@ -4,7 +4,6 @@
 
 #include "server/house_fields.h"
 #include "server/reasoning.h"
-#include "text/prompt_encode.h"
 
 namespace watra::server {
 namespace {
@@ -144,22 +143,6 @@ Json spans_of(const ServedModel& model, const ServedModel::Prompt& prompt, const
   return spans;
 }
 
-// A template may open the block of thoughts itself. An answer that is gone on with says where it stands: its own
-// opening is not written twice, and words without thoughts come behind an empty block.
-void meet_thoughts(const ServedModel& model, ServedModel::Prompt& prompt) {
-  if (prompt.spans.empty() || !prompt.spans.back().is_content) return;
-  std::string before;
-  for (const auto& span : prompt.spans)
-    if (!span.is_content) before += span.text;
-  if (!ends_in_reasoning(before)) return;
-  text::PromptSpan begun = std::move(prompt.spans.back());
-  prompt.spans.pop_back();
-  if (std::string close = without_opening(begun.text); !close.empty())
-    prompt.spans.push_back({std::move(close), false});
-  prompt.spans.push_back(std::move(begun));
-  prompt.ids = text::encode_spans(model.tokenizer(), prompt.spans);
-}
-
 Json context_json(const ServedModel& model, const home::Context& context, int64_t used, int64_t reserve) {
   return {{"n_ctx", model.n_ctx()},
           {"used_tokens", used},
@@ -199,7 +182,6 @@ TurnPrompt make_turn_prompt(const ServedModel& model, const TurnWords& words, in
   for (int i = 0;; ++i) {
     const home::Context context = choose(model, words, room, reserve);
     auto rendered = model.render(messages_of(context), nullptr, nullptr);
-    if (words.go_on) meet_thoughts(model, rendered);
     const auto n = static_cast<int64_t>(rendered.ids.size());
     const int64_t over = n + reserve - model.n_ctx();
     const bool can_drop = context.entries.size() > 1 && context.entries[context.entries.size() - 2].what == "turn";

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -45,6 +46,9 @@ constexpr std::array kOfArrays = {"items",           "prefixItems", "minItems", 
                                   "additionalItems", "uniqueItems", "unevaluatedItems"};
 constexpr std::array kOfStrings = {"pattern", "format", "minLength", "maxLength"};
 constexpr std::array kOfNumbers = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
+constexpr std::array kTypes = {"string", "number", "integer", "boolean", "null", "array", "object"};
+constexpr std::array kCounts = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"};
+constexpr double kMostExact = 9007199254740992.0;  // 2^53: whole numbers that every reader of JSON keeps
 
 // Formats as patterns. XGrammar has its own, in which digits and labels go on without end, and small models write them
 // until their last token. An address of mail has a domain with a dot: what reads it afterwards asks for that.
@@ -134,6 +138,8 @@ class Rules {
     if (s.value("nullable", false) && s.contains("type") && s["type"].is_string() && s["type"] != "null")
       s["type"] = Json::array({s["type"], "null"});
     s.erase("nullable");
+    check_type(s, place);
+    check_limits(s, place);
     infer_type(s);
     ready_pattern(s, place);
     if (count_length(s)) return shared(std::move(s));
@@ -322,6 +328,33 @@ class Rules {
     if (is_const) return {{"const", s["const"]}};
     if (left.empty()) return {{"enum", s["enum"]}};
     return {{"enum", std::move(left)}};
+  }
+
+  static void check_type(const Json& s, const std::string& place) {
+    if (!s.contains("type")) return;
+    const Json& type = s["type"];
+    const auto is_known = [](const Json& t) {
+      return t.is_string() && is_one(kTypes, t.get_ref<const std::string&>());
+    };
+    const bool is_list = type.is_array() && !type.empty();
+    if (is_list ? std::ranges::all_of(type, is_known) : is_known(type)) return;
+    bad(place + "/type", fmt::format("one or several of {}", fmt::join(kTypes, ", ")));
+  }
+
+  // Limits of another kind than JSON Schema has are a mistake of who wrote them. 5.0 is 5.
+  static void check_limits(Json& s, const std::string& place) {
+    for (const char* name : kCounts) {
+      if (!s.contains(name)) continue;
+      Json& n = s[name];
+      const double x = n.is_number() ? n.get<double>() : -1;
+      if (x < 0 || x > kMostExact || x != std::floor(x))
+        bad(fmt::format("{}/{}", place, name), "a whole number from 0 on");
+      n = static_cast<int64_t>(x);
+    }
+    if (s.contains("multipleOf") && !(s["multipleOf"].is_number() && s["multipleOf"].get<double>() > 0))
+      bad(place + "/multipleOf", "a number above 0");
+    for (const char* name : {"minimum", "maximum"})
+      if (s.contains(name) && !s[name].is_number()) bad(fmt::format("{}/{}", place, name), "a number");
   }
 
   static void infer_type(Json& s) {

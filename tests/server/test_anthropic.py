@@ -39,6 +39,35 @@ class Messages(unittest.TestCase):
         self.assertEqual(kinds, ["message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"])
         self.assertEqual(text, self.ask().content[0].text)
 
+    def test_system_words_in_the_middle(self):
+        talk = [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hi."}]
+        counted = lambda *more: self.client.messages.count_tokens(model="smollm2", messages=[*talk, *more, {"role": "user", "content": "A colour?"}]).input_tokens
+        self.assertGreater(counted({"role": "system", "content": "Answer in one word."}), counted())
+        blocks = [{"type": "text", "text": "Answer in one word.", "cache_control": {"type": "ephemeral"}}]
+        self.assertEqual(counted({"role": "system", "content": blocks}), counted({"role": "system", "content": "Answer in one word."}))
+        self.assertTrue(self.ask(messages=[*talk, {"role": "system", "content": blocks}, {"role": "user", "content": "A colour?"}]).content[0].text)
+
+    def test_thoughts(self):
+        thinks = {"extra_body": {"temperature": 0, "grammar": 'root ::= "<think>" ("la "){12} "</think>yes"'}, "max_tokens": 100}
+        for display, shown in ((None, True), ("summarized", True), ("omitted", False)):
+            thinking = {"type": "adaptive", **({"display": display} if display else {})}
+            r = self.ask(thinking=thinking, **thinks)
+            self.assertEqual([(b.type, bool(getattr(b, "thinking", "x"))) for b in r.content], [("thinking", shown), ("text", True)])
+            self.assertGreaterEqual(r.usage.output_tokens_details.thinking_tokens, 12)
+            self.assertLess(r.usage.output_tokens_details.thinking_tokens, r.usage.output_tokens)
+            with self.client.messages.stream(model="smollm2", messages=[{"role": "user", "content": "Name a colour."}], thinking=thinking, **thinks) as s:
+                deltas = [e.delta.type for e in s if e.type == "content_block_delta"]
+                whole = s.get_final_message()
+            kinds = list(dict.fromkeys(deltas))
+            self.assertEqual(kinds, [*(["thinking_delta"] if shown else []), "signature_delta", "text_delta"])
+            self.assertEqual(deltas.count("signature_delta"), 1)
+            self.assertEqual([b.model_dump(exclude_none=True) for b in whole.content if b.type == "thinking"],
+                             [b.model_dump(exclude_none=True) for b in r.content if b.type == "thinking"])
+            self.assertEqual(whole.usage.output_tokens_details, r.usage.output_tokens_details)
+        with self.assertRaises(anthropic.BadRequestError) as e:
+            self.ask(thinking={"type": "adaptive", "display": "all"})
+        self.assertIn("thinking.display", str(e.exception))
+
     def test_stop_sequences(self):
         whole = self.ask("Count: 1, 2, 3,", max_tokens=30).content[0].text
         r = self.ask("Count: 1, 2, 3,", max_tokens=30, stop_sequences=[whole[4:7]])

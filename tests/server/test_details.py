@@ -138,7 +138,8 @@ class Fields(Named):
 
     def test_progress_of_reading(self):
         for path, body in (("/completion", {"prompt": "word " * 300, "n_predict": 1}),
-                           ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 300}], "max_tokens": 1})):
+                           ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 300}], "max_tokens": 1}),
+                           ("/v1/responses", {"input": "word " * 300, "max_output_tokens": 1})):
             told = [e["prompt_progress"] for e in sse_data(self.ok(path, {**body, "cache_prompt": False, "stream": True, "return_progress": True}))
                     if e != "[DONE]" and "prompt_progress" in e]
             self.assertGreaterEqual(len(told), 2, path)
@@ -148,6 +149,46 @@ class Fields(Named):
             self.assertGreaterEqual(told[-1]["time_ms"], told[0]["time_ms"])
             plain = sse_data(self.ok(path, {**body, "stream": True}))
             self.assertFalse(any("prompt_progress" in e for e in plain if e != "[DONE]"))
+
+    def test_responses_tell_their_times(self):
+        whole = self.ok("/v1/responses", {"input": "A colour?", "max_output_tokens": 4})
+        self.assertEqual(whole["timings"]["predicted_n"], whole["usage"]["output_tokens"])
+        for each in (False, True):
+            events = sse_data(self.ok("/responses", {"input": "A colour?", "max_output_tokens": 4, "stream": True, "timings_per_token": each}))
+            pieces = [e for e in events if e["type"] == "response.output_text.delta"]
+            self.assertTrue(pieces)
+            self.assertEqual({"timings" in e for e in pieces}, {each})
+            if each:
+                written = [e["timings"]["predicted_n"] for e in pieces]
+                self.assertEqual(written, sorted(written))
+            last = events[-1]
+            self.assertEqual(last["timings"], last["response"]["timings"])
+            self.assertEqual(last["timings"]["predicted_n"], last["response"]["usage"]["output_tokens"])
+
+    def test_several_answers_of_llama_cpps(self):
+        ask = {"prompt": [PARIS, "One, two,"], "n_predict": 6, "temperature": 2, "top_k": 0, "top_p": 1, "min_p": 0, "ignore_eos": True, "seed": 7, "n_cmpl": 2}
+        whole = self.ok("/completion", ask)
+        self.assertEqual([(w["index"], w["prompt"]) for w in whole], [(0, PARIS), (1, PARIS), (2, "One, two,"), (3, "One, two,")])
+        self.assertEqual([w["generation_settings"]["seed"] for w in whole], [7, 8, 7, 8])
+        self.assertNotEqual(whole[0]["content"], whole[1]["content"])
+        self.assertEqual(self.ok("/completion", {**ask, "prompt": PARIS})[0]["content"], whole[0]["content"])
+        streamed = [""] * 4
+        for e in sse_data(self.ok("/completion", {**ask, "stream": True})):
+            streamed[e["index"]] += e["content"]
+        self.assertEqual(streamed, [w["content"] for w in whole])
+        self.refused("/completion", {**ask, "n_cmpl": 0}, "n_cmpl")
+
+    def test_calls_and_refusals_of_before_are_read(self):
+        user, f = {"role": "user", "content": "Add 1 and 2."}, {"name": "add", "arguments": "{\"a\": 1}"}
+        prompt = lambda *more: self.ok("/v1/chat/completions/input_tokens", {"messages": [user, *more, user]})["input_tokens"]
+        empty = prompt({"role": "assistant", "content": None})
+        self.assertGreater(prompt({"role": "assistant", "content": None, "refusal": "I had rather not do that"}), empty)
+        once = self.ok("/apply-template", {"messages": [user, {"role": "assistant", "content": None, "function_call": f}, {"role": "function", "name": "add", "content": "3"}]})
+        now = self.ok("/apply-template", {"messages": [user, {"role": "assistant", "content": None, "tool_calls": [{"id": "", "type": "function", "function": f}]},
+                                                       {"role": "tool", "name": "add", "content": "3"}]})
+        self.assertEqual(once, now)
+        self.assertIn("add", now["prompt"])
+        self.refused("/v1/chat/completions", {"messages": [user, {"role": "assistant", "function_call": {"arguments": "{}"}}]}, "messages[1].function_call.name")
 
     def test_streamed_ids_are_all_there(self):
         body = {"prompt": "\u4f60\u597d \U0001f525 \u4f60\u597d \U0001f525", "n_predict": 24, "temperature": 0, "ignore_eos": True, "return_tokens": True,
@@ -411,6 +452,8 @@ class Ollama(Named):
             for path, body in (("/api/chat", {"messages": USER}), ("/api/generate", {"prompt": "a"})):
                 self.assertIn(f"options.{name}", self.ok(path, {**body, "options": options}, 400)["error"])
         self.assertIn("options", self.ok("/api/chat", {"messages": USER, "options": 5}, 400)["error"])
+        whole = self.ok("/api/generate", {"prompt": "One, two,", "raw": True, "stream": False, "options": {"num_predict": -2, "num_ctx": 512, "ignore_eos": True}})
+        self.assertEqual((whole["done_reason"], whole["prompt_eval_count"] + whole["eval_count"]), ("length", 512))  # -2: as long as there is room
         usual = {"num_ctx": 8192, "num_keep": 4, "num_batch": 512, "num_gpu": -1, "num_thread": 2, "use_mmap": True, "num_predict": 1, "penalize_newline": True}
         self.ok("/api/chat", {"messages": USER, "stream": False, "options": usual, "keep_alive": "5m"})
 

@@ -4,7 +4,7 @@ import json
 import os
 import unittest
 
-from support import Asking, Server, main, sse_data
+from support import Asking, Server, main, sse_data, wait_until
 
 USER = [{"role": "user", "content": "Name a colour."}]
 THINKS = {"grammar": 'root ::= "<think>" ("la "){12} "</think>yes"', "temperature": 0}
@@ -105,7 +105,40 @@ class Child(unittest.TestCase):
         server.token = "a-key-of-mine"
         props = server.get("/props")[2]
         self.assertEqual((props["default_generation_settings"]["n_ctx"], props["total_slots"], props["model_alias"]), (256, 3, "mine"))
-        self.assertIn(f"server is listening on {server.url}\n", server.log)
+        wait_until(lambda: f"server is listening on {server.url}\n" in server.log, what="the line that names the address")
+
+
+class Begun(Asking):
+    """An answer that is gone on with, where the template opens a block of thoughts by itself."""
+    opens = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n<think>{{ '\\n' }}"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", "-c", "512", "--chat-template", cls.opens))
+
+    def prompt(self, **begun):
+        return self.ok("/apply-template", {"messages": [*USER, {"role": "assistant", **begun}]})["prompt"].rpartition("assistant\n")[2]
+
+    def test_words_and_thoughts_stand_where_they_belong(self):
+        self.assertEqual(self.prompt(content="Red, or"), "<think>\n\n</think>\n\nRed, or")
+        self.assertEqual(self.prompt(content="", reasoning_content="Red is"), "<think>\nRed is")
+        self.assertEqual(self.prompt(content="Red, or", reasoning_content="Red is one."), "<think>\nRed is one.\n</think>\n\nRed, or")
+        self.assertEqual(self.prompt(content="<think>\nRed is"), "<think>\nRed is")
+
+    def test_what_comes_next_is_of_the_same_kind(self):
+        for begun, kind in (({"content": "Red, or"}, "content"), ({"content": "", "reasoning_content": "Red is"}, "reasoning_content"),
+                            ({"content": "Red, or", "reasoning_content": "Red is one."}, "content"), ({"content": "<think>\nRed is"}, "reasoning_content")):
+            body = {"messages": [*USER, {"role": "assistant", **begun}], "max_tokens": 6, "temperature": 0, "ignore_eos": True}
+            message = self.ok("/v1/chat/completions", body)["choices"][0]["message"]
+            self.assertEqual([k for k in ("content", "reasoning_content") if message.get(k)], [kind], (begun, message))
+            deltas = [e["choices"][0]["delta"] for e in sse_data(self.ok("/v1/chat/completions", {**body, "stream": True})) if e != "[DONE]"]
+            self.assertEqual("".join(d.get(kind) or "" for d in deltas), message[kind])
+        claude = [*USER, {"role": "assistant", "content": [{"type": "thinking", "thinking": "Red is one.", "signature": ""}, {"type": "text", "text": "Red, or"}]}]
+        self.assertEqual([b["type"] for b in self.ok("/v1/messages", {"messages": claude, "max_tokens": 6, "ignore_eos": True})["content"]], ["text"])
+
+    def test_a_schema_holds_behind_the_words(self):
+        body = {"messages": [*USER, {"role": "assistant", "content": "Is red warm?"}], "max_tokens": 20, "json_schema": {"type": "boolean"}}
+        self.assertIn(self.ok("/v1/chat/completions", body)["choices"][0]["message"]["content"], ("true", "false"))
 
 
 if __name__ == "__main__":

@@ -132,6 +132,10 @@ class Thinking(unittest.TestCase):
         self.assertEqual(self.prompt(reasoning={"effort": "low"}), "True|low")
         self.assertEqual(self.prompt(thinking={"type": "enabled", "budget_tokens": 2048}), "True|")
         self.assertEqual(self.prompt(thinking={"type": "disabled"}), "False|")
+        self.assertEqual(self.prompt(thinking={"type": "between_tools"}), "True|")
+        self.assertEqual(self.prompt(output_config={"effort": "low"}), "True|low")
+        self.assertEqual(self.prompt(enable_thinking=False), "False|")
+        self.assertEqual(self.prompt(enable_thinking=True, chat_template_kwargs={"enable_thinking": False}), "False|")
         self.assertEqual(self.prompt(reasoning_effort="high", chat_template_kwargs={"enable_thinking": False}), "False|high")
 
     def test_every_route_obeys(self):

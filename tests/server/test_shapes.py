@@ -143,6 +143,10 @@ class Shapes(unittest.TestCase):
         self.assertIn("uniqueItems", e["message"])
         e = self.refused(json_schema={"type": "number", "multipleOf": 0.1})
         self.assertIn("multipleOf", e["message"])
+        for schema, place in (({"type": "strin"}, "/type"), ({"properties": {"a": {"type": ["string", "nul"]}}}, "/properties/a/type"), ({"type": 5}, "/type"),
+                              ({"type": "string", "minLength": -1}, "/minLength"), ({"type": "array", "maxItems": "5"}, "/maxItems"),
+                              ({"type": "integer", "minimum": "0"}, "/minimum"), ({"type": "number", "multipleOf": 0}, "/multipleOf")):
+            self.assertIn(f" at {place}", self.refused(json_schema=schema)["message"], schema)
         e = self.refused(grammar="root ::= [a-")
         self.assertEqual(e["param"], "grammar")
         self.assertIn("line 1", e["message"])
