@@ -158,6 +158,15 @@ export const routes = [
   ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
   ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.personas, key, 'persona', body) }; house.personas.set(key, p); house.emit('persona.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
   ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
+  ['GET', '/phrases', ({ house }) => ({ phrases: [...house.phrases.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) })],
+  ['PUT', '/phrases/:id', ({ house, id: key, body }) => {
+    for (const [field, most] of [['name', 80], ['text', 65536]]) if (typeof body[field] !== 'string' || body[field] === '' || body[field].length > most) throw new Refusal(400, 'request.invalid', `${field}: needs a text of 1 to ${most} characters`, { param: field, allowed: `a text of 1 to ${most} characters` });
+    const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.phrases, key, 'phrase', body) };
+    house.phrases.set(key, p);
+    house.emit('phrase.changed', { id: key, updated_ms: p.updated_ms });
+    return p;
+  }],
+  ['DELETE', '/phrases/:id', ({ house, id: key }) => { house.need(house.phrases, 'phrase', key); house.phrases.delete(key); house.emit('phrase.changed', { id: key, updated_ms: null }); }],
   ['POST', '/compares', ({ house, body }) => ({ status: 202, json: shown(house.once(body.client_id, () => ask(house, body)), house) })],
   ['GET', '/compares', ({ house }) => ({ compares: [...house.compares.values()].reverse().map((c) => shown(c, house)), more: false, as_of: house.seq })],
   ['GET', '/compares/export', ({ house, query }) => table(house, query.get('format'))],

@@ -84,6 +84,7 @@ export interface Prompt {
   dropped: { message: Id; n_tokens: number; why: string }[]; sampling: Sampling; seed: number;
 }
 export interface Hit { thread: Id; title: string; message: Id; role: Role; at_ms: number; snippet: { text: string; hit: boolean }[]; version?: { at: number; of: number } }
+export interface Phrase { id: Id; name: string; text: string; updated_ms: number }
 export interface Persona { id: Id; name: string; text: string; updated_ms: number }
 export interface Setting {
   key: string; group: string; type: 'bool' | 'int' | 'float' | 'text' | 'choice' | 'json'; default: unknown; min?: number; max?: number; step?: number;
