@@ -200,6 +200,8 @@ void Kept::leave_persona(const std::string& id) {
     db_.run("UPDATE threads SET persona = NULL WHERE id = ?", thread);
     ledger_.tell_thread(thread);
   }
+  if (db_.run("DELETE FROM settings WHERE key = ? AND value = ?", kPersonaSetting, dump(Json(id))) > 0)
+    ledger_.events().publish("engine.settings", std::nullopt, std::nullopt, {{"values", {{kPersonaSetting, ""}}}});
 }
 
 }  // namespace watra::home

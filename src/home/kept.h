@@ -37,7 +37,7 @@ class Kept {
   Result<Json> list(const KeptKind& kind) const;
   Result<Json> find(const KeptKind& kind, const std::string& id) const;
   Result<Json> put(const KeptKind& kind, const std::string& id, const Json& body);
-  // Conversations that spoke by a persona go on without one, and their pages are told.
+  // Conversations that spoke by a persona go on without one, new ones begin without one, and their pages are told.
   Status remove(const KeptKind& kind, const std::string& id);
 
  private:

@@ -115,6 +115,35 @@ TEST(Kept, WordsKeptReady) {
   EXPECT_EQ(home->kept().find(kPhrase, "list").error().code, "phrase.unknown");
 }
 
+TEST(Personas, NewConversationsBeginWithTheOneThatTheSettingsName) {
+  TestHome home;
+  const auto begun = [&](Json body) {
+    body["client_id"] = make_id("c_");
+    const auto thread = home->conversations().create(body);
+    EXPECT_TRUE(thread) << thread.error().message;
+    return thread->persona;
+  };
+  ASSERT_TRUE(home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  EXPECT_EQ(begun(Json::object()), std::nullopt);
+  EXPECT_EQ(home->settings().change({{"house.persona", "juhas"}}).error().code, "persona.unknown");
+  ASSERT_TRUE(home->settings().change({{"house.persona", "gazda"}}));
+  EXPECT_EQ(begun(Json::object()), "gazda");
+  EXPECT_EQ(begun({{"persona", "baca"}}), "baca");
+  EXPECT_EQ(begun({{"persona", nullptr}}), std::nullopt);
+  ASSERT_TRUE(home->personas().remove("baca"));  // another one: the setting stays
+  EXPECT_EQ(*home->settings().value("house.persona"), "gazda");
+  const int64_t before = home->events().last();
+  ASSERT_TRUE(home->personas().remove("gazda"));
+  EXPECT_EQ(*home->settings().value("house.persona"), "");
+  EXPECT_EQ(begun(Json::object()), std::nullopt);
+  bool is_told = false;
+  const auto page = home->events().read(before, 100);
+  for (const Event& e : page->events)
+    is_told |= e.type == "engine.settings" && Json::parse(e.data) == Json{{"values", {{"house.persona", ""}}}};
+  EXPECT_TRUE(is_told);
+}
+
 TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
   TestHome home;
   Personas& p = home->personas();

@@ -140,7 +140,7 @@ export const routes = [
     const from = all.findIndex((t) => t.id === query.get('before_id')) + 1;
     return { threads: all.slice(from, from + limit), more: all.length > from + limit, as_of: house.seq };
   }],
-  ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona ?? null }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
+  ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona === undefined ? house.settings['house.persona'] || null : body.persona }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
   ['PATCH', '/threads', ({ house, body }) => {
     const all = body.ids.map((key) => house.need(house.threads, 'thread', key));
     for (const thread of all) {

@@ -149,6 +149,7 @@ export const routes = [
   ['PATCH', '/settings', ({ house, body }) => {
     for (const [key, value] of Object.entries(body)) { const why = refusal(key, value); if (why) throw new Refusal(400, 'request.invalid', `${key}: ${why}`, { param: key, allowed: why }); }
     for (const [key, value] of Object.entries(body)) house.settings[key] = value ?? schema.settings.find((s) => s.key === key).default;
+    if (body['house.persona']) house.need(house.personas, 'persona', body['house.persona']);
     house.emit('engine.settings', { values: Object.fromEntries(Object.keys(body).map((k) => [k, house.settings[k]])) });
     return { values: house.settings };
   }],
@@ -157,7 +158,7 @@ export const routes = [
   ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); house.emit('preset.changed', { id: key, updated_ms: null }); }],
   ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
   ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.personas, key, 'persona', body) }; house.personas.set(key, p); house.emit('persona.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
-  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
+  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } if (house.settings['house.persona'] === key) { house.settings['house.persona'] = ''; house.emit('engine.settings', { values: { 'house.persona': '' } }); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
   ['GET', '/phrases', ({ house }) => ({ phrases: [...house.phrases.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) })],
   ['PUT', '/phrases/:id', ({ house, id: key, body }) => {
     for (const [field, most] of [['name', 80], ['text', 65536]]) if (typeof body[field] !== 'string' || body[field] === '' || body[field].length > most) throw new Refusal(400, 'request.invalid', `${field}: needs a text of 1 to ${most} characters`, { param: field, allowed: `a text of 1 to ${most} characters` });

@@ -125,6 +125,41 @@ export const cases = [
     await page.getByRole('button', { name: 'Save the words' }).click();
     await until(() => mock.house.phrases.get('short').text, 'of this page');
   } },
+  ...both((lang, w) => ({ name: `a persona to begin with: set once, shown before the first word, left out by choice, gone with the persona (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
+    const whom = page.getByRole('radiogroup', { name: w('Z kim rozmawiać?', 'Whom to talk with?') });
+    const [persona] = mock.house.personas.values();
+    const chosen = (name) => until(() => whom.getByRole('radio', { name }).getAttribute('aria-checked'), 'true');
+    const nobody = w('bez persony', 'no persona');
+    const anew = () => page.getByRole('button', { name: w('Nowa rozmowa', 'New conversation') }).first().click();
+    const begun = (title) => [...mock.house.threads.values()].find((thread) => thread.title === title)?.persona;
+    const say = async (text) => { await box(page).fill(text); await box(page).press('Enter'); await answerDone(page); };
+    await chosen(nobody);
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: w('Persony', 'Personas') }).click();
+    const setting = page.getByLabel(w('Persona na początek', 'Persona to begin with'));
+    await page.getByText(w('Jej słowa zajmują miejsce', 'Its words take room')).waitFor(); // it says what it costs
+    await setting.selectOption({ label: persona.name });
+    await until(() => mock.house.settings['house.persona'], persona.id);
+    await page.keyboard.press('Escape');
+    await chosen(persona.name);
+    await page.reload();
+    await chosen(persona.name);
+    await say('raz');
+    assert.equal(begun('raz'), persona.id);
+    await anew();
+    await whom.getByRole('radio', { name: nobody }).click();
+    await page.reload();
+    await chosen(nobody); // by choice, over a reload too
+    await say('dwa');
+    assert.equal(begun('dwa'), null);
+    await anew();
+    await chosen(persona.name); // the next one is as the settings say again
+    await fetch(`${mock.url}/watra/v1/personas/${persona.id}`, { method: 'DELETE', headers: { 'X-Watra': '1' } });
+    await whom.waitFor({ state: 'detached' });
+    assert.equal(mock.house.settings['house.persona'], '');
+    await say('trzy');
+    assert.equal(begun('trzy'), null);
+  } })),
   { name: 'axe: words kept ready, their list and what they ask for', options: { lang: 'en' }, async run({ page, mock }) {
     await lay(mock);
     const axe = async () => {

@@ -18,6 +18,7 @@ const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt
 const UNBEGUN = 'watra.unbegun';
 const UNBEGUN_FILES = 'watra.unbegun.files';
 const UNBEGUN_PERSONA = 'watra.unbegun.persona';
+const NOBODY = '-'; // of a persona: none, by choice
 const quoteOf = (thread: string) => `watra.quote.${thread}`;
 const beginOf = (thread: string | null) => `watra.begin.${thread ?? 'new'}`; // and the words that the answer is to begin with
 function keptFiles(): File_[] {
@@ -38,8 +39,8 @@ const signOf = (saved: WireDraft | null): string => sign(saved?.text ?? '', (sav
 class Draft {
   text = $state(kept(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
-  /** Who a conversation that has not begun is to be with. */
-  persona = $state(kept(UNBEGUN_PERSONA));
+  /** Who a conversation that has not begun is to be with: a persona's id, "" for none; null: nobody has chosen, so as the settings say. */
+  persona = $state<string | null>(kept(UNBEGUN_PERSONA) === NOBODY ? '' : kept(UNBEGUN_PERSONA) || null);
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -119,7 +120,7 @@ class Draft {
     this.touched();
   }
   letGo(): void { this.second = null; }
-  beWith(persona: string): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona); }
+  beWith(persona: string | null): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona === '' ? NOBODY : (persona ?? '')); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
