@@ -77,7 +77,7 @@ function ask(house, body) {
     const hide = compare.blind && !compare.revealed;
     const answer = newMessage(house, thread, { parent: question.id, role: 'assistant', actor: { kind: 'model', id: hide ? null : model.id, name: hide ? null : model.name } });
     column.message = answer.id;
-    column.state = 'speaking';
+    column.state = 'reading';
     startRun(house, thread, answer, { model: model.id, text: answers[language][i % 3], blind: () => compare.blind && !compare.revealed, ended: () => { column.state = answer.state; next(i + 1); } });
     tellCompare(house, compare);
   };
@@ -104,6 +104,7 @@ function askSeries(house, body) {
 }
 
 function table(house, format) {
+  if (format === 'watra') return { type: 'application/x-ndjson', body: [...house.compares.values()].map((c) => JSON.stringify({ watra: 1, thread: house.threads.get(c.thread), compare: { ...c, thread: undefined }, messages: [...house.messages.values()].filter((m) => m.thread === c.thread) }) + '\n').join('') };
   const rows = [...house.compares.values()].flatMap((c) => shown(c, house).columns.map((k) => [c.question, k.label, k.model ?? '', k.answer?.answer?.model.quant ?? '', k.persona ?? '', JSON.stringify(k.sampling), k.answer?.answer?.seed ?? '', k.answer?.answer?.decode_tokens_per_s?.toFixed(1) ?? '', c.vote?.column === k.id ? c.vote.verdict : '', k.answer?.parts.map((p) => p.text).join('') ?? '']));
   const head = ['question', 'column', 'model', 'quant', 'persona', 'sampling', 'seed', 'tokens_per_s', 'vote', 'answer'];
   if (format === 'json') return { type: 'application/json', body: JSON.stringify(rows.map((r) => Object.fromEntries(head.map((h, i) => [h, r[i]])))) };
@@ -148,8 +149,8 @@ export const routes = [
   ['GET', '/settings', ({ house }) => ({ values: house.settings, as_of: house.seq })],
   ['PATCH', '/settings', ({ house, body }) => {
     for (const [key, value] of Object.entries(body)) { const why = refusal(key, value); if (why) throw new Refusal(400, 'request.invalid', `${key}: ${why}`, { param: key, allowed: why }); }
-    for (const [key, value] of Object.entries(body)) house.settings[key] = value ?? schema.settings.find((s) => s.key === key).default;
     if (body['house.persona']) house.need(house.personas, 'persona', body['house.persona']);
+    for (const [key, value] of Object.entries(body)) house.settings[key] = value ?? schema.settings.find((s) => s.key === key).default;
     house.emit('engine.settings', { values: Object.fromEntries(Object.keys(body).map((k) => [k, house.settings[k]])) });
     return { values: house.settings };
   }],

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { cases as columnCases } from './columns.mjs';
 import { cases as detailCases } from './details.mjs';
 import { cases as draftCases } from './drafts.mjs';
 import { cases as habitCases } from './habits.mjs';
@@ -18,7 +19,7 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...manyCases, ...readyCases, ...swipeCases, ...wordCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...wordCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
