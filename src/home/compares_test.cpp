@@ -89,8 +89,8 @@ TEST(Compares, AColumnSpeaksOnceItHasWords) {
   ASSERT_TRUE(begun);
   const auto state = [&] { return (*home->compares().shown(begun->compare.id))["compare"]["columns"][0]["state"]; };
   EXPECT_EQ(state(), "queued");
-  const auto turn = home->compares().open(begun->compare.id, begun->compare.columns[0]["id"],
-                                          {.model = "m", .model_name = "M"});
+  const auto turn =
+      home->compares().open(begun->compare.id, begun->compare.columns[0]["id"], {.model = "m", .model_name = "M"});
   ASSERT_TRUE(turn);
   EXPECT_EQ(state(), "reading");
   const auto piece = [&](int part, const char* kind) {

@@ -270,8 +270,8 @@ TEST(Conversations, OfTwoDraftsTheLaterStays) {
 TEST(Conversations, ADraftGoesWithTheWordsThatSayIt) {
   Talk t;
   const Thread thread = t.thread();
-  const Json file = {{"type", "attachment"}, {"hash", std::string(64, 'a')}, {"name", "a.md"}, {"mime", "text/plain"},
-                     {"bytes", 1u}};
+  const Json file = {
+      {"type", "attachment"}, {"hash", std::string(64, 'a')}, {"name", "a.md"}, {"mime", "text/plain"}, {"bytes", 1u}};
   const auto lay = [&](const char* words, Json files = Json::array()) {
     EXPECT_TRUE(t.talks.change(thread.id, {{"draft", {{"text", words}, {"parts", files}, {"at_ms", now_ms()}}}}));
   };

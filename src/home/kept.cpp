@@ -60,8 +60,7 @@ void refuse_builtin(const KeptKind& kind, const std::string& id) {
   if (!kind.builtin) return;
   for (const Json& one : kind.builtin())
     if (one.at("id") == id)
-      refuse(fmt::format("{}.builtin", kind.name), fmt::format("{} comes with Watra", id),
-             "another name for your own");
+      refuse(fmt::format("{}.builtin", kind.name), fmt::format("{} comes with Watra", id), "another name for your own");
 }
 
 std::string columns(const KeptKind& kind) {
@@ -85,11 +84,8 @@ Json read(const KeptKind& kind, Statement& s) {
 
 }  // namespace
 
-const KeptKind kPersona{"persona",
-                        "personas",
-                        "personas",
-                        "name, id",
-                        {{"name", false, checked_name}, {"text", false, checked_character}}};
+const KeptKind kPersona{
+    "persona", "personas", "personas", "name, id", {{"name", false, checked_name}, {"text", false, checked_character}}};
 const KeptKind kPreset{"preset",
                        "presets",
                        "presets",
@@ -101,11 +97,8 @@ const KeptKind kSet{"set",
                     "question_sets",
                     "updated_ms, id",
                     {{"name", false, checked_name}, {"questions", true, checked_questions}}};
-const KeptKind kPhrase{"phrase",
-                       "phrases",
-                       "phrases",
-                       "name, id",
-                       {{"name", false, checked_name}, {"text", false, checked_words}}};
+const KeptKind kPhrase{
+    "phrase", "phrases", "phrases", "name, id", {{"name", false, checked_name}, {"text", false, checked_words}}};
 
 const std::vector<const KeptKind*>& kept_kinds() {
   static const std::vector<const KeptKind*> kinds = {&kPersona, &kPreset, &kSet, &kPhrase};
@@ -163,8 +156,8 @@ Result<Json> Kept::put(const KeptKind& kind, const std::string& id, const Json& 
     Transaction t(db_);
     const int64_t at_ms = checked_stamp(kind, id, body);
     one["updated_ms"] = at_ms;
-    Statement s = db_.query(
-        fmt::format("INSERT OR REPLACE INTO {}({}) VALUES(?, {}?)", kind.table, columns(kind), places), id);
+    Statement s =
+        db_.query(fmt::format("INSERT OR REPLACE INTO {}({}) VALUES(?, {}?)", kind.table, columns(kind), places), id);
     int column = 1;
     for (const auto& field : kind.fields) {
       const Json& value = one.at(field.name);

@@ -15,8 +15,8 @@ namespace watra::home {
 struct KeptKind {
   struct Field {
     const char* name;
-    bool is_json;                         // else a text
-    Json (*checked)(const Json& value);   // what is kept of it
+    bool is_json;                        // else a text
+    Json (*checked)(const Json& value);  // what is kept of it
   };
   const char* name;    // "persona": of events and errors
   const char* plural;  // "personas": of routes, of files in an export

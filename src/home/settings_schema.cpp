@@ -260,8 +260,9 @@ std::vector<Entry> engine_and_house() {
           .applies("restart"),
       Entry(kPersonaSetting, "text", "", "plain")
           .named("Persona na początek", "Persona to begin with")
-          .what("Z nią zaczyna się każda nowa rozmowa. Na pierwszym ekranie rozmowy można wybrać inną albo żadnej.",
-                "Every new conversation begins with it. The first screen of a conversation offers another one, or none.")
+          .what(
+              "Z nią zaczyna się każda nowa rozmowa. Na pierwszym ekranie rozmowy można wybrać inną albo żadnej.",
+              "Every new conversation begins with it. The first screen of a conversation offers another one, or none.")
           .costs("Jej słowa zajmują miejsce w pamięci rozmowy, a model czyta je przed pierwszą odpowiedzią.",
                  "Its words take room in the context, and the model reads them before the first answer."),
       Entry("house.first_start_done", "bool", false, "plain")

@@ -83,8 +83,9 @@ TEST(Personas, PresetsAndSets) {
   ASSERT_TRUE(kept.put(kPreset, "mine", {{"name", {{"pl", "Mój"}, {"en", "Mine"}}}, {"sampling", {{"top_p", 0.5}}}}));
   EXPECT_EQ(kept.list(kPreset)->back()["sampling"]["top_p"], 0.5);
   EXPECT_EQ(kept.remove(kPreset, "calm").error().code, "preset.builtin");
-  EXPECT_EQ(kept.put(kPreset, "calm", {{"name", {{"pl", "x"}, {"en", "x"}}}, {"sampling", Json::object()}}).error().code,
-            "preset.builtin");
+  EXPECT_EQ(
+      kept.put(kPreset, "calm", {{"name", {{"pl", "x"}, {"en", "x"}}}, {"sampling", Json::object()}}).error().code,
+      "preset.builtin");
   ASSERT_TRUE(kept.put(kSet, "s", {{"name", "Pytania"}, {"questions", {"a", "b"}}}));
   EXPECT_EQ((*kept.list(kSet))[0]["questions"].size(), 2u);
   ASSERT_TRUE(kept.remove(kSet, "s"));
@@ -168,8 +169,9 @@ TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
   const Json words = {{"pl", "x"}, {"en", "x"}};
   const auto preset = kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}});
   ASSERT_TRUE(preset);
-  EXPECT_EQ(kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}, {"if_updated_ms", 0}}).error().code,
-            "preset.changed");
+  EXPECT_EQ(
+      kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}, {"if_updated_ms", 0}}).error().code,
+      "preset.changed");
   ASSERT_TRUE(kept.put(kSet, "s", {{"name", "Pytania"}, {"questions", {"tajne"}}}));
   EXPECT_EQ(kept.put(kSet, "s", {{"name", "x"}, {"questions", Json::array()}, {"if_updated_ms", 1}}).error().code,
             "set.changed");

@@ -10,9 +10,8 @@ void add_kept(Router& router, home::Kept& kept, const home::KeptKind& kind) {
   add_json(router, "GET", all.c_str(), 200, [&kept, &kind](Exchange&) -> Json {
     return {{kind.plural, house_value(kept.list(kind))}};
   });
-  add_json(router, "PUT", one.c_str(), 200, [&kept, &kind](Exchange& x) -> Json {
-    return house_value(kept.put(kind, x.params["id"], x.json()));
-  });
+  add_json(router, "PUT", one.c_str(), 200,
+           [&kept, &kind](Exchange& x) -> Json { return house_value(kept.put(kind, x.params["id"], x.json())); });
   add_json(router, "DELETE", one.c_str(), 204, [&kept, &kind](Exchange& x) -> Json {
     house_value(kept.remove(kind, x.params["id"]));
     return nullptr;

@@ -10,9 +10,8 @@ namespace {
 
 // What somebody else has written of a kept thing since it was read.
 bool is_changed_meanwhile(std::string_view code) {
-  return std::ranges::any_of(home::kept_kinds(), [&](const home::KeptKind* kind) {
-    return code == fmt::format("{}.changed", kind->name);
-  });
+  return std::ranges::any_of(home::kept_kinds(),
+                             [&](const home::KeptKind* kind) { return code == fmt::format("{}.changed", kind->name); });
 }
 
 }  // namespace
