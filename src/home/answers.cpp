@@ -16,6 +16,29 @@ Json run_of(const Message& answer) {
   return run;
 }
 
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return std::string(text.substr(first, text.find_last_not_of(kBlank) - first + 1));
+}
+
+// Whether a draft is what these parts say: the same words and the same files.
+bool is_said(const Json& draft, const Json& parts) {
+  const auto files_of = [](const Json& list) {
+    std::vector<std::string> hashes;
+    for (const Json& p : list)
+      if (member(p, "hash").is_string()) hashes.push_back(p.at("hash"));
+    return hashes;
+  };
+  if (!draft.is_object() || !parts.is_array()) return false;
+  std::string said;
+  for (const Json& p : parts)
+    if (member(p, "type") == "text") said += p.at("text").get<std::string>();
+  return trimmed(said) == trimmed(draft.at("text").get<std::string>()) &&
+         files_of(parts) == files_of(draft.at("parts"));
+}
+
 }  // namespace
 
 Json new_run(const std::string& id, const std::string& thread, const std::string& answer) {
@@ -106,8 +129,9 @@ Json Answers::begin_now(const TurnWish& wish, const Thread& thread) {
     answer = open(thread.id, parent, wish.by, run, wish.begun.is_null() ? Json::array() : wish.begun);
   }
   made["answer"] = answer.id;
-  db.run("UPDATE threads SET head = ?, run = ?, draft = NULL, updated_ms = ? WHERE id = ?", answer.id, run, now_ms(),
-         thread.id);
+  db.run("UPDATE threads SET head = ?, run = ?, updated_ms = ? WHERE id = ?", answer.id, run, now_ms(), thread.id);
+  // The draft goes with the words that say it; what else is being written meanwhile stays.
+  if (is_said(thread.draft, wish.parts)) db.run("UPDATE threads SET draft = NULL WHERE id = ?", thread.id);
   answer.seq = ledger_.events().next();
   db.run("UPDATE messages SET seq = ? WHERE id = ?", answer.seq, answer.id);
   ledger_.events().publish("answer.started", thread.id, answer.id,

@@ -36,6 +36,18 @@ Json checked_columns(const Json& columns) {
   return out;
 }
 
+// What the answer shows of what its run does: as long as it has no words, nobody has spoken.
+const char* under_way(const Message& answer) {
+  bool has_thoughts = false;
+  for (const Json& part : answer.parts) {
+    const Json& text = member(part, "text");
+    if (!text.is_string() || text.get_ref<const std::string&>().empty()) continue;
+    if (member(part, "type") == "text") return "speaking";
+    has_thoughts = true;
+  }
+  return has_thoughts ? "thinking" : "reading";
+}
+
 }  // namespace
 
 Compare Compares::read(const std::string& id) const {
@@ -69,7 +81,7 @@ Json Compares::json(const Compare& c, bool with_answers) const {
     if (!column.at("message").is_null()) {
       const Message m = ledger_.message(column.at("message"));
       if (with_answers) column["answer"] = m.json();
-      column["state"] = m.state == "running" ? "speaking" : m.state == "erased" ? "done" : m.state;
+      column["state"] = m.state == "running" ? under_way(m) : m.state == "erased" ? "done" : m.state;
     }
     if (c.hides() && !column.at("pasted")) {
       column["model"] = column["persona"] = nullptr;

@@ -83,6 +83,30 @@ TEST(Compares, PastedAnswersVotesAndGoingOn) {
   EXPECT_EQ(search(home->ledger(), "newq", 10, std::nullopt)->hits.size(), 1u);
 }
 
+TEST(Compares, AColumnSpeaksOnceItHasWords) {
+  TestHome home;
+  const auto begun = home->compares().begin(question("a", false), "in_turn");
+  ASSERT_TRUE(begun);
+  const auto state = [&] { return (*home->compares().shown(begun->compare.id))["compare"]["columns"][0]["state"]; };
+  EXPECT_EQ(state(), "queued");
+  const auto turn =
+      home->compares().open(begun->compare.id, begun->compare.columns[0]["id"], {.model = "m", .model_name = "M"});
+  ASSERT_TRUE(turn);
+  EXPECT_EQ(state(), "reading");
+  const auto piece = [&](int part, const char* kind) {
+    ASSERT_TRUE(home->answers().apply({{.kind = AnswerStep::Kind::piece,
+                                        .thread = begun->compare.thread,
+                                        .message = turn->answer.id,
+                                        .part = part,
+                                        .part_kind = kind,
+                                        .text = "Hm"}}));
+  };
+  piece(0, "reasoning");
+  EXPECT_EQ(state(), "thinking");
+  piece(1, "text");
+  EXPECT_EQ(state(), "speaking");
+}
+
 TEST(Compares, TheTableSaysUnderWhichConditions) {
   TestHome home;
   Json asked = question("a", false);

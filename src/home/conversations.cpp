@@ -98,6 +98,13 @@ Result<Conversations::Threads> Conversations::list(int64_t limit, const std::opt
   });
 }
 
+// Who new conversations are with, where nobody says.
+std::optional<std::string> Conversations::usual_persona() const {
+  Statement s = ledger_.db().query("SELECT value FROM settings WHERE key = ?", kPersonaSetting);
+  const Json id = s.step() ? s.json(0) : Json();
+  return id.is_string() && id != "" ? std::optional(id.get<std::string>()) : std::nullopt;
+}
+
 Result<Thread> Conversations::create(const Json& body) {
   return guarded([&] {
     Transaction t(ledger_.db());
@@ -110,7 +117,7 @@ Result<Thread> Conversations::create(const Json& body) {
       }
       thread.folder = text_or_none(member(body, "folder"), "folder", 200);
       thread.model = text_or_none(member(body, "model"), "model", 64);
-      thread.persona = text_or_none(member(body, "persona"), "persona", 64);
+      thread.persona = body.contains("persona") ? text_or_none(body.at("persona"), "persona", 64) : usual_persona();
       ledger_.insert_thread(thread);
       ledger_.tell_thread(thread.id);
       return {{"thread", thread.id}};

@@ -22,7 +22,7 @@ class Conversations {
   // Pinned first, then newest; `before`: from where the page before ended, among the pinned ones or behind them.
   Result<Threads> list(int64_t limit, const std::optional<Before>& before, bool archived) const;
 
-  // {"client_id", "title"?, "folder"?, "model"?, "persona"?}
+  // {"client_id", "title"?, "folder"?, "model"?, "persona"?}; without "persona" with that of the settings, null: none.
   Result<Thread> create(const Json& body);
 
   struct SeenThread {
@@ -61,6 +61,7 @@ class Conversations {
   Result<Erased> erase_message(const std::string& id);  // also "message.busy"
 
  private:
+  std::optional<std::string> usual_persona() const;
   Result<Erased> erase_threads(const std::vector<std::string>& threads);
   void retitle(const std::string& thread);
   Ledger& ledger_;

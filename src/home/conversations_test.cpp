@@ -267,6 +267,39 @@ TEST(Conversations, OfTwoDraftsTheLaterStays) {
   EXPECT_TRUE(t.talks.change(thread.id, {{"draft", nullptr}})->draft.is_null());
 }
 
+TEST(Conversations, ADraftGoesWithTheWordsThatSayIt) {
+  Talk t;
+  const Thread thread = t.thread();
+  const Json file = {
+      {"type", "attachment"}, {"hash", std::string(64, 'a')}, {"name", "a.md"}, {"mime", "text/plain"}, {"bytes", 1u}};
+  const auto lay = [&](const char* words, Json files = Json::array()) {
+    EXPECT_TRUE(t.talks.change(thread.id, {{"draft", {{"text", words}, {"parts", files}, {"at_ms", now_ms()}}}}));
+  };
+  const auto left = [&]() -> std::string {
+    const Json draft = t.talks.thread(thread.id)->thread.draft;
+    return draft.is_null() ? "" : draft.at("text").get<std::string>();
+  };
+  lay("Jak rozpalić watrę? ");  // blanks at its end are not said
+  const Turn first = t.turn(thread.id, std::nullopt, "Jak rozpalić watrę?", "Suchym drewnem.");
+  EXPECT_EQ(left(), "");
+  lay("A na deszczu");
+  const auto again = [&](TurnWish wish) {
+    wish.client_id = t.client(), wish.thread = thread.id, wish.by = {.model = "m", .model_name = "M"};
+    const auto turn = t.home->answers().begin(wish);
+    ASSERT_TRUE(turn) << turn.error().message;
+    t.finish(*turn, "Drzazgami.");
+  };
+  again({.parent = first.said->id});  // once more
+  EXPECT_EQ(left(), "A na deszczu");
+  again({.go_on = first.answer.id});  // to its end
+  EXPECT_EQ(left(), "A na deszczu");
+  t.turn(thread.id, std::nullopt, "Jak rozpalić ogień?", "Ostrożnie.");  // an edit of what was said before
+  EXPECT_EQ(left(), "A na deszczu");
+  lay("A na deszczu", Json::array({file}));  // the same words with a file are other ones
+  t.turn(thread.id, first.answer.id, "A na deszczu", "Pod okapem.");
+  EXPECT_EQ(left(), "A na deszczu");
+}
+
 TEST(Conversations, GoOnWithoutAPersonaThatWasRemoved) {
   Talk t;
   ASSERT_TRUE(t.home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));

@@ -45,9 +45,7 @@ class Statement {
   std::optional<int64_t> maybe_integer(int column) const;
   Json json(int column) const;  // NULL is null
 
- private:
-  friend class Database;
-  Statement(Database& db, std::unique_lock<std::recursive_mutex> lock, sqlite3_stmt* statement, std::string key);
+  // Where how many values there are is known only when it runs (else query() binds them); index from 1.
   void bind(int index, std::nullptr_t);
   void bind(int index, int64_t value);
   void bind(int index, double value);
@@ -62,6 +60,10 @@ class Statement {
   void bind(int index, const std::optional<T>& value) {
     value ? bind(index, *value) : bind(index, nullptr);
   }
+
+ private:
+  friend class Database;
+  Statement(Database& db, std::unique_lock<std::recursive_mutex> lock, sqlite3_stmt* statement, std::string key);
 
   Database* db_;
   std::unique_lock<std::recursive_mutex> lock_;

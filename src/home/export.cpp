@@ -248,11 +248,8 @@ Status export_house(Home& home, const fs::path& file, const std::function<bool()
     for (const std::string& hash : hashes)
       if (!zip.add_file("attachments/" + hash, home.attachments().folder() / hash)) missing += hash + "\n";
     if (!missing.empty()) zip.add("attachments/MISSING.txt", missing);
-    Json personas = Json::array();
-    for (const Persona& p : value_or_refuse(home.personas().list())) personas.push_back(p.json());
-    zip.add("personas.json", dump(personas));
-    zip.add("presets.json", dump(value_or_refuse(home.personas().presets())));
-    zip.add("sets.json", dump(value_or_refuse(home.personas().sets())));
+    for (const KeptKind* kind : kept_kinds())
+      zip.add(fmt::format("{}.json", kind->plural), dump(value_or_refuse(home.kept().list(*kind))));
     zip.add("settings.json", dump(value_or_refuse(home.settings().values())));
     zip.close();
   });

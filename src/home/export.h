@@ -2,8 +2,8 @@
 //
 // The zip: watra.json (what it is), threads.jsonl (a thread with its whole tree on each line; a very long one on
 // several lines one after the other, each with some of its messages), markdown/ (the branch that is shown, to be read),
-// attachments/ and attachments.jsonl, personas.json, presets.json, sets.json, settings.json, and SHA256SUMS over all of
-// them. Any thread may call.
+// attachments/ and attachments.jsonl, personas.json, presets.json, sets.json, phrases.json, settings.json, and
+// SHA256SUMS over all of them. Any thread may call.
 #pragma once
 
 #include <functional>

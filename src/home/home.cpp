@@ -12,7 +12,8 @@ Home::Home(fs::path folder, std::unique_ptr<Database> db)
       settings_(*db_, events_),
       attachments_(*db_, folder_ / "attachments"),
       ledger_(*db_, events_, folder_ / "attachments"),
-      personas_(ledger_),
+      kept_(ledger_),
+      personas_(kept_),
       conversations_(ledger_),
       answers_(ledger_),
       compares_(ledger_, answers_) {}

@@ -31,6 +31,7 @@ class Home {
   Database& db() { return *db_; }
   EventLog& events() { return events_; }
   Settings& settings() { return settings_; }
+  Kept& kept() { return kept_; }
   Personas& personas() { return personas_; }
   Attachments& attachments() { return attachments_; }
   Ledger& ledger() { return ledger_; }
@@ -51,6 +52,7 @@ class Home {
   Settings settings_;
   Attachments attachments_;
   Ledger ledger_;
+  Kept kept_;
   Personas personas_;
   Conversations conversations_;
   Answers answers_;

@@ -66,17 +66,15 @@ class Importer {
 
   void keep(std::string_view kind, const Json& list) {
     if (dry_) return;
-    Personas& personas = home_.personas();
+    const auto of = std::ranges::find(kept_kinds(), kind, &KeptKind::plural);
+    if (of == kept_kinds().end()) return;
     for (const Json& one : list) {
       if (!one.is_object() || !member(one, "id").is_string()) continue;
+      if ((*of)->builtin && member(one, "builtin") != false) continue;
       const std::string id = one.at("id");
-      const auto tell = [&](const auto& kept) {
-        if (!kept) problem(fmt::format("{} {}", kind, id), kept.error().message);
-      };
-      if (kind == "personas" && !personas.find(id)) tell(personas.put(id, one));
-      if (kind == "presets" && member(one, "builtin") == false && is_free("presets", id))
-        tell(personas.put_preset(id, one));
-      if (kind == "sets" && is_free("question_sets", id)) tell(personas.put_set(id, one));
+      if (home_.kept().find(**of, id)) continue;
+      const auto kept = home_.kept().put(**of, id, one);
+      if (!kept) problem(fmt::format("{} {}", kind, id), kept.error().message);
     }
   }
 

@@ -17,8 +17,8 @@ struct ImportReport {
   Json json() const;
 };
 
-// `dry`: only counts. `go_on` is asked between threads. Of our own zip attachments come too, and personas, presets and
-// sets whose ids are free; those stay when the conversations are taken back. What is held of the
+// `dry`: only counts. `go_on` is asked between threads. Of our own zip attachments come too, and what kept_kinds() has,
+// where its ids are free; that stays when the conversations are taken back. What is held of the
 // file: import_formats.h. Errors: "import.unreadable", "import.too_large", "import.cancelled", those of the store and
 // of reading.
 Result<ImportReport> import_file(Home& home, const fs::path& file, bool dry, const std::function<bool()>& go_on);

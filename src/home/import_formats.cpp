@@ -6,6 +6,7 @@
 #include "home/check.h"
 #include "home/internal/import_source.h"
 #include "home/internal/import_talks.h"
+#include "home/kept.h"
 
 namespace watra::home {
 namespace {
@@ -114,7 +115,8 @@ void read_house(const ZipArchive& zip, const ImportSink& sink) {
         sink.problem("attachments", hash + " is missing or cannot be unpacked");
     });
   }
-  for (const char* kind : {"personas", "presets", "sets"}) {
+  for (const KeptKind* kept : kept_kinds()) {
+    const char* kind = kept->plural;
     const std::string name = std::string(kind) + ".json";
     if (!zip.has(name)) continue;
     const auto source = zip.open(name);

@@ -70,7 +70,7 @@ struct ImportSink {
   std::function<void(ImportedThread)> thread;
   std::function<void(const std::string& where, const std::string& what)> problem;
   std::function<void(const ImportedFile&)> file;
-  // "personas", "presets" or "sets", with a list of some of them.
+  // "personas" or another of kept_kinds(), with a list of some of them.
   std::function<void(std::string_view kind, const Json& list)> kept;
 };
 

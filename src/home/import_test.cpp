@@ -286,6 +286,9 @@ TEST(Export, AHouseGoesIntoAnotherOne) {
   TestHome from, to;
   const auto file = from->attachments().keep("treść pliku", "a.txt", "text/plain");
   ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  ASSERT_TRUE(from->kept().put(kPhrase, "list", {{"name", "List"}, {"text", "Napisz list o {{temat}}."}}));
+  ASSERT_TRUE(from->kept().put(kPhrase, "both", {{"name", "Tam"}, {"text", "stąd"}}));
+  ASSERT_TRUE(to->kept().put(kPhrase, "both", {{"name", "Tu"}, {"text", "stąd"}}));
   const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}});
   Json parts = Json::array({{{"type", "text"}, {"text", "Zażółć"}}});
   parts.push_back({{"type", "attachment"},
@@ -310,6 +313,8 @@ TEST(Export, AHouseGoesIntoAnotherOne) {
   EXPECT_EQ(to->conversations().message(turn->said->id)->parts, parts);
   EXPECT_EQ(*to->attachments().content(file->hash), "treść pliku");
   EXPECT_EQ(to->personas().find("gazda")->text, "krótko");
+  EXPECT_EQ((*to->kept().find(kPhrase, "list"))["text"], "Napisz list o {{temat}}.");
+  EXPECT_EQ((*to->kept().find(kPhrase, "both"))["name"], "Tu");  // what is here stays
   EXPECT_EQ(import(*to, bytes).messages, 0);
   EXPECT_EQ(import(*from, bytes).messages, 0);  // into the house it came from
   EXPECT_NE(export_thread(*from, thread->id, "md")->find("Zażółć"), std::string::npos);

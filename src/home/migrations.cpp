@@ -235,7 +235,13 @@ CREATE TABLE answer_speeds(
 CREATE INDEX answer_speeds_of ON answer_speeds(file, settings);
 )sql";
 
-constexpr std::array kSteps = {kTruth, kSearch, kRooms, kDoorAndShelf, kModelHashes, kErasedFiles, kAnswerSpeeds};
+// 8: words that the person keeps ready, to be put into a message.
+constexpr const char* kPhrases = R"sql(
+CREATE TABLE phrases(id TEXT PRIMARY KEY, name TEXT NOT NULL, text TEXT NOT NULL, updated_ms INTEGER NOT NULL) STRICT;
+)sql";
+
+constexpr std::array kSteps = {kTruth,       kSearch,      kRooms,        kDoorAndShelf,
+                               kModelHashes, kErasedFiles, kAnswerSpeeds, kPhrases};
 
 }  // namespace
 

@@ -42,6 +42,10 @@ Result<Json> Settings::change(const Json& changes) {
       check_setting(*setting, value, key);
     }
     Transaction t(db_);
+    if (const Json& persona = member(changes, kPersonaSetting); persona.is_string() && persona != "") {
+      Statement s = db_.query("SELECT 1 FROM personas WHERE id = ?", persona.get<std::string>());
+      if (!s.step()) refuse("persona.unknown", fmt::format("there is no persona {}", persona.get<std::string>()));
+    }
     for (const auto& [key, value] : changes.items()) {
       if (value.is_null())
         db_.run("DELETE FROM settings WHERE key = ?", key);

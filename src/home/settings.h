@@ -19,7 +19,8 @@ class Settings {
   Result<Seen> seen() const;
   Result<Json> value(std::string_view key) const;  // of a known key
 
-  // {key: value}; null = back to the default. One wrong value or unknown key refuses all ("request.invalid"). Tells
+  // {key: value}; null = back to the default. One wrong value or unknown key refuses all ("request.invalid",
+  // "persona.unknown"). Tells
   // engine.settings with what changed; gives all values.
   Result<Json> change(const Json& changes);
 

@@ -258,6 +258,13 @@ std::vector<Entry> engine_and_house() {
           .named("Model na start", "Model at start")
           .what("Siada przy ogniu, gdy chata się budzi.", "Sits by the fire when the house wakes.")
           .applies("restart"),
+      Entry(kPersonaSetting, "text", "", "plain")
+          .named("Persona na początek", "Persona to begin with")
+          .what(
+              "Z nią zaczyna się każda nowa rozmowa. Na pierwszym ekranie rozmowy można wybrać inną albo żadnej.",
+              "Every new conversation begins with it. The first screen of a conversation offers another one, or none.")
+          .costs("Jej słowa zajmują miejsce w pamięci rozmowy, a model czyta je przed pierwszą odpowiedzią.",
+                 "Its words take room in the context, and the model reads them before the first answer."),
       Entry("house.first_start_done", "bool", false, "plain")
           .named("Powitanie za nami", "Welcome is over")
           .what("Wyłącz, aby zobaczyć powitanie jeszcze raz.", "Switch off to see the welcome again."),

@@ -14,6 +14,9 @@ const Json& settings_schema();
 // The setting's entry in it; null for an unknown key.
 const Json* find_setting(std::string_view key);
 
+// Who new conversations are with: the id of a persona, or "".
+inline constexpr const char* kPersonaSetting = "house.persona";
+
 // Throws "request.invalid" naming `field` when the value is not what the setting takes. null is always taken.
 void check_setting(const Json& setting, const Json& value, std::string_view field);
 

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "home/kept.h"
 #include "home/test_home_test.h"
 
 namespace watra::home {
@@ -71,26 +72,83 @@ TEST(Settings, SamplingIsCheckedByTheSameList) {
 TEST(Personas, PresetsAndSets) {
   TestHome home;
   Personas& p = home->personas();
+  Kept& kept = home->kept();
   ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "Mówisz krótko."}}));
   ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "Mówisz długo."}}));
-  ASSERT_EQ(p.list()->size(), 1u);
+  ASSERT_EQ(kept.list(kPersona)->size(), 1u);
   EXPECT_EQ(p.find("gazda")->text, "Mówisz długo.");
   ASSERT_TRUE(p.remove("gazda"));
   EXPECT_EQ(p.remove("gazda").error().code, "persona.unknown");
   EXPECT_FALSE(p.put("a/b", {{"name", "x"}, {"text", ""}}));
-  ASSERT_TRUE(p.put_preset("mine", {{"name", {{"pl", "Mój"}, {"en", "Mine"}}}, {"sampling", {{"top_p", 0.5}}}}));
-  EXPECT_EQ(p.presets()->back()["sampling"]["top_p"], 0.5);
-  EXPECT_EQ(p.remove_preset("calm").error().code, "preset.builtin");
-  EXPECT_EQ(p.put_preset("calm", {{"name", {{"pl", "x"}, {"en", "x"}}}, {"sampling", Json::object()}}).error().code,
-            "preset.builtin");
-  ASSERT_TRUE(p.put_set("s", {{"name", "Pytania"}, {"questions", {"a", "b"}}}));
-  EXPECT_EQ((*p.sets())[0]["questions"].size(), 2u);
-  ASSERT_TRUE(p.remove_set("s"));
+  ASSERT_TRUE(kept.put(kPreset, "mine", {{"name", {{"pl", "Mój"}, {"en", "Mine"}}}, {"sampling", {{"top_p", 0.5}}}}));
+  EXPECT_EQ(kept.list(kPreset)->back()["sampling"]["top_p"], 0.5);
+  EXPECT_EQ(kept.remove(kPreset, "calm").error().code, "preset.builtin");
+  EXPECT_EQ(
+      kept.put(kPreset, "calm", {{"name", {{"pl", "x"}, {"en", "x"}}}, {"sampling", Json::object()}}).error().code,
+      "preset.builtin");
+  ASSERT_TRUE(kept.put(kSet, "s", {{"name", "Pytania"}, {"questions", {"a", "b"}}}));
+  EXPECT_EQ((*kept.list(kSet))[0]["questions"].size(), 2u);
+  ASSERT_TRUE(kept.remove(kSet, "s"));
+}
+
+TEST(Kept, WordsKeptReady) {
+  TestHome home;
+  Kept& kept = home->kept();
+  const Json words = {{"name", "List"}, {"text", "Napisz list do {{komu}} o {{temat}}."}};
+  const auto made = kept.put(kPhrase, "list", words);
+  ASSERT_TRUE(made) << made.error().message;
+  EXPECT_EQ((*made)["text"], words["text"]);
+  ASSERT_TRUE(kept.put(kPhrase, "a", {{"name", "Bajka"}, {"text", "Opowiedz bajkę."}}));
+  home.reopen();
+  const auto list = home->kept().list(kPhrase);
+  ASSERT_EQ(list->size(), 2u);
+  EXPECT_EQ((*list)[0]["name"], "Bajka");  // by their names
+  EXPECT_EQ((*list)[1], *made);
+  EXPECT_EQ(*home->kept().find(kPhrase, "list"), *made);
+  for (const Json& bad :
+       {Json{{"name", "x"}}, Json{{"name", ""}, {"text", "x"}}, Json{{"name", "x"}, {"text", ""}},
+        Json{{"name", std::string(81, 'x')}, {"text", "x"}}, Json{{"name", "x"}, {"text", std::string(65537, 'x')}}})
+    EXPECT_EQ(home->kept().put(kPhrase, "bad", bad).error().code, "request.invalid");
+  const auto stale = home->kept().put(kPhrase, "list", {{"name", "x"}, {"text", "x"}, {"if_updated_ms", 1}});
+  EXPECT_EQ(stale.error().code, "phrase.changed");
+  ASSERT_TRUE(home->kept().remove(kPhrase, "list"));
+  EXPECT_EQ(home->kept().remove(kPhrase, "list").error().code, "phrase.unknown");
+  EXPECT_EQ(home->kept().find(kPhrase, "list").error().code, "phrase.unknown");
+}
+
+TEST(Personas, NewConversationsBeginWithTheOneThatTheSettingsName) {
+  TestHome home;
+  const auto begun = [&](Json body) {
+    body["client_id"] = make_id("c_");
+    const auto thread = home->conversations().create(body);
+    EXPECT_TRUE(thread) << thread.error().message;
+    return thread->persona;
+  };
+  ASSERT_TRUE(home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  EXPECT_EQ(begun(Json::object()), std::nullopt);
+  EXPECT_EQ(home->settings().change({{"house.persona", "juhas"}}).error().code, "persona.unknown");
+  ASSERT_TRUE(home->settings().change({{"house.persona", "gazda"}}));
+  EXPECT_EQ(begun(Json::object()), "gazda");
+  EXPECT_EQ(begun({{"persona", "baca"}}), "baca");
+  EXPECT_EQ(begun({{"persona", nullptr}}), std::nullopt);
+  ASSERT_TRUE(home->personas().remove("baca"));  // another one: the setting stays
+  EXPECT_EQ(*home->settings().value("house.persona"), "gazda");
+  const int64_t before = home->events().last();
+  ASSERT_TRUE(home->personas().remove("gazda"));
+  EXPECT_EQ(*home->settings().value("house.persona"), "");
+  EXPECT_EQ(begun(Json::object()), std::nullopt);
+  bool is_told = false;
+  const auto page = home->events().read(before, 100);
+  for (const Event& e : page->events)
+    is_told |= e.type == "engine.settings" && Json::parse(e.data) == Json{{"values", {{"house.persona", ""}}}};
+  EXPECT_TRUE(is_told);
 }
 
 TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
   TestHome home;
   Personas& p = home->personas();
+  Kept& kept = home->kept();
   const int64_t before = home->events().last();
   const auto made = p.put("gazda", {{"name", "Gazda"}, {"text", "a"}, {"if_updated_ms", 0}});
   ASSERT_TRUE(made) << made.error().message;
@@ -109,14 +167,15 @@ TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
   EXPECT_EQ(p.put("gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", there->updated_ms}}).error().code,
             "persona.changed");
   const Json words = {{"pl", "x"}, {"en", "x"}};
-  const auto preset = p.put_preset("mine", {{"name", words}, {"sampling", Json::object()}});
+  const auto preset = kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}});
   ASSERT_TRUE(preset);
-  EXPECT_EQ(p.put_preset("mine", {{"name", words}, {"sampling", Json::object()}, {"if_updated_ms", 0}}).error().code,
-            "preset.changed");
-  ASSERT_TRUE(p.put_set("s", {{"name", "Pytania"}, {"questions", {"tajne"}}}));
-  EXPECT_EQ(p.put_set("s", {{"name", "x"}, {"questions", Json::array()}, {"if_updated_ms", 1}}).error().code,
+  EXPECT_EQ(
+      kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}, {"if_updated_ms", 0}}).error().code,
+      "preset.changed");
+  ASSERT_TRUE(kept.put(kSet, "s", {{"name", "Pytania"}, {"questions", {"tajne"}}}));
+  EXPECT_EQ(kept.put(kSet, "s", {{"name", "x"}, {"questions", Json::array()}, {"if_updated_ms", 1}}).error().code,
             "set.changed");
-  ASSERT_TRUE(p.remove_set("s"));
+  ASSERT_TRUE(kept.remove(kSet, "s"));
   // Told without a word of what they say.
   std::vector<std::string> told;
   const auto page = home->events().read(before, 100);

@@ -1,8 +1,20 @@
 #include "server/house_fields.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "home/kept.h"
+
 namespace watra::server {
+namespace {
+
+// What somebody else has written of a kept thing since it was read.
+bool is_changed_meanwhile(std::string_view code) {
+  return std::ranges::any_of(home::kept_kinds(),
+                             [&](const home::KeptKind* kind) { return code == fmt::format("{}.changed", kind->name); });
+}
+
+}  // namespace
 
 ApiError house_error(const Error& e) {
   ApiError error{.status = 500, .code = e.code, .message = e.message};
@@ -25,7 +37,7 @@ ApiError house_error(const Error& e) {
   else if (e.code == "import.unreadable" || e.code == "context.too_long")
     error.status = 400;
   else if (ends(".busy") || ends(".no_room") || ends(".not_ours") || ends(".builtin") || ends(".full") ||
-           ends(".empty") || e.code == "persona.changed" || e.code == "preset.changed" || e.code == "set.changed")
+           ends(".empty") || is_changed_meanwhile(e.code))
     error.status = 409;
   return error;
 }

@@ -290,6 +290,29 @@ class Turns(House):
         self.assertEqual(prompt["n_tokens"], answer["answer"]["n_prompt"])
         self.assertEqual(prompt["seed"], answer["answer"]["seed"])
 
+    def test_new_conversations_begin_with_the_persona_of_the_settings(self):
+        self.page.ok("PUT", "/personas/usual", {"name": "Gazda", "text": "Jesteś gazdą."})
+        self.refused("PATCH", "/settings", {"house.persona": "nobody"}, 404, "persona.unknown")
+        self.page.ok("PATCH", "/settings", {"house.persona": "usual"})
+        self.assertEqual((self.page.thread()["persona"], self.page.thread(persona=None)["persona"]), ("usual", None))
+        self.page.ok("DELETE", "/personas/usual")
+        self.assertEqual(self.page.ok("GET", "/settings")["values"]["house.persona"], "")
+        self.assertIsNone(self.page.thread()["persona"])
+
+    def test_a_draft_stays_where_something_else_is_said(self):
+        thread = self.page.thread()["id"]
+        draft = {"text": "A na deszczu", "parts": [], "at_ms": 1}
+        self.page.ok("PATCH", f"/threads/{thread}", {"draft": draft})
+        turn = self.page.say(thread, "Jak rozpalić ogień?", sampling={"max_tokens": 2})
+        self.page.finished(turn)
+        self.assertEqual(self.page.ok("GET", f"/threads/{thread}")["thread"]["draft"]["text"], "A na deszczu")
+        again = self.page.ok("POST", f"/threads/{thread}/turns", {"client_id": client_id(), "parent": turn["message"]["id"], "sampling": {"max_tokens": 2}})
+        self.page.finished(again)
+        self.assertEqual(self.page.ok("GET", f"/threads/{thread}")["thread"]["draft"]["text"], "A na deszczu")
+        last = self.page.say(thread, "A na deszczu", parent=again["answer"]["id"], sampling={"max_tokens": 2})
+        self.page.finished(last)
+        self.assertIsNone(self.page.ok("GET", f"/threads/{thread}")["thread"]["draft"])
+
     def test_a_conversation_outlives_its_persona(self):
         self.page.ok("PUT", "/personas/baca", {"name": "Baca", "text": "Jesteś bacą."})
         thread = self.page.thread(persona="baca")["id"]

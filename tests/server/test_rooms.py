@@ -134,6 +134,18 @@ class Things(Room):
         self.page.ok("DELETE", "/sets/s1")
         self.refused("DELETE", "/sets/s1", None, 404, "set.unknown")
 
+    def test_words_kept_ready(self):
+        stream = self.page.events()
+        made = self.page.ok("PUT", "/phrases/list", {"name": "List", "text": "Napisz list o {{temat}}.", "if_updated_ms": 0})
+        self.assertEqual(self.page.ok("GET", "/phrases")["phrases"], [made])
+        self.refused("PUT", "/phrases/list", {"name": "List", "text": ""}, 400, "request.invalid")
+        self.refused("PUT", "/phrases/list", {"name": "List", "text": "x", "if_updated_ms": 0}, 409, "phrase.changed")
+        self.page.ok("DELETE", "/phrases/list")
+        self.refused("DELETE", "/phrases/list", None, 404, "phrase.unknown")
+        self.page.mark(stream)
+        self.assertEqual([e["data"] for e in stream.of("phrase.changed")], [{"id": "list", "updated_ms": made["updated_ms"]}, {"id": "list", "updated_ms": None}])
+        stream.close()
+
     def test_what_another_page_wrote_is_not_written_over(self):
         stream = self.page.events()
         made = self.page.ok("PUT", "/personas/juhas", {"name": "Juhas", "text": "a", "if_updated_ms": 0})

@@ -43,11 +43,18 @@ function turn(house, threadId, body) {
       if (body.begin) begun.set(answer.id, body.begin);
     }
     thread.head = answer.id;
-    thread.draft = null;
+    if (isSaid(thread.draft, body.parts)) thread.draft = null; // what else is being written stays
     const run = startRun(house, thread, answer, { ...body, goOn: Boolean(body.continue) });
     house.emit('thread.changed', { ...thread });
     return structuredClone({ message: said, answer, run, as_of: house.seq });
   });
+}
+
+/** Whether a draft is what these parts say: the same words and the same files. */
+function isSaid(draft, parts) {
+  if (!draft || !parts) return false;
+  const files = (list) => list.flatMap((part) => part.hash ?? []).join();
+  return parts.map((part) => (part.type === 'text' ? part.text : '')).join('').trim() === draft.text.trim() && files(parts) === files(draft.parts);
 }
 
 /** How many messages went with it. */
@@ -140,7 +147,7 @@ export const routes = [
     const from = all.findIndex((t) => t.id === query.get('before_id')) + 1;
     return { threads: all.slice(from, from + limit), more: all.length > from + limit, as_of: house.seq };
   }],
-  ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona ?? null }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
+  ['POST', '/threads', ({ house, body }) => house.once(body.client_id, () => { const t = newThread(house, { title: body.title ?? '', model: body.model ?? null, persona: body.persona === undefined ? house.settings['house.persona'] || null : body.persona }); house.emit('thread.changed', { ...t }); return { status: 201, json: t }; })],
   ['PATCH', '/threads', ({ house, body }) => {
     const all = body.ids.map((key) => house.need(house.threads, 'thread', key));
     for (const thread of all) {

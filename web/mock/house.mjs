@@ -38,6 +38,7 @@ export class House {
     this.jobs = [];
     this.compares = new Map();
     this.personas = new Map([['gazda', { id: 'gazda', name: 'Gazda', text: 'Jesteś gospodarzem chaty na hali. Mówisz ciepło i krótko.', updated_ms: Date.now() }]]);
+    this.phrases = new Map();
     this.presets = new Map();
     this.sets = new Map();
     this.attachments = new Map();

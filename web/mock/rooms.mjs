@@ -77,7 +77,7 @@ function ask(house, body) {
     const hide = compare.blind && !compare.revealed;
     const answer = newMessage(house, thread, { parent: question.id, role: 'assistant', actor: { kind: 'model', id: hide ? null : model.id, name: hide ? null : model.name } });
     column.message = answer.id;
-    column.state = 'speaking';
+    column.state = 'reading';
     startRun(house, thread, answer, { model: model.id, text: answers[language][i % 3], blind: () => compare.blind && !compare.revealed, ended: () => { column.state = answer.state; next(i + 1); } });
     tellCompare(house, compare);
   };
@@ -104,6 +104,7 @@ function askSeries(house, body) {
 }
 
 function table(house, format) {
+  if (format === 'watra') return { type: 'application/x-ndjson', body: [...house.compares.values()].map((c) => JSON.stringify({ watra: 1, thread: house.threads.get(c.thread), compare: { ...c, thread: undefined }, messages: [...house.messages.values()].filter((m) => m.thread === c.thread) }) + '\n').join('') };
   const rows = [...house.compares.values()].flatMap((c) => shown(c, house).columns.map((k) => [c.question, k.label, k.model ?? '', k.answer?.answer?.model.quant ?? '', k.persona ?? '', JSON.stringify(k.sampling), k.answer?.answer?.seed ?? '', k.answer?.answer?.decode_tokens_per_s?.toFixed(1) ?? '', c.vote?.column === k.id ? c.vote.verdict : '', k.answer?.parts.map((p) => p.text).join('') ?? '']));
   const head = ['question', 'column', 'model', 'quant', 'persona', 'sampling', 'seed', 'tokens_per_s', 'vote', 'answer'];
   if (format === 'json') return { type: 'application/json', body: JSON.stringify(rows.map((r) => Object.fromEntries(head.map((h, i) => [h, r[i]])))) };
@@ -148,6 +149,7 @@ export const routes = [
   ['GET', '/settings', ({ house }) => ({ values: house.settings, as_of: house.seq })],
   ['PATCH', '/settings', ({ house, body }) => {
     for (const [key, value] of Object.entries(body)) { const why = refusal(key, value); if (why) throw new Refusal(400, 'request.invalid', `${key}: ${why}`, { param: key, allowed: why }); }
+    if (body['house.persona']) house.need(house.personas, 'persona', body['house.persona']);
     for (const [key, value] of Object.entries(body)) house.settings[key] = value ?? schema.settings.find((s) => s.key === key).default;
     house.emit('engine.settings', { values: Object.fromEntries(Object.keys(body).map((k) => [k, house.settings[k]])) });
     return { values: house.settings };
@@ -157,7 +159,16 @@ export const routes = [
   ['DELETE', '/presets/:id', ({ house, id: key }) => { if (presets().some((p) => p.id === key)) throw new Refusal(409, 'preset.builtin', 'built in'); house.presets.delete(key); house.emit('preset.changed', { id: key, updated_ms: null }); }],
   ['GET', '/personas', ({ house }) => ({ personas: [...house.personas.values()] })],
   ['PUT', '/personas/:id', ({ house, id: key, body }) => { const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.personas, key, 'persona', body) }; house.personas.set(key, p); house.emit('persona.changed', { id: key, updated_ms: p.updated_ms }); return p; }],
-  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
+  ['DELETE', '/personas/:id', ({ house, id: key }) => { house.need(house.personas, 'persona', key); house.personas.delete(key); for (const thread of house.threads.values()) if (thread.persona === key) { thread.persona = null; house.emit('thread.changed', { ...thread }, thread.id); } if (house.settings['house.persona'] === key) { house.settings['house.persona'] = ''; house.emit('engine.settings', { values: { 'house.persona': '' } }); } house.emit('persona.changed', { id: key, updated_ms: null }); }],
+  ['GET', '/phrases', ({ house }) => ({ phrases: [...house.phrases.values()].sort((a, b) => (a.name < b.name ? -1 : 1)) })],
+  ['PUT', '/phrases/:id', ({ house, id: key, body }) => {
+    for (const [field, most] of [['name', 80], ['text', 65536]]) if (typeof body[field] !== 'string' || body[field] === '' || body[field].length > most) throw new Refusal(400, 'request.invalid', `${field}: needs a text of 1 to ${most} characters`, { param: field, allowed: `a text of 1 to ${most} characters` });
+    const p = { id: key, name: body.name, text: body.text, updated_ms: stamp(house.phrases, key, 'phrase', body) };
+    house.phrases.set(key, p);
+    house.emit('phrase.changed', { id: key, updated_ms: p.updated_ms });
+    return p;
+  }],
+  ['DELETE', '/phrases/:id', ({ house, id: key }) => { house.need(house.phrases, 'phrase', key); house.phrases.delete(key); house.emit('phrase.changed', { id: key, updated_ms: null }); }],
   ['POST', '/compares', ({ house, body }) => ({ status: 202, json: shown(house.once(body.client_id, () => ask(house, body)), house) })],
   ['GET', '/compares', ({ house }) => ({ compares: [...house.compares.values()].reverse().map((c) => shown(c, house)), more: false, as_of: house.seq })],
   ['GET', '/compares/export', ({ house, query }) => table(house, query.get('format'))],

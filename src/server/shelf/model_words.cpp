@@ -23,7 +23,7 @@ constexpr Known kKnown[] = {
      "A Polish model, made with everyday and official language in mind."},
     {"qra", "good", "Polski model bazowy. Dopowiada tekst, sam nie rozmawia.",
      "A Polish base model. It continues text and does not converse."},
-    {"qwen25coder05b", "none", "Szybki pomocnik do kodu. Po polsku prawie nie mówi.",
+    {"qwen25coder05b", "little", "Szybki pomocnik do kodu. Po polsku prawie nie mówi.",
      "A quick helper for code. Hardly any Polish."},
     {"qwen25coder", "some", "Lubi kod, po polsku trochę się potyka.", "Likes code, stumbles a little in Polish."},
     {"gemma3270m", "some", "Model bazowy: dopowiada tekst, sam nie rozmawia.",
@@ -45,7 +45,7 @@ constexpr Known kKnown[] = {
     {"qwen3", "some", "Lubi się zastanowić, po polsku rozmawia znośnie.",
      "Likes to think first, its Polish is passable."},
     {"qwen25", "some", "Wszechstronny, po polsku rozmawia znośnie.", "Versatile, its Polish is passable."},
-    {"phi3", "none", "Mały i bystry, najlepiej po angielsku.", "Small and bright, best in English."},
+    {"phi3", "little", "Mały i bystry, najlepiej po angielsku.", "Small and bright, best in English."},
     {"tinyllama", "none", "Malutki, zna tylko angielski.", "Tiny, English only."},
 };
 

@@ -9,7 +9,7 @@ namespace watra::server {
 
 struct ModelWords {
   std::string pl, en;                   // about
-  std::string_view polish = "unknown";  // "none" "some" "good" "unknown"
+  std::string_view polish = "unknown";  // "none" (English alone) "little" "some" "good" "unknown"
 };
 
 // `name`: what the file or its metadata calls the model, any case.

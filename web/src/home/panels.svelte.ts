@@ -2,6 +2,9 @@
 import { keep, kept } from '../state/begun.svelte';
 import type { Message } from '../wire/types';
 
+/** What is written once and used often, each with a name. */
+export type NamedKind = 'persona' | 'phrase';
+
 class Panels {
   open = $state<'palette' | 'settings' | 'keys' | null>(null);
   focusComposer = $state(0);
@@ -13,8 +16,16 @@ class Panels {
   insert = $state<string | null>(null);
   /** The page is on its way to paper: all of a conversation is in the document then, not only what is near the window. */
   printing = $state(false);
-  /** The persona whose form is open: its words, if they differ from the saved ones, are a draft (state/begun.svelte.ts). */
-  persona = $state<string | null>(null);
+  /** Of each kind the one whose form is open: its words, if they differ from the saved ones, are a draft (state/begun.svelte.ts). */
+  form = $state<Record<NamedKind, string | null>>({ persona: null, phrase: null });
+  /** The board of the settings that is to be open; null: the first, or the one where a form is. */
+  board = $state<string | null>(null);
+  /** The settings at the board of this kind; with an id at its form. */
+  openNamed(kind: NamedKind, id: string | null = null): void {
+    this.board = kind;
+    if (id !== null) this.form[kind] = id;
+    this.open = 'settings';
+  }
   /** A dialog tells late that it closed: by then another panel may be open, which stays. */
   shut(which: NonNullable<Panels['open']>): void { if (this.open === which) this.open = null; }
 }

@@ -38,11 +38,14 @@ export class Begun<T extends object> {
 
 const words = (...names: string[]) => (value: Record<string, unknown>) => names.every((name) => typeof value[name] === 'string');
 
-export interface PersonaDraft { name: string; text: string; seen: number }
+export interface NamedDraft { name: string; text: string; seen: number }
 export interface AskDraft { question: string; system: string; blind: boolean; columns: { model: string; persona: string }[] }
+const named = (value: Record<string, unknown>) => words('name', 'text')(value) && typeof value['seen'] === 'number';
 export const begun = {
   /** By the persona's id, its own or the one it will have. `seen`: the time of what was edited, 0 for a new one. */
-  personas: new Begun<PersonaDraft>('persona', (p) => words('name', 'text')(p) && typeof p['seen'] === 'number'),
+  personas: new Begun<NamedDraft>('persona', named),
+  /** By the id of the words kept ready, likewise. */
+  phrases: new Begun<NamedDraft>('phrase', named),
   /** A name for ready-made settings, by the place where they are set: a conversation's id or `house`. */
   presets: new Begun<{ name: string }>('preset', words('name')),
   /** The one question to several models. */

@@ -43,7 +43,7 @@ export class Conversation {
   seesFrom = $state<string | null>(null);
   editing = $state<{ id: string; text: string } | null>(null); // a message being edited; its row may leave the document meanwhile
   /** Versions were leafed through: the message that is to stand where the one before stood, its beginning or its end so far down the window. */
-  flipped = $state.raw<{ id: string; step: number; top: number; bottom: number } | null>(null);
+  flipped = $state.raw<{ id: string; step: number; top: number; bottom: number; swept: boolean } | null>(null);
   nodes = new Map<string, Node>();
   #roots: string[] = [];
   #orphans = new Map<string, string[]>(); // children whose parent has not come yet (the newest part of a tree is fetched first)

@@ -1,19 +1,21 @@
 // The settings' values, changed one at a time; the look is applied here, by attributes and CSSOM, never by style attributes in markup.
 import { applyLook, keepLook, recallLook, themeOf, wornTokens, type CustomTheme, type Theme } from '../look/apply';
 import { isIllegible } from '../look/contrast';
-import { clientId, get, patch, put, remove } from '../wire/client';
-import type { Persona, Preset, Sampling, Schema } from '../wire/types';
+import { clientId, get, patch } from '../wire/client';
+import type { Persona, Phrase, Preset, Sampling, Schema } from '../wire/types';
 import { inWords, num, words } from '../words/index.svelte';
 import type { Language } from '../words/format';
 import { begun } from './begun.svelte';
-import { on, onRenew } from './bus';
+import { on } from './bus';
+import { Kept } from './kept.svelte';
 import { attempt, fields } from './notice.svelte';
 
 class Settings {
   values = $state<Record<string, unknown>>({});
   schema = $state.raw<Schema | null>(null);
-  presets = $state.raw<Preset[]>([]);
-  personas = $state.raw<Persona[]>([]);
+  readonly kept = { personas: new Kept<Persona>('persona', 'personas'), presets: new Kept<Preset>('preset', 'presets'), phrases: new Kept<Phrase>('phrase', 'phrases') };
+  get presets(): Preset[] { return this.kept.presets.all; }
+  get personas(): Persona[] { return this.kept.personas.all; }
   /** The palette in which what leads back is drawn, where colours of one's own cannot be read. */
   safe = $state<Theme | undefined>();
   /** How often a theme was put on: whoever makes one of their own begins anew. */
@@ -67,33 +69,10 @@ class Settings {
   }
   async need(): Promise<void> {
     if (this.schema) return;
-    const [schema, presets, personas] = await Promise.all([get<Schema>('/settings/schema'), get<{ presets: Preset[] }>('/presets'), get<{ personas: Persona[] }>('/personas')]);
+    const [schema] = await Promise.all([get<Schema>('/settings/schema'), ...Object.values(this.kept).map((kept) => kept.need())]);
     this.schema = schema;
-    this.presets = presets.presets;
-    this.personas = personas.personas;
   }
-  /** Made, changed or removed here or in another page. Who has asked for none needs none. */
-  async renewPersonas(): Promise<void> { if (this.schema) this.personas = (await get<{ personas: Persona[] }>('/personas')).personas; }
-  async renewPresets(): Promise<void> { if (this.schema) this.presets = (await get<{ presets: Preset[] }>('/presets')).presets; }
-  /** `seen` is the time of what was edited, 0 for a new one: what another page wrote meanwhile is not written over. */
-  async keepPersona(id: string, name: string, text: string, seen: number): Promise<boolean> {
-    const kept = await attempt(() => put<Persona>(`/personas/${id}`, { name, text, if_updated_ms: seen }));
-    if (!kept) await attempt(() => this.renewPersonas());
-    if (kept) this.personas = [...this.personas.filter((p) => p.id !== id), kept];
-    return kept !== undefined;
-  }
-  async dropPersona(id: string): Promise<void> {
-    if (await attempt(() => remove(`/personas/${id}`).then(() => true))) this.personas = this.personas.filter((p) => p.id !== id);
-  }
-  async keepPreset(name: string, sampling: Sampling): Promise<boolean> {
-    const id = clientId();
-    const kept = await attempt(() => put<Preset>(`/presets/${id}`, { name: { pl: name, en: name }, sampling }));
-    if (kept) this.presets = [...this.presets.filter((p) => p.id !== id), kept];
-    return kept !== undefined;
-  }
-  async dropPreset(id: string): Promise<void> {
-    if (await attempt(() => remove(`/presets/${id}`).then(() => true))) this.presets = this.presets.filter((p) => p.id !== id);
-  }
+  keepPreset(name: string, sampling: Sampling): Promise<boolean> { return this.kept.presets.keep(clientId(), { name: { pl: name, en: name }, sampling }); }
   /** A theme, at once and lasting: neither colours of one's own nor the hour of the day hide it. */
   wear(theme: string): void {
     this.worn++;
@@ -141,6 +120,3 @@ fields.range = (param) => {
   return one?.min === undefined || one.max === undefined ? null : { name: inWords(one.name), from: num(one.min, 2), to: num(one.max, 2) };
 };
 on('engine.settings', (event) => settings.hear(event.data['values'] as Record<string, unknown>));
-on('persona.changed', () => void settings.renewPersonas().catch(() => undefined));
-on('preset.changed', () => void settings.renewPresets().catch(() => undefined));
-onRenew(() => { void settings.renewPersonas().catch(() => undefined); void settings.renewPresets().catch(() => undefined); });

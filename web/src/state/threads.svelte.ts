@@ -57,8 +57,9 @@ class Threads {
     else if (thread.archived) this.#elsewhere.set(thread.id, thread);
     this.list = thread.archived ? rest : [...rest, thread].sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated_ms - a.updated_ms || (b.id > a.id ? 1 : -1));
   }
-  async create(persona: string | null = null): Promise<Thread | undefined> {
-    const thread = await attempt(() => post<Thread>('/threads', { client_id: clientId(), ...(persona ? { persona } : {}) }));
+  /** Without a word about the persona with the one that the settings name. */
+  async create(persona?: string | null): Promise<Thread | undefined> {
+    const thread = await attempt(() => post<Thread>('/threads', { client_id: clientId(), ...(persona === undefined ? {} : { persona }) }));
     if (thread) this.take(thread);
     return thread;
   }

@@ -28,7 +28,7 @@ export interface Model {
   id: Id; name: string; file: string | null; origin: 'shelf' | 'folder' | 'catalog';
   state: 'absent' | 'downloading' | 'ready' | 'loading' | 'loaded' | 'broken';
   bytes: number; n_params: number; quant: string; architecture: string; n_layers: number; n_ctx_train: number; licence: string; about: Words;
-  languages: { pl: 'none' | 'some' | 'good' | 'unknown' }; vision: boolean; chat: boolean; encoder?: boolean; removable: boolean; sha256: string | null; job: Id | null;
+  languages: { pl: 'none' | 'little' | 'some' | 'good' | 'unknown' }; vision: boolean; chat: boolean; encoder?: boolean; removable: boolean; sha256: string | null; job: Id | null;
   estimate: Estimate | null; error?: WireError | null;
 }
 export interface Folder { id: Id; path: string; n_models: number; bytes: number }
@@ -84,6 +84,7 @@ export interface Prompt {
   dropped: { message: Id; n_tokens: number; why: string }[]; sampling: Sampling; seed: number;
 }
 export interface Hit { thread: Id; title: string; message: Id; role: Role; at_ms: number; snippet: { text: string; hit: boolean }[]; version?: { at: number; of: number } }
+export interface Phrase { id: Id; name: string; text: string; updated_ms: number }
 export interface Persona { id: Id; name: string; text: string; updated_ms: number }
 export interface Setting {
   key: string; group: string; type: 'bool' | 'int' | 'float' | 'text' | 'choice' | 'json'; default: unknown; min?: number; max?: number; step?: number;

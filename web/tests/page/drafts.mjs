@@ -212,4 +212,28 @@ export const cases = [
     assert.equal(await said(other), 'Not said yet');
     await other.close();
   } })),
+  { name: 'drafts: what is being written stays while an answer is asked for once more, gone on with, or an edit is sent; what is said goes', options: en, async run({ page, mock }) {
+    await firstThread(page);
+    const field = page.locator('.composer .line textarea');
+    const thread = [...mock.house.threads.values()].find((one) => one.pinned);
+    const kept = () => thread.draft?.text ?? null;
+    await field.fill('not said yet');
+    await until(kept, 'not said yet');
+    await page.getByRole('button', { name: 'Once more' }).last().click();
+    await answerDone(page);
+    await page.getByRole('button', { name: 'Edit' }).first().click();
+    await page.getByLabel('Text being edited').fill('said otherwise');
+    await page.getByRole('button', { name: 'Send edited' }).click();
+    await answerDone(page);
+    assert.deepEqual([kept(), await field.inputValue()], ['not said yet', 'not said yet']);
+    await anew(page);
+    await until(() => field.inputValue(), 'not said yet');
+    await field.press('End');
+    await page.keyboard.type(' but now');
+    await page.keyboard.press('Enter'); // before the last keys were kept
+    await answerDone(page);
+    await until(kept, null);
+    await page.waitForTimeout(900);
+    assert.deepEqual([kept(), await field.inputValue()], [null, '']);
+  } },
 ];

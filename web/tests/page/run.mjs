@@ -3,21 +3,24 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { cases as columnCases } from './columns.mjs';
 import { cases as detailCases } from './details.mjs';
 import { cases as draftCases } from './drafts.mjs';
 import { cases as habitCases } from './habits.mjs';
 import { launch, open } from './harness.mjs';
 import { cases as manyCases } from './many.mjs';
 import { cases as wordCases } from './own_words.mjs';
+import { cases as readyCases } from './ready.mjs';
 import { cases as realCases } from './real_suite.mjs';
 import { cases as mainCases } from './suite.mjs';
+import { cases as swipeCases } from './swipe.mjs';
 import { cases as worstCases } from './worst.mjs';
 
 if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url)))) { console.log('page tests: no web/dist (make web): skipped'); process.exit(77); }
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...manyCases, ...wordCases, ...worstCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...wordCases, ...worstCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {

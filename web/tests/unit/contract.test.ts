@@ -47,7 +47,7 @@ async function call(method: string, template: string, ids: Record<string, string
 
 describe('the contract', () => {
   it('every state the page asks for has its shape', async () => {
-    for (const path of ['/session', '/house', '/models', '/folders/suggestions', '/jobs', '/threads', '/runs', '/personas', '/settings/schema', '/settings', '/presets', '/compares', '/series', '/sets', '/machine', '/machine/now']) await call('GET', path);
+    for (const path of ['/session', '/house', '/models', '/folders/suggestions', '/jobs', '/threads', '/runs', '/personas', '/phrases', '/settings/schema', '/settings', '/presets', '/compares', '/series', '/sets', '/machine', '/machine/now']) await call('GET', path);
     await call('GET', '/search', {}, undefined, '?q=lodz');
     await call('GET', '/models/{id}/estimate', { id: 'smollm2' }, undefined, '?n_ctx=4096');
   });
@@ -82,6 +82,9 @@ describe('the contract', () => {
     await call('POST', '/compares/{id}/stop', { id: String(compare['id']) }, {});
     await call('POST', '/compares/{id}/vote', { id: String(compare['id']) }, { column: null, verdict: 'tie' });
     await call('PUT', '/personas/{id}', { id: 'p' }, { name: 'Baca', text: 'Mów krótko.' });
+    await call('PUT', '/phrases/{id}', { id: 'list' }, { name: 'List', text: 'Napisz list o {{temat}}.' });
+    expect((await call('GET', '/phrases'))['phrases']).toMatchObject([{ name: 'List' }]);
+    await call('DELETE', '/phrases/{id}', { id: 'list' });
     await call('PUT', '/sets/{id}', { id: 's' }, { name: 'Moje', questions: ['Kto?'] });
     const series = await call('POST', '/series', {}, { client_id: 'q', questions: ['Kto?', 'Gdzie?'], blind: false, columns: [{ model: 'smollm2' }, { model: 'smollm2' }] });
     expect(series).toMatchObject({ state: 'running', all: 2 });
@@ -96,6 +99,8 @@ describe('the contract', () => {
     expect(range.json.error).toMatchObject({ code: 'request.invalid', param: 'sampling.temperature', allowed: '0..5' });
     expect(fault(range.json, api.components.schemas['Error'] ?? {})).toBeNull();
     expect(await refuse('PUT', '/personas/q', { name: 'Baca', text: '', if_updated_ms: 5 })).toMatchObject({ status: 409, json: { error: { code: 'persona.changed' } } });
+    expect(await refuse('PUT', '/phrases/q', { name: 'List', text: '' })).toMatchObject({ status: 400, json: { error: { code: 'request.invalid', param: 'text' } } });
+    expect(await refuse('PUT', '/phrases/q', { name: 'List', text: 'x', if_updated_ms: 5 })).toMatchObject({ status: 409, json: { error: { code: 'phrase.changed' } } });
     expect((await refuse('POST', '/downloads', { name: 'nie-ma' })).json.error['code']).toBe('model.unknown');
     const bare = await fetch(`${mock.url}/watra/v1/threads`, { method: 'POST' });
     expect(bare.status).toBe(403);

@@ -18,6 +18,7 @@ const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt
 const UNBEGUN = 'watra.unbegun';
 const UNBEGUN_FILES = 'watra.unbegun.files';
 const UNBEGUN_PERSONA = 'watra.unbegun.persona';
+const NOBODY = '-'; // of a persona: none, by choice
 const quoteOf = (thread: string) => `watra.quote.${thread}`;
 const beginOf = (thread: string | null) => `watra.begin.${thread ?? 'new'}`; // and the words that the answer is to begin with
 function keptFiles(): File_[] {
@@ -38,8 +39,8 @@ const signOf = (saved: WireDraft | null): string => sign(saved?.text ?? '', (sav
 class Draft {
   text = $state(kept(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
-  /** Who a conversation that has not begun is to be with. */
-  persona = $state(kept(UNBEGUN_PERSONA));
+  /** Who a conversation that has not begun is to be with: a persona's id, "" for none; null: nobody has chosen, so as the settings say. */
+  persona = $state<string | null>(kept(UNBEGUN_PERSONA) === NOBODY ? '' : kept(UNBEGUN_PERSONA) || null);
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -50,9 +51,11 @@ class Draft {
   #thread: string | null = null;
   #agreed: string | null = null; // what field and server last had alike, as the stream tells it in its order; null: not asked yet
   #sent: string | null = null; // what the server has or is about to have
+  #sentHere = false; // and whether that is of this window
   #mine: number[] = []; // the times of what this window sent: by them its own echo is known
   #byHand = false; // what stands in the field was written in this window
   #turn: { said: string } | null = null; // an answer was begun here or elsewhere, to these words or to none: the server lets the draft go with it
+  #sending: Promise<void> = Promise.resolve(); // what is on its way to the server
   #timer: ReturnType<typeof setTimeout> | undefined;
   #adding = new Set<Promise<boolean>>();
 
@@ -82,7 +85,7 @@ class Draft {
     const theirs = signOf(saved);
     const echo = !asked && saved !== null && this.#mine.includes(saved.at_ms);
     if (theirs === this.#agreed && theirs !== now) { this.#turn = null; return; } // nothing new
-    if (!echo) this.#sent = theirs;
+    if (!echo) { this.#sent = theirs; this.#sentHere = false; }
     // With an answer goes the draft that it answers; what was written here and not said, in this window or in another, stays.
     const unsaid = saved === null && this.#turn !== null && this.#byHand && this.text.trim() !== '' && !this.#turn.said.includes(this.text.trim());
     this.#turn = null;
@@ -91,6 +94,7 @@ class Draft {
       this.#agreed = theirs;
       if (!echo && this.second && !this.second.here) this.second = null;
     } else if (free) {
+      if (this.second && !this.second.here && sign(this.second.text, this.second.files) === theirs) this.second = null; // it comes into the field
       // Words written here that the others do not go on from are not lost.
       if (this.#byHand && saved && this.text.trim() !== '' && !saved.text.includes(this.text.trim())) this.second = { text: this.text, files: this.files, here: true };
       this.#stand(saved?.text ?? '', (saved?.parts ?? []) as File_[]);
@@ -119,7 +123,7 @@ class Draft {
     this.touched();
   }
   letGo(): void { this.second = null; }
-  beWith(persona: string): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona); }
+  beWith(persona: string | null): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona === '' ? NOBODY : (persona ?? '')); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
@@ -142,7 +146,14 @@ class Draft {
     const now = sign(this.text, this.files);
     if (now === (this.#sent ?? '')) return; // nothing that the server has not
     this.#sent = now;
+    this.#sentHere = true;
     await this.#send(this.#thread, this.text, this.files);
+  }
+  /** Before it is said: the server lets go the draft that these words are, so it has them as they are said. Other words that another window keeps there stay. */
+  async settle(): Promise<void> {
+    const has = this.#sent ? (JSON.parse(this.#sent) as [string])[0].trim() : '';
+    if (this.#sent !== '' && (this.#sentHere || this.text.includes(has))) await this.save();
+    await this.#sending;
   }
   #keepUnbegun(): void {
     keep(UNBEGUN, this.text);
@@ -153,7 +164,11 @@ class Draft {
     const at_ms = Math.max(Date.now(), (this.#mine.at(-1) ?? 0) + 1);
     this.#mine = [...this.#mine.slice(-50), at_ms];
     const draft: WireDraft | null = text === '' && files.length === 0 ? null : { text, parts: files, at_ms };
-    await patch(`/threads/${thread}`, { draft }).catch(() => { if (thread === this.#thread) this.#sent = null; });
+    const before = this.#sending;
+    await (this.#sending = (async () => {
+      await before; // one after the other: the last keys are the last to arrive
+      await patch(`/threads/${thread}`, { draft }).catch(() => { if (thread === this.#thread) this.#sent = null; });
+    })());
   }
   take(): Taken {
     clearTimeout(this.#timer);
@@ -161,6 +176,7 @@ class Draft {
     const taken = { text: this.text, files: this.files, quoted: this.ref, begin: this.begin ?? '' };
     this.text = '';
     this.files = [];
+    this.#agreed &&= ''; // what the server still has once it is said was written elsewhere: the empty field follows it
     this.quote(null);
     this.beginWith(null);
     if (!this.#thread) this.#keepUnbegun();

@@ -1,6 +1,6 @@
 // Comparisons: answers stream into their columns by the same events as in a conversation.
 import { clientId, get, post, remove } from '../../wire/client';
-import type { Compare, Message, QuestionSet, Series, Thread } from '../../wire/types';
+import type { Compare, Message, QuestionSet, Run, RunState, Series, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
 import { attempt, errorText, notices } from '../../state/notice.svelte';
 import { shelf } from '../../state/shelf.svelte';
@@ -11,6 +11,8 @@ class Compares {
   list = $state.raw<Compare[]>([]);
   open = $state.raw<Compare | null>(null);
   answers = $state<Record<string, Message>>({});
+  /** What their runs do, by the answer. */
+  runs = $state<Record<string, RunState>>({});
   #series = $state.raw<Series | null>(null);
   get series(): Series | null { return this.#series?.state === 'running' ? this.#series : null; }
   sets = $state.raw<QuestionSet[]>([]);
@@ -104,6 +106,7 @@ on('compare.changed', (event) => {
   if (compares.open?.id === compare.id && compare.revealed && compare.vote) void compares.show(compare.id);
 });
 on('answer.started', (event) => { const m = event.data['message'] as Message; if (compares.open?.thread === event.thread) compares.answers[m.id] = m; });
+on('answer.progress', (event) => { const run = event.data as unknown as Run; if (compares.open?.thread === event.thread) compares.runs[run.answer] = run.state; });
 on('answer.piece', (event) => { const { part, kind, text } = event.data as { part: number; kind: 'text' | 'reasoning'; text: string }; if (event.node && compares.open?.thread === event.thread) compares.piece(event.node, event.seq, part, kind, text); });
 on('answer.ended', (event) => { const m = event.data['message'] as Message; if (compares.open?.thread === event.thread) compares.answers[m.id] = compares.open.blind && !compares.open.revealed ? { ...m, answer: null, actor: { kind: 'model', id: null, name: null } } : m; });
 onRenew(() => { if (compares.open) void compares.show(compares.open.id); });
