@@ -1,6 +1,8 @@
 #include "engine/memory_needs.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "base/checked.h"
 #include "engine/recent_rows.h"
@@ -50,6 +52,20 @@ Widths widths_of(const model::ModelOutline& o, int64_t n_chunks) {
   return w;
 }
 
+// Inputs of the products as the kernels of this machine want them: a buffer of each format, as wide as its widest.
+uint64_t converted_bytes(const model::ModelOutline& o, int64_t rows) {
+  const kernels::Kernels& k = *kernels::available().back();
+  std::array<int64_t, kernels::kActFormats> of{};
+  for (const auto& t : o.tensors) {
+    if (t.rank != 2 || t.read == model::OutlineTensor::Read::gathered || t.read == model::OutlineTensor::Read::never)
+      continue;
+    const auto format = k.act_format(t.dtype);
+    int64_t& bytes = of[static_cast<size_t>(format)];
+    if (format != kernels::ActFormat::f32) bytes = std::max(bytes, k.act_bytes(format, rows, t.cols));
+  }
+  return static_cast<uint64_t>(std::accumulate(of.begin(), of.end(), int64_t{0}));
+}
+
 }  // namespace
 
 uint64_t runtime_bytes(int64_t n_vocab, int n_threads) {
@@ -93,10 +109,9 @@ KvTypes encoder_kv_types() { return {kernels::KvType::f32, kernels::KvType::f32}
 uint64_t activation_bytes(const model::ModelOutline& o, int64_t rows, int64_t logit_rows, int64_t n_ctx) {
   const Widths w = widths_of(o, ceil_div<int64_t>(n_ctx, kernels::kAttentionChunk));
   const int64_t floats = 2 * o.d_model + 2 * w.heads + 2 * w.kv + 2 * w.ff + w.rotated;
-  const int64_t converted = std::max({o.d_model, w.heads, w.ff}) * 5 / 4;
   const int64_t block_rows = std::clamp<int64_t>(w.block_rows, 1, std::max<int64_t>(rows, 1));
   const int64_t logits = o.is_encoder ? 0 : logit_rows * o.n_vocab;
-  return static_cast<uint64_t>(rows * (floats * 4 + converted) + logits * 4 + block_rows * w.partial * 4);
+  return static_cast<uint64_t>(rows * floats * 4 + logits * 4 + block_rows * w.partial * 4) + converted_bytes(o, rows);
 }
 
 uint64_t draft_model_bytes(const model::ModelOutline& d, int64_t n_ctx, bool shares_cache) {

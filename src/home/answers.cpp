@@ -131,7 +131,8 @@ Json Answers::begin_now(const TurnWish& wish, const Thread& thread) {
   made["answer"] = answer.id;
   db.run("UPDATE threads SET head = ?, run = ?, updated_ms = ? WHERE id = ?", answer.id, run, now_ms(), thread.id);
   // The draft goes with the words that say it; what else is being written meanwhile stays.
-  if (is_said(thread.draft, wish.parts)) db.run("UPDATE threads SET draft = NULL WHERE id = ?", thread.id);
+  if (made["said"].is_string() && is_said(thread.draft, wish.parts))
+    db.run("UPDATE threads SET draft = NULL WHERE id = ?", thread.id);
   answer.seq = ledger_.events().next();
   db.run("UPDATE messages SET seq = ? WHERE id = ?", answer.seq, answer.id);
   ledger_.events().publish("answer.started", thread.id, answer.id,

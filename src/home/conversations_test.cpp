@@ -293,6 +293,8 @@ TEST(Conversations, ADraftGoesWithTheWordsThatSayIt) {
   EXPECT_EQ(left(), "A na deszczu");
   again({.go_on = first.answer.id});  // to its end
   EXPECT_EQ(left(), "A na deszczu");
+  again({.parts = {{{"type", "text"}, {"text", "A na deszczu"}}}, .go_on = first.answer.id});  // says no parts
+  EXPECT_EQ(left(), "A na deszczu");
   t.turn(thread.id, std::nullopt, "Jak rozpalić ogień?", "Ostrożnie.");  // an edit of what was said before
   EXPECT_EQ(left(), "A na deszczu");
   lay("A na deszczu", Json::array({file}));  // the same words with a file are other ones

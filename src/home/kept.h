@@ -26,6 +26,7 @@ struct KeptKind {
   Json (*builtin)() = nullptr;  // those that come with Watra, where there are any: a list, each with its "id"
 };
 
+// In the order in which they are exported.
 extern const KeptKind kPersona, kPreset, kSet, kPhrase;
 const std::vector<const KeptKind*>& kept_kinds();
 

@@ -26,24 +26,26 @@ using tensor::TensorView;
 
 // How a matrix product wants its activations. Chosen by weight dtype and ISA; rows are converted once per call and
 // shared by all products that read the same input (q, k, v; gate, up). Where they lie: act_format.h.
-enum class ActFormat : uint8_t {
-  f32,     // as they are
-  q8,      // blocks of 32 in 8 bits, the few that matter most in 15
-  q8_4,    // the same for weights whose integers have 4 added, so that they are unsigned
-  q8_8,    // 8
-  q8_16,   // 16
-  q8_32,   // 32
-  q8_64,   // 64
-  q8_128,  // 128
-  bf16,    // rounded to bfloat16: where the processor multiplies such pairs (docs/decisions/0025)
+enum class ActFormat : uint8_t {  // the integer ones in this order: added_to_weights()
+  f32,                            // as they are
+  q8,                             // blocks of 32 in 8 bits, the few that matter most in 15
+  q8_4,                           // the same for weights whose integers have 4 added, so that they are unsigned
+  q8_8,                           // 8
+  q8_16,                          // 16
+  q8_32,                          // 32
+  q8_64,                          // 64
+  q8_128,                         // 128
+  bf16,  // rounded to bfloat16: where the processor multiplies such pairs (docs/decisions/0025)
 };
 
 inline constexpr int kActFormats = 9;
+// Records of act_format.h.
 constexpr bool is_integer(ActFormat f) { return f >= ActFormat::q8 && f <= ActFormat::q8_128; }
 // What is added to the integers of the weights that a format is for.
 constexpr int added_to_weights(ActFormat f) {
   return is_integer(f) && f != ActFormat::q8 ? 2 << (static_cast<int>(f) - static_cast<int>(ActFormat::q8)) : 0;
 }
+// The format for weights with so much added: 0, 4, 8, 16, 32, 64 or 128.
 constexpr ActFormat q8_for_added(int added) {
   for (int f = static_cast<int>(ActFormat::q8); f < static_cast<int>(ActFormat::q8_128); ++f)
     if (added_to_weights(static_cast<ActFormat>(f)) == added) return static_cast<ActFormat>(f);

@@ -7,6 +7,8 @@ namespace watra::server {
 namespace {
 
 constexpr std::string_view kOpen = "<think>", kClose = "</think>", kSpace = " \t\r\n";
+// Between what was thought and what is said.
+constexpr const char* kBetween = "\n</think>\n\n";
 
 // Bytes at the end of `text` that may be the beginning of `marker`.
 size_t half_marker(std::string_view text, std::string_view marker) {
@@ -68,10 +70,14 @@ bool ends_in_reasoning(std::string_view prompt) {
 }
 
 std::string without_opening(std::string& begun) {
-  if (!begun.starts_with(kOpen)) return "\n</think>\n\n";
+  if (!begun.starts_with(kOpen)) return kBetween;
   begun.erase(0, kOpen.size());
   begun.erase(0, std::min(begun.find_first_not_of(kSpace), begun.size()));  // the template wrote its own
   return {};
+}
+
+std::string with_thoughts(const std::string& thoughts, const std::string& words) {
+  return "<think>\n" + thoughts + (words.empty() ? "" : kBetween + words);
 }
 
 bool ends_after_reasoning(std::string_view prompt) {

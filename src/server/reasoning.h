@@ -34,6 +34,8 @@ bool ends_in_reasoning(std::string_view prompt);
 // Behind a prompt whose block of thoughts is open: takes the opening off an answer that has one of its own, and gives
 // what closes the block before one that has none; else nothing.
 std::string without_opening(std::string& begun);
+// How an answer begins that thought before it speaks: the block is closed where words follow.
+std::string with_thoughts(const std::string& thoughts, const std::string& words);
 // Nothing but white space follows </think>: what is thought was thought.
 bool ends_after_reasoning(std::string_view prompt);
 

@@ -106,7 +106,7 @@ std::string begun_answer(const Json& message, bool template_thinks) {
   std::string words = message.at("content").get<std::string>();
   const std::string thoughts = message.value("reasoning_content", "");
   if (thoughts.empty() || !template_thinks) return words;
-  return "<think>\n" + thoughts + (words.empty() ? "" : "\n</think>\n\n" + words);
+  return with_thoughts(thoughts, words);
 }
 
 }  // namespace
@@ -195,12 +195,10 @@ ServedModel::Prompt ServedModel::render(const Json& messages, const Json* tools,
   if (!rendered) throw cannot_be_written(rendered.error());
   Prompt out{.spans = std::move(rendered->spans), .ids = std::move(rendered->ids), .stop = {}};
   if (!begun.empty()) {
-    std::string before;  // a person's <think> opens nothing
-    for (const auto& span : out.spans)
-      if (!span.is_content) before += span.text;
-    if (ends_in_reasoning(before))
+    if (ends_in_reasoning(out.template_text()))
       if (std::string close = without_opening(begun); !close.empty()) out.spans.push_back({std::move(close), false});
     out.spans.push_back({std::move(begun), true});
+    out.continues = true;
     out.ids = text::encode_spans(tokenizer(), out.spans);
   }
   if (!has_template_) out.stop.emplace_back(kPlainStop);

@@ -71,11 +71,21 @@ class ServedModel {
 
   // Messages in OpenAI's shape -> prompt. Where the template refuses two messages of one role, or a system message,
   // they are merged first; where it knows no tools, they are written in our own format. A last message of the assistant
-  // is continued. `tools` may be null. Throws ApiError.
+  // is continued: its thoughts first, where the template knows thoughts, closed before words. `tools` may be null.
+  // Throws ApiError.
   struct Prompt {
     std::vector<text::PromptSpan> spans;
     std::vector<TokenId> ids;
     std::vector<std::string> stop;  // what ends an answer where no template has a token for it
+    bool continues = false;         // the last span is what the answer begins with
+
+    // What the template wrote: a person's <think> opens nothing.
+    std::string template_text() const {
+      std::string out;
+      for (const auto& span : spans)
+        if (!span.is_content) out += span.text;
+      return out;
+    }
   };
   Prompt render(const Json& messages, const Json* tools, const Json* variables, bool generation_prompt = true) const;
 

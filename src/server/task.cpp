@@ -70,13 +70,9 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
   auto rendered = chat_prompt(model, messages, tools, fields);
   const bool goes_on = read_endless(fields, model).wanted;
   if (!goes_on) check_context(model, rendered.ids.size(), "messages");
-  std::string tail;
-  for (const auto& span : rendered.spans)
-    if (!span.is_content) tail += span.text;  // a person's <think> opens nothing
+  const std::string tail = rendered.template_text();
   bool thinks = ends_in_reasoning(tail);
-  const bool is_begun = model.manner().continues && messages.back().at("role") == "assistant" &&
-                        !rendered.spans.empty() && rendered.spans.back().is_content;
-  if (is_begun) {  // it stands inside its thoughts or behind them
+  if (rendered.continues) {  // it stands inside its thoughts or behind them
     const std::string& begun = rendered.spans.back().text;
     thinks = (thinks || begun.starts_with("<think>")) && begun.find("</think>") == std::string::npos;
   }
@@ -87,7 +83,7 @@ ChatTask chat_task(const ServedModel& model, const Json& messages, const Toolbox
   }
   task.format.reasoning_open = thinks;
   task.thoughts = thinks                                                         ? Thoughts::open
-                  : is_begun || ends_after_reasoning(tail)                       ? Thoughts::none
+                  : rendered.continues || ends_after_reasoning(tail)             ? Thoughts::none
                   : model.template_source().find("<think>") != std::string::npos ? Thoughts::possible
                                                                                  : Thoughts::none;
   if (tools.in_use()) {

@@ -167,7 +167,7 @@ TurnWords turn_words(home::Home& home, const std::vector<home::Message>& path, b
       for (const Json& p : m.parts)
         if (p.at("type") == "reasoning") thoughts += p.at("text").get<std::string>();
       out.thinking = !thoughts.empty() && text.empty();
-      if (!thoughts.empty()) text = "<think>\n" + thoughts + (out.thinking ? "" : "\n</think>\n\n" + text);
+      if (!thoughts.empty()) text = with_thoughts(thoughts, text);
       out.go_on = !text.empty();
     }
     if (!text.empty()) out.turns.push_back({m.id, m.role, std::move(text)});
@@ -191,10 +191,7 @@ TurnPrompt make_turn_prompt(const ServedModel& model, const TurnWords& words, in
     }
     if (n >= model.n_ctx()) throw too_long(n, model);
     TurnPrompt out;
-    std::string tail;
-    for (const auto& span : rendered.spans)
-      if (!span.is_content) tail += span.text;
-    out.reasoning_open = words.thinking || (!words.go_on && ends_in_reasoning(tail));
+    out.reasoning_open = words.thinking || (!words.go_on && ends_in_reasoning(rendered.template_text()));
     out.context = context_json(model, context, n, reserve);
     Json dropped = Json::array();
     for (const auto& d : context.dropped)

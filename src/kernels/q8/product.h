@@ -74,7 +74,8 @@ struct BlockTerms {
   F scale[kParts][2], min[kParts][2];
 };
 
-// A block as add_terms() reads it: all of it made before. kMany: in a loop over many tokens.
+// A block as add_terms() reads it: all of it made before. kMany: in a loop over many tokens; looked at where a panel is
+// one part.
 template <bool kManyTokens>
 struct MadeBlock {
   static constexpr bool kMany = kManyTokens;
@@ -180,7 +181,7 @@ template <class Unpack, int kTokens>
   }
 }
 
-// The lines of n records from token m on, without what the records before them fetched.
+// The lines of n records from token m on, without a last one in which the records behind them begin.
 [[gnu::always_inline]] inline void fetch_records(const PanelActs& acts, int64_t b, int64_t m, int n) {
   const auto* at = reinterpret_cast<const std::byte*>(&acts.record_of(b, m));
   const int n_bytes = n * static_cast<int>(sizeof(ActRecord));
@@ -550,9 +551,9 @@ void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScr
     if (m0 == 0 || row_begin >= in_groups) {  // nobody fetched what these rows begin with
       using Block = typename Unpack::Block;
       const int64_t row_bytes = a.w.shape.cols() / Block::kElements * int64_t{sizeof(Block)};
-      const int64_t rows = row_end - row_begin, bytes = (rows < kGroupRows ? rows : kGroupRows) * row_bytes;
-      fetch_as_it_lies(a.w.data + row_begin * row_bytes,
-                       row_begin < in_groups && kFetchFar < bytes ? kFetchFar : bytes);
+      const int64_t rows = row_end - row_begin, bytes = rows * row_bytes;
+      const int64_t first = row_begin < in_groups ? kFetchFar : kGroupRows * row_bytes;
+      fetch_as_it_lies(a.w.data + row_begin * row_bytes, first < bytes ? first : bytes);
     }
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
       const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
@@ -576,7 +577,9 @@ struct ProductOf {
 };
 template <class Unpack>
 constexpr ProductOf product_of() {
-  return {product<Unpack>, q8_for_added(kGivenStart<Unpack> ? Unpack::kAdded : 0)};
+  constexpr ActFormat kFormat = q8_for_added(kGivenStart<Unpack> ? Unpack::kAdded : 0);
+  static_assert(added_to_weights(kFormat) == (kGivenStart<Unpack> ? Unpack::kAdded : 0));
+  return {product<Unpack>, kFormat};
 }
 
 // f32: no integer kernel, activations stay float.

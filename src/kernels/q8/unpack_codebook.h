@@ -73,7 +73,8 @@ inline void upper_scales(const PanelView& p, int first, int stride, float step, 
 template <class B, int kLargest, bool kHalfScales>
 struct UnpackCodebook {
   using Block = B;
-  static constexpr int kMax = kLargest + 64, kAdded = 64;
+  // Small integers stay small: without dot products their pairs are added in 16 bits as long as they fit.
+  static constexpr int kAdded = kLargest < 16 ? 16 : 64, kMax = kLargest + kAdded;
   static constexpr bool kHalves = kHalfScales, kMin = false, kLooksUp = true;
 };
 
@@ -207,6 +208,7 @@ inline constexpr bool kLooksUp = requires {
 
 template <class Unpack>
 [[gnu::noinline]] void look_up_panel(const PanelView& panel, PanelBytes& out) {
+  static_assert(kUnsignedWeights<Unpack>);
   PanelNumbers numbers;
   for (int row = 0; row < 16; row += kLanes) Unpack::numbers(panel.part(row / kLanes), numbers.of + row);
 #pragma GCC unroll 1

@@ -1,6 +1,6 @@
 // Products by vpdpbusd, the same in 256 and 512 bits: a step of four columns for several tokens and parts of a panel.
-// Included by the vectors of an ISA that has the instruction (cpu/<isa>/i8.h), behind their I, dot_word() and
-// in_register().
+// Included by the vectors of an ISA that has the instruction (cpu/<isa>/i8.h), behind their I, dot_word(),
+// in_register() and, where a panel is one part, dot_broadcast().
 #pragma once
 
 namespace watra::kernels::WATRA_KERNELS_ISA {

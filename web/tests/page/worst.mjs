@@ -79,7 +79,7 @@ export const cases = [
     const top = () => page.locator('.log').evaluate((log) => [...log.querySelectorAll('[data-message]')].find((row) => row.getBoundingClientRect().bottom > log.getBoundingClientRect().top + 1)?.dataset.message);
     const was = await top();
     await sheets();
-    await until(top, was);
+    await until(() => page.evaluate((id) => Math.round((document.querySelector(`[data-message="${id}"]`)?.getBoundingClientRect().top ?? Infinity) - document.querySelector('.log').getBoundingClientRect().top) <= 24, was), true); // at the top
     await page.evaluate(() => dispatchEvent(new Event('beforeprint'))); // as a browser does it: told first, laid out for paper then
     await page.emulateMedia({ media: 'print' });
     await page.getByText('Paper takes the last 300 messages.').waitFor();
