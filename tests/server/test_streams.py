@@ -54,7 +54,7 @@ class Crowd:
             for line in f:
                 if not line.startswith(b"data: {"):
                     continue
-                if b'"error"' in line:
+                if line.startswith(b'data: {"error"'):  # the model may write the word
                     raise RuntimeError(line)
                 if n == 0:
                     self.first_token_s.append(time.monotonic() - began)
