@@ -175,8 +175,7 @@ Result<bool> read_prefix(Reading& r, const std::string& flag, Value value) {
 }
 
 Result<bool> read_reasoning(Reading& r, const std::string& flag, Value value) {
-  if (value != "none" && value != "auto" && !value.starts_with("deepseek"))
-    return watra::fail(bad_value(flag, "none, auto or deepseek", value));
+  if (!server::is_reasoning_format(value)) return watra::fail(bad_value(flag, server::kReasoningFormats, value));
   r.manner.reasoning_format = value;
   return true;
 }
@@ -286,7 +285,7 @@ const std::vector<Flag>& flags_with_values() {
       {{"--mirostat-ent"}, "X", "its tau", sampling(&P::mirostat_tau)},
       {{"--reasoning-format"},
        "KIND",
-       "thoughts: none (left in the text), deepseek or auto (told apart)",
+       "thoughts: none (left in the text), deepseek or auto (told apart), deepseek-legacy (both)",
        read_reasoning},
       {{"--reasoning-budget"},
        "N",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "engine/rng.h"
@@ -262,14 +263,21 @@ TokenId Sampler::choose(uint64_t position) {
   return token;
 }
 
-// What the draw chose among, the most probable first. Without temperature one token is certain.
+// What the draw chose among, the most probable first. Without temperature one token is certain, and those that it was
+// chosen before follow with no probability, as llama.cpp tells them.
 void Sampler::report_draw(SampleResult& result) {
   auto& parts = *workspace_->parts_;
   const size_t n = static_cast<size_t>(fixed_->params.n_probs);
   parts.top.clear();
   result.logprob = 0.0;
   if (fixed_->params.greedy()) {
-    if (n > 0) parts.top.push_back({result.token, 0.0});
+    if (n > 0) {
+      parts.top.push_back({result.token, 0.0});
+      select_most_probable(parts.row, std::min(n, fixed_->n_vocab), parts.report);
+      for (const Candidate& c : parts.report)  // passed over: they had no chance
+        if (c.id != result.token && c.logit != LogitRow::kForbidden && parts.top.size() < n)
+          parts.top.push_back({c.id, -std::numeric_limits<double>::infinity()});
+    }
   } else {
     const auto left = parts.candidates.list();  // with the weights of the draw
     double total = 0;

@@ -653,9 +653,14 @@ TEST(Sampling, ProbabilitiesOfTheDrawAreOfWhatWasLeft) {
   p.temperature = 0;
   auto picking = Sampler::create(p, 700);  // owns what its answers show
   const auto greedy = picking->sample(logits, 0);
-  ASSERT_EQ(greedy->top.size(), 1u);
+  ASSERT_EQ(greedy->top.size(), 10u);
   EXPECT_EQ(greedy->top[0].token, greedy->token);
+  EXPECT_EQ(greedy->top[0].logprob, 0);
   EXPECT_EQ(*greedy->logprob, 0);
+  for (size_t i = 1; i < 10; ++i) {  // the model's likeliest, which were passed over
+    EXPECT_EQ(std::exp(greedy->top[i].logprob), 0);
+    EXPECT_GE(logits[greedy->top[i - 1].token], logits[greedy->top[i].token]);
+  }
 }
 
 TEST(Sampling, HugeDistancesAndPenaltiesStayFinite) {

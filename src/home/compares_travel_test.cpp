@@ -31,7 +31,7 @@ Json facts_of(const std::string& model) {
 
 // Two models, one of them as a persona, and an answer from elsewhere.
 std::string asked(Home& home, bool blind, const char* client = "a") {
-  EXPECT_TRUE(home.personas().put("kasia", {{"name", "Kasia"}, {"text", "Jesteś Kasią."}}));
+  EXPECT_TRUE(home.kept().put(kPersona, "kasia", {{"name", "Kasia"}, {"text", "Jesteś Kasią."}}));
   const Json body = {{"client_id", client},
                      {"question", "Co słychać na hali?"},
                      {"system", "Krótko."},

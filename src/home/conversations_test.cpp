@@ -304,12 +304,12 @@ TEST(Conversations, ADraftGoesWithTheWordsThatSayIt) {
 
 TEST(Conversations, GoOnWithoutAPersonaThatWasRemoved) {
   Talk t;
-  ASSERT_TRUE(t.home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
-  ASSERT_TRUE(t.home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  ASSERT_TRUE(t.home->kept().put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(t.home->kept().put(kPersona, "baca", {{"name", "Baca"}, {"text", "Długo."}}));
   const auto his = t.talks.create({{"client_id", t.client()}, {"persona", "gazda"}});
   const auto other = t.talks.create({{"client_id", t.client()}, {"persona", "baca"}});
   const int64_t before = t.home->events().last();
-  ASSERT_TRUE(t.home->personas().remove("gazda"));
+  ASSERT_TRUE(t.home->kept().remove(kPersona, "gazda"));
   EXPECT_EQ(t.talks.thread(his->id)->thread.persona, std::nullopt);
   EXPECT_EQ(t.talks.thread(other->id)->thread.persona, "baca");
   int n_told = 0;

@@ -285,7 +285,7 @@ TEST(Export, AFileThatIsGoneIsNamed) {
 TEST(Export, AHouseGoesIntoAnotherOne) {
   TestHome from, to;
   const auto file = from->attachments().keep("treść pliku", "a.txt", "text/plain");
-  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  ASSERT_TRUE(from->kept().put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
   ASSERT_TRUE(from->kept().put(kPhrase, "list", {{"name", "List"}, {"text", "Napisz list o {{temat}}."}}));
   ASSERT_TRUE(from->kept().put(kPhrase, "both", {{"name", "Tam"}, {"text", "stąd"}}));
   ASSERT_TRUE(to->kept().put(kPhrase, "both", {{"name", "Tu"}, {"text", "stąd"}}));
@@ -346,7 +346,7 @@ Json file_part(const Attachment& a) {
 TEST(Export, AConversationComesBackAsItWas) {
   TestHome from;
   const auto file = from->attachments().keep(std::string("żółw\0\xff", 9), "żółw.bin", "application/octet-stream");
-  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  ASSERT_TRUE(from->kept().put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
   const auto thread = from->conversations().create({{"client_id", "t"}, {"title", "Zima"}, {"persona", "gazda"}});
   ASSERT_TRUE(from->conversations().change(thread->id, {{"system", "Mów."}, {"sampling", {{"temperature", 0.3}}}}));
   Json parts = Json::array({{{"type", "text"}, {"text", "Zażółć"}}, file_part(*file)});
@@ -509,8 +509,8 @@ TEST(Export, ALongThreadComesBackFromSeveralLines) {
     return *turn;
   };
   const Turn a = say("a", {}), b = say("b", a.answer.id), c = say("c", a.answer.id);
-  ASSERT_TRUE(from->personas().put("gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
-  ASSERT_TRUE(from->personas().put("baca", {{"name", "Baca"}, {"text", "długo"}}));
+  ASSERT_TRUE(from->kept().put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "krótko"}}));
+  ASSERT_TRUE(from->kept().put(kPersona, "baca", {{"name", "Baca"}, {"text", "długo"}}));
   const fs::path zip = from.folder / "out.zip";
   ASSERT_TRUE(export_house(*from, zip, kGoOn, {.line_bytes = 1}));
   const std::string lines = *export_thread(*from, thread->id, "json", {.line_bytes = 1});

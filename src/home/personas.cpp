@@ -11,8 +11,5 @@ Result<Persona> persona_of(const Result<Json>& one) {
 }  // namespace
 
 Result<Persona> Personas::find(const std::string& id) const { return persona_of(kept_.find(kPersona, id)); }
-Result<Persona> Personas::put(const std::string& id, const Json& body) {
-  return persona_of(kept_.put(kPersona, id, body));
-}
 
 }  // namespace watra::home

@@ -18,8 +18,6 @@ class Personas {
   explicit Personas(Kept& kept) : kept_(kept) {}
 
   Result<Persona> find(const std::string& id) const;
-  Result<Persona> put(const std::string& id, const Json& body);
-  Status remove(const std::string& id) { return kept_.remove(kPersona, id); }
 
  private:
   Kept& kept_;

@@ -124,18 +124,18 @@ TEST(Personas, NewConversationsBeginWithTheOneThatTheSettingsName) {
     EXPECT_TRUE(thread) << thread.error().message;
     return thread->persona;
   };
-  ASSERT_TRUE(home->personas().put("gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
-  ASSERT_TRUE(home->personas().put("baca", {{"name", "Baca"}, {"text", "Długo."}}));
+  ASSERT_TRUE(home->kept().put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "Krótko."}}));
+  ASSERT_TRUE(home->kept().put(kPersona, "baca", {{"name", "Baca"}, {"text", "Długo."}}));
   EXPECT_EQ(begun(Json::object()), std::nullopt);
   EXPECT_EQ(home->settings().change({{"house.persona", "juhas"}}).error().code, "persona.unknown");
   ASSERT_TRUE(home->settings().change({{"house.persona", "gazda"}}));
   EXPECT_EQ(begun(Json::object()), "gazda");
   EXPECT_EQ(begun({{"persona", "baca"}}), "baca");
   EXPECT_EQ(begun({{"persona", nullptr}}), std::nullopt);
-  ASSERT_TRUE(home->personas().remove("baca"));  // another one: the setting stays
+  ASSERT_TRUE(home->kept().remove(kPersona, "baca"));  // another one: the setting stays
   EXPECT_EQ(*home->settings().value("house.persona"), "gazda");
   const int64_t before = home->events().last();
-  ASSERT_TRUE(home->personas().remove("gazda"));
+  ASSERT_TRUE(home->kept().remove(kPersona, "gazda"));
   EXPECT_EQ(*home->settings().value("house.persona"), "");
   EXPECT_EQ(begun(Json::object()), std::nullopt);
   bool is_told = false;

@@ -6,7 +6,8 @@
 
 namespace watra::server {
 
-AnswerReader::AnswerReader(const AnswerFormat& f) : splitter_(f.split_reasoning, f.reasoning_open) {
+AnswerReader::AnswerReader(const AnswerFormat& f)
+    : splitter_(f.split_reasoning, f.reasoning_open), keep_reasoning_(f.keep_reasoning) {
   if (!f.tools) return;
   tools_.emplace(*f.tools, f.offered);
   short_ids_ = f.tools->short_ids;
@@ -48,6 +49,7 @@ AnswerReader::Parts AnswerReader::feed(std::string_view text) {
   n_thoughts_ += thought || splitter_.thinks();
   Parts parts;
   parts.reasoning = std::move(split.reasoning);
+  if (keep_reasoning_) parts.content = std::move(split.block);
   read_content(split.content, false, parts);
   return parts;
 }
@@ -56,6 +58,7 @@ AnswerReader::Parts AnswerReader::finish() {
   auto split = splitter_.finish();
   Parts parts;
   parts.reasoning = std::move(split.reasoning);
+  if (keep_reasoning_) parts.content = std::move(split.block);
   read_content(split.content, true, parts);
   return parts;
 }

@@ -12,6 +12,7 @@ namespace watra::server {
 // How an answer is to be read.
 struct AnswerFormat {
   bool split_reasoning = true;
+  bool keep_reasoning = false;            // thoughts are told apart, and stand in the content too
   bool reasoning_open = false;            // the prompt ends inside a block of thoughts
   std::optional<text::ToolFormat> tools;  // calls may come
   std::vector<std::string> offered;       // the tools they may be of
@@ -48,7 +49,7 @@ class AnswerReader {
   void read_content(std::string_view text, bool end, Parts& parts);
   ReasoningSplitter splitter_;
   std::optional<text::ToolReader> tools_;
-  bool short_ids_ = false, only_calls_ = false;
+  bool short_ids_ = false, only_calls_ = false, keep_reasoning_ = false;
   int64_t n_thoughts_ = 0;
 };
 

@@ -33,7 +33,11 @@ Shape choice_shape(const std::vector<std::string>& texts, const std::string& fie
 
 // A schema, or the same as JSON in a text.
 Shape schema_or_text(const Json& given, const std::string& field) {
-  return schema_shape(given.is_string() ? parse_json(given.get_ref<const std::string&>()) : given, field);
+  if (!given.is_string()) return schema_shape(given, field);
+  const Json parsed = Json::parse(given.get_ref<const std::string&>(), nullptr, false);
+  if (parsed.is_discarded())
+    throw bad_field(field, fmt::format("{} needs a JSON schema, found a text that is no JSON", field));
+  return schema_shape(parsed, field);
 }
 
 class Asked {

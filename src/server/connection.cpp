@@ -136,6 +136,12 @@ class Connection final : public Exchange {
         co_await refuse_broken(ec);
         co_return;
       }
+      if (auto error = doubtful_framing()) {
+        keep_ = false;
+        co_await refuse(*std::move(error));
+        co_await linger();
+        co_return;
+      }
       ++shared_.state.n_busy;
       struct Busy {
         std::atomic<int>& n;
@@ -181,6 +187,20 @@ class Connection final : public Exchange {
     target_host_ = target.substr(begin, end - begin);
     const std::string rest = target.substr(end);
     return rest.starts_with('/') ? rest : "/" + rest;
+  }
+
+  // Where two readers could disagree about where the body ends (RFC 9112, 6.1 and 6.3), what follows it could be taken
+  // for another's request: nothing of it is read.
+  std::optional<ApiError> doubtful_framing() const {
+    const auto& head = parser_->get();
+    const auto n_codings = head.count(http::field::transfer_encoding);
+    if (n_codings > 0 && version_ < 11)
+      return ApiError{.status = 400, .code = "bad_request", .message = "Transfer-Encoding is not of HTTP/1.0"};
+    if (n_codings > 1 || (n_codings == 1 && !beast::iequals(header("Transfer-Encoding"), "chunked")))
+      return ApiError{.status = 501, .code = "bad_request", .message = "bodies are taken whole or chunked alone"};
+    if (head.count(http::field::content_length) > 1 || header("Content-Length").find(',') != std::string::npos)
+      return ApiError{.status = 400, .code = "bad_request", .message = "Content-Length is told more than once"};
+    return std::nullopt;
   }
 
   // What is not HTTP as we take it. Nothing can be asked on this connection afterwards.

@@ -81,10 +81,8 @@ Json begun_parts(const std::string& begin, const home::TurnWish& wish) {
     throw request_invalid("begin", fmt::format("a text of 1 to {} bytes", kMost));
   if (wish.go_on) throw request_invalid("begin", "an answer that is still to begin: \"continue\" has its beginning");
   ReasoningSplitter splitter(true, false);
-  auto [thoughts, words] = splitter.feed(begin);
-  const auto rest = splitter.finish();
-  thoughts += rest.reasoning;
-  words += rest.content;
+  const auto first = splitter.feed(begin), rest = splitter.finish();
+  const std::string thoughts = first.reasoning + rest.reasoning, words = first.content + rest.content;
   Json parts = Json::array();
   if (!thoughts.empty()) parts.push_back({{"type", "reasoning"}, {"text", thoughts}, {"seconds", nullptr}});
   if (!words.empty()) parts.push_back({{"type", "text"}, {"text", words}});

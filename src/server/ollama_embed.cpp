@@ -27,7 +27,7 @@ Awaitable<void> embed_list(Exchange& x, House& house) {
   const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
   const auto load_ns = passed_ns();
   EmbedWish wish = wish_of(f, "input");
-  wish.n_dimensions = f.integer("dimensions", 0, model->model().hparams().d_model).value_or(0);
+  wish.n_dimensions = read_dimensions(f, *model);
   auto prompts = read_inputs(f, "input", *model);
   Embedded found;
   if (!prompts.empty()) found = co_await embed(x, model, std::move(prompts), wish);

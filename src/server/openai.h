@@ -37,7 +37,7 @@ struct EmbedWish {
 };
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
                           const EmbedWish& wish);
-// `dimensions`: fewer than the model has are had of an encoder alone. 0 = not asked for.
+// `dimensions`: from 1 to what the model has. 0 = not asked for.
 int64_t read_dimensions(const Fields& fields, const ServedModel& model);
 
 // A list of the model's token ids; `field` names it where it is none.

@@ -26,8 +26,13 @@ struct ChatAsk {
   int64_t created = now_s();
 };
 
-// Answers are text, and nothing is looked up for them.
-void refuse_media(const Fields& f) {
+// Answers are text, and nothing is looked up for them; nothing is said of the prompt's own tokens.
+void refuse_absent(const Fields& f) {
+  if (f.has("prompt_logprobs") || f.boolean("echo").value_or(false)) {
+    const std::string name = f.has("prompt_logprobs") ? "prompt_logprobs" : "echo";
+    throw unsupported(name,
+                      fmt::format("{}: what a prompt's tokens are and how likely is told by /v1/completions", name));
+  }
   for (const std::string& one : f.texts("modalities"))
     if (one != "text") throw unsupported("modalities", fmt::format("modalities: answers are text, found {}", one));
   if (f.has("audio")) throw unsupported("audio", "audio: answers are text");
@@ -42,7 +47,7 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.model = std::move(model);
   if (const Json* old = f.array("functions"); old && !old->empty())
     throw unsupported("functions", "functions are sent as tools: [{\"type\": \"function\", \"function\": {...}}]");
-  refuse_media(f);
+  refuse_absent(f);
   const Json messages = read_messages(f);
   const Toolbox tools = read_openai_tools(f);
   a.task = chat_task(*a.model, messages, tools, f);
@@ -62,9 +67,9 @@ Awaitable<ChatAsk> read_chat(const Json& body, std::shared_ptr<ServedModel> mode
   a.timings = f.boolean("timings_per_token").value_or(false);
   a.progress = f.boolean("return_progress").value_or(false) && a.stream;
   const std::string format = f.text("reasoning_format").value_or(a.model->manner().reasoning_format);
-  if (format != "none" && format != "auto" && !format.starts_with("deepseek"))
-    f.refuse("reasoning_format", "none, auto or deepseek");
+  if (!is_reasoning_format(format)) f.refuse("reasoning_format", kReasoningFormats);
   a.task.format.split_reasoning = format != "none";
+  a.task.format.keep_reasoning = format == "deepseek-legacy";
   co_await hold_chat(a.model, a.task, tools, read_asked_shape(f));
   co_return a;
 }
@@ -170,8 +175,13 @@ void tell(SseStream& sse, const ChatAsk& a, size_t i, const AnswerReader::Parts&
     if (a.timings) c["timings"] = timings_json(stats);
     sse.data(c);
   };
-  if (!parts.reasoning.empty()) say({{"reasoning_content", parts.reasoning}});
-  if (!parts.content.empty() || (parts.calls.empty() && !logprobs.is_null())) say({{"content", parts.content}});
+  const bool both = a.task.format.keep_reasoning && !parts.reasoning.empty();  // the words stand in both: told at once
+  if (both)
+    say({{"reasoning_content", parts.reasoning}, {"content", parts.content}});
+  else if (!parts.reasoning.empty())
+    say({{"reasoning_content", parts.reasoning}});
+  if ((!parts.content.empty() && !both) || (parts.calls.empty() && !logprobs.is_null()))
+    say({{"content", parts.content}});
   for (const CallPart& part : parts.calls) say(call_delta(part));
 }
 

@@ -278,9 +278,24 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view
     const bool has_text = std::ranges::any_of(list, [](const Json& part) { return part.is_string(); });
     return has_text ? read_mixed_list(f, name, list, model) : read_token_ids(f, name, list, model);
   };
+  // llama.cpp's objects: {"prompt_string"}, or {"content"} as messages have it.
+  const auto wrapped = [&](const Json& one) {
+    const Fields at(one, f.name(name));
+    if (const auto text = at.text("prompt_string")) return model.encode(*text);
+    const Json* parts = one.contains("prompt_string") ? nullptr : at.array("content");
+    if (!parts || parts->empty()) f.refuse(name, "a text, token ids, or a list of these");
+    std::string all;
+    for (const Json& part : *parts) {
+      if (!part.is_object() || part.value("type", Json()) != "text") at.refuse("content", "parts of type text");
+      all += Fields(part, at.name("content")).required_text("text");
+    }
+    return model.encode(all);
+  };
   std::vector<std::vector<TokenId>> prompts;
   if (given->is_string()) {
     prompts.push_back(model.encode(given->get<std::string>()));
+  } else if (given->is_object()) {
+    prompts.push_back(wrapped(*given));
   } else if (given->is_array() && !given->empty() && given->front().is_number()) {
     prompts.push_back(ids(*given));
   } else if (given->is_array()) {
@@ -290,6 +305,8 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view
         prompts.push_back(model.encode(entry.get<std::string>()));
       else if (entry.is_array())
         prompts.push_back(ids(entry));
+      else if (entry.is_object())
+        prompts.push_back(wrapped(entry));
       else
         f.refuse(name, "a text, token ids, or a list of these");
     }

@@ -47,12 +47,7 @@ void cut(std::vector<TokenId>& prompt, size_t n_most, const text::VocabSpec& spe
 }  // namespace
 
 int64_t read_dimensions(const Fields& f, const ServedModel& model) {
-  const int64_t d_model = model.model().hparams().d_model;
-  const auto n = f.integer("dimensions");
-  if (!n) return 0;
-  if (!model.is_encoder() && *n != d_model) f.refuse("dimensions", fmt::format("{}, which this model has", d_model));
-  if (*n < 1 || *n > d_model) f.refuse("dimensions", fmt::format("a number from 1 to {}", d_model));
-  return *n;
+  return f.integer("dimensions", 1, model.model().hparams().d_model).value_or(0);
 }
 
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,

@@ -223,7 +223,7 @@ Json response_json(const ResponseAsk& a, const std::string& status, Json output,
   if (status == "incomplete") out["incomplete_details"] = {{"reason", "max_output_tokens"}};
   if (stats) {
     out["usage"] = {{"input_tokens", stats->n_prompt},
-                    {"input_tokens_details", {{"cached_tokens", stats->n_cached}}},
+                    {"input_tokens_details", {{"cached_tokens", stats->n_cached}, {"cache_write_tokens", 0}}},
                     {"output_tokens", stats->n_generated},
                     {"output_tokens_details", {{"reasoning_tokens", std::min(n_thoughts, stats->n_generated)}}},
                     {"total_tokens", stats->n_prompt + stats->n_generated}};

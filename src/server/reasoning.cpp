@@ -26,10 +26,12 @@ ReasoningSplitter::Parts ReasoningSplitter::feed(std::string_view text) {
     return parts;
   }
   held_ += text;
+  if (!held_.empty() && std::exchange(opened_before_, false)) parts.block = kOpen;
   if (state_ == State::start) {
     const size_t begin = held_.find_first_not_of(kSpace);
     const std::string_view rest = begin == std::string::npos ? "" : std::string_view(held_).substr(begin);
     if (rest.starts_with(kOpen)) {
+      parts.block = held_.substr(0, begin + kOpen.size());
       held_ = rest.substr(kOpen.size());
       state_ = State::inside;
     } else if (!kOpen.starts_with(rest)) {
@@ -39,16 +41,20 @@ ReasoningSplitter::Parts ReasoningSplitter::feed(std::string_view text) {
   if (state_ == State::inside) {
     if (const size_t end = held_.find(kClose); end != std::string::npos) {
       parts.reasoning = held_.substr(0, end);
+      parts.block += held_.substr(0, end + kClose.size());
       held_ = held_.substr(end + kClose.size());
       state_ = State::after;
     } else {
       const size_t sure = held_.size() - half_marker(held_, kClose);
       parts.reasoning = held_.substr(0, sure);
+      parts.block += parts.reasoning;
       held_.erase(0, sure);
     }
   }
   if (state_ == State::after) {  // the empty lines between belong to neither
-    held_.erase(0, std::min(held_.find_first_not_of(kSpace), held_.size()));
+    const size_t n_space = std::min(held_.find_first_not_of(kSpace), held_.size());
+    parts.block += held_.substr(0, n_space);
+    held_.erase(0, n_space);
     if (!held_.empty()) state_ = State::content;
   }
   if (state_ == State::content) parts.content = std::exchange(held_, {});
@@ -58,7 +64,7 @@ ReasoningSplitter::Parts ReasoningSplitter::feed(std::string_view text) {
 ReasoningSplitter::Parts ReasoningSplitter::finish() {
   Parts parts;
   if (state_ == State::inside)
-    parts.reasoning = std::exchange(held_, {});
+    parts.block = parts.reasoning = std::exchange(held_, {});
   else if (state_ != State::after)
     parts.content = std::exchange(held_, {});
   return parts;

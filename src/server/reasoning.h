@@ -13,10 +13,12 @@ class ReasoningSplitter {
   ReasoningSplitter(bool enabled, bool open)
       : state_(!enabled ? State::content
                : open   ? State::inside
-                        : State::start) {}
+                        : State::start),
+        opened_before_(enabled && open) {}
 
   struct Parts {
     std::string reasoning, content;
+    std::string block;  // the same thoughts as they stand in the text: with <think> (of the prompt too) and </think>
   };
   // Texts that are certain now; a marker that is only half there is held back.
   Parts feed(std::string_view text);
@@ -27,6 +29,7 @@ class ReasoningSplitter {
   enum class State : uint8_t { start, inside, after, content };
   State state_;
   std::string held_;
+  bool opened_before_ = false;  // by the prompt, and not told yet
 };
 
 // The prompt's last block is open: <think> without its end.

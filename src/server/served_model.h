@@ -19,20 +19,25 @@ namespace watra::server {
 
 using text::TokenId;
 
+// How thoughts are told: where they stand in the text; apart (auto, deepseek); apart and there too (deepseek-legacy).
+inline constexpr const char* kReasoningFormats = "none, auto, deepseek or deepseek-legacy";
+inline bool is_reasoning_format(std::string_view name) {
+  return name == "none" || name == "auto" || name == "deepseek" || name == "deepseek-legacy";
+}
+
 // How a model answers where neither a request nor its file says otherwise.
 struct Manner {
   engine::SamplingParams sampling;
-  std::string chat_template;      // in place of the file's own; empty = none
-  Json template_variables;        // an object; a request's own go before them
-  int64_t max_tokens = -1;        // of an answer; -1 = until its end
-  bool reuse_prefix = true;       // what the cache holds of a prompt is not read again
-  bool ignore_end = false;        // answers end by their limit alone
-  bool endless = false;           // where its context is full an answer forgets a part of the text and goes on
-  std::optional<int64_t> n_keep;  // ... of which so many tokens stay; -1 = the prompt; nothing = system words
-  bool continues = true;          // a last message of the assistant is gone on with, instead of being answered
-  // How thoughts are told: "none" (as they stand in the text), "auto", "deepseek".
-  std::string reasoning_format = "auto";
-  std::string pooling;  // of embeddings: "mean", "cls", "last"; empty = the file's own
+  std::string chat_template;              // in place of the file's own; empty = none
+  Json template_variables;                // an object; a request's own go before them
+  int64_t max_tokens = -1;                // of an answer; -1 = until its end
+  bool reuse_prefix = true;               // what the cache holds of a prompt is not read again
+  bool ignore_end = false;                // answers end by their limit alone
+  bool endless = false;                   // where its context is full an answer forgets a part of the text and goes on
+  std::optional<int64_t> n_keep;          // ... of which so many tokens stay; -1 = the prompt; nothing = system words
+  bool continues = true;                  // a last message of the assistant is gone on with, instead of being answered
+  std::string reasoning_format = "auto";  // is_reasoning_format()
+  std::string pooling;                    // of embeddings: "mean", "cls", "last"; empty = the file's own
 };
 
 class ServedModel {

@@ -1,12 +1,18 @@
 """Python's clients as people use them: answers, streams, log-probabilities, leaving, errors, embeddings.
 usage: test_python.py WATRA HOME [--quick] [--model NAME]"""
 import asyncio
+import json
 import unittest
 
 import anthropic
 import httpx
 import ollama
 import openai
+from anthropic.types import Message, RawMessageStreamEvent
+from openai.types import CreateEmbeddingResponse, Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from client_case import MODEL, QUICK, Client, main, start_server
 
@@ -19,6 +25,13 @@ WHOLE = 7000  # tokens: more than anybody waits for
 def setUpModule():
     global server
     server = start_server("--ctx", "8192")
+
+
+def read_whole(kind, replies):
+    """SDKs forgive replies what they lack, until a program asks for it: here nothing may be missing."""
+    reader = TypeAdapter(kind)
+    for reply in replies:
+        reader.validate_python(reply)
 
 
 def tearDownModule():
@@ -43,6 +56,29 @@ class OpenAi(Client):
         with self.client.chat.completions.stream(model=MODEL, messages=USER, max_tokens=16, temperature=0) as stream:
             text = "".join(e.delta for e in stream if e.type == "content.delta")
         self.assertEqual(text, whole.choices[0].message.content)
+
+    def test_replies_are_whole(self):
+        raw = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}, timeout=None)
+        ask = lambda path, **body: raw.post(path, json=body).raise_for_status()
+        events = lambda path, **body: [json.loads(line[6:]) for line in ask(path, stream=True, **body).text.splitlines() if line.startswith("data: {")]
+        call = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 9, "minimum": 0}}, "required": ["a"], "additionalProperties": False}
+        chats = [{"max_tokens": 3}, {"max_tokens": 3, "logprobs": True, "top_logprobs": 2, "n": 2},
+                 {"max_tokens": 60, "tools": [{"type": "function", "function": {"name": "add", "parameters": call}}], "tool_choice": "required"}]
+        for fields in chats:
+            read_whole(ChatCompletion, [ask("/v1/chat/completions", messages=USER, **fields).json()])
+            read_whole(ChatCompletionChunk, events("/v1/chat/completions", messages=USER, stream_options={"include_usage": True}, **fields))
+        for fields in ({"max_output_tokens": 3}, {"max_output_tokens": 3, "top_logprobs": 2, "include": ["message.output_text.logprobs"]},
+                       {"max_output_tokens": 60, "tools": [{"type": "function", "name": "add", "parameters": call, "strict": True}], "tool_choice": "required"}):
+            read_whole(Response, [ask("/v1/responses", model=MODEL, input="hi", **fields).json()])
+            read_whole(ResponseStreamEvent, events("/v1/responses", model=MODEL, input="hi", **fields))
+        for fields in ({"max_tokens": 3}, {"max_tokens": 60, "tools": [{"name": "add", "input_schema": call}], "tool_choice": {"type": "any"}}):
+            read_whole(Message, [ask("/v1/messages", model=MODEL, messages=USER, **fields).json()])
+            read_whole(RawMessageStreamEvent, [e for e in events("/v1/messages", model=MODEL, messages=USER, **fields) if e["type"] != "ping"])
+        read_whole(CreateEmbeddingResponse, [ask("/v1/embeddings", input="a").json()])
+        read_whole(Model, raw.get("/v1/models").json()["data"])
+        read_whole(ollama.ListResponse, [raw.get("/api/tags").json()])
+        read_whole(ollama.ProcessResponse, [raw.get("/api/ps").json()])
+        read_whole(ollama.ShowResponse, [ask("/api/show", model=MODEL).json()])
 
     def test_log_probabilities(self):
         for entry in self.chat(logprobs=True, top_logprobs=2).choices[0].logprobs.content:

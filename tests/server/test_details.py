@@ -51,6 +51,10 @@ class Fields(Named):
             self.ok("/completion", {"prompt": PARIS, "n_predict": 1, field: value})
         self.refused("/completion", {"prompt": {"prompt_string": "a", "multimodal_data": ["x"]}}, "prompt.multimodal_data")
         self.refused("/v1/responses", {"input": "a", "background": True}, "background")
+        for field, value in {"prompt_logprobs": 1, "echo": True}.items():  # of the other route, in vLLM's words
+            self.refused("/v1/chat/completions", {"messages": USER, field: value}, field)
+        self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 1, "prompt_logprobs": None, "echo": False})
+        self.refused("/completion", {"prompt": PARIS, "json_schema": "x"}, "json_schema")
 
     def test_a_last_message_is_gone_on_with_or_answered(self):
         talk = {"messages": [*USER, {"role": "assistant", "content": "A colour is"}], "max_tokens": 2}
@@ -227,7 +231,8 @@ class Fields(Named):
         parts = sse_data(self.ok("/completion", {**body, "stream": True}))
         self.assertEqual([e for p in parts for e in p.get("completion_probabilities", [])], entries)
         sure = self.ok("/completion", {**body, "temperature": 0})["completion_probabilities"]
-        self.assertEqual([(e["prob"], len(e["top_probs"])) for e in sure], [(1, 1)] * 4)
+        for e in sure:  # as many as asked for; those that were passed over had no chance
+            self.assertEqual((e["prob"], [t["prob"] for t in e["top_probs"]], len({t["id"] for t in e["top_probs"]})), (1, [1, 0, 0, 0, 0], 5))
 
     def test_streamed_text_and_its_logprobs_leave_together(self):
         text = " \U0001f525\u017a \U0001f9d1"
@@ -470,6 +475,7 @@ class Ollama(Named):
             self.assertAlmostEqual(a, b / norm, 5)
         self.assertIn("dimensions", self.ok("/api/embed", {"input": "a", "dimensions": 1 << 20}, 400)["error"])
         self.assertIn("dimensions", self.ok("/api/embed", {"input": "a", "dimensions": -1}, 400)["error"])
+        self.assertEqual(self.ok("/v1/embeddings", {"input": "a dog", "dimensions": 16})["data"][0]["embedding"], short)  # one rule for every API
         self.assertEqual(self.ok("/api/embed", {"input": []})["embeddings"], [])
         long = "word " * 900
         self.assertEqual(self.ok("/api/embed", {"input": long})["prompt_eval_count"], 512)

@@ -42,6 +42,21 @@ class Numbers(Asking):
         plain = self.ok("/v1/chat/completions", {"messages": USER, "max_tokens": 3})["usage"]
         self.assertEqual(plain["completion_tokens_details"], {"reasoning_tokens": 0})
 
+    def test_thoughts_may_stand_in_the_text_too(self):
+        body = {"messages": USER, "max_tokens": 100, "logprobs": True, **THINKS}
+        apart = self.ok("/v1/chat/completions", body)["choices"][0]
+        thoughts = "la " * 12
+        self.assertEqual((apart["message"]["content"], apart["message"]["reasoning_content"]), ("yes", thoughts))
+        body["reasoning_format"] = "deepseek-legacy"
+        both = self.ok("/v1/chat/completions", body)["choices"][0]
+        self.assertEqual((both["message"]["content"], both["message"]["reasoning_content"]), (f"<think>{thoughts}</think>yes", thoughts))
+        self.assertEqual(both["logprobs"], apart["logprobs"])
+        choices = [c["choices"][0] for c in sse_data(self.ok("/v1/chat/completions", {**body, "stream": True})) if c != "[DONE]"]
+        for field in ("content", "reasoning_content"):
+            self.assertEqual("".join(c["delta"].get(field) or "" for c in choices), both["message"][field])
+        self.assertEqual([e for c in choices if c["logprobs"] for e in c["logprobs"]["content"]], both["logprobs"]["content"])
+        self.refused("/v1/chat/completions", {**body, "reasoning_format": "deepseek-new"}, "reasoning_format")
+
     def test_a_stream_of_messages_begins_with_what_the_cache_had(self):
         body = {"messages": [{"role": "user", "content": "word " * 200}], "max_tokens": 3, "stream": True}
         for is_again in (False, True):

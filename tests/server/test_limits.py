@@ -84,6 +84,21 @@ class Limits(unittest.TestCase):
                 reply = s.recv(1000)
                 self.assertTrue(reply == b"" or reply.split()[1] == b"400", (head, reply))
 
+    def test_where_a_body_ends_is_never_guessed(self):
+        body = b'{"content": "hello"}'
+        inner = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for status, lines in ((501, ["Transfer-Encoding: identity"]), (501, ["Transfer-Encoding: xchunked"]), (501, ["Transfer-Encoding: gzip, chunked"]),
+                              (501, ["Transfer-Encoding: chunked, identity"]), (400, ["Content-Length: 20", "Content-Length: 20"]), (400, ["Content-Length: 20, 20"]),
+                              (400, ["Content-Length: 20,5"])):
+            with self.server.connect() as s:
+                s.sendall(self.server.head("POST", "/tokenize", headers=lines) + body + inner)
+                f = s.makefile("rb")
+                self.assertEqual(read_reply(f)[0], status, lines)
+                self.assertEqual(f.read(), b"", lines)  # what came behind is nobody's request
+        with self.server.connect() as s:
+            s.sendall(b"POST /tokenize HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+            self.assertEqual(read_reply(s.makefile("rb"))[0], 400)
+
     def test_bodies_that_are_too_long(self):
         with self.server.connect() as s:
             s.sendall(self.server.head("POST", "/tokenize", headers=["Content-Length: 99999999999"]))

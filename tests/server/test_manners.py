@@ -320,7 +320,14 @@ class Manners(Asking):
         for value in ([], None, "", ["a", ""], [[]], 5, {}, [{}], [1.5], [None]):
             self.refused("/v1/embeddings", {"input": value}, "input")
         self.refused("/v1/embeddings", {"input": "a", "encoding_format": "hex"}, "encoding_format")
-        self.refused("/v1/embeddings", {"input": "a", "dimensions": 64}, "dimensions")
+        for n in (0, -1, 1 << 20, "x"):
+            self.refused("/v1/embeddings", {"input": "a", "dimensions": n}, "dimensions")
+        # llama.cpp's objects.
+        found = self.ok("/v1/embeddings", {"input": ["hello", {"prompt_string": "hello"}, {"content": [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]}]})["data"]
+        self.assertEqual({str(d["embedding"]) for d in found}, {str(plain["data"][0]["embedding"])})
+        self.assertEqual(self.ok("/v1/embeddings", {"input": {"prompt_string": "hello"}})["data"], found[:1])
+        for value in ({"content": "a"}, {"content": []}, {"content": [{"type": "input_audio", "input_audio": {}}]}, {"content": [5]}, {"prompt_string": 5}):
+            self.assertTrue(self.ok("/v1/embeddings", {"input": value}, 400)["error"]["param"].startswith("input"), value)
         own = self.ok("/embedding", {"content": "hello"})
         self.assertEqual(own[0]["embedding"][0], plain["data"][0]["embedding"])
 

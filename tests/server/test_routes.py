@@ -267,7 +267,7 @@ class Twin(unittest.TestCase):
         server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "--api-prefix", "/llm", "--alias", "mine,ours", "--temp", "0",
                                  "--top-k", "7", "--top-p", "0.5", "--min-p", ".25", "-s", "42", "--samplers", "top_k;temperature", "-n", "5",
                                  "--chat-template", template, "--chat-template-kwargs", '{"mood": "!"}', "--pooling", "last", "--no-cache-prompt",
-                                 "--mirostat-ent", "4", "--repeat-last-n", "-1", "--threads-http", "1", "--pooling=last", "--numa", "distribute"))
+                                 "--mirostat-ent", "4", "--reasoning-format", "deepseek-legacy", "--repeat-last-n", "-1", "--threads-http", "1", "--pooling=last", "--numa", "distribute"))
         try:
             self.assertEqual(server.get("/props")[0], 404)
             self.assertEqual(server.get("/health", token=False)[0], 404)
@@ -290,6 +290,9 @@ class Twin(unittest.TestCase):
                 reply = server.post("/llm/v1/chat/completions", {"messages": messages, "model": name, "ignore_eos": True})[2]
                 self.assertEqual((reply["model"], reply["usage"]["completion_tokens"]), ("mine", 5))
                 self.assertEqual(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+            thinks = {"messages": messages, "max_tokens": 30, "grammar": 'root ::= "<think>hm</think>yes"'}
+            said = server.post("/llm/v1/chat/completions", thinks)[2]["choices"][0]["message"]
+            self.assertEqual((said["content"], said["reasoning_content"]), ("<think>hm</think>yes", "hm"))
             last = server.post("/llm/embedding", {"content": "a dog barks"})[2][0]["embedding"][0]
             other = server.post("/llm/embedding", {"content": "a cat barks"})[2][0]["embedding"][0]
             self.assertNotEqual(last, other)
@@ -302,7 +305,7 @@ class Twin(unittest.TestCase):
 
     def test_flags_with_values_that_cannot_be(self):
         for words in (("--temp", "x"), ("--temp", "9"), ("--port", "70000"), ("-np", "0"), ("--api-prefix", "llm/"), ("--chat-template-file", "/nowhere"),
-                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",), ("--host", "0.0.0.0"), ("--reasoning-format", "x"), ("--logit-bias", "5")):
+                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",), ("--host", "0.0.0.0"), ("--reasoning-format", "x"), ("--reasoning-format", "deepseek-new"), ("--logit-bias", "5")):
             server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", *words), wait=False)
             self.assertNotEqual(server.process.wait(PATIENCE), 0, words)
             server.stop()

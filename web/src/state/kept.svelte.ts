@@ -1,4 +1,4 @@
-// Small named things that the person keeps on the server: personas, ready-made settings, words kept ready. Each is written whole; what another
+// Small named things that the person keeps on the server: personas, ready-made settings, words kept ready, sets of questions. Each is written whole; what another
 // page does with one is seen here, and not written over.
 import { get, put, remove } from '../wire/client';
 import { on, onRenew } from './bus';

@@ -675,6 +675,13 @@ export const cases = [
     await page.getByRole('button', { name: 'Keep the question' }).click();
     const set = page.locator('.sets details', { hasText: 'My questions' });
     await set.getByText('2 questions').waitFor();
+    const [kept] = mock.house.sets.values(); // another window adds one and takes it back
+    const elsewhere = (questions) => fetch(`${mock.url}/watra/v1/sets/${kept.id}`, { method: 'PUT', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ name: kept.name, questions }) });
+    await elsewhere([...kept.questions, 'What is a koliba?']);
+    await set.getByText('3 questions').waitFor();
+    await set.getByRole('listitem').filter({ hasText: 'What is a koliba?' }).getByRole('button', { name: 'Remove the question from its set' }).click();
+    await set.getByText('2 questions').waitFor();
+    assert.deepEqual([...mock.house.sets.get(kept.id).questions], kept.questions);
     await set.getByRole('button', { name: 'Ask the whole set' }).click();
     await page.getByText('Question 1 of 2').waitFor();
     await page.reload(); // the house asks, whoever looks

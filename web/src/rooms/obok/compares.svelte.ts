@@ -2,6 +2,7 @@
 import { clientId, get, post, remove } from '../../wire/client';
 import type { Compare, Message, QuestionSet, Run, RunState, Series, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
+import { Kept } from '../../state/kept.svelte';
 import { attempt, errorText, notices } from '../../state/notice.svelte';
 import { shelf } from '../../state/shelf.svelte';
 
@@ -15,11 +16,8 @@ class Compares {
   runs = $state<Record<string, RunState>>({});
   #series = $state.raw<Series | null>(null);
   get series(): Series | null { return this.#series?.state === 'running' ? this.#series : null; }
-  sets = $state.raw<QuestionSet[]>([]);
-
+  readonly sets = new Kept<QuestionSet>('set', 'sets');
   more = $state(false);
-
-  async loadSets(): Promise<void> { this.sets = (await attempt(() => get<{ sets: QuestionSet[] }>('/sets')))?.sets ?? this.sets; }
 
   async load(): Promise<void> {
     void this.loadSeries();
@@ -98,7 +96,6 @@ export function winner(compare: Compare): { label: string; name: string } | null
   return { label: column.label, name: column.model ? shelf.name(column.model) : (spoke?.actor.name ?? column.label) };
 }
 on('series.changed', (event) => compares.tellSeries(event.data as unknown as Series));
-on('set.changed', () => void compares.loadSets());
 on('compare.changed', (event) => {
   const compare = event.data as unknown as Compare;
   compares.take(compare);
