@@ -39,8 +39,8 @@ describe('words', () => {
     expect([...middle('ąęć'.repeat(30), 11)]).toHaveLength(11);
   });
   it('writes sizes with the decimal comma', () => {
-    expect(bytes(74.98e9, 'pl')).toBe('75 GB');
-    expect(bytes(6.72e9, 'pl')).toBe('6,7 GB');
-    expect(bytes(98362432, 'en')).toBe('98 MB');
+    expect(bytes(74.98e9, 'pl')).toBe('75\u00a0GB');
+    expect(bytes(6.72e9, 'pl')).toBe('6,7\u00a0GB');
+    expect(bytes(98362432, 'en')).toBe('98\u00a0MB');
   });
 });

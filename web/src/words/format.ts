@@ -83,7 +83,7 @@ export function bytes(value: number, language: Language): string {
   let unit = 0;
   let left = value;
   while (left >= 999.5 && unit < units.length - 1) { left /= 1000; unit++; }
-  return `${number(left, language, left < 10 && unit > 2 ? 1 : left < 100 && unit > 2 ? 1 : 0)} ${units[unit]}`;
+  return `${number(left, language, left < 10 && unit > 2 ? 1 : left < 100 && unit > 2 ? 1 : 0)}\u00a0${units[unit]}`;
 }
 
 /** 11,2 mld / 11.2 B */

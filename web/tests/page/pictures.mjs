@@ -13,12 +13,13 @@ const into = resolve(fileURLToPath(new URL('../../..', import.meta.url)), folder
 mkdirSync(into, { recursive: true });
 const themes = { watra: 22, poranek: 7, papier: 13, kontrast: 18 }; // and the hour at which each is looked at
 const devices = { desktop: {}, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } };
-const browser = await launch({ fire: true });
+const fire = !process.argv.includes('--still');
+const browser = await launch({ fire });
 let failed = 0;
 
 async function shoot(name, options, view, act) {
-  if (chosen ? !CHOSEN[name] : !name.includes(word)) return;
-  const { page, mock, done } = await open(browser, { ...options, fire: true }, view);
+  if (chosen ? !CHOSEN[name] : !new RegExp(word).test(name)) return;
+  const { page, mock, done } = await open(browser, { ...options, fire }, view);
   const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}.png`;
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';

@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest';
+
+import { bind, plain } from './bind';
+import { bytes } from './format';
+import { pl } from './pl';
+
+const seen = (text: string) => text.replaceAll('\u00a0', '~');
+
+describe('what a line must not part', () => {
+  it('keeps a Polish word of one letter with the next, also several in a row', () => {
+    expect(seen(bind('Z nią i z tobą w izbie, a u siebie o zmroku i w nocy', 'pl'))).toBe('Z~nią i~z~tobą w~izbie, a~u~siebie o~zmroku i~w~nocy');
+    expect(seen(bind('Rozmowa „O czym” (i inne)', 'pl'))).toBe('Rozmowa „O~czym” (i~inne)');
+    expect(seen(bind('to słowo i', 'pl'))).toBe('to słowo i');
+  });
+  it('leaves those of other languages alone', () => { expect(seen(bind('I have a word, a fire', 'en'))).toBe('I have a word, a fire'); });
+  it('keeps a number with its unit or with what it counts, in both languages', () => {
+    expect(seen(bind('do 30 miliardów, 5 modeli, 0,5 GB, 47 °C', 'pl'))).toBe('do 30~miliardów, 5~modeli, 0,5~GB, 47~°C');
+    expect(seen(bind('76.9 tokens a second, 27 November', 'en'))).toBe('76.9~tokens a second, 27~November');
+    expect(seen(bytes(24e9, 'pl'))).toBe('24~GB');
+  });
+  it('keeps a dash with the word before it', () => { expect(seen(bind('ogień – i nic więcej', 'pl'))).toBe('ogień~– i~nic więcej'); });
+  it('changes spaces only, and gives them back', () => {
+    for (const text of Object.values(pl)) expect(plain(bind(text, 'pl'))).toBe(text);
+  });
+});
