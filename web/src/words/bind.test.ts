@@ -18,6 +18,10 @@ describe('what a line must not part', () => {
     expect(seen(bind('76.9 tokens a second, 27 November', 'en'))).toBe('76.9~tokens a second, 27~November');
     expect(seen(bytes(24e9, 'pl'))).toBe('24~GB');
   });
+  it('keeps a short word that begins a sentence in mid-line with the next', () => {
+    expect(seen(bind('Do kilku modeli. Na ślepo, na końcu! Do widzenia', 'pl'))).toBe('Do kilku modeli. Na~ślepo, na końcu! Do~widzenia');
+    expect(seen(bind('One word. It stays', 'en'))).toBe('One word. It~stays');
+  });
   it('keeps a dash with the word before it', () => { expect(seen(bind('ogień – i nic więcej', 'pl'))).toBe('ogień~– i~nic więcej'); });
   it('changes spaces only, and gives them back', () => {
     for (const text of Object.values(pl)) expect(plain(bind(text, 'pl'))).toBe(text);

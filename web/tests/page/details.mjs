@@ -243,4 +243,35 @@ export const cases = [
     const face = page.locator('.ask .face', { hasText: was }); // what stands in the field is not cut in the middle of a speed
     await until(async () => (await face.innerText()).replaceAll('\u00a0', ' ').endsWith(`${planned} 61${point}5 ${unit} · ${was} 48${point}3 ${unit}`), true);
   } })),
+  ...[['pl', 'Jak mówi', 'Najdłuższa odpowiedź', 'bez limitu'], ['en', 'How it speaks', 'Longest answer', 'no limit']].map(([lang, group, name, words]) => ({ name: `settings: no limit stands in words where a number would mean it, and can be chosen (${lang})`, options: { lang }, async run({ page, mock }) {
+    const longest = () => mock.house.settings['sampling.max_tokens'];
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: group }).click();
+    const field = page.getByRole('spinbutton', { name });
+    const choose = page.getByRole('button', { name: words });
+    await until(() => field.inputValue(), words);
+    assert.equal(await field.getAttribute('aria-valuetext'), words);
+    assert.equal(await choose.count(), 0);
+    await field.click();
+    await page.keyboard.type('200'); // the words have stepped aside
+    await page.keyboard.press('Tab');
+    await until(longest, 200);
+    await choose.click();
+    await until(longest, -1);
+    await until(() => field.inputValue(), words);
+    for (const typed of ['', words.toUpperCase(), '-1']) {
+      await field.fill('300');
+      await field.blur();
+      await until(longest, 300);
+      await field.fill(typed);
+      await field.blur();
+      await until(longest, -1);
+      await until(() => field.inputValue(), words);
+    }
+    await field.fill('what');
+    await field.blur();
+    await until(() => field.inputValue(), words);
+    await field.press('ArrowUp');
+    await until(longest, 0);
+  } })),
 ];
