@@ -17,6 +17,9 @@ describe('what a line must not part', () => {
     expect(seen(bind('do 30 miliardów, 5 modeli, 0,5 GB, 47 °C', 'pl'))).toBe('do 30~miliardów, 5~modeli, 0,5~GB, 47~°C');
     expect(seen(bind('76.9 tokens a second, 27 November', 'en'))).toBe('76.9~tokens a second, 27~November');
     expect(seen(bytes(24e9, 'pl'))).toBe('24~GB');
+    expect(seen(bind('Reading: 3 of 48 tokens', 'en'))).toBe('Reading: 3 of 48~tokens');
+    expect(seen(bind('1290 z 8192 tokenów', 'pl'))).toBe('1290 z~8192~tokenów');
+    expect(seen(bind('Qwen2.5 Coder 1.5B: 10\u00a0240 tokens, 1,024 words', 'en'))).toBe('Qwen2.5 Coder 1.5B: 10~240~tokens, 1,024~words');
   });
   it('keeps a short word that begins a sentence in mid-line with the next', () => {
     expect(seen(bind('Do kilku modeli. Na ślepo, na końcu! Do widzenia', 'pl'))).toBe('Do kilku modeli. Na~ślepo, na końcu! Do~widzenia');

@@ -4,7 +4,8 @@
 import type { Language } from './format';
 
 const HELD = '\u00a0';
-const COUNTED = /(\d) (?=[\p{L}°])/gu;
+// Not in Qwen2.5 Coder, where nothing is counted, and not before a word that only joins: 3 of 5 pages.
+const COUNTED = /(?<![\p{L}\d.,])(\d[\d.,\u00a0]*) (?=[\p{L}°])(?!(?:of|and|or|to|in|at|is|z|i|a|w|o|u|na|do|od|po|lub) )/gu;
 const DASH = / (?=[–—] )/gu;
 const BEGUN = /(?<=[.!?] )(\p{L}{1,2}) (?=\S)/gu;
 const LONE = /(?<=^|[\s(„])([aiouwz]) (?=\S)/giu;
