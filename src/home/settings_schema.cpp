@@ -171,8 +171,7 @@ std::vector<Entry> plain_sampling() {
           .off(1.0),
       Entry("sampling.repeat_last_n", "int", 64, "expert")
           .named("Pamięć kary", "Penalty window")
-          .what("Ile ostatnich tokenów liczy się do kary.",
-                "How many of the last tokens count for the penalty.")
+          .what("Ile ostatnich tokenów liczy się do kary.", "How many of the last tokens count for the penalty.")
           .range(-1, 8192, 1),
   };
 }

@@ -37,6 +37,15 @@ async function versions(page, mock) {
   await page.clock.runFor(4000);
   await page.getByText('2/2').waitFor();
 }
+/** A finger half-way to the version before, not lifted. */
+async function leafing(page, mock) {
+  await versions(page, mock);
+  const { x, y, width, height } = await answer(page).locator('.bubble').boundingBox();
+  const wire = await page.context().newCDPSession(page);
+  const touch = (type, dx) => wire.send('Input.dispatchTouchEvent', { type, touchPoints: [{ x: x + width / 3 + dx, y: y + height / 2 }] });
+  await touch('touchStart', 0);
+  for (let dx = 10; dx <= 110; dx += 10) await touch('touchMove', dx);
+}
 const compare = (page, blind, models) => page.evaluate(([blind, models]) => fetch('/watra/v1/compares', { method: 'POST', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ client_id: `c${Math.random()}`, question: 'Co zrobić, żeby w zimie nie zgasł ogień w chacie na hali?', blind, columns: models.map((model) => ({ model })) }) }).then((r) => r.json()).then((c) => { location.hash = `#/obok/${c.id}`; }), [blind, models]);
 const more = async (page, item) => { await izba(page); await answer(page).getByRole('button', { name: 'Więcej', exact: true }).click(); if (item) await page.getByRole('menuitem', { name: item }).click(); };
 const board = async (page, name) => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name }).click(); await page.mouse.move(0, 0); };
@@ -48,6 +57,7 @@ export const corners = {
   mieszane: mixed,
   'mieszane-gora': async (page, mock) => { await mixed(page, mock); for (const one of await page.locator('.thought summary').all()) await one.click(); await page.locator('.log').evaluate((log) => { log.scrollTop = 0; }); },
   wersje: versions,
+  kartkowanie: leafing,
   menu: async (page) => { await more(page); },
   'menu-rozmowy': async (page) => { await threadMenu(page); },
   raz: async (page) => { await more(page, 'Jeszcze raz inaczej…'); await page.waitForSelector('dialog'); },
