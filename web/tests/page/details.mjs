@@ -174,13 +174,13 @@ export const cases = [
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: box }).fill('kornik');
     const hits = page.locator('[role=option]', { has: page.locator('mark') });
-    await until(() => hits.locator('.sub').allInnerTexts().then((all) => all.map((one) => one.split(' · ')[0])), told);
+    await until(() => hits.locator('.sub').allInnerTexts().then((all) => all.map((one) => one.replaceAll('\u00a0', ' ').split(' · ')[0])), told);
     await hits.nth(1).click();
     await page.locator('.row-in.mine', { hasText: 'limba' }).waitFor();
     await until(() => page.locator('.row-in.mine .versions').innerText(), '2/3');
   } })),
 
-  ...[['pl', 'Opowiedz coś', /^Czyta jeszcze raz to, co zostało w pamięci rozmowy: 1344 z 3136 tokenów, jeszcze 6 s$/, /^Pamięć rozmowy się zapełniła: 960 dawniejszych tokenów wypadło/], ['en', 'Tell me something', /^Reading again what the context still holds: 1344 of 3136 tokens, 6 s left$/, /960/]].map(([lang, text, line, note]) => ({ name: `a full context: how far the rest was read again is shown (${lang})`, options: { lang, rate: 100, forgets: 20, holds: true }, async run({ page, mock }) {
+  ...[['pl', 'Opowiedz coś', /^Czyta jeszcze raz to, co zostało w pamięci rozmowy: 1344 z 3136 tokenów, jeszcze 6 s$/, /^Pamięć rozmowy się zapełniła: 960\sdawniejszych tokenów wypadło/], ['en', 'Tell me something', /^Reading again what the context still holds: 1344 of 3136 tokens, 6 s left$/, /960/]].map(([lang, text, line, note]) => ({ name: `a full context: how far the rest was read again is shown (${lang})`, options: { lang, rate: 100, forgets: 20, holds: true }, async run({ page, mock }) {
     await page.locator('textarea').fill(text);
     await page.locator('textarea').press('Enter');
     const bar = page.getByRole('progressbar', { name: line });

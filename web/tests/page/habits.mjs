@@ -412,7 +412,7 @@ export const cases = [
     await page.reload();
     await firstThread(page);
     assert.equal(await page.locator('.facts').count(), 1);
-    await until(() => page.locator('.facts').innerText(), w('O tej odpowiedzi', 'About this answer'));
+    await until(async () => (await page.locator('.facts').innerText()).replaceAll('\u00a0', ' '), w('O tej odpowiedzi', 'About this answer'));
     await until(() => box(page).getAttribute('placeholder'), w('Napisz coś, model wczyta się po wysłaniu…', 'Write something; the model loads when it is sent…'));
     await page.locator('.list').getByRole('button', { name: w('Nowa rozmowa', 'New conversation') }).click();
     await until(() => box(page).getAttribute('placeholder'), w('Najpierw wybierz model na Półce…', 'Choose a model on the shelf first…'));
