@@ -135,8 +135,8 @@ std::vector<Entry> plain_sampling() {
           .range(0, 5, 0.05),
       Entry("sampling.max_tokens", "int", -1, "plain")
           .named("Najdłuższa odpowiedź", "Longest answer")
-          .what("W tokenach, po polsku około dwóch na słowo. -1: do końca myśli.",
-                "In tokens, about 1.3 a word in English. -1: until the thought ends.")
+          .what("W tokenach, po polsku około dwóch na słowo. Bez limitu: do końca myśli.",
+                "In tokens, about 1.3 a word in English. No limit: until the thought ends.")
           .range(-1, 1048576, 1)
           .off(-1),
       Entry("sampling.top_p", "float", 0.95, "more")
@@ -171,8 +171,7 @@ std::vector<Entry> plain_sampling() {
           .off(1.0),
       Entry("sampling.repeat_last_n", "int", 64, "expert")
           .named("Pamięć kary", "Penalty window")
-          .what("Ile ostatnich tokenów liczy się do kary. -1: wszystkie.",
-                "How many of the last tokens count for the penalty. -1: all.")
+          .what("Ile ostatnich tokenów liczy się do kary.", "How many of the last tokens count for the penalty.")
           .range(-1, 8192, 1),
   };
 }
@@ -216,8 +215,8 @@ std::vector<Entry> expert_sampling() {
           .range(0, 0.5, 0.01),
       Entry("sampling.seed", "int", -1, "expert")
           .named("Ziarno", "Seed")
-          .what("To samo ziarno i te same ustawienia dają tę samą odpowiedź. -1: za każdym razem inna.",
-                "The same seed and settings give the same answer. -1: a different one each time.")
+          .what("To samo ziarno i te same ustawienia dają tę samą odpowiedź. Losowe: za każdym razem inną.",
+                "The same seed and settings give the same answer. Random: a different one each time.")
           .range(-1, 4294967295.0, 1)
           .off(-1),
       Entry("sampling.stop", "json", Json::array(), "expert")

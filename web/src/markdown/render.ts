@@ -2,6 +2,7 @@
 // there is no HTML to clean, because none is made. Links lead to the web or to a letter and open elsewhere; pictures stay words.
 import type { Token, Tokens } from 'marked';
 
+import { held } from '../words/bind';
 import type { FootnoteToken, MathsToken } from './grammar';
 
 type Inside = (Node | string)[];
@@ -42,7 +43,7 @@ function inlineToken(token: Token): Node[] {
     case 'maths': return [make('span', [token.raw], { class: 'maths', 'data-tex': (token as unknown as MathsToken).tex })];
     case 'footnoteRef': return [make('sup', [(token as unknown as FootnoteToken).label], { class: 'note-ref' })];
     case 'escape': case 'html': return [document.createTextNode(token.text as string)];
-    default: return 'tokens' in token && token.tokens ? inline(token.tokens) : [document.createTextNode(meant((token as Tokens.Text).text))];
+    default: return 'tokens' in token && token.tokens ? inline(token.tokens) : [document.createTextNode(held(meant((token as Tokens.Text).text)))];
   }
 }
 

@@ -46,6 +46,27 @@ describe('MarkdownStream', () => {
     }
   });
 
+  it('on a Polish page keeps words of one letter and numbers with what follows, in prose alone, wherever the answer is cut', () => {
+    document.documentElement.lang = 'pl';
+    try {
+      const text = 'A **potem** i w izbie, o 5 rano.\n\n- z nią `i w kodzie`\n\n```\na w i 5 x\n```\n\n| w chacie | 40 GB |\n|--|--|\n| a u nas | $a i b$ |\n';
+      const whole = dom(text);
+      expect(whole.textContent?.replaceAll('\u00a0', '~')).toContain('i~w~izbie, o~5~rano.');
+      expect(whole.querySelector('pre')?.textContent).toBe('a w i 5 x');
+      expect(whole.querySelector('li code')?.textContent).toBe('i w kodzie');
+      expect(whole.querySelector('.maths')?.textContent).toContain('a i b');
+      expect(whole.querySelector('td')?.textContent).toBe('a\u00a0u\u00a0nas');
+      for (let step = 1; step <= 7; step++) {
+        const box = document.createElement('div');
+        const stream = new MarkdownStream(box);
+        for (let at = step; at < text.length; at += step) stream.update(text.slice(0, at), false);
+        stream.update(text, true);
+        expect(box.innerHTML, `by ${step}`).toBe(whole.innerHTML);
+      }
+      expect(whole.textContent?.replaceAll('\u00a0', ' ')).toBe((document.documentElement.lang = 'en', dom(text).textContent));
+    } finally { document.documentElement.lang = ''; }
+  });
+
   it('ends as the one-shot DOM where an answer that had ended goes on', () => {
     for (let seed = 1; seed <= 100; seed++) {
       const next = random(seed);

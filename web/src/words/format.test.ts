@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { en } from './en';
-import { bytes, figure, format, middle, readNumber } from './format';
+import { bytes, date, figure, format, middle, readNumber } from './format';
 import { pl } from './pl';
 
 describe('words', () => {
@@ -38,9 +38,14 @@ describe('words', () => {
     expect(middle('Qwen2.5-Coder-32B-Instruct-abliterated · Q4_K_M', 20)).toBe('Qwen2.5-Co…· Q4_K_M');
     expect([...middle('ąęć'.repeat(30), 11)]).toHaveLength(11);
   });
+  it('writes the hour as the language does', () => {
+    const then = new Date(2020, 10, 7, 7, 5).getTime();
+    expect(date(then, 'pl', true)).toMatch(/^7 lis 2020,? 07:05$/);
+    expect(date(then, 'en', true)).toMatch(/^Nov 7, 2020,? 7:05\sAM$/);
+  });
   it('writes sizes with the decimal comma', () => {
-    expect(bytes(74.98e9, 'pl')).toBe('75 GB');
-    expect(bytes(6.72e9, 'pl')).toBe('6,7 GB');
-    expect(bytes(98362432, 'en')).toBe('98 MB');
+    expect(bytes(74.98e9, 'pl')).toBe('75\u00a0GB');
+    expect(bytes(6.72e9, 'pl')).toBe('6,7\u00a0GB');
+    expect(bytes(98362432, 'en')).toBe('98\u00a0MB');
   });
 });

@@ -83,7 +83,7 @@ export function bytes(value: number, language: Language): string {
   let unit = 0;
   let left = value;
   while (left >= 999.5 && unit < units.length - 1) { left /= 1000; unit++; }
-  return `${number(left, language, left < 10 && unit > 2 ? 1 : left < 100 && unit > 2 ? 1 : 0)} ${units[unit]}`;
+  return `${number(left, language, left < 10 && unit > 2 ? 1 : left < 100 && unit > 2 ? 1 : 0)}\u00a0${units[unit]}`;
 }
 
 /** 11,2 mld / 11.2 B */
@@ -91,14 +91,15 @@ export function count(value: number, language: Language): string {
   return formatter(`c${language}`, () => new Intl.NumberFormat(language, { notation: 'compact', maximumFractionDigits: 1 })).format(value);
 }
 
-const HOUR: Intl.DateTimeFormatOptions = { hour: '2-digit', minute: '2-digit' };
+/** 07:05, in English 7:05 AM. */
+const HOUR: Record<Language, Intl.DateTimeFormatOptions> = { pl: { hour: '2-digit', minute: '2-digit' }, en: { hour: 'numeric', minute: '2-digit' } };
 
 /** The hour of what is of today, else the day; `hour`: the hour of every day. */
 export function date(ms: number, language: Language, hour = false): string {
   const then = new Date(ms);
   const today = new Date();
   const day: Intl.DateTimeFormatOptions = then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
-  const options = then.toDateString() === today.toDateString() ? HOUR : hour ? { ...day, ...HOUR } : day;
+  const options = then.toDateString() === today.toDateString() ? HOUR[language] : hour ? { ...day, ...HOUR[language] } : day;
   return formatter(`d${language}${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(language, options)).format(then);
 }
 

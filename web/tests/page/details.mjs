@@ -29,7 +29,7 @@ export const cases = [
   ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: zajęte .* z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: .* of 1 TB taken$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
     await page.evaluate(() => { location.hash = '#/maszynownia'; });
     const plate = page.locator('.plates div', { hasText: name });
-    await until(() => plate.innerText().then((said) => said.split('\n').map((line) => line.trim())), [name, all, ours]);
+    await until(() => plate.innerText().then((said) => said.replaceAll('\u00a0', ' ').split('\n').map((line) => line.trim())), [name, all, ours]);
     await page.getByRole('img', { name: vessel }).waitFor();
     await page.getByRole('img', { name: disk }).waitFor();
   } })),
@@ -174,13 +174,13 @@ export const cases = [
     await page.keyboard.press('Control+k');
     await page.getByRole('combobox', { name: box }).fill('kornik');
     const hits = page.locator('[role=option]', { has: page.locator('mark') });
-    await until(() => hits.locator('.sub').allInnerTexts().then((all) => all.map((one) => one.split(' · ')[0])), told);
+    await until(() => hits.locator('.sub').allInnerTexts().then((all) => all.map((one) => one.replaceAll('\u00a0', ' ').split(' · ')[0])), told);
     await hits.nth(1).click();
     await page.locator('.row-in.mine', { hasText: 'limba' }).waitFor();
     await until(() => page.locator('.row-in.mine .versions').innerText(), '2/3');
   } })),
 
-  ...[['pl', 'Opowiedz coś', /^Czyta jeszcze raz to, co zostało w pamięci rozmowy: 1344 z 3136 tokenów, jeszcze 6 s$/, /^Pamięć rozmowy się zapełniła: 960 dawniejszych tokenów wypadło/], ['en', 'Tell me something', /^Reading again what the context still holds: 1344 of 3136 tokens, 6 s left$/, /960/]].map(([lang, text, line, note]) => ({ name: `a full context: how far the rest was read again is shown (${lang})`, options: { lang, rate: 100, forgets: 20, holds: true }, async run({ page, mock }) {
+  ...[['pl', 'Opowiedz coś', /^Czyta jeszcze raz to, co zostało w pamięci rozmowy: 1344 z 3136 tokenów, jeszcze 6 s$/, /^Pamięć rozmowy się zapełniła: 960\sdawniejszych tokenów wypadło/], ['en', 'Tell me something', /^Reading again what the context still holds: 1344 of 3136 tokens, 6 s left$/, /960/]].map(([lang, text, line, note]) => ({ name: `a full context: how far the rest was read again is shown (${lang})`, options: { lang, rate: 100, forgets: 20, holds: true }, async run({ page, mock }) {
     await page.locator('textarea').fill(text);
     await page.locator('textarea').press('Enter');
     const bar = page.getByRole('progressbar', { name: line });
@@ -242,5 +242,36 @@ export const cases = [
     assert.equal((await all()).filter((one) => one.includes(was)).length, 1);
     const face = page.locator('.ask .face', { hasText: was }); // what stands in the field is not cut in the middle of a speed
     await until(async () => (await face.innerText()).replaceAll('\u00a0', ' ').endsWith(`${planned} 61${point}5 ${unit} · ${was} 48${point}3 ${unit}`), true);
+  } })),
+  ...[['pl', 'Jak mówi', 'Najdłuższa odpowiedź', 'bez limitu'], ['en', 'How it speaks', 'Longest answer', 'no limit']].map(([lang, group, name, words]) => ({ name: `settings: no limit stands in words where a number would mean it, and can be chosen (${lang})`, options: { lang }, async run({ page, mock }) {
+    const longest = () => mock.house.settings['sampling.max_tokens'];
+    await page.keyboard.press('Control+,');
+    await page.getByRole('tab', { name: group }).click();
+    const field = page.getByRole('spinbutton', { name });
+    const choose = page.getByRole('button', { name: words });
+    await until(() => field.inputValue(), words);
+    assert.equal(await field.getAttribute('aria-valuetext'), words);
+    assert.equal(await choose.count(), 0);
+    await field.click();
+    await page.keyboard.type('200'); // the words have stepped aside
+    await page.keyboard.press('Tab');
+    await until(longest, 200);
+    await choose.click();
+    await until(longest, -1);
+    await until(() => field.inputValue(), words);
+    for (const typed of ['', words.toUpperCase(), '-1']) {
+      await field.fill('300');
+      await field.blur();
+      await until(longest, 300);
+      await field.fill(typed);
+      await field.blur();
+      await until(longest, -1);
+      await until(() => field.inputValue(), words);
+    }
+    await field.fill('what');
+    await field.blur();
+    await until(() => field.inputValue(), words);
+    await field.press('ArrowUp');
+    await until(longest, 0);
   } })),
 ];

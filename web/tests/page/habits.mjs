@@ -171,12 +171,13 @@ export const cases = [
   } })),
   { name: 'when a conversation was begun, an answer made, a comparison asked: told where one looks for it', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     const whole = (ms) => page.evaluate((at) => new Intl.DateTimeFormat('en', { dateStyle: 'long', timeStyle: 'short' }).format(at), ms);
+    const title = async (of) => (await of.getAttribute('title')).replaceAll('\u00a0', ' ');
     await page.locator('.list a', { hasText: 'Opowieść' }).click();
     await page.waitForSelector('.md > *');
     const thread = [...mock.house.threads.values()].find((one) => one.title.includes('Opowieść'));
     const answer = [...mock.house.messages.values()].findLast((one) => one.thread === thread.id && one.role === 'assistant');
-    assert.equal(await page.locator('.list a', { hasText: 'Opowieść' }).getAttribute('title'), `Begun ${await whole(thread.created_ms)}; last word ${await whole(thread.updated_ms)}`);
-    assert.equal(await page.locator('.row-in:not(.mine) time').last().getAttribute('title'), await whole(answer.at_ms));
+    assert.equal(await title(page.locator('.list a', { hasText: 'Opowieść' })), `Begun ${await whole(thread.created_ms)}; last word ${await whole(thread.updated_ms)}`);
+    assert.equal(await title(page.locator('.row-in:not(.mine) time').last()), await whole(answer.at_ms));
     await page.locator('button.facts').last().click();
     await page.locator('dl div', { hasText: 'Made' }).getByText(await whole(answer.at_ms)).waitFor();
     await page.getByRole('button', { name: 'More about this conversation' }).click();
@@ -186,7 +187,7 @@ export const cases = [
     await page.getByLabel('Question', { exact: true }).fill('Say one word.');
     await page.getByRole('button', { name: 'Ask', exact: true }).click();
     await page.locator('.asked time').waitFor();
-    assert.equal(await page.locator('.asked time').getAttribute('title'), await whole([...mock.house.compares.values()].at(-1).created_ms));
+    assert.equal(await title(page.locator('.asked time')), await whole([...mock.house.compares.values()].at(-1).created_ms));
   } },
   { name: 'search goes on to older hits, by the keyboard too, until there are no more', options: { lang: 'en', big: true }, async run({ page }) {
     await page.keyboard.press('Control+k');
@@ -412,7 +413,7 @@ export const cases = [
     await page.reload();
     await firstThread(page);
     assert.equal(await page.locator('.facts').count(), 1);
-    await until(() => page.locator('.facts').innerText(), w('O tej odpowiedzi', 'About this answer'));
+    await until(async () => (await page.locator('.facts').innerText()).replaceAll('\u00a0', ' '), w('O tej odpowiedzi', 'About this answer'));
     await until(() => box(page).getAttribute('placeholder'), w('Napisz coś, model wczyta się po wysłaniu…', 'Write something; the model loads when it is sent…'));
     await page.locator('.list').getByRole('button', { name: w('Nowa rozmowa', 'New conversation') }).click();
     await until(() => box(page).getAttribute('placeholder'), w('Najpierw wybierz model na Półce…', 'Choose a model on the shelf first…'));

@@ -1,10 +1,13 @@
-// tools/web pictures [FOLDER] [WORD]: a picture of every room in each theme, desktop and phone, named ROOM-THEME-DEVICE.png (build/pictures); with
-// WORD those whose name holds it. `tools/web pictures --chosen` makes the few that README shows, under docs/pictures.
+// tools/web pictures [FOLDER] [WORD]: a picture of every room and of what lies in its corners (corners.mjs) in each theme, on a desktop, a laptop and
+// a phone, named ROOM-THEME-DEVICE.png (build/pictures); with WORD those whose name fits it, as a regular expression. `--en`: in English, `-en` in the
+// name; `--still`: without the living fire, sooner. `tools/web pictures --chosen` makes the few that README shows, under docs/pictures.
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { corners } from './corners.mjs';
 import { launch, open } from './harness.mjs';
+import { answer, go, izba, thread } from './pictures_ways.mjs';
 
 const CHOSEN = { 'izba-watra-desktop': 'izba-watra', 'izba-poranek-desktop': 'izba-poranek', 'obok-watra-desktop': 'obok-watra', 'polka-poranek-desktop': 'polka-poranek', 'maszynownia-papier-desktop': 'maszynownia-papier', 'ustawienia-kontrast-desktop': 'ustawienia-kontrast', 'start3-watra-desktop': 'start-model', 'izba-watra-phone': 'telefon-izba-watra', 'witaj-poranek-phone': 'telefon-witaj-poranek', 'polka-papier-phone': 'telefon-polka-papier' };
 const chosen = process.argv.includes('--chosen');
@@ -12,14 +15,16 @@ const [folder = chosen ? 'docs/pictures' : 'build/pictures', word = ''] = proces
 const into = resolve(fileURLToPath(new URL('../../..', import.meta.url)), folder);
 mkdirSync(into, { recursive: true });
 const themes = { watra: 22, poranek: 7, papier: 13, kontrast: 18 }; // and the hour at which each is looked at
-const devices = { desktop: {}, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } };
-const browser = await launch({ fire: true });
+const devices = { desktop: {}, laptop: { viewport: { width: 1280, height: 720 } }, phone: { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true } };
+const fire = !process.argv.includes('--still');
+const english = process.argv.includes('--en');
+const browser = await launch({ fire });
 let failed = 0;
 
 async function shoot(name, options, view, act) {
-  if (chosen ? !CHOSEN[name] : !name.includes(word)) return;
-  const { page, mock, done } = await open(browser, { ...options, fire: true }, view);
-  const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}.png`;
+  if (chosen ? !CHOSEN[name] : !new RegExp(word).test(name)) return;
+  const { page, mock, done } = await open(browser, { ...options, fire }, view);
+  const file = chosen ? `${CHOSEN[name]}.jpg` : `${name}${english ? '-en' : ''}.png`;
   try {
     mock.house.settings['look.theme'] = options.theme ?? 'watra';
     await page.goto('about:blank');
@@ -27,6 +32,7 @@ async function shoot(name, options, view, act) {
     await page.goto(mock.url + '/');
     await page.waitForSelector('.home, .welcome, .door');
     await act(page, mock);
+    if (english) await page.evaluate(() => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: '{"look.language":"en"}' })); // what was pressed before has Polish names
     await page.clock.runFor(700);
     await page.waitForTimeout(600);
     await page.screenshot({ path: `${into}/${file}`, ...(chosen ? { type: 'jpeg', quality: 84 } : {}) });
@@ -34,8 +40,6 @@ async function shoot(name, options, view, act) {
   } catch (error) { failed++; console.error(name, String(error).slice(0, 300)); }
   await done().catch((error) => console.error(name, error.message));
 }
-const go = (page, hash) => page.evaluate((to) => { location.hash = to; }, hash);
-const thread = (page, at) => page.evaluate((n) => fetch('/watra/v1/threads').then((r) => r.json()).then((a) => { location.hash = `#/izba/${a.threads[n].id}`; }), at);
 const ask = async (page, text) => { await page.getByRole('textbox', { name: 'Wiadomość' }).fill(text); await page.getByRole('button', { name: 'Wyślij' }).click(); };
 /** A bit of everything that an answer may hold. */
 const MIXED = String.raw`## Ile to będzie
@@ -67,8 +71,6 @@ def na_token(bajty: float, pasmo: float) -> float:
 
 [^1]: Każde słowo czyta wszystkie wagi raz.
 `;
-const answer = (page) => page.locator('.row-in:not(.mine)').last();
-async function izba(page) { await thread(page, 0); await page.waitForSelector('.md p'); }
 const rooms = {
   izba,
   kod: async (page) => { await thread(page, 1); await page.waitForSelector('.md .code'); },
@@ -101,7 +103,7 @@ const start = {
 };
 for (const [theme, hour] of Object.entries(themes)) {
   for (const [device, view] of Object.entries(devices)) {
-    for (const [room, act] of Object.entries(rooms)) await shoot(`${room}-${theme}-${device}`, { theme, hour }, view, act);
+    for (const [room, act] of Object.entries({ ...rooms, ...corners })) await shoot(`${room}-${theme}-${device}`, { theme, hour }, view, act);
     for (const [room, act] of Object.entries(start)) await shoot(`${room}-${theme}-${device}`, { theme, hour, firstStart: true }, view, act);
     await shoot(`drzwi-${theme}-${device}`, { theme, hour, password: 'owca' }, view, async () => undefined);
   }

@@ -66,7 +66,7 @@ export const cases = [
     await page.getByLabel('Name or address of a model').fill('hf:someone/models/Giewont-7B.gguf');
     await page.locator('.welcome form').first().getByRole('button', { name: 'Download' }).click();
     await page.getByText('Downloading Giewont-7B…').waitFor();
-    await page.getByText(/Downloading Giewont-7B: .* of 4 GB/).first().waitFor();
+    await page.getByText(/Downloading Giewont-7B: .* of 4\sGB/).first().waitFor();
     await page.getByText('Giewont-7B sits by the fire.').waitFor();
     await page.getByRole('button', { name: 'Step inside' }).click();
     await composer(page).waitFor();
@@ -174,7 +174,7 @@ export const cases = [
   { name: 'at 0.9 tokens a second the page says what goes on', options: { lang: 'en', rate: 0.9 }, async run({ page, mock }) {
     mock.house.options.holdsReading = true;
     await say(page, 'Think slowly');
-    await page.getByText(/Reading: \d+ of \d+ tokens/).waitFor();
+    await page.getByText(/Reading: \d+ of \d+\stokens/).waitFor();
     mock.house.options.holdsReading = false;
     await page.getByText(/tok\/s, about .* left/).waitFor();
   } },
@@ -390,7 +390,7 @@ export const cases = [
     await small.getByText('by the fire').waitFor();
     const coder = page.getByRole('article', { name: 'Qwen2.5 Coder 0.5B' });
     await coder.getByRole('button', { name: 'Download' }).click();
-    await coder.getByText(/Downloading .* of 491 MB/).waitFor();
+    await coder.getByText(/Downloading .* of 491\sMB/).waitFor();
     await coder.getByRole('button', { name: 'Load', exact: true }).waitFor();
     const big = page.getByRole('article', { name: 'Qwen2.5 Coder 1.5B' });
     mock.house.failNext = 'job';
