@@ -52,7 +52,7 @@ export const en: Record<keyof typeof pl, string> = {
   'message.erase': 'Erase the words', 'message.erase.sure': 'These words vanish from here and from whatever was remembered of them; an empty place stays in the conversation. This cannot be undone.', 'obok.erase': 'Erase the comparison',
   'chart.silent': 'This machine does not tell.',
   'task.open': 'to do', 'task.done': 'done', 'notices': 'News',
-  'composer.wakes': 'Write something; the model loads when it is sent…', 'run.lost': 'The rest shows when the server is back.', 'error.range': '“{name}” takes numbers from {from} to {to}.', 'skip.room': 'Skip to the content',
+  'composer.left': 'Not sent: the conversation was left before it could go. The words wait there.', 'composer.wakes': 'Write something; the model loads when it is sent…', 'run.lost': 'The rest shows when the server is back.', 'error.range': '“{name}” takes numbers from {from} to {to}.', 'skip.room': 'Skip to the content',
   'house.told': 'What the house says',
   'facts.at': 'Made', 'thread.begun': 'Begun {time}', 'thread.last': 'Last word {time}', 'thread.messages': '{n, plural, one {# message} other {# messages}}', 'thread.times': 'Begun {begun}; last word {last}', 'machine.since': 'The record begins at {time}; the last ten minutes are kept.', 'palette.more': 'Show older hits', 'palette.older': 'There is more',
   'machine.record': 'Record of the last minutes',

@@ -50,7 +50,7 @@ export const pl = {
   'message.erase': 'Usuń słowa', 'message.erase.sure': 'Te słowa znikną stąd i z tego, co z nich zapamiętano; zostanie po nich puste miejsce w rozmowie. Tego nie da się cofnąć.', 'obok.erase': 'Usuń porównanie',
   'chart.silent': 'Tego ta maszyna nie zdradza.',
   'task.open': 'do zrobienia', 'task.done': 'zrobione', 'notices': 'Wieści',
-  'composer.wakes': 'Napisz coś, model wczyta się po wysłaniu…', 'run.lost': 'Dalszy ciąg pokaże się, gdy serwer wróci.', 'error.range': '„{name}” przyjmuje liczby od {from} do {to}.', 'skip.room': 'Przejdź do treści',
+  'composer.left': 'Nie wysłano, bo rozmowa nie była już otwarta. Słowa w niej czekają.', 'composer.wakes': 'Napisz coś, model wczyta się po wysłaniu…', 'run.lost': 'Dalszy ciąg pokaże się, gdy serwer wróci.', 'error.range': '„{name}” przyjmuje liczby od {from} do {to}.', 'skip.room': 'Przejdź do treści',
   'house.told': 'Co słychać w chacie',
   'facts.at': 'Kiedy', 'thread.begun': 'Początek: {time}', 'thread.last': 'Ostatnie słowo: {time}', 'thread.messages': '{n, plural, one {# wiadomość} few {# wiadomości} many {# wiadomości} other {# wiadomości}}', 'thread.times': 'Początek: {begun}; ostatnie słowo: {last}', 'machine.since': 'Zapis zaczyna się o {time}; przechowuje się ostatnie dziesięć minut.', 'palette.more': 'Pokaż starsze trafienia', 'palette.older': 'Jest tego więcej',
   'machine.record': 'Zapis ostatnich minut',
