@@ -47,7 +47,7 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
 
 export const get = <T>(path: string) => json<T>('GET', path);
 /** Where a late answer is none. */
-export const getSoon = async <T>(path: string, ms = 8000): Promise<T> => (await request('GET', path, undefined, {}, AbortSignal.timeout(ms))).json() as Promise<T>;
+export const getSoon = async <T>(path: string, ms = 5000): Promise<T> => (await request('GET', path, undefined, {}, AbortSignal.timeout(ms))).json() as Promise<T>;
 export const post = <T>(path: string, body: unknown = {}) => json<T>('POST', path, body);
 /** What creates something, under a name made here: where no answer comes it is asked for again. It is made once, whichever way the words were lost. */
 export async function create<T>(path: string, body: Record<string, unknown> = {}): Promise<T> {

@@ -1,6 +1,7 @@
 // The page in a hurry, and on a bad way to its server: keys held down, clicks doubled, rooms left in the middle, replies that never come.
 import assert from 'node:assert/strict';
 
+import { sticksOut } from './details.mjs';
 import { answerDone, until } from './harness.mjs';
 
 const box = (page) => page.getByRole('textbox', { name: 'Message' });
@@ -113,6 +114,54 @@ export const cases = [
     await page.locator('.mine', { hasText: 'Not lost' }).waitFor();
     await until(() => mock.house.threads.get(two(mock)[0]).draft?.text, 'left behind');
   } },
+  ...both((lang, w) => ({ name: `in haste: many files dropped at once keep their order, old encodings are read, what is no text or nothing is told (${lang})`, options: { lang, rate: 900 }, async run({ page, mock }) {
+    const field = page.getByRole('textbox', { name: w('Wiadomość', 'Message') });
+    const drop = (files) => page.evaluate((all) => {
+      const data = new DataTransfer();
+      for (const [name, content] of all) data.items.add(new File([typeof content === 'string' ? content : Uint8Array.from(content)], name, { type: 'text/plain' }));
+      document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+    }, files);
+    await inFirst(page, mock);
+    await drop([['nothing.txt', ''], ['picture.txt', Array.from({ length: 4000 }, (_, i) => (i * 37) % 256)]]);
+    await page.locator('.notice', { hasText: w('Plik nothing.txt jest pusty.', 'nothing.txt is empty.') }).waitFor();
+    await page.locator('.notice', { hasText: w('picture.txt nie jest plikiem tekstowym.', 'picture.txt is not a text file.') }).waitFor();
+    const late = await gate(page, '**/attachments');
+    const names = Array.from({ length: 20 }, (_, i) => `${i}.md`);
+    await drop([['stary.txt', [0xb3, 0xf3, 0x64, 0x9f]], ...names.map((name) => [name, `Words of ${name}`])]); // "łódź" as Windows wrote it
+    await late.asked;
+    late.open();
+    await until(() => page.locator('.files .chip').allInnerTexts().then((all) => all.map((one) => one.split(' ')[0])), ['stary.txt', ...names]);
+    assert.ok((await page.locator('.composer').boundingBox()).height < 450);
+    await field.fill('Read them');
+    await field.press('Enter');
+    await until(() => said(mock, 'Read them').length, 1);
+    const parts = said(mock, 'Read them')[0].parts.filter((part) => part.type === 'attachment');
+    assert.deepEqual(parts.map((part) => part.name), ['stary.txt', ...names]);
+    assert.equal(parts[0].bytes, 7); // four letters, three of which take two bytes in UTF-8
+  } })),
+  ...[[640, 400, 170], [320, 256, 90], [320, 640, 250]].flatMap(([width, height, lines]) => both((lang, w) => ({ name: `enlarged to ${width} by ${height} every room can be read and the composer used (${lang})`, options: { lang, rate: 900 }, view: { viewport: { width, height }, deviceScaleFactor: 2 }, async run({ page, mock }) {
+    for (const room of ['polka', 'obok', 'maszynownia', 'izba']) {
+      await go(page, `#/${room}`);
+      await page.waitForSelector(`.place[data-room=${room}]`);
+      await until(() => sticksOut(page), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), room);
+    }
+    await inFirst(page, mock);
+    await until(() => sticksOut(page), []);
+    const field = page.getByRole('textbox', { name: w('Wiadomość', 'Message') });
+    await until(() => page.locator('.log').evaluate((log, least) => log.clientHeight >= least, lines), true);
+    await field.fill('One\ntwo');
+    const send = await page.getByRole('button', { name: w('Wyślij', 'Send') }).boundingBox();
+    assert.ok((await field.boundingBox()).width > 125, 'no room to write in');
+    assert.ok(send.x + send.width <= width && send.y + send.height <= height, 'the button is out of the window');
+    await page.getByRole('button', { name: w('Wyślij', 'Send') }).click();
+    await until(() => said(mock, 'One\ntwo').length, 1);
+    for (const name of [w('Półka', 'Shelf'), w('Izba', 'Living room')]) { // the field gives the keyboard back
+      await page.evaluate(() => document.activeElement?.blur());
+      await page.getByRole('link', { name }).click();
+    }
+    await field.waitFor();
+  } }))),
   { name: 'a bad way: a reply that is lost is asked for again, and nothing is said twice', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
     await inFirst(page, mock);
     let n = 0;

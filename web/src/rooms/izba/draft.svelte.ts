@@ -5,8 +5,10 @@ import { keep, keepHere, kept, keptHere } from '../../state/begun.svelte';
 import { on, onRenew } from '../../state/bus';
 import { wordsOf } from '../../state/conversation.svelte';
 import { attempt, notices } from '../../state/notice.svelte';
+import { settings } from '../../state/settings.svelte';
 import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
+import { plain } from './plain';
 
 type File_ = Extract<Part, { type: 'attachment' | 'image' }>;
 
@@ -59,6 +61,8 @@ class Draft {
   #sending: Promise<void> = Promise.resolve(); // what is on its way to the server
   #timer: ReturnType<typeof setTimeout> | undefined;
   #adding = new Set<Promise<boolean>>();
+  #placed = 0;
+  #places = new Map<string, number>(); // of the files that were given to this window
 
   /** Moves to another conversation: what was typed here stays here. */
   async open(thread: string | null): Promise<void> {
@@ -216,17 +220,28 @@ class Draft {
     const image = file.type.startsWith('image/');
     if (image && !vision) { notices.say(t('file.noeyes', { name }), 'bad'); return true; }
     if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return true; }
+    if (file.size === 0) { notices.say(t('file.nothing', { name }), 'bad'); return true; }
     const thread = this.#thread;
+    const place = this.#placed++;
     this.coming = [...this.coming, name];
-    const arrived = await attempt(() => upload<Omit<File_, 'type'>>('/attachments', file, name));
+    // One that cannot be read by now is sent as it is, which says why.
+    const read = image ? file : await plain(file, settings.get('look.language', 'pl')).catch(() => file);
+    const arrived = read && (await attempt(() => upload<Omit<File_, 'type'>>('/attachments', read, name)));
     const at = this.coming.indexOf(name);
     this.coming = this.coming.filter((_, i) => i !== at);
+    if (!read) { notices.say(t('file.kind', { name }), 'bad'); return true; }
     if (!arrived) return false;
     const one = { type: image ? 'image' : 'attachment', ...arrived } as File_;
-    if (this.#thread === thread) { this.files = [...this.files, one]; this.touched(); }
-    else if (thread === null) keepHere(UNBEGUN_FILES, JSON.stringify([...keptFiles(), one]));
+    this.#places.set(one.hash, place);
+    if (this.#thread === thread) { this.files = this.#inOrder([...this.files, one]); this.touched(); }
+    else if (thread === null) keepHere(UNBEGUN_FILES, JSON.stringify(this.#inOrder([...keptFiles(), one])));
     else await this.#addElsewhere(thread, one);
     return true;
+  }
+  /** As they were given, whichever arrived first. */
+  #inOrder(files: File_[]): File_[] {
+    const place = (file: File_) => this.#places.get(file.hash) ?? -1;
+    return files.sort((a, b) => place(a) - place(b));
   }
   /** The file arrived while another conversation was looked at: it waits where it was meant for. */
   async #addElsewhere(thread: string, one: File_): Promise<void> {
