@@ -6,6 +6,21 @@ import type { CustomTheme } from '../look/apply';
 export const keep = (key: string, value: string): void => { try { if (value === '') localStorage.removeItem(key); else localStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ } };
 export const kept = (key: string): string => { try { return localStorage.getItem(key) ?? ''; } catch { return ''; } };
 
+/** What is begun in one tab, over a reload of it; a new tab takes up what was begun last, and what one lets go stays with the others. */
+export const keepHere = (key: string, value: string): void => {
+  const mine = keptHere(key);
+  try { sessionStorage.setItem(key, value); } catch { /* a browser that keeps nothing */ }
+  if (value !== '' || kept(key) === mine) keep(key, value);
+};
+export const keptHere = (key: string): string => {
+  try {
+    const here = sessionStorage.getItem(key);
+    if (here !== null) return here;
+    sessionStorage.setItem(key, kept(key));
+  } catch { /* a browser that keeps nothing */ }
+  return kept(key);
+};
+
 export class Begun<T extends object> {
   all = $state.raw<Record<string, T>>({});
   readonly #prefix: string;

@@ -1,7 +1,7 @@
 // What was begun is there after a reload; what is not ours is not believed; two tabs write over nothing.
 import { beforeEach, describe, expect, it } from 'vitest';
 
-import { Begun } from './begun.svelte';
+import { Begun, keep, keepHere, kept, keptHere } from './begun.svelte';
 
 const names = () => new Begun<{ name: string }>('test', (value) => typeof value['name'] === 'string');
 
@@ -31,5 +31,27 @@ describe('Begun', () => {
     window.dispatchEvent(new StorageEvent('storage', { key: 'watra.begun.test.b', newValue: null }));
     expect(mine.all).toEqual({ a: { name: 'Baca' } });
     expect(names().all).toEqual({ a: { name: 'Baca' } });
+  });
+});
+
+describe('keepHere', () => {
+  beforeEach(() => { localStorage.clear(); sessionStorage.clear(); });
+
+  it('is this tab’s own over a reload, and what a new tab begins with', () => {
+    keepHere('words', 'mine');
+    keep('words', 'of another tab');
+    expect(keptHere('words')).toBe('mine');
+    sessionStorage.clear();
+    expect(keptHere('words')).toBe('of another tab');
+  });
+
+  it('lets go of its own words alone', () => {
+    keepHere('words', 'mine');
+    keep('words', 'of another tab');
+    keepHere('words', '');
+    expect([keptHere('words'), kept('words')]).toEqual(['', 'of another tab']);
+    sessionStorage.clear();
+    keepHere('words', '');
+    expect(kept('words')).toBe('');
   });
 });

@@ -1,6 +1,6 @@
 // One conversation: the tree of its messages, the branch that is shown, the run under way. Pieces come at the beat of the stream (beat.ts) and
 // are put in together; only the message they belong to changes.
-import { clientId, get, post, patch, remove, Refusal } from '../wire/client';
+import { create, get, post, patch, remove, Refusal } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
 import { begun } from './begun.svelte';
 import { on, onRenew } from './bus';
@@ -132,7 +132,7 @@ export class Conversation {
   async #turn(body: Record<string, unknown>): Promise<Turn | undefined> {
     if (this.busy) return undefined;
     this.#asking = true;
-    const turn = await attempt(() => post<Turn>(`/threads/${this.id}/turns`, { client_id: clientId(), ...body }));
+    const turn = await attempt(() => create<Turn>(`/threads/${this.id}/turns`, body));
     if (turn) {
       if (turn.message) this.#put(turn.message);
       this.#put(turn.answer);
@@ -177,7 +177,7 @@ export class Conversation {
   async rewrite(answer: Message, text: string, on: boolean): Promise<Message | undefined> {
     if (this.busy) return undefined;
     this.#asking = true;
-    const mine = text === wordsOf(answer) ? answer : await attempt(() => post<Message>(`/messages/${answer.id}/versions`, { client_id: clientId(), text }));
+    const mine = text === wordsOf(answer) ? answer : await attempt(() => create<Message>(`/messages/${answer.id}/versions`, { text }));
     if (mine && mine !== answer) {
       this.#put(mine);
       this.head = mine.id;
@@ -193,7 +193,7 @@ export class Conversation {
   /** The pinned messages of the whole tree, oldest first. */
   pinned(): Message[] { return [...this.nodes.values()].map((node) => node.message).filter((message) => message.pinned).sort((a, b) => a.log - b.log); }
   async fork(at: Message): Promise<Thread | undefined> {
-    const thread = await attempt(() => post<Thread>(`/threads/${this.id}/fork`, { client_id: clientId(), at: at.id }));
+    const thread = await attempt(() => create<Thread>(`/threads/${this.id}/fork`, { at: at.id }));
     if (thread) threads.take(thread);
     return thread;
   }
@@ -244,6 +244,8 @@ class Current {
     this.open = id ? new Conversation(id) : null;
     if (this.open) void this.open.load();
   }
+  /** One that was made a moment ago. */
+  begin(open: Conversation): void { this.open = open; void open.load(); }
   renew(): void {
     const id = this.open?.id;
     if (!id) return;

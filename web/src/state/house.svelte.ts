@@ -1,5 +1,5 @@
 // Coming in, the event stream, the engine and the hearth. The hearth shows what the server says; only `unreachable` is our own word.
-import { get, door, post, Refusal } from '../wire/client';
+import { get, getSoon, door, post, Refusal } from '../wire/client';
 import { Stream } from '../wire/stream';
 import type { Engine, Hearth, House } from '../wire/types';
 import { Beat, paceHere } from './beat';
@@ -11,6 +11,14 @@ import { t } from '../words/index.svelte';
 
 export type Phase = 'opening' | 'door' | 'welcome' | 'home';
 
+/** Whatever may have cut or mended the way to the server. */
+function watchTheWay(look: () => void): true {
+  addEventListener('online', look);
+  addEventListener('offline', look);
+  document.addEventListener('visibilitychange', () => { if (document.visibilityState === 'visible') look(); });
+  return true;
+}
+
 class HouseStore {
   phase = $state<Phase>('opening');
   reachable = $state(true);
@@ -20,6 +28,7 @@ class HouseStore {
   hearth = $state.raw<Hearth>({ state: 'asleep', progress: null, rate: null });
   spoken = $state(0);
   #stream: Stream | null = null;
+  #look: true | null = null;
   #beat = new Beat((event) => { if (event.type === 'answer.piece') this.spoken++; dispatch(event); });
 
   async enter(): Promise<void> {
@@ -61,9 +70,11 @@ class HouseStore {
       event: (event) => this.#beat.take(event),
       hello: (resumed) => { if (!resumed) { void this.#renew(); } },
       // A stream that ends may have ended with its session: who asks is told, and stands at the door.
-      reachable: (yes) => { this.reachable = yes; if (!yes) void get('/session').catch(() => undefined); },
+      reachable: (yes) => { this.reachable = yes; if (!yes) void getSoon('/session').catch(() => undefined); },
+      newest: () => getSoon<House>('/house').then((answer) => answer.as_of, (error: unknown) => (error instanceof Refusal && error.status !== 0 ? 0 : null)),
     }, paceHere().gather_ms);
     this.#stream.open();
+    this.#look ??= watchTheWay(() => { if (this.phase !== 'door') this.#stream?.look(); });
   }
   async #renew(): Promise<void> {
     const house = await get<House>('/house').catch(() => null);

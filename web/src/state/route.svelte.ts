@@ -19,7 +19,7 @@ class Route {
     const [path = '', query = ''] = location.hash.replace(/^#\/?/, '').split('?');
     const [room, thing] = path.split('/');
     this.room = room || 'izba';
-    this.thing = thing ? decodeURIComponent(thing) : null;
+    this.thing = thing ? idOf(thing) : null;
     this.at = new URLSearchParams(query).get('m');
   }
   go(room: string, thing: string | null = null, at: string | null = null): void {
@@ -29,6 +29,8 @@ class Route {
     this.read();
   }
 }
+/** What cannot be the id of anything (an address that was cut or mistyped) is asked for under a name that nothing has. */
+const idOf = (thing: string): string => (/^[\w-]{1,80}$/.test(thing) ? thing : '-');
 /** The code of `watra serve --open`, if the address carries one; it is removed from the address, which is again what it was `before`. */
 function takeEntryCode(before = ''): string | null {
   const code = /^#enter=(.+)$/.exec(location.hash)?.[1] ?? null;

@@ -2,6 +2,7 @@
 import { get, post, Refusal, remove } from '../wire/client';
 import type { Folder, Job, Model } from '../wire/types';
 import { on, onRenew } from './bus';
+import { house } from './house.svelte';
 import { size, span, t } from '../words/index.svelte';
 import { attempt, errorText, notices } from './notice.svelte';
 
@@ -34,6 +35,9 @@ class Shelf {
   /** How far a job is, in words. */
   progress(job: Job): string {
     const name = this.name(job.subject) || job.title;
+    // The one by the fire ends its answers first.
+    const waits = !job.progress && ['reading', 'thinking', 'speaking'].includes(house.hearth.state);
+    if (waits && (job.kind === 'load' || job.kind === 'unload')) return t(`job.${job.kind}.waits`, { name });
     if (job.kind === 'load') return t('job.load', { name, n: Math.round((job.progress ?? 0) * 100) });
     if (job.kind === 'unload') return t('job.unload', { name });
     if (job.total_bytes <= 0) return t('job.download.begun', { name });

@@ -1,5 +1,5 @@
 // The list of conversations.
-import { clientId, get, patch, post, remove } from '../wire/client';
+import { create, get, patch, post, remove } from '../wire/client';
 import type { Thread } from '../wire/types';
 import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
@@ -59,7 +59,7 @@ class Threads {
   }
   /** Without a word about the persona with the one that the settings name. */
   async create(persona?: string | null): Promise<Thread | undefined> {
-    const thread = await attempt(() => post<Thread>('/threads', { client_id: clientId(), ...(persona === undefined ? {} : { persona }) }));
+    const thread = await attempt(() => create<Thread>('/threads', persona === undefined ? {} : { persona }));
     if (thread) this.take(thread);
     return thread;
   }

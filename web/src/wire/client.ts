@@ -20,9 +20,9 @@ async function refusal(response: Response): Promise<Refusal> {
   return new Refusal(response.status, error, body as Record<string, unknown>);
 }
 
-async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Response> {
+async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}, patience: AbortSignal | null = null): Promise<Response> {
   const raw = body instanceof Blob;
-  const init: RequestInit = { method, headers: { ...headers } };
+  const init: RequestInit = { method, headers: { ...headers }, signal: patience };
   if (method !== 'GET') (init.headers as Record<string, string>)['X-Watra'] = '1';
   if (body !== undefined) {
     init.body = raw ? body : JSON.stringify(body);
@@ -46,7 +46,19 @@ async function json<T>(method: string, path: string, body?: unknown): Promise<T>
 }
 
 export const get = <T>(path: string) => json<T>('GET', path);
+/** Where a late answer is none. */
+export const getSoon = async <T>(path: string, ms = 5000): Promise<T> => (await request('GET', path, undefined, {}, AbortSignal.timeout(ms))).json() as Promise<T>;
 export const post = <T>(path: string, body: unknown = {}) => json<T>('POST', path, body);
+/** What creates something, under a name made here: where no answer comes it is asked for again. It is made once, whichever way the words were lost. */
+export async function create<T>(path: string, body: Record<string, unknown> = {}): Promise<T> {
+  const named = { client_id: clientId(), ...body };
+  for (const pause of AGAIN_MS) {
+    try { return await post<T>(path, named); } catch (error) { if (!(error instanceof Refusal) || error.status !== 0) throw error; }
+    await new Promise((go) => setTimeout(go, pause));
+  }
+  return post<T>(path, named);
+}
+const AGAIN_MS = [700, 2000];
 export const patch = <T>(path: string, body: unknown) => json<T>('PATCH', path, body);
 export const put = <T>(path: string, body: unknown) => json<T>('PUT', path, body);
 export const remove = <T = void>(path: string) => json<T>('DELETE', path);

@@ -6,13 +6,13 @@ import { answerDone, until } from './harness.mjs';
 export const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 /** Words that stand out of the window or of their frame, and what scrolls sideways without being meant to; a dialog that is open is looked at alone. */
-const sticksOut = (page) => page.evaluate(() => {
+export const sticksOut = (page) => page.evaluate(() => {
   const found = [];
   const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
   const words = document.createTreeWalker(dialog ?? document.body, NodeFilter.SHOW_TEXT);
   for (let node = words.nextNode(); node; node = words.nextNode()) {
     const of = node.parentElement;
-    if (node.data.trim() === '' || !of.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || of.closest('.sr-only, .skip, pre, option, svg')) continue;
+    if (node.data.trim() === '' || !of.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || of.closest('.sr-only, .skip, pre, option, svg') || getComputedStyle(of).clipPath !== 'none') continue;
     let cut = false; // what ends in … is meant to be longer
     for (let at = of; at; at = at.parentElement) cut ||= getComputedStyle(at).textOverflow === 'ellipsis';
     if (cut) continue;

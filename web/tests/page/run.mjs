@@ -8,6 +8,7 @@ import { cases as detailCases } from './details.mjs';
 import { cases as draftCases } from './drafts.mjs';
 import { cases as habitCases } from './habits.mjs';
 import { launch, open } from './harness.mjs';
+import { cases as hasteCases } from './haste.mjs';
 import { cases as manyCases } from './many.mjs';
 import { cases as wordCases } from './own_words.mjs';
 import { cases as readyCases } from './ready.mjs';
@@ -20,7 +21,7 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...wordCases, ...worstCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...hasteCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...wordCases, ...worstCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {

@@ -1,12 +1,14 @@
 // What is about to be said: text, attachments, a quoted message. Saved on the server a moment after the last key, per conversation.
 import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
-import { keep, kept } from '../../state/begun.svelte';
+import { keep, keepHere, kept, keptHere } from '../../state/begun.svelte';
 import { on, onRenew } from '../../state/bus';
 import { wordsOf } from '../../state/conversation.svelte';
 import { attempt, notices } from '../../state/notice.svelte';
+import { settings } from '../../state/settings.svelte';
 import { threads } from '../../state/threads.svelte';
 import { t } from '../../words/index.svelte';
+import { plain } from './plain';
 
 type File_ = Extract<Part, { type: 'attachment' | 'image' }>;
 
@@ -23,7 +25,7 @@ const quoteOf = (thread: string) => `watra.quote.${thread}`;
 const beginOf = (thread: string | null) => `watra.begin.${thread ?? 'new'}`; // and the words that the answer is to begin with
 function keptFiles(): File_[] {
   try {
-    const list = JSON.parse(kept(UNBEGUN_FILES) || '[]') as File_[];
+    const list = JSON.parse(keptHere(UNBEGUN_FILES) || '[]') as File_[];
     return list.filter((file) => typeof file.hash === 'string' && typeof file.name === 'string');
   } catch { return []; }
 }
@@ -37,10 +39,10 @@ const sign = (text: string, files: readonly { hash?: string }[]): string => (tex
 const signOf = (saved: WireDraft | null): string => sign(saved?.text ?? '', (saved?.parts ?? []) as File_[]);
 
 class Draft {
-  text = $state(kept(UNBEGUN));
+  text = $state(keptHere(UNBEGUN));
   files = $state.raw<File_[]>(keptFiles());
   /** Who a conversation that has not begun is to be with: a persona's id, "" for none; null: nobody has chosen, so as the settings say. */
-  persona = $state<string | null>(kept(UNBEGUN_PERSONA) === NOBODY ? '' : kept(UNBEGUN_PERSONA) || null);
+  persona = $state<string | null>(keptHere(UNBEGUN_PERSONA) === NOBODY ? '' : keptHere(UNBEGUN_PERSONA) || null);
   /** Names of files that are on their way to the server. */
   coming = $state.raw<string[]>([]);
   ref = $state.raw<Message | null>(null);
@@ -55,22 +57,25 @@ class Draft {
   #mine: number[] = []; // the times of what this window sent: by them its own echo is known
   #byHand = false; // what stands in the field was written in this window
   #turn: { said: string } | null = null; // an answer was begun here or elsewhere, to these words or to none: the server lets the draft go with it
+  #back: string | null = null; // words that could not be said and came back
   #sending: Promise<void> = Promise.resolve(); // what is on its way to the server
   #timer: ReturnType<typeof setTimeout> | undefined;
   #adding = new Set<Promise<boolean>>();
+  #placed = 0;
+  #places = new Map<string, number>(); // of the files that were given to this window
 
   /** Moves to another conversation: what was typed here stays here. */
   async open(thread: string | null): Promise<void> {
     if (thread === this.#thread) return;
     void this.save();
     // Of an erased conversation nothing is left but what was being written: that goes where a new one begins, if nothing waits there.
-    const homeless = threads.isErased(this.#thread) && kept(UNBEGUN) === '' ? this.text : '';
+    const homeless = threads.isErased(this.#thread) && keptHere(UNBEGUN) === '' ? this.text : '';
     this.#thread = thread;
-    this.ref = this.second = this.#agreed = this.#sent = this.#turn = null;
+    this.ref = this.second = this.#agreed = this.#sent = this.#turn = this.#back = null;
     this.begin = kept(beginOf(thread)) || null;
     this.#byHand = false;
     this.files = thread ? [] : keptFiles();
-    this.text = thread ? '' : kept(UNBEGUN) || homeless;
+    this.text = thread ? '' : keptHere(UNBEGUN) || homeless;
     if (!thread) return;
     const quoted = kept(quoteOf(thread));
     const [saved, ref] = await Promise.all([get<{ thread: Thread }>(`/threads/${thread}`).then((a) => a.thread.draft, () => null), quoted ? get<Message>(`/messages/${quoted}`).catch(() => null) : null]);
@@ -108,7 +113,14 @@ class Draft {
   }
   hear(thread: Thread): void { if (thread.id === this.#thread && this.#agreed !== null) this.#hear(thread.draft); }
   /** An answer to these words has been begun; told before the draft that goes with it. */
-  hearTurn(thread: string | null, said: string): void { if (thread !== null && thread === this.#thread) this.#turn = { said }; }
+  hearTurn(thread: string | null, said: string): void {
+    if (thread === null || thread !== this.#thread) return;
+    this.#turn = { said };
+    if (this.#back === null || said !== this.#back) return;
+    // The server had them after all, only its answer was lost: what came back into the field has been said.
+    if (this.text === said) { this.take(); this.touched(); }
+    this.#back = null;
+  }
   async renew(): Promise<void> {
     const thread = this.#thread ? await get<{ thread: Thread }>(`/threads/${this.#thread}`).then((answer) => answer.thread, () => null) : null;
     if (thread) this.hear(thread);
@@ -123,7 +135,7 @@ class Draft {
     this.touched();
   }
   letGo(): void { this.second = null; }
-  beWith(persona: string | null): void { this.persona = persona; keep(UNBEGUN_PERSONA, persona === '' ? NOBODY : (persona ?? '')); }
+  beWith(persona: string | null): void { this.persona = persona; keepHere(UNBEGUN_PERSONA, persona === '' ? NOBODY : (persona ?? '')); }
   quote(message: Message | null): void {
     this.ref = message;
     if (this.#thread) keep(quoteOf(this.#thread), message?.id ?? '');
@@ -138,7 +150,7 @@ class Draft {
     this.#timer = setTimeout(() => void this.save(), 700);
   }
   /** The page goes: the last keys are kept. */
-  leave(): void { if (this.#timer !== undefined) void this.save(); }
+  leave(): void { if (this.#timer !== undefined || (!this.#thread && this.text !== '')) void this.save(); }
   async save(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -156,8 +168,8 @@ class Draft {
     await this.#sending;
   }
   #keepUnbegun(): void {
-    keep(UNBEGUN, this.text);
-    keep(UNBEGUN_FILES, this.files.length > 0 ? JSON.stringify(this.files) : '');
+    keepHere(UNBEGUN, this.text);
+    keepHere(UNBEGUN_FILES, this.files.length > 0 ? JSON.stringify(this.files) : '');
   }
   async #send(thread: string, text: string, files: File_[]): Promise<void> {
     if (threads.isErased(thread)) { keep(quoteOf(thread), ''); keep(beginOf(thread), ''); return; }
@@ -190,6 +202,7 @@ class Draft {
       void this.#send(thread, text, files);
       return;
     }
+    this.#back = text;
     this.text = [text, this.text].filter((words) => words !== '').join('\n\n');
     this.files = [...files, ...this.files.filter((file) => !files.some((other) => other.hash === file.hash))];
     if (!this.ref) this.quote(quoted);
@@ -207,17 +220,28 @@ class Draft {
     const image = file.type.startsWith('image/');
     if (image && !vision) { notices.say(t('file.noeyes', { name }), 'bad'); return true; }
     if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return true; }
+    if (file.size === 0) { notices.say(t('file.nothing', { name }), 'bad'); return true; }
     const thread = this.#thread;
+    const place = this.#placed++;
     this.coming = [...this.coming, name];
-    const arrived = await attempt(() => upload<Omit<File_, 'type'>>('/attachments', file, name));
+    // One that cannot be read by now is sent as it is, which says why.
+    const read = image ? file : await plain(file, settings.get('look.language', 'pl')).catch(() => file);
+    const arrived = read && (await attempt(() => upload<Omit<File_, 'type'>>('/attachments', read, name)));
     const at = this.coming.indexOf(name);
     this.coming = this.coming.filter((_, i) => i !== at);
+    if (!read) { notices.say(t('file.kind', { name }), 'bad'); return true; }
     if (!arrived) return false;
     const one = { type: image ? 'image' : 'attachment', ...arrived } as File_;
-    if (this.#thread === thread) { this.files = [...this.files, one]; this.touched(); }
-    else if (thread === null) keep(UNBEGUN_FILES, JSON.stringify([...keptFiles(), one]));
+    this.#places.set(one.hash, place);
+    if (this.#thread === thread) { this.files = this.#inOrder([...this.files, one]); this.touched(); }
+    else if (thread === null) keepHere(UNBEGUN_FILES, JSON.stringify(this.#inOrder([...keptFiles(), one])));
     else await this.#addElsewhere(thread, one);
     return true;
+  }
+  /** As they were given, whichever arrived first. */
+  #inOrder(files: File_[]): File_[] {
+    const place = (file: File_) => this.#places.get(file.hash) ?? -1;
+    return files.sort((a, b) => place(a) - place(b));
   }
   /** The file arrived while another conversation was looked at: it waits where it was meant for. */
   async #addElsewhere(thread: string, one: File_): Promise<void> {

@@ -1,5 +1,5 @@
 // Comparisons: answers stream into their columns by the same events as in a conversation.
-import { clientId, get, post, remove } from '../../wire/client';
+import { create, get, post, remove } from '../../wire/client';
 import type { Compare, Message, QuestionSet, Run, RunState, Series, Thread } from '../../wire/types';
 import { on, onRenew } from '../../state/bus';
 import { Kept } from '../../state/kept.svelte';
@@ -42,13 +42,13 @@ class Compares {
     for (const column of compare.columns) if (column.answer && (this.answers[column.answer.id]?.seq ?? -1) <= column.answer.seq) this.answers[column.answer.id] = column.answer;
   }
   async ask(what: Ask): Promise<Compare | undefined> {
-    const compare = await attempt(() => post<Compare>('/compares', { client_id: clientId(), ...what }));
+    const compare = await attempt(() => create<Compare>('/compares', { ...what }));
     if (compare) this.take(compare, true);
     return compare;
   }
   /** A whole set, one question after the other; each becomes a comparison of its own, kept like any. The server asks: leaving or reloading the page stops nothing. */
   async askAll(questions: string[], what: Omit<Ask, 'question'>): Promise<void> {
-    const series = await attempt(() => post<Series>('/series', { client_id: clientId(), ...what, questions }));
+    const series = await attempt(() => create<Series>('/series', { ...what, questions }));
     if (series) this.tellSeries(series);
   }
   async loadSeries(): Promise<void> {
@@ -71,7 +71,7 @@ class Compares {
     if (compare) this.take(compare);
     return compare !== undefined;
   }
-  keep(column: string) { return attempt(() => post<Thread>(`/compares/${this.open!.id}/keep`, { client_id: clientId(), column })); }
+  keep(column: string) { return attempt(() => create<Thread>(`/compares/${this.open!.id}/keep`, { column })); }
   async erase(id: string): Promise<void> {
     await attempt(() => remove(`/compares/${id}`));
     this.list = this.list.filter((c) => c.id !== id);
