@@ -73,13 +73,13 @@ TEST(Personas, PresetsAndSets) {
   TestHome home;
   Personas& p = home->personas();
   Kept& kept = home->kept();
-  ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "Mówisz krótko."}}));
-  ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "Mówisz długo."}}));
+  ASSERT_TRUE(kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "Mówisz krótko."}}));
+  ASSERT_TRUE(kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "Mówisz długo."}}));
   ASSERT_EQ(kept.list(kPersona)->size(), 1u);
   EXPECT_EQ(p.find("gazda")->text, "Mówisz długo.");
-  ASSERT_TRUE(p.remove("gazda"));
-  EXPECT_EQ(p.remove("gazda").error().code, "persona.unknown");
-  EXPECT_FALSE(p.put("a/b", {{"name", "x"}, {"text", ""}}));
+  ASSERT_TRUE(kept.remove(kPersona, "gazda"));
+  EXPECT_EQ(kept.remove(kPersona, "gazda").error().code, "persona.unknown");
+  EXPECT_FALSE(kept.put(kPersona, "a/b", {{"name", "x"}, {"text", ""}}));
   ASSERT_TRUE(kept.put(kPreset, "mine", {{"name", {{"pl", "Mój"}, {"en", "Mine"}}}, {"sampling", {{"top_p", 0.5}}}}));
   EXPECT_EQ(kept.list(kPreset)->back()["sampling"]["top_p"], 0.5);
   EXPECT_EQ(kept.remove(kPreset, "calm").error().code, "preset.builtin");
@@ -147,24 +147,26 @@ TEST(Personas, NewConversationsBeginWithTheOneThatTheSettingsName) {
 
 TEST(Personas, NobodyWritesOverWhatTheyHaveNotRead) {
   TestHome home;
-  Personas& p = home->personas();
   Kept& kept = home->kept();
   const int64_t before = home->events().last();
-  const auto made = p.put("gazda", {{"name", "Gazda"}, {"text", "a"}, {"if_updated_ms", 0}});
+  const auto made = kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "a"}, {"if_updated_ms", 0}});
   ASSERT_TRUE(made) << made.error().message;
-  const auto there = p.put("gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", made->updated_ms}});
+  const int64_t seen_first = made->at("updated_ms");
+  const auto there = kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", seen_first}});
   ASSERT_TRUE(there) << there.error().message;
-  EXPECT_GT(there->updated_ms, made->updated_ms);
-  for (const int64_t seen : {int64_t{0}, made->updated_ms}) {
-    const auto stale = p.put("gazda", {{"name", "Gazda"}, {"text", "c"}, {"if_updated_ms", seen}});
+  const int64_t seen_last = there->at("updated_ms");
+  EXPECT_GT(seen_last, seen_first);
+  for (const int64_t seen : {int64_t{0}, seen_first}) {
+    const auto stale = kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "c"}, {"if_updated_ms", seen}});
     ASSERT_FALSE(stale);
     EXPECT_EQ(stale.error().code, "persona.changed");
   }
-  EXPECT_EQ(p.find("gazda")->text, "b");
-  ASSERT_TRUE(p.put("gazda", {{"name", "Gazda"}, {"text", "d"}}));  // who does not ask writes over
-  EXPECT_EQ(p.put("gazda", {{"name", "x"}, {"text", ""}, {"if_updated_ms", "1"}}).error().code, "request.invalid");
-  ASSERT_TRUE(p.remove("gazda"));
-  EXPECT_EQ(p.put("gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", there->updated_ms}}).error().code,
+  EXPECT_EQ(home->personas().find("gazda")->text, "b");
+  ASSERT_TRUE(kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "d"}}));  // who does not ask writes over
+  EXPECT_EQ(kept.put(kPersona, "gazda", {{"name", "x"}, {"text", ""}, {"if_updated_ms", "1"}}).error().code,
+            "request.invalid");
+  ASSERT_TRUE(kept.remove(kPersona, "gazda"));
+  EXPECT_EQ(kept.put(kPersona, "gazda", {{"name", "Gazda"}, {"text", "b"}, {"if_updated_ms", seen_last}}).error().code,
             "persona.changed");
   const Json words = {{"pl", "x"}, {"en", "x"}};
   const auto preset = kept.put(kPreset, "mine", {{"name", words}, {"sampling", Json::object()}});
