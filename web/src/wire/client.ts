@@ -49,24 +49,28 @@ export const get = <T>(path: string) => json<T>('GET', path);
 /** Where a late answer is none. */
 export const getSoon = async <T>(path: string, ms = 5000): Promise<T> => (await request('GET', path, undefined, {}, AbortSignal.timeout(ms))).json() as Promise<T>;
 export const post = <T>(path: string, body: unknown = {}) => json<T>('POST', path, body);
-/** What creates something, under a name made here: where no answer comes it is asked for again. It is made once, whichever way the words were lost. */
-export async function create<T>(path: string, body: Record<string, unknown> = {}): Promise<T> {
-  const named = { client_id: clientId(), ...body };
+const AGAIN_MS = [700, 2000];
+/** What comes to the same when it is asked for twice: where no answer comes, once more. */
+async function surely<T>(ask: () => Promise<T>): Promise<T> {
   for (const pause of AGAIN_MS) {
-    try { return await post<T>(path, named); } catch (error) { if (!(error instanceof Refusal) || error.status !== 0) throw error; }
+    try { return await ask(); } catch (error) { if (!(error instanceof Refusal) || error.status !== 0) throw error; }
     await new Promise((go) => setTimeout(go, pause));
   }
-  return post<T>(path, named);
+  return ask();
 }
-const AGAIN_MS = [700, 2000];
+/** What creates something, under a name made here: it is made once, whichever way the words were lost. */
+export function create<T>(path: string, body: Record<string, unknown> = {}): Promise<T> {
+  const named = { client_id: clientId(), ...body };
+  return surely(() => post<T>(path, named));
+}
 export const patch = <T>(path: string, body: unknown) => json<T>('PATCH', path, body);
 export const put = <T>(path: string, body: unknown) => json<T>('PUT', path, body);
 export const remove = <T = void>(path: string) => json<T>('DELETE', path);
 
-/** Bytes as they are, with a name; the answer as JSON. */
-export async function upload<T>(path: string, bytes: Blob, name: string): Promise<T> {
+/** Bytes as they are, with a name; the answer as JSON. The same bytes are kept once. */
+export function upload<T>(path: string, bytes: Blob, name: string): Promise<T> {
   const headers = { 'Content-Type': bytes.type || 'application/octet-stream', 'X-Watra-Name': encodeURIComponent(name) };
-  return (await request('POST', path, bytes, headers)).json() as Promise<T>;
+  return surely(async () => (await request('POST', path, bytes, headers)).json() as Promise<T>);
 }
 
 export async function text(path: string): Promise<string> { return (await request('GET', path)).text(); }

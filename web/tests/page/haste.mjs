@@ -184,6 +184,23 @@ export const cases = [
     await page.locator('.mine', { hasText: 'Heard after all' }).waitFor();
     await until(() => box(page).inputValue(), '');
   } },
+  { name: 'a bad way: what is written while nobody answers is kept once somebody does; a file whose way broke is sent again', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
+    await inFirst(page, mock);
+    const gone = [/watra.v1.threads/, /watra.v1.events/];
+    for (const address of gone) await page.route(address, (route) => route.abort('connectionrefused'));
+    for (const stream of mock.house.streams) stream.destroy();
+    await page.getByText('The server went silent').waitFor();
+    await box(page).fill('Into the silence');
+    await page.waitForTimeout(1200);
+    for (const address of gone) await page.unroute(address);
+    await page.getByText('The server went silent').waitFor({ state: 'detached' });
+    await until(() => mock.house.threads.get(two(mock)[0]).draft?.text, 'Into the silence');
+    let n = 0;
+    await page.route('**/attachments', (route) => (++n === 1 ? route.abort('connectionreset') : route.continue()));
+    await page.evaluate(() => { const data = new DataTransfer(); data.items.add(new File(['Zagraj'], 'dog.md', { type: 'text/markdown' })); document.querySelector('.sheet').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true })); });
+    await page.locator('.files .chip button').waitFor();
+    assert.deepEqual([n, await page.locator('.notice').count()], [2, 0]);
+  } },
   { name: 'a bad way: an address that was cut or mistyped leads to a page that stands', options: { lang: 'en' }, async run({ page, mock }) {
     for (const hash of ['#/izba/%E0%A4%A', '#/izba/..%2f..%2fhouse', `#/izba/${'x'.repeat(3000)}`, '#/izba/%00']) {
       await go(page, hash);

@@ -187,6 +187,43 @@ export const cases = [
     await page.getByText('Interrupted in mid-word').waitFor({ state: 'detached' });
     assert.ok((await words(page)).replace(/\s+/g, ' ').length > shown.length, 'it did not go on');
   } },
+  { name: 'real: the way to the server dies without a word in mid-answer, breaks, and comes back: it is told, and every word is there once', options: { ...SLOW, road: true }, async run({ page, mock }) {
+    await settle(page);
+    await atLength(page);
+    await say(page, COUNT);
+    await goesOn(page, 60);
+    const silent = page.getByText('The server went silent');
+    mock.road.still();
+    await silent.waitFor();
+    await page.getByText('The rest shows when the server is back.').waitFor();
+    mock.road.cut();
+    await page.waitForTimeout(3000);
+    const was = await shownLength(page);
+    mock.road.mend();
+    await silent.waitFor({ state: 'detached' });
+    await goesOn(page, was);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    const kept = await page.evaluate(() => fetch(`/watra/v1/threads/${location.hash.split('/')[2]}/messages`).then((r) => r.json()));
+    const whole = kept.messages.at(-1).parts.map((part) => part.text).join('').replace(/\s+/g, '');
+    await until(() => page.evaluate(() => [...document.querySelectorAll('.row-in:not(.mine)')].at(-1).querySelector('.md').textContent.replace(/\s+/g, '')), whole);
+  } },
+  { name: 'real: a model put to sleep, and another one called, in mid-answer: both wait for its end, and that is told', options: SLOW, async run({ page }) {
+    await settle(page);
+    await atLength(page);
+    await say(page, COUNT);
+    await goesOn(page, 40);
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('article', { name: /0\.5B/ }).getByRole('button', { name: 'Put to sleep' }).click();
+    await page.getByRole('article', { name: /0\.5B/ }).getByText('falls asleep when the answer under way is written').waitFor();
+    await page.getByRole('article', { name: /SmolLM2/ }).getByRole('button', { name: 'Load', exact: true }).click();
+    await page.getByRole('article', { name: /SmolLM2/ }).getByText('comes when the answer under way is written').waitFor();
+    await page.getByRole('link', { name: /Living room/ }).click();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    await page.getByRole('link', { name: /Shelf/ }).click();
+    await page.getByRole('article', { name: /SmolLM2/ }).getByText('by the fire').waitFor();
+  } },
   { name: 'real: quote, pin, once more with another model and other settings, fork', async run({ page }) {
     await settle(page);
     await inAWord(page);
