@@ -201,6 +201,24 @@ export const cases = [
     await page.locator('.files .chip button').waitFor();
     assert.deepEqual([n, await page.locator('.notice').count()], [2, 0]);
   } },
+  { name: 'in colours that the system forces, no sign stands on a picture, and the room one is in can be told', options: { lang: 'en' }, view: { forcedColors: 'active' }, async run({ page }) {
+    for (const room of ['polka', 'maszynownia']) {
+      await go(page, `#/${room}`);
+      await page.waitForSelector(`.place[data-room=${room}] .framed`);
+      const grounds = await page.locator('.framed').evaluateAll((all) => all.map((one) => { const { backgroundColor, backgroundImage } = getComputedStyle(one); return backgroundImage === 'none' && !/, 0\)$/.test(backgroundColor); }));
+      assert.ok(grounds.length > 0 && grounds.every(Boolean), `${room}: a frame that can be seen through`);
+      const edges = await page.locator('.rail a').evaluateAll((all) => all.map((one) => [one.hasAttribute('aria-current'), getComputedStyle(one).outlineStyle === 'solid']));
+      assert.ok(edges.every(([current, edge]) => current === edge), `${room}: ${edges}`);
+    }
+  } },
+  { name: 'a browser that keeps nothing: the page opens, and a message is answered', options: { lang: 'en', rate: 900 }, async run({ page, mock }) {
+    await page.addInitScript(() => { for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(globalThis, name, { get() { throw new DOMException('denied', 'SecurityError'); } }); });
+    await page.reload();
+    await box(page).fill('Nothing is kept');
+    await box(page).press('Enter');
+    await answerDone(page);
+    assert.equal(said(mock, 'Nothing is kept').length, 1);
+  } },
   { name: 'a bad way: an address that was cut or mistyped leads to a page that stands', options: { lang: 'en' }, async run({ page, mock }) {
     for (const hash of ['#/izba/%E0%A4%A', '#/izba/..%2f..%2fhouse', `#/izba/${'x'.repeat(3000)}`, '#/izba/%00']) {
       await go(page, hash);
