@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "home/read_json.h"
+
 namespace watra::server {
 namespace {
 
@@ -34,10 +36,9 @@ Shape choice_shape(const std::vector<std::string>& texts, const std::string& fie
 // A schema, or the same as JSON in a text.
 Shape schema_or_text(const Json& given, const std::string& field) {
   if (!given.is_string()) return schema_shape(given, field);
-  const Json parsed = Json::parse(given.get_ref<const std::string&>(), nullptr, false);
-  if (parsed.is_discarded())
-    throw bad_field(field, fmt::format("{} needs a JSON schema, found a text that is no JSON", field));
-  return schema_shape(parsed, field);
+  const auto parsed = home::read_json(given.get_ref<const std::string&>());
+  if (!parsed) throw bad_field(field, fmt::format("{} needs a JSON schema, found a text that is no JSON", field));
+  return schema_shape(*parsed, field);
 }
 
 class Asked {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/json_nesting.h"
+#include "home/read_json.h"
 
 namespace watra::server {
 namespace {
@@ -25,11 +26,9 @@ std::string shown(const Json& value) {
 Json parse_json(std::string_view text) {
   if (nests_deeper(text, kMaxNesting))
     throw ApiError{.code = "invalid_json", .message = fmt::format("the body nests deeper than {} levels", kMaxNesting)};
-  try {
-    return Json::parse(text);
-  } catch (const nlohmann::json::exception&) {  // its message quotes the body
-    throw ApiError{.code = "invalid_json", .message = "the body is not valid JSON in UTF-8"};
-  }
+  auto json = home::read_json(text);
+  if (!json) throw ApiError{.code = "invalid_json", .message = "the body is not valid JSON in UTF-8"};
+  return *std::move(json);
 }
 
 Fields::Fields(const Json& object, std::string path) : object_(object), path_(std::move(path)) {

@@ -140,6 +140,15 @@ class Limits(unittest.TestCase):
             self.assertEqual(self.server.post("/v1/chat/completions", body)[0], 400)
         self.assertEqual(self.server.get("/health")[0], 200)
 
+    def test_many_keys_in_one_object(self):  # a parser that looks for each key among those before it takes minutes
+        many = {f"a name that is long and the same {i}": 0 for i in range(100_000)}
+        took = []
+        for body in ({"unknown": [0] * len(many)}, {"unknown": many}):
+            start = time.monotonic()
+            self.assertEqual(self.server.post("/tokenize", {"content": "a", **body})[0], 200)
+            took.append(time.monotonic() - start)
+        self.assertLess(took[1], 20 + 50 * took[0])  # 20 s: what a busy machine may take for either
+
     def test_unknown_paths_and_methods(self):
         self.assertEqual(self.server.get("/v1/nowhere")[2]["error"]["type"], "not_found_error")
         status, headers, _ = self.server.get("/v1/chat/completions")

@@ -7,6 +7,7 @@
 #include "base/json_nesting.h"
 #include "home/check.h"
 #include "home/internal/import_date.h"
+#include "home/read_json.h"
 #include "hub/sha256.h"
 
 namespace watra::home {
@@ -26,7 +27,7 @@ std::string short_hash(const std::string& text) {
 Json parsed_talk(std::string_view text) {
   constexpr int kMostNesting = 200;  // a chat tree is flat; deeper is an attack on the parser
   if (nests_deeper(text, kMostNesting)) return nullptr;
-  return Json::parse(text, nullptr, false);
+  return read_json(text).value_or(Json(Json::value_t::discarded));
 }
 
 // ---- ChatGPT
