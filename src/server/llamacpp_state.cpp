@@ -65,7 +65,7 @@ std::string metrics_text(const engine::SchedulerStats& s, const engine::Schedule
   const auto per = [](double x, double y) { return y > 0 ? x / y : 0.0; };
   out.add("counter", "prompt_tokens_total", "Prompt tokens read.", count(s.n_read));
   out.add("counter", "prompt_seconds_total", "Seconds from the start of a request to its first token.", s.reading_s);
-  out.add("counter", "prompt_tokens_cached_total", "Prompt tokens found in the cache.", count(s.n_from_cache));
+  out.add("counter", "prompt_tokens_cache_total", "Prompt tokens found in the cache.", count(s.n_from_cache));
   out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded + s.n_accepted));
   out.add("counter", "draft_tokens_total", "Tokens drafted.", count(s.n_drafted));
   out.add("counter", "draft_tokens_accepted_total", "Drafted tokens that came true.", count(s.n_accepted));
@@ -81,6 +81,10 @@ std::string metrics_text(const engine::SchedulerStats& s, const engine::Schedule
           per(count(m.n_read), m.reading_s));
   out.add("gauge", "predicted_tokens_seconds", "Tokens of one answer written in a second, on average.",
           per(count(m.n_decoded + m.n_accepted), m.writing_s));
+  out.add("gauge", "prompt_cache_hit_ratio", "Prompt tokens found in the cache, of all.",
+          per(count(s.n_from_cache), count(s.n_from_cache + s.n_read)));
+  out.add("gauge", "draft_acceptance_rate", "Drafted tokens that came true, of all.",
+          per(count(s.n_accepted), count(s.n_drafted)));
   out.add("gauge", "requests_processing", "Requests that are read or written.", count(s.n_running));
   out.add("gauge", "requests_deferred", "Requests that wait.", count(s.n_waiting));
   out.add("gauge", "kv_cache_usage_ratio", "Pages of the cache in use, prefixes included.",

@@ -319,7 +319,8 @@ class Fields(Named):
         text = self.server.get("/metrics")[2]
         for name in ("prompt_tokens_total", "prompt_seconds_total", "tokens_predicted_total", "tokens_predicted_seconds_total", "n_decode_total",
                      "n_tokens_max", "n_busy_slots_per_decode", "prompt_tokens_seconds", "predicted_tokens_seconds", "requests_processing",
-                     "requests_deferred", "kv_cache_usage_ratio", "kv_cache_tokens"):
+                     "requests_deferred", "kv_cache_usage_ratio", "kv_cache_tokens", "prompt_tokens_cache_total", "prompt_cache_hit_ratio", "draft_tokens_total",
+                     "draft_tokens_accepted_total", "draft_acceptance_rate"):
             self.assertRegex(text, rf"(?m)^# TYPE llamacpp:{name} (counter|gauge)\nllamacpp:{name} [0-9.e+-]+$")
         for name in ("prompt_seconds_total", "tokens_predicted_seconds_total", "n_tokens_max", "predicted_tokens_seconds"):
             self.assertGreater(self.server.metric(name), 0, name)
