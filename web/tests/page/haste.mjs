@@ -50,6 +50,30 @@ export const cases = [
     assert.equal(said(mock, 'Twice the click, very long').length, 1);
     assert.equal(await page.locator('.notice').count(), 0);
   } },
+  ...both((lang, w) => ({ name: `in haste: nobody by the fire leaves no empty conversation; another than the one before is named, and one click goes back (${lang})`, options: { lang }, async run({ page, mock }) {
+    const { house } = mock;
+    const field = page.getByRole('textbox', { name: w('Wiadomość', 'Message') });
+    const before = house.threads.size;
+    house.engine = { state: 'empty', model: null, n_ctx: null, vision: false };
+    await page.reload();
+    await field.fill('cześć');
+    await field.press('Enter');
+    await page.getByText(w('Nikt nie siedzi przy ogniu: wybierz model na półce. Słowa tu zaczekają.', 'Nobody sits by the fire: choose a model on the shelf. Your words wait here.')).first().waitFor();
+    assert.equal(house.threads.size, before);
+    assert.equal(await field.inputValue(), 'cześć');
+    const [thread] = house.threads.values();
+    const answer = [...house.messages.values()].findLast((one) => one.thread === thread.id && one.role === 'assistant');
+    const other = house.models.find((one) => one.file && one.chat && !one.encoder && one.id !== answer.answer.model.id).id;
+    thread.model = null;
+    house.engine = { state: 'ready', model: other, n_ctx: 8192, vision: false };
+    await page.reload();
+    await go(page, `#/izba/${thread.id}`);
+    const line = page.getByText(w('Ostatnio odpowiadał tu model', 'answered here last'));
+    await line.waitFor();
+    await page.getByRole('button', { name: w('Wróć do modelu', 'Back to') }).click();
+    await line.waitFor({ state: 'detached' });
+    await until(() => house.threads.get(thread.id).model, answer.answer.model.id);
+  } })),
   { name: 'in haste: who goes elsewhere while a message is on its way stays there, and it is said where it was written', options: { lang: 'en' }, async run({ page, mock }) {
     await inFirst(page, mock);
     const [first, second] = two(mock);
