@@ -274,4 +274,14 @@ export const cases = [
     await field.press('ArrowUp');
     await until(longest, 0);
   } })),
+  ...[['pl', /^([\d\s]+) z ([\d\s]+) tokenów; 1024 czeka na odpowiedź$/], ['en', /^([\d,]+) of ([\d,]+) tokens; 1,?024 are kept for the answer$/]].map(([lang, words]) => ({ name: `the gauge of the context tells by what it divides, and what is kept for the answer (${lang})`, options: { lang }, async run({ page }) {
+    await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((all) => { location.hash = `#/izba/${all.threads[0].id}`; }));
+    const meter = page.getByRole('meter');
+    await meter.waitFor();
+    const [, used, room] = words.exec((await meter.getAttribute('title')).replaceAll('\u00a0', ' ')).map((one) => Number(one.replace(/\D/g, '')));
+    assert.equal(room, 8192 - 1024);
+    const share = String(Math.round((used / room) * 100));
+    assert.equal(await meter.getAttribute('aria-valuenow'), share);
+    assert.equal(await meter.locator('.num').innerText(), `${share}%`);
+  } })),
 ];
