@@ -26,7 +26,7 @@ export const sticksOut = (page) => page.evaluate(() => {
 });
 
 export const cases = [
-  ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: zajęte .* z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: .* of 1 TB taken$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
+  ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: wolne 640 GB z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: 640 GB free of 1 TB$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
     await page.evaluate(() => { location.hash = '#/maszynownia'; });
     const plate = page.locator('.plates div', { hasText: name });
     await until(() => plate.innerText().then((said) => said.replaceAll('\u00a0', ' ').split('\n').map((line) => line.trim())), [name, all, ours]);
