@@ -21,6 +21,14 @@ describe('typeset', () => {
       expect(element.querySelector('.katex')).not.toBeNull();
     }
   });
+  it('shows what it refuses in the colour that the theme has for it, not in one of its own', () => {
+    const element = set('\\href{javascript:alert(1)}{x}');
+    const coloured = Array.from(element.querySelectorAll<HTMLElement>('.katex-html [style*="color"]'), (one) => one.style.color);
+    expect(coloured.length).toBeGreaterThan(0);
+    expect(new Set(coloured)).toEqual(new Set(['var(--danger)']));
+    expect(element.innerHTML).not.toMatch(/#cc0000|204, 0, 0/i);
+    expect(element.querySelector('[href]')).toBeNull();
+  });
   it('leaves as it is what cannot be read, or what goes too deep', () => {
     for (const tex of ['\\frac{a', '\\nieznane', nested('\\frac{1}{', 60), nested('\\sqrt{', 120), nested('x^{', 300)]) {
       const element = set(tex);

@@ -25,7 +25,7 @@ export function typeset(element: Element): void {
   if (tex === null) return;
   try {
     const set = document.createElement('span');
-    katex.render(tex, set, { displayMode: element.classList.contains('block'), throwOnError: true, output: 'htmlAndMathml', trust: false, maxExpand: 200 });
+    katex.render(tex, set, { displayMode: element.classList.contains('block'), throwOnError: true, errorColor: 'var(--danger)', output: 'htmlAndMathml', trust: false, maxExpand: 200 });
     if (isDeep(set)) throw new Error('too deep');
     element.replaceChildren(...Array.from(set.childNodes));
   } catch {

@@ -26,7 +26,7 @@ export const sticksOut = (page) => page.evaluate(() => {
 });
 
 export const cases = [
-  ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: zajęte .* z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: .* of 1 TB taken$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
+  ...[['pl', 'Pamięć RAM', '128 GB w komputerze', 'dla Watry do 112 GB · 75 GB/s', /^RAM: .* z 112 GB dla Watry$/, /^Dysk \/: wolne 640 GB z 1 TB$/], ['en', 'Memory', '128 GB in this computer', 'up to 112 GB for Watra · 75 GB/s', /^RAM: .* of 112 GB for Watra$/, /^Disk \/: 640 GB free of 1 TB$/]].map(([lang, name, all, ours, vessel, disk]) => ({ name: `machine room: all memory and what Watra may use of it are told apart (${lang})`, options: { lang }, async run({ page }) {
     await page.evaluate(() => { location.hash = '#/maszynownia'; });
     const plate = page.locator('.plates div', { hasText: name });
     await until(() => plate.innerText().then((said) => said.replaceAll('\u00a0', ' ').split('\n').map((line) => line.trim())), [name, all, ours]);
@@ -273,5 +273,15 @@ export const cases = [
     await until(() => field.inputValue(), words);
     await field.press('ArrowUp');
     await until(longest, 0);
+  } })),
+  ...[['pl', /^([\d\s]+) z ([\d\s]+) tokenów; 1024 czeka na odpowiedź$/], ['en', /^([\d,]+) of ([\d,]+) tokens; 1,?024 are kept for the answer$/]].map(([lang, words]) => ({ name: `the gauge of the context tells by what it divides, and what is kept for the answer (${lang})`, options: { lang }, async run({ page }) {
+    await page.evaluate(() => fetch('/watra/v1/threads').then((r) => r.json()).then((all) => { location.hash = `#/izba/${all.threads[0].id}`; }));
+    const meter = page.getByRole('meter');
+    await meter.waitFor();
+    const [, used, room] = words.exec((await meter.getAttribute('title')).replaceAll('\u00a0', ' ')).map((one) => Number(one.replace(/\D/g, '')));
+    assert.equal(room, 8192 - 1024);
+    const share = String(Math.round((used / room) * 100));
+    assert.equal(await meter.getAttribute('aria-valuenow'), share);
+    assert.equal(await meter.locator('.num').innerText(), `${share}%`);
   } })),
 ];

@@ -47,6 +47,24 @@ export const cases = [
     await say(page, 'Hello');
     await answerDone(page);
   } },
+  ...[['pl', 'Rozpalmy ogień', 'Wybierzmy model', 'już na dysku', /^do pobrania .*MB$/, 'Wejdź do izby', 'Dobry wieczór'], ['en', 'Let us light the fire', 'Choose a model', 'already on this disk', /MB to download$/, 'Step inside', 'Good evening']].map(([lang, begin, choose, here, away, enter, hello]) => ({ name: `first start: what is on the disk already stands first and says so; the greeting is that of the house (${lang})`, options: { lang, firstStart: true }, async run({ page, mock }) {
+    await page.clock.setFixedTime(new Date(2026, 10, 27, 21, 30));
+    const near = mock.house.models.find((one) => one.id === 'smollm2');
+    near.state = 'ready';
+    mock.house.changedModel(near);
+    await page.getByRole('button', { name: begin }).click();
+    await page.getByRole('button', { name: choose }).click();
+    const chips = (card) => card.locator('.chip').last().innerText().then((words) => words.replaceAll('\u00a0', ' ').trim());
+    const first = page.locator('.model').first();
+    await until(() => first.locator('b').innerText(), 'SmolLM2 135M');
+    assert.equal(await chips(first), here);
+    assert.doesNotMatch(await first.innerText(), /\d\s(MB|GB)/);
+    assert.match(await chips(page.locator('.model', { hasText: 'Coder 0.5B' })), away);
+    await first.click();
+    await until(() => page.locator('.sheet h1').innerText(), hello);
+    await page.getByRole('button', { name: enter }).click();
+    await until(() => page.locator('.empty h2').innerText(), hello);
+  } })),
   { name: 'first start: what fails or is called off leaves the choice open, in words; a name does as well; the model is there next time', options: { lang: 'en', firstStart: true }, async run({ page, mock }) {
     await page.getByRole('button', { name: 'Let us light the fire' }).click();
     await page.getByRole('button', { name: 'Choose a model' }).click();

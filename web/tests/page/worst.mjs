@@ -25,6 +25,22 @@ export const cases = [
     }
     assert.equal(crashed, false);
   } },
+  { name: 'what a formula may not do is shown in a colour that every theme can be read in, and leads nowhere', options: { lang: 'en', rate: 100_000, says: 'Look: $\\href{javascript:alert(1)}{x}$ and on.' }, async run({ page }) {
+    await box(page).fill('Link me');
+    await box(page).press('Enter');
+    await answerDone(page);
+    await page.locator('.md .katex').waitFor();
+    assert.equal(await page.locator('.md a').count(), 0);
+    for (const theme of ['watra', 'poranek', 'papier', 'kontrast']) {
+      const ratios = await page.evaluate((worn) => {
+        document.documentElement.dataset.theme = worn;
+        const light = (colour) => { const full = colour.length === 4 ? colour.replace(/[^#]/g, '$&$&') : colour; const [r, g, b] = (full.startsWith('#') ? [1, 3, 5].map((i) => parseInt(full.slice(i, i + 2), 16)) : full.match(/[\d.]+/g).slice(0, 3).map(Number)).map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+        return [...document.querySelectorAll('.md .katex-html [style*=color]')].flatMap((one) => { const style = getComputedStyle(one); return ['--bg', '--surface', '--raised'].map((ground) => { const [a, b] = [light(style.color), light(style.getPropertyValue(ground).trim())]; return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }); });
+      }, theme);
+      assert.ok(ratios.length > 0);
+      assert.ok(Math.min(...ratios) >= 4.5, `${theme}: ${ratios}`);
+    }
+  } },
   { name: 'a conversation that does not come is asked for again, and is not said to be gone', options: { lang: 'en' }, async run({ page, mock }) {
     const { id } = pinned(mock);
     await page.route(`**/threads/${id}/messages**`, (route) => route.abort());
