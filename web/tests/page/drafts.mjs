@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { answerDone, until } from './harness.mjs';
 
 const en = { lang: 'en', rate: 900 };
-const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+const firstThread = async (page) => { await page.locator('.list a[data-thread]').first().click(); await page.waitForSelector('.md > *'); };
 const anew = async (page) => { await page.reload(); await page.waitForSelector('.home'); }; // keys pressed before that reach nobody
 const personas = async (page) => { await page.keyboard.press('Control+,'); await page.getByRole('tab', { name: 'Personas' }).click(); };
 const ask = async (page) => { await page.evaluate(() => { location.hash = '#/obok'; }); await page.waitForSelector('.obok form'); };
@@ -121,7 +121,7 @@ export const cases = [
     await until(() => field.inputValue(), `${was} And now?`);
     await field.press('Escape');
     await field.waitFor({ state: 'detached' });
-    await page.locator('.list a').nth(1).click();
+    await page.locator('.list a[data-thread]').nth(1).click();
     await page.waitForSelector('.md > *');
     await page.evaluate((hash) => { location.hash = hash; }, here);
     await page.waitForSelector('.row-in.mine');

@@ -8,7 +8,7 @@ import { answerDone, until } from './harness.mjs';
 
 const both = (make) => ['pl', 'en'].map((lang) => make(lang, (pl, en) => (lang === 'pl' ? pl : en)));
 const box = (page) => page.locator('.composer textarea');
-const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+const firstThread = async (page) => { await page.locator('.list a[data-thread]').first().click(); await page.waitForSelector('.md > *'); };
 /** Requests the server refused from now on. */
 function refusals(page) {
   const list = [];

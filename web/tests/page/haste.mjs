@@ -180,6 +180,7 @@ export const cases = [
     assert.ok(send.x + send.width <= width && send.y + send.height <= height, 'the button is out of the window');
     await page.getByRole('button', { name: w('Wyślij', 'Send') }).click();
     await until(() => said(mock, 'One\ntwo').length, 1);
+    await answerDone(page);
     for (const name of [w('Półka', 'Shelf'), w('Izba', 'Living room')]) { // the field gives the keyboard back; it takes it once more when its words have gone
       await until(async () => { await page.evaluate(() => document.activeElement?.blur()); return page.getByRole('link', { name }).isVisible(); }, true);
       await page.getByRole('link', { name }).click();

@@ -5,7 +5,7 @@ import { answerDone, until } from './harness.mjs';
 
 const both = (make) => ['pl', 'en'].map((lang) => make(lang, (pl, en) => (lang === 'pl' ? pl : en)));
 const box = (page) => page.locator('.composer textarea').last();
-const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+const firstThread = async (page) => { await page.locator('.list a[data-thread]').first().click(); await page.waitForSelector('.md > *'); };
 const last = (page) => page.locator('.row-in:not(.mine)').last();
 const answers = (mock, thread) => [...mock.house.messages.values()].filter((m) => m.thread === thread.id && m.role === 'assistant');
 const wordsOf = (message) => message.parts.map((part) => part.text ?? '').join('');

@@ -6,7 +6,7 @@ import { answerDone, savePersona, until } from './harness.mjs';
 
 const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 export const composer = (page) => page.getByRole('textbox', { name: 'Message' });
-export const firstThread = async (page) => { await page.locator('.list a').first().click(); await page.waitForSelector('.md > *'); };
+export const firstThread = async (page) => { await page.locator('.list a[data-thread]').first().click(); await page.waitForSelector('.md > *'); };
 const THEMES = ['watra', 'poranek', 'papier', 'kontrast'];
 async function wear(page, theme) {
   await page.evaluate((t) => fetch('/watra/v1/settings', { method: 'PATCH', headers: { 'X-Watra': '1', 'Content-Type': 'application/json' }, body: JSON.stringify({ 'look.theme': t }) }), theme);
