@@ -331,7 +331,7 @@ template <class Unpack, int kFew>
         for (auto& token : few)
           for (F& sum : token) sum = computed(sum);
         uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
-        if (mask) [[unlikely]]
+        if (mask) [[unlikely]] {
 #pragma GCC unroll 1
           for (; mask; mask &= mask - 1) {
             const int t = __builtin_ctzll(mask);
@@ -339,6 +339,7 @@ template <class Unpack, int kFew>
                 MadeBlock<false>{w}, [&](int) -> const ActRecord& { return acts.rest_of(b, t); },
                 [&](int) { return rest_sums + t * kGroupRows; });
           }
+        }
       });
   for (int t = 0; t < kFew; ++t)
     for (int p = 0; p < kParts; ++p) store_floats(sums + t * kGroupRows + p * kLanes, few[t][p]);
@@ -351,18 +352,23 @@ template <class Unpack>
   const PanelActs acts = in;  // not read again after each store
   const auto add = [&](int b, const BlockTerms& w) __attribute__((always_inline)) {
     if (ahead) fetch_block<Unpack, kTokenBlock>(ahead, b);
-    // The next block's records are fetched, which no processor foresees.
+    uint8_t token[kTokenBlock];
+    int64_t n_rests = 0, n_fetched = 0;
+    for_each_rest(
+        acts, b, [&](int64_t t) __attribute__((always_inline)) { token[n_rests++] = static_cast<uint8_t>(t); });
+    // Fetched, as no processor foresees them: the next block's records, and a rest of this one with each tile.
     for_each_tile<Unpack>(
         acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           fetch_records(acts, b + 1, m, n_tokens);
+          if (n_fetched < n_rests) {
+            const auto* const rest = reinterpret_cast<const std::byte*>(&acts.rest_of(b, token[n_fetched++]));
+            __builtin_prefetch(rest);
+            __builtin_prefetch(rest + sizeof(ActRecord) - 1);
+          }
           add_in_memory<Unpack, n_tokens>(
               MadeBlock<true>{w}, [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); },
               [&](int t) { return sums + (m + t) * kGroupRows; });
         });
-    uint8_t token[kTokenBlock];
-    int64_t n_rests = 0;
-    for_each_rest(
-        acts, b, [&](int64_t t) __attribute__((always_inline)) { token[n_rests++] = static_cast<uint8_t>(t); });
     for_each_tile<Unpack>(
         n_rests, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
           add_in_memory<Unpack, n_tokens>(
