@@ -154,12 +154,22 @@ Result<Peaks> measure_before_loading(const Globals& g, const std::string& model)
 
 Status bench(const Globals& g, const BenchOptions& o) {
   const auto most = [](const std::vector<int64_t>& v) { return v.empty() ? 0 : *std::max_element(v.begin(), v.end()); };
-  for (const auto* list : {&o.prompt, &o.gen, &o.depth})
-    for (int64_t v : *list)
-      if (v < 0) return fail("usage.bench", fmt::format("{} is not a number of tokens", v));
-  for (const auto* list : {&o.batch, &o.verify})
-    for (int64_t v : *list)
-      if (v < 1 || v > 512) return fail("usage.bench", fmt::format("{} is outside 1..512", v));
+  constexpr int64_t kMostTokens = 1 << 24, kMostSequences = 512;
+  const struct {
+    const char* flag;
+    const std::vector<int64_t>& values;
+    int64_t least, most;
+  } lists[] = {{"-p", o.prompt, 0, kMostTokens},
+               {"-n", o.gen, 0, kMostTokens},
+               {"-d", o.depth, 0, kMostTokens},
+               {"-b", o.batch, 1, kMostSequences},
+               {"--verify", o.verify, 1, kMostSequences}};
+  for (const auto& list : lists)
+    for (int64_t v : list.values)
+      if (v < list.least || v > list.most)
+        return fail("usage.bench", fmt::format("{} {} is outside {}..{}", list.flag, v, list.least, list.most),
+                    fmt::format("{} takes numbers with commas between them: {} {}", list.flag, list.flag,
+                                list.least == 0 ? "0,512" : "1,2,4,8"));
   const int64_t per_sequence = most(o.depth) + std::max(most(o.prompt), most(o.gen) + 1) + most(o.verify) + 1;
   const int64_t n_ctx = (per_sequence + kernels::kKvPage) * std::max<int64_t>(1, most(o.batch));
   Globals with = g;

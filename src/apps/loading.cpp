@@ -52,9 +52,14 @@ Result<std::vector<int>> chosen_cpus(const Globals& g) {
 }
 
 // Threads wait for each other by spinning, so more of them than processors are many times slower.
-void warn_of_too_many_threads(const Globals& g) {
+void warn_of_too_many_threads(const Globals& g, size_t n_chosen) {
   const size_t n = allowed_cpus().size();
-  if (g.threads > static_cast<int>(n))
+  if (n_chosen > 0 && g.threads > static_cast<int>(n_chosen))
+    log::warn(
+        "--threads {}: --cpus names {} logical processor{}, and more threads than that only wait for each other; "
+        "without --threads each of them gets one",
+        g.threads, n_chosen, n_chosen == 1 ? "" : "s");
+  else if (g.threads > static_cast<int>(n))
     log::warn(
         "--threads {}: this process may use {} logical processors, and more threads than that only wait for each "
         "other; without --threads it is one per physical core ({})",
@@ -83,7 +88,7 @@ Result<engine::LoadedModel> load_for(const Globals& g, const std::string& model,
   engine::LoadOptions o;
   o.threads = g.threads;
   WATRA_ASSIGN(o.cpus, chosen_cpus(g));
-  warn_of_too_many_threads(g);
+  warn_of_too_many_threads(g, o.cpus.size());
   o.n_ctx = g.ctx ? g.ctx : n_ctx_default;
   o.max_rows = max_rows;
   o.max_logit_rows = max_logit_rows;
