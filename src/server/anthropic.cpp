@@ -43,7 +43,7 @@ void read_blocks(const Json& content, const std::string& role, const std::string
       thoughts += block.text("thinking").value_or("");
     } else if (type != "redacted_thinking") {
       if (!text.empty()) text += '\n';
-      text += read_content(Json::array({content[i]}), place);
+      text += read_part(content[i], fmt::format("{}[{}]", place, i));
     }
   }
   if (text.empty() && calls.empty() && !out.empty() && out.back().at("role") == "tool") return;

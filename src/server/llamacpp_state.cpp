@@ -69,6 +69,10 @@ std::string metrics_text(const engine::SchedulerStats& s, const engine::Schedule
   out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded + s.n_accepted));
   out.add("counter", "draft_tokens_total", "Tokens drafted.", count(s.n_drafted));
   out.add("counter", "draft_tokens_accepted_total", "Drafted tokens that came true.", count(s.n_accepted));
+  out.add("counter", "spec_decode_num_draft_tokens_total", "Tokens drafted, by llama.cpp's newer name.",
+          count(s.n_drafted));
+  out.add("counter", "spec_decode_num_accepted_tokens_total", "Drafted tokens that came true, by its newer name.",
+          count(s.n_accepted));
   out.add("counter", "tokens_predicted_seconds_total", "Seconds from the first token of an answer to its last.",
           s.writing_s);
   out.add("counter", "n_decode_total", "Passes of the model.", count(s.n_passes));
@@ -126,6 +130,8 @@ void add_llamacpp_state(Router& router, House& house) {
       throw ApiError{.status = 501, .code = "no_slots", .message = "this server was started with --no-slots"};
     const auto model = co_await house.room.acquire(x, "");
     const int64_t n_running = model->stats().n_running;
+    if (n_running >= model->n_parallel() && x.query.find("fail_on_no_slot=1") != std::string::npos)
+      throw ApiError{.status = 503, .code = "no_slot", .message = "every place is in use", .retry_after_s = 1};
     Json list = Json::array();
     for (int64_t i = 0; i < model->n_parallel(); ++i)
       list.push_back({{"id", i}, {"n_ctx", model->n_ctx()}, {"is_processing", i < n_running}});
@@ -144,6 +150,13 @@ void add_llamacpp_state(Router& router, House& house) {
   // What clients look for and this server does not do: an answer they know.
   const auto adapters = [](Exchange& x) -> Awaitable<void> { co_await x.reply_json(Json::array()); };
   router.add({.method = "GET", .pattern = "/lora-adapters", .handler = adapters});
+  const auto set_adapters = [](Exchange& x) -> Awaitable<void> {
+    if (const Json given = parse_json(x.body); !given.is_array() || !given.empty())
+      throw unsupported("lora", "no adapters are loaded here: an empty list is all that can be set");
+    Json reply = {{"success", true}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/lora-adapters", .handler = set_adapters});
   for (const char* path : {"/rerank", "/reranking", "/v1/rerank", "/v1/reranking"})
     router.add({.method = "POST", .pattern = path, .handler = [](Exchange&) -> Awaitable<void> {
                   throw ApiError{.status = 501,
