@@ -20,12 +20,9 @@ bool is_word(const std::string& text) {
 }
 
 std::string shown(const Json& value) {
-  if (value.is_structured())
-    return fmt::format("{}{}",
-                       value.empty()      ? "an empty "
-                       : value.is_array() ? "a "
-                                          : "an ",
-                       value.is_array() ? "list" : "object");
+  if (value.is_structured() && value.empty()) return value.is_array() ? "an empty list" : "an empty object";
+  if (value.is_array()) return fmt::format("a list of {}", value.size());
+  if (value.is_object()) return "an object";
   if (value.is_string() && !is_word(value.get_ref<const std::string&>())) return "a text";
   std::string text = dump(value);
   if (text.size() > kShownValue) text = text.substr(0, kShownValue) + "...";

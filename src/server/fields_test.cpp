@@ -82,7 +82,7 @@ TEST(Fields, WhatWasFoundIsToldShortened) {
   EXPECT_EQ(told(""), "a[1].b needs a number, found \"\"");
   EXPECT_EQ(told("\xC5\xBC"), "a[1].b needs a number, found a text") << "a word is ASCII";
   EXPECT_EQ(told(std::string(41, 'x')), "a[1].b needs a number, found a text");
-  EXPECT_EQ(told(Json::array({1})), "a[1].b needs a number, found a list");
+  EXPECT_EQ(told(Json::array({1})), "a[1].b needs a number, found a list of 1");
   EXPECT_EQ(told(Json::object()), "a[1].b needs a number, found an empty object");
   EXPECT_EQ(told(nullptr), "a[1].b needs a number, found null");
   const Json stop = {{"stop", {"a", {{"b", 1}}}}};

@@ -18,6 +18,7 @@ Json sampling_json(const engine::SamplingParams& p) {
           {"top_n_sigma", p.top_n_sigma},
           {"xtc_probability", p.xtc_probability},
           {"xtc_threshold", p.xtc_threshold},
+          {"min_keep", p.min_keep},
           {"repeat_last_n", p.repeat_last_n},
           {"repeat_penalty", p.repeat_penalty},
           {"presence_penalty", p.presence_penalty},
@@ -34,10 +35,27 @@ Json sampling_json(const engine::SamplingParams& p) {
 
 namespace {
 
+// What /completion does where a request says nothing.
+Json default_settings(const Manner& manner) {
+  Json out = sampling_json(manner.sampling);
+  out.update({{"n_predict", manner.max_tokens},
+              {"max_tokens", manner.max_tokens},
+              {"n_probs", 0},
+              {"post_sampling_probs", false},
+              {"stop", manner.stop},
+              {"ignore_eos", manner.ignore_end},
+              {"context_shift", manner.endless},
+              {"n_keep", manner.n_keep.value_or(0)},
+              {"n_discard", 0},
+              {"stream", false},
+              {"timings_per_token", false}});
+  return out;
+}
+
 Json props_json(const ServedModel& m) {
   const auto& spec = m.tokenizer().spec();
   const auto piece = [&](TokenId id) { return id >= 0 ? m.shown(id) : std::string(); };
-  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", sampling_json(m.manner().sampling)}}},
+  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", default_settings(m.manner())}}},
           {"total_slots", m.n_parallel()},
           {"model_alias", m.id()},
           {"model_path", m.names().path.filename().string()},
@@ -45,6 +63,7 @@ Json props_json(const ServedModel& m) {
           {"bos_token", piece(spec.bos)},
           {"eos_token", piece(spec.eos)},
           {"modalities", {{"vision", false}, {"audio", false}}},
+          {"is_sleeping", false},
           {"build_info", fmt::format("watra {} ({})", kVersion, kCommit)}};
 }
 

@@ -106,8 +106,9 @@ void read_allowed(Toolbox& box, const Fields& f, const Json& choice) {
   box.choice = mode == "required" ? Choice::required : Choice::automatic;
 }
 
-// "auto", or an object that names a function: in "function" (chat) or beside the type (responses).
-void read_choice(Toolbox& box, const Fields& f) {
+// "auto", or an object that names a function: in "function" (chat, `is_inside`) or beside the type (responses). Each is
+// read in both.
+void read_choice(Toolbox& box, const Fields& f, bool is_inside) {
   box.choice = Choice::automatic;
   const Json* choice = f.find("tool_choice");
   if (!choice) return;
@@ -118,6 +119,7 @@ void read_choice(Toolbox& box, const Fields& f) {
   if (type == "allowed_tools") return read_allowed(box, f, *choice);
   if (type != "function") return read_choice_word(box, f, "tool_choice", type);
   const Json* function = c.object("function");
+  if (is_inside && !function && !c.has("name")) c.refuse("function", "an object with a name");
   box.choice = Choice::named;
   box.named = function ? Fields(*function, c.name("function")).required_text("name") : c.required_text("name");
 }
@@ -140,8 +142,8 @@ void refuse_other_types(const Fields& tool, const std::string& type) {
     throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
 }
 
-Toolbox with_openai_choice(const Fields& f, Toolbox box) {
-  read_choice(box, f);
+Toolbox with_openai_choice(const Fields& f, Toolbox box, bool is_inside) {
+  read_choice(box, f, is_inside);
   box.parallel = f.boolean("parallel_tool_calls");
   settle(box, f, "tool_choice");
   return box;
@@ -163,7 +165,7 @@ Toolbox read_openai_tools(const Fields& f) {
     if (!function) tool.refuse("function", "an object with name and parameters");
     return one_tool(Fields(*function, tool.name("function")), "parameters");
   };
-  return with_openai_choice(f, read_tools(f, "function.parameters", read_one));
+  return with_openai_choice(f, read_tools(f, "function.parameters", read_one), true);
 }
 
 Toolbox read_responses_tools(const Fields& f) {
@@ -171,7 +173,7 @@ Toolbox read_responses_tools(const Fields& f) {
     refuse_other_types(tool, tool.required_text("type"));
     return one_tool(tool, "parameters");
   };
-  return with_openai_choice(f, read_tools(f, "parameters", read_one));
+  return with_openai_choice(f, read_tools(f, "parameters", read_one), false);
 }
 
 Toolbox read_anthropic_tools(const Fields& f) {

@@ -41,6 +41,7 @@ CHAT = [("logit_bias", {"5": 200}, "logit_bias.5", "from -100 to 100, or false, 
         ("tools", tools(WRONG), "tools[1].function.parameters", AT),
         ("tools", tools(RIGHT, "a b"), "tools[1].function.name", "found a text"),
         ("tools", tools(RIGHT, ""), "tools[1].function.name", "found \"\""),
+        ("stop", ["a"] * 65, "stop", "at most 64 texts, found a list of 65"),
         ("messages", USER + [{"role": "king", "content": "x"}], "messages[1].role", "found \"king\""),
         ("messages", [{"role": "user", "content": 5}], "messages[0].content", "a text or a list of parts, found 5"),
         ("messages", [{"role": "user"}], "messages[0].content", "is missing"),
@@ -128,6 +129,11 @@ class Places(Asking):
         message, param = self.told("/v1/chat/completions", {"messages": USER, "tools": tools(RIGHT), "tool_choice": chosen})
         self.assertEqual(param, "tool_choice.allowed_tools.tools[1].function.name")
         self.assertIn("found \"g\"", message)
+
+    def test_a_choice_that_names_nothing(self):
+        for path, base, place in (("/v1/chat/completions", {"messages": USER, "tools": tools(RIGHT)}, "tool_choice.function"),
+                                  ("/v1/responses", {"input": "a", "tools": [{"type": "function", "name": "f", "parameters": RIGHT}]}, "tool_choice.name")):
+            self.assertEqual(self.told(path, {**base, "tool_choice": {"type": "function"}})[1], place)
 
     def test_no_persons_words_are_in_an_error(self):
         words = "these are the words of a person"

@@ -269,12 +269,14 @@ class Twin(unittest.TestCase):
                 self.assertEqual(server.get("/v1/models")[0], status, key)
             server.token = "two"
             params = server.get("/props")[2]["default_generation_settings"]["params"]
-            self.assertEqual([params[k] for k in ("temperature", "samplers", "mirostat")], [0, ["top_k", "temperature"], 2])
+            self.assertEqual([params[k] for k in ("temperature", "samplers", "mirostat", "stop", "n_predict", "ignore_eos")],
+                             [0, ["top_k", "temperature"], 2, ["Paris"], -1, False])
+            self.assertEqual(server.get("/v1/models")[2]["data"][0]["architecture"]["output_modalities"], ["text"])
             asked = {"prompt": "The capital of France is", "n_predict": 8, "mirostat": 0}
             self.assertEqual(server.post("/completion", asked)[2]["stopping_word"], "Paris")
             self.assertNotEqual(server.post("/completion", {**asked, "stop": []})[2]["stop_type"], "word")
             self.assertAlmostEqual(sum(map(abs, server.post("/embedding", {"content": "a"})[2][0]["embedding"][0])), 1, delta=1e-3)
-            self.assertEqual(server.get("/slots?fail_on_no_slot=1")[0], 200)
+            wait_until(lambda: server.get("/slots?fail_on_no_slot=1")[0] == 200, what="a place that is free")  # the last answer gives its own back
             body = json.dumps({"prompt": "a", "stream": True, "n_predict": 200, "ignore_eos": True, "stop": []}).encode()
             with server.connect() as s:
                 s.sendall(server.head("POST", "/completion", body) + body)
