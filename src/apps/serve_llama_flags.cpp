@@ -23,6 +23,7 @@ struct Reading {
   server::Manner& manner = flags.serve.manner;
   bool no_thoughts = false;
   std::vector<std::string> keys, keys_of_file;
+  std::string repository, file;  // of a model that llama-server would fetch
 };
 
 // What a flag does with its value. False: this value means nothing here.
@@ -327,6 +328,9 @@ const std::vector<Flag>& flags_with_values() {
       {{"-m", "--model"}, "FILE", "the model: a path, or a name on the shelf", text([](Reading & r) -> auto& {
          return r.serve.model;
        })},
+      {{"-hf", "-hfr", "--hf-repo"}, "REPOSITORY", "with --hf-file, in place of -m: what `watra pull` brought", text([
+       ](Reading & r) -> auto& { return r.repository; })},
+      {{"-hff", "--hf-file"}, "FILE", "of it", text([](Reading & r) -> auto& { return r.file; })},
       {{"-a", "--alias"}, "NAMES", "what it is called, and further names, with commas", read_alias},
       {{"--host"}, "ADDRESS", "to listen on; other than loopback it needs --api-key", text([](Reading & r) -> auto& {
          return r.serve.host;
@@ -514,6 +518,15 @@ Status settle(Reading& r) {
     o.token = std::move(o.more_tokens.back());
     o.more_tokens.pop_back();
     o.no_auth = false;
+  }
+  // It fetches nothing by itself: a server without the model that was asked for would be no answer.
+  if (o.model.empty() && !r.repository.empty()) {
+    const std::string repository = r.repository.substr(0, r.repository.find(':'));  // without the quantization
+    if (r.file.empty())
+      return fail("usage.hf",
+                  fmt::format("--hf-repo {} needs --hf-file: nothing is fetched here at the start", r.repository),
+                  fmt::format("`watra pull hf:{}/FILE.gguf`, then --hf-file FILE.gguf", repository));
+    o.model = fmt::format("hf:{}/{}", repository, r.file);
   }
   if (r.no_thoughts) set_variable(r, "enable_thinking", false);
   if (!o.tls.empty() && (o.tls[0].empty() || o.tls[1].empty()))

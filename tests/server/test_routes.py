@@ -318,6 +318,15 @@ class Twin(unittest.TestCase):
             finally:
                 server.stop()
 
+    def test_a_repository_is_not_fetched(self):
+        run = lambda *words: subprocess.run([WATRA, "--home", "/nowhere", "llama-server", "--port", "0", *words], capture_output=True, text=True, timeout=PATIENCE)
+        alone = run("-hf", "org/repo:Q4_K_M")
+        self.assertNotEqual(alone.returncode, 0)
+        self.assertIn("watra pull hf:org/repo/FILE.gguf", alone.stderr)
+        both = run("-hf", "org/repo:Q4_K_M", "-hff", "none.gguf")
+        self.assertNotEqual(both.returncode, 0)
+        self.assertIn("none.gguf", both.stderr)
+
     def test_devices_are_listed(self):
         said = subprocess.run([WATRA, "llama-server", "--list-devices"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
         self.assertEqual(said, "Available devices:\n")
