@@ -104,6 +104,7 @@ Status serve(const Globals& g, const ServeOptions& o) {
                   .cors_origins = o.cors_origins,
                   .token_file = o.token_file.empty() ? home / "token" : fs::path(o.token_file),
                   .token = o.token,
+                  .more_tokens = o.more_tokens,
                   .lan = o.lan,
                   .has_password = o.page && home_has_password(home),
                   .tls = !o.tls.empty(),

@@ -17,11 +17,12 @@ struct ServeOptions {
   bool lan = false, no_auth = false;
   std::vector<std::string> allow_hosts, cors_origins;
   std::string token_file, token;
-  std::string path_prefix;  // of every route; empty = none
-  int http_threads = 2;     // for HTTP, templates, tokenizing
-  server::Manner manner;    // how it answers where a request says nothing
-  bool list_shelf = true;   // models on the shelf may be named in requests
-  bool one_model = false;   // the one named at the start, whatever requests call it; there is no page
+  std::vector<std::string> more_tokens;  // beside `token`
+  std::string path_prefix;               // of every route; empty = none
+  int http_threads = 2;                  // for HTTP, templates, tokenizing
+  server::Manner manner;                 // how it answers where a request says nothing
+  bool list_shelf = true;                // models on the shelf may be named in requests
+  bool one_model = false;                // the one named at the start, whatever requests call it; there is no page
   bool tells_slots = true;
   DraftOptions draft;
   bool page = false;             // the page, and all of /watra/v1

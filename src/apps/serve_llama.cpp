@@ -16,8 +16,11 @@ void add_llama_server(CLI::App& app, Globals& g, Handler& chosen) {
       WATRA_ASSIGN(const LlamaFlags flags, read_llama_flags(words, g));
       if (flags.asks == LlamaFlags::Asks::help) return fmt::print("{}", llama_flags_help()), Status();
       if (flags.asks == LlamaFlags::Asks::version) return fmt::print("watra {} ({})\n", kVersion, kCommit), Status();
+      // This build computes on processors alone, and those are no devices to llama-server.
+      if (flags.asks == LlamaFlags::Asks::devices) return fmt::print("Available devices:\n"), Status();
       log::init(g.verbosity);  // which the flags may have changed
       for (const std::string& flag : flags.unused) log::warn("llama-server's {} means nothing here", flag);
+      for (const std::string& how : flags.nearly) log::warn("llama-server's {}", how);
       return serve(g, flags.serve);
     };
   });

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/file.h"
+#include "server/sampling_fields.h"
 
 namespace watra::apps {
 namespace {
@@ -21,6 +22,8 @@ struct Reading {
   ServeOptions& serve = flags.serve;
   server::Manner& manner = flags.serve.manner;
   bool no_thoughts = false;
+  std::vector<std::string> keys, keys_of_file;
+  std::string repository, file;  // of a model that llama-server would fetch
 };
 
 // What a flag does with its value. False: this value means nothing here.
@@ -88,9 +91,16 @@ Result<bool> read_alias(Reading& r, const std::string&, Value value) {
   return true;
 }
 
-Result<bool> read_key_file(Reading& r, const std::string&, Value value) {
-  WATRA_ASSIGN(const std::string text, read_text_file(value, 1 << 16));
-  r.serve.token = text.substr(0, text.find_first_of("\r\n"));
+// Each of several keys opens the door.
+Result<bool> read_keys(Reading& r, const std::string&, Value value) { return r.keys = split(value, ','), true; }
+
+Result<bool> read_key_file(Reading& r, const std::string& flag, Value value) {
+  WATRA_ASSIGN(std::string text, read_text_file(value, 1 << 16));
+  std::ranges::replace(text, '\r', '\n');
+  auto lines = split(text, '\n');
+  std::erase_if(lines, [](const std::string& line) { return line.starts_with('#'); });
+  if (lines.empty()) return watra::fail(bad_value(flag, "a file with a key", value));  // never an open door instead
+  r.keys_of_file = std::move(lines);
   return true;
 }
 
@@ -111,9 +121,15 @@ Result<bool> read_draft_length(Reading& r, const std::string& flag, Value value)
 
 Result<bool> read_cache_type(Reading& r, const std::string& flag, Value value) {
   const bool key = flag == "-ctk" || flag == "--cache-type-k";
+  // Types that are not written here become the next finer one that is.
+  static constexpr std::pair<std::string_view, const char*> kFiner[] = {
+      {"bf16", "f16"}, {"q5_0", "q8_0"}, {"q5_1", "q8_0"}, {"q4_1", "q8_0"}, {"iq4_nl", "q8_0"}};
+  const auto* finer = std::ranges::find(kFiner, value, &std::pair<std::string_view, const char*>::first);
+  const bool is_near = finer != std::end(kFiner);
+  if (is_near) r.flags.nearly.push_back(fmt::format("{} {} becomes {}", flag, value, finer->second));
   const size_t comma = r.g.kv_type.find(',');
   std::string k = r.g.kv_type.substr(0, comma), v = comma == std::string::npos ? k : r.g.kv_type.substr(comma + 1);
-  (key ? k : v) = value;
+  (key ? k : v) = is_near ? finer->second : value;
   r.g.kv_type = k + "," + v;
   return true;
 }
@@ -126,8 +142,98 @@ Result<bool> read_seed(Reading& r, const std::string& flag, Value value) {
   return true;
 }
 
-Result<bool> read_samplers(Reading& r, const std::string&, Value value) {
-  WATRA_ASSIGN(r.manner.sampling.order, engine::parse_sampler_order(split(value, ';')));
+// Two of its samplers do not exist here: one that is off unless a flag switches it on, and one for /infill.
+Result<bool> read_samplers(Reading& r, const std::string& flag, Value value) {
+  auto names = split(value, ';');
+  for (const char* absent : {"adaptive_p", "infill"})
+    if (std::erase(names, absent) > 0) r.flags.nearly.push_back(fmt::format("{} is taken without {}", flag, absent));
+  WATRA_ASSIGN(r.manner.sampling.order, engine::parse_sampler_order(names));
+  return true;
+}
+
+Result<bool> read_sampler_letters(Reading& r, const std::string& flag, Value value) {
+  std::string letters = value;
+  if (std::erase_if(letters, [](char c) { return c == 'a' || c == 'i'; }) > 0)
+    r.flags.nearly.push_back(fmt::format("{} is taken without a (adaptive_p) and i (infill)", flag));
+  const auto names = server::sampler_names_of_letters(letters);
+  if (!names) return watra::fail(bad_value(flag, "letters out of edskypmxt", value));
+  WATRA_ASSIGN(r.manner.sampling.order, engine::parse_sampler_order(*names));
+  return true;
+}
+
+// "none" alone: no text breaks a repetition. What is typed is read as C would: \n.
+Result<bool> read_breaker(Reading& r, const std::string&, Value value) {
+  auto& breakers = r.manner.dry_breakers;
+  if (!breakers) breakers.emplace();
+  static constexpr std::pair<std::string_view, const char*> kEscapes[] = {{"\\n", "\n"}, {"\\t", "\t"}, {"\\r", "\r"}};
+  const auto* escape = std::ranges::find(kEscapes, value, &std::pair<std::string_view, const char*>::first);
+  if (value != "none") breakers->push_back(escape != std::end(kEscapes) ? escape->second : value);
+  return true;
+}
+
+Result<bool> read_temperature(Reading& r, const std::string& flag, Value value) {
+  WATRA_TRY(read_number(flag, value, r.manner.sampling.temperature));
+  if (r.manner.sampling.temperature < 0) r.manner.sampling.temperature = 0;  // greedy, as 0 is
+  return true;
+}
+
+Result<bool> read_mirostat(Reading& r, const std::string& flag, Value value) {
+  WATRA_TRY(read_number(flag, value, r.manner.sampling.mirostat));
+  if (r.manner.sampling.mirostat != 1) return true;
+  r.manner.sampling.mirostat = 2;
+  r.flags.nearly.push_back(fmt::format("{} 1 becomes 2, which aims at the same", flag));
+  return true;
+}
+
+Result<bool> read_stop(Reading& r, const std::string&, Value value) {
+  r.manner.stop.push_back(value);
+  return true;
+}
+
+Result<bool> read_grammar(Reading& r, const std::string& flag, Value value) {
+  const bool is_file = flag == "--grammar-file";
+  std::string grammar = value;
+  if (is_file) {
+    WATRA_ASSIGN(grammar, read_text_file(value, 1 << 20));
+  }
+  WATRA_ASSIGN(r.manner.shape, text::Shape::gbnf(grammar));
+  return true;
+}
+
+Result<bool> read_schema(Reading& r, const std::string& flag, Value value) {
+  const bool is_file = flag == "-jf" || flag == "--json-schema-file";
+  std::string schema = value;
+  if (is_file) {
+    WATRA_ASSIGN(schema, read_text_file(value, 1 << 20));
+  }
+  const auto json = server::Json::parse(schema, nullptr, false);
+  if (!json.is_object() && !json.is_boolean()) return watra::fail(bad_value(flag, "a JSON schema", value));
+  WATRA_ASSIGN(r.manner.shape, text::Shape::json_schema(json));
+  return true;
+}
+
+void set_variable(Reading& r, const char* name, const server::Json& value) {
+  auto& variables = r.manner.template_variables;
+  if (!variables.is_object()) variables = server::Json::object();
+  variables[name] = value;
+}
+
+Result<bool> read_thinks(Reading& r, const std::string& flag, Value value) {
+  if (value != "on" && value != "off" && value != "auto") return watra::fail(bad_value(flag, "on, off or auto", value));
+  if (value != "auto") set_variable(r, "enable_thinking", value == "on");
+  return true;
+}
+
+Result<bool> read_effort(Reading& r, const std::string&, Value value) {
+  if (value != "default") set_variable(r, "reasoning_effort", value);
+  return true;
+}
+
+// Of several kinds of drafting the one that needs no second model is what this says; a model comes by its own flag.
+Result<bool> read_spec_type(Reading& r, const std::string&, Value value) {
+  if (value == "none") return r.serve.draft = {.method = "none"}, true;
+  if (value.find("draft-") != std::string::npos || value.find("ngram") == std::string::npos) return false;
+  r.serve.draft.method = "ngram";
   return true;
 }
 
@@ -187,13 +293,18 @@ Result<bool> read_budget(Reading& r, const std::string& flag, Value value) {
   return n <= 0;  // a number of tokens is not held to
 }
 
-// "15043+1", "15043-1.5"
+constexpr float kCertain = 1e30F;  // nothing a model says comes near
+
+// "15043+1", "15043-1.5", "15043-inf"
 Result<bool> read_bias(Reading& r, const std::string& flag, Value value) {
   const size_t sign = value.find_first_of("+-");
   engine::LogitBias bias{};
   if (sign == std::string::npos) return watra::fail(bad_value(flag, "a token id, + or -, and a number", value));
   WATRA_TRY(read_number<text::TokenId>(flag, value.substr(0, sign), bias.token, 0));
-  WATRA_TRY(read_number<float>(flag, value.substr(sign + (value[sign] == '+' ? 1 : 0)), bias.bias));
+  const std::string amount = value.substr(sign + (value[sign] == '+' ? 1 : 0));
+  constexpr float kMost = std::numeric_limits<float>::infinity();
+  WATRA_TRY(read_number<float>(flag, amount, bias.bias, -kMost, kMost));
+  bias.bias = std::min(bias.bias, kCertain);
   r.manner.sampling.logit_bias.push_back(bias);
   return true;
 }
@@ -217,6 +328,9 @@ const std::vector<Flag>& flags_with_values() {
       {{"-m", "--model"}, "FILE", "the model: a path, or a name on the shelf", text([](Reading & r) -> auto& {
          return r.serve.model;
        })},
+      {{"-hf", "-hfr", "--hf-repo"}, "REPOSITORY", "with --hf-file, in place of -m: what `watra pull` brought", text([
+       ](Reading & r) -> auto& { return r.repository; })},
+      {{"-hff", "--hf-file"}, "FILE", "of it", text([](Reading & r) -> auto& { return r.file; })},
       {{"-a", "--alias"}, "NAMES", "what it is called, and further names, with commas", read_alias},
       {{"--host"}, "ADDRESS", "to listen on; other than loopback it needs --api-key", text([](Reading & r) -> auto& {
          return r.serve.host;
@@ -226,10 +340,11 @@ const std::vector<Flag>& flags_with_values() {
        "0 = any that is free (8080)",
        number<int>(
            [](Reading & r) -> auto& { return r.serve.port; }, 0, 65535)},
-      {{"--api-key"}, "KEY", "requests need it, as Authorization: Bearer or x-api-key", text([](Reading & r) -> auto& {
-         return r.serve.token;
-       })},
-      {{"--api-key-file"}, "FILE", "the key is its first line", read_key_file},
+      {{"--api-key"},
+       "KEY",
+       "requests need it, as Authorization: Bearer or x-api-key; several, with commas",
+       read_keys},
+      {{"--api-key-file"}, "FILE", "a key a line", read_key_file},
       {{"--api-prefix"}, "PATH", "of every route", read_prefix},
       {{"--ssl-cert-file"}, "FILE", "certificate, PEM", tls_file(0)},
       {{"--ssl-key-file"}, "FILE", "its key, PEM", tls_file(1)},
@@ -245,10 +360,12 @@ const std::vector<Flag>& flags_with_values() {
       {{"-lv", "--verbosity", "--log-verbosity"}, "N", "how much is logged", number<int>([](Reading & r) -> auto& {
          return r.g.verbosity;
        })},
-      {{"-md", "--model-draft"}, "FILE", "a smaller model that drafts", text([](Reading & r) -> auto& {
-         return r.serve.draft.method;
-       })},
-      {{"--draft", "--draft-max", "--draft-n"}, "N", "tokens drafted at most; 0 = none", read_draft_length},
+      {{"-md", "--model-draft", "--spec-draft-model"}, "FILE", "a smaller model that drafts", text([
+       ](Reading & r) -> auto& { return r.serve.draft.method; })},
+      {{"--draft", "--draft-max", "--draft-n", "--spec-draft-n-max"},
+       "N",
+       "tokens drafted at most; 0 = none",
+       read_draft_length},
       {{"-ctk", "--cache-type-k", "-ctv", "--cache-type-v"},
        "TYPE",
        "how keys (-ctk) and values (-ctv) are cached: f16, q8_0, q4_0",
@@ -262,7 +379,11 @@ const std::vector<Flag>& flags_with_values() {
       {{"--pooling"}, "KIND", "of embeddings: mean, cls, last", read_pooling},
       {{"-s", "--seed"}, "N", "seed", read_seed},
       {{"--samplers"}, "NAMES", "the order of the samplers, with semicolons", read_samplers},
-      {{"--temp", "--temperature"}, "X", "for requests that say nothing of it", sampling(&P::temperature)},
+      {{"--sampler-seq", "--sampling-seq"}, "LETTERS", "the same by letters: edskypmxt", read_sampler_letters},
+      {{"-r", "--reverse-prompt"}, "TEXT", "ends an answer whose request has no stop (repeatable)", read_stop},
+      {{"--grammar", "--grammar-file"}, "GBNF", "holds answers whose request asks for nothing", read_grammar},
+      {{"-j", "--json-schema", "-jf", "--json-schema-file"}, "SCHEMA", "the same", read_schema},
+      {{"--temp", "--temperature"}, "X", "for requests that say nothing of it", read_temperature},
       {{"--top-k"}, "X", "for requests that say nothing of it", sampling(&P::top_k)},
       {{"--top-p"}, "X", "for requests that say nothing of it", sampling(&P::top_p)},
       {{"--min-p"}, "X", "for requests that say nothing of it", sampling(&P::min_p)},
@@ -278,9 +399,10 @@ const std::vector<Flag>& flags_with_values() {
       {{"--dry-base"}, "X", "for requests that say nothing of it", sampling(&P::dry_base)},
       {{"--dry-allowed-length"}, "X", "for requests that say nothing of it", sampling(&P::dry_allowed_length)},
       {{"--dry-penalty-last-n"}, "X", "for requests that say nothing of it", sampling(&P::dry_penalty_last_n)},
+      {{"--dry-sequence-breaker"}, "TEXT", "in place of the usual ones (repeatable); none: no text", read_breaker},
       {{"--dynatemp-range"}, "X", "for requests that say nothing of it", sampling(&P::dynatemp_range)},
       {{"--dynatemp-exp"}, "X", "for requests that say nothing of it", sampling(&P::dynatemp_exponent)},
-      {{"--mirostat"}, "N", "0 or 2", sampling(&P::mirostat)},
+      {{"--mirostat"}, "N", "0 or 2", read_mirostat},
       {{"--mirostat-lr"}, "X", "its eta", sampling(&P::mirostat_eta)},
       {{"--mirostat-ent"}, "X", "its tau", sampling(&P::mirostat_tau)},
       {{"--reasoning-format"},
@@ -291,6 +413,17 @@ const std::vector<Flag>& flags_with_values() {
        "N",
        "0 = the model shall not think, where its template has a switch for it",
        read_budget},
+      {{"-rea", "--reasoning"},
+       "on|off|auto",
+       "whether the model shall think, where its template can say so",
+       read_thinks},
+      {{"--reasoning-effort"}, "LEVEL", "for templates that know it; default: the template's", read_effort},
+      {{"--spec-type"}, "KIND", "none, or one of the ngram kinds: drafts from the text itself", read_spec_type},
+      {{"--embd-normalize"},
+       "N",
+       "of /embedding: -1 not at all, 0 largest, 1 sum, 2 Euclidean (2), more: that norm",
+       number<int>(
+           [](Reading & r) -> auto& { return r.manner.embedding_norm; }, -1, 1000)},
       {{"-l", "--logit-bias"}, "TOKEN+X", "makes a token likelier (repeatable)", read_bias},
       {{"--allow-host"}, "NAME", "a further name this server answers to (Watra's own; repeatable)", read_allowed_host}};
   return all;
@@ -341,6 +474,8 @@ constexpr std::string_view kIdleSwitches[] = {"--webui",         "--ui",
                                               "--cpu-moe",       "--no-host",
                                               "--no-kv-unified"};
 
+constexpr std::string_view kWithTwoValues[] = {"--control-vector-layer-range", "--spec-replace"};
+
 bool is_flag(const std::string& word) {
   return word.size() > 1 && word[0] == '-' && !std::isdigit(static_cast<unsigned char>(word[1])) && word[1] != '.';
 }
@@ -359,7 +494,9 @@ std::vector<std::string> words_of_environment() {
     if (value && *value != '\0') words.push_back(fmt::format("{}={}", flag, value));
   };
   take("LLAMA_API_KEY", "--api-key");
-  take("LLAMA_ARG_N_PARALLEL", "--parallel");  // the one whose variable has another name
+  take("LLAMA_ARG_N_PARALLEL", "--parallel");  // those whose variable has another name
+  take("LLAMA_ARG_THINK", "--reasoning-format");
+  take("LLAMA_ARG_THINK_BUDGET", "--reasoning-budget");
   for (const Flag& known : flags_with_values())
     for (const std::string_view name : known.names) {
       if (!name.starts_with("--") || name == "--api-key") continue;
@@ -375,12 +512,23 @@ Status settle(Reading& r) {
   ServeOptions& o = r.serve;
   r.g.threads = std::max(r.g.threads, 0);
   if (o.http_threads < 1) o.http_threads = ServeOptions().http_threads;
-  if (!o.token.empty()) o.no_auth = false;
-  if (r.no_thoughts) {
-    auto& variables = r.manner.template_variables;
-    if (!variables.is_object()) variables = server::Json::object();
-    variables["enable_thinking"] = false;
+  o.more_tokens = std::move(r.keys);
+  o.more_tokens.insert(o.more_tokens.end(), r.keys_of_file.begin(), r.keys_of_file.end());
+  if (!o.more_tokens.empty()) {
+    o.token = std::move(o.more_tokens.back());
+    o.more_tokens.pop_back();
+    o.no_auth = false;
   }
+  // It fetches nothing by itself: a server without the model that was asked for would be no answer.
+  if (o.model.empty() && !r.repository.empty()) {
+    const std::string repository = r.repository.substr(0, r.repository.find(':'));  // without the quantization
+    if (r.file.empty())
+      return fail("usage.hf",
+                  fmt::format("--hf-repo {} needs --hf-file: nothing is fetched here at the start", r.repository),
+                  fmt::format("`watra pull hf:{}/FILE.gguf`, then --hf-file FILE.gguf", repository));
+    o.model = fmt::format("hf:{}/{}", repository, r.file);
+  }
+  if (r.no_thoughts) set_variable(r, "enable_thinking", false);
   if (!o.tls.empty() && (o.tls[0].empty() || o.tls[1].empty()))
     return fail("usage.tls", "--ssl-cert-file and --ssl-key-file are needed together");
   return r.manner.sampling.validate(std::numeric_limits<size_t>::max());
@@ -408,6 +556,10 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& typed, Globa
       has_value = true;
     }
     const bool inline_value = flag.size() < words[i].size();
+    if (flag == "--list-devices") {
+      r.flags.asks = LlamaFlags::Asks::devices;
+      return std::move(r.flags);
+    }
     if (flag == "-h" || flag == "--help" || flag == "--usage" || flag == "--version") {
       r.flags.asks = flag == "--version" ? LlamaFlags::Asks::version : LlamaFlags::Asks::help;
       return std::move(r.flags);
@@ -430,6 +582,8 @@ Result<LlamaFlags> read_llama_flags(const std::vector<std::string>& typed, Globa
     WATRA_ASSIGN(const bool known, obey(flag, value, r));
     if (!known) unused.push_back(flag);
     if (!inline_value) ++i;
+    const bool has_two = std::ranges::find(kWithTwoValues, flag) != std::end(kWithTwoValues);
+    if (has_two && i + 1 < words.size() && !is_flag(words[i + 1])) ++i;
   }
   WATRA_TRY(settle(r));
   return std::move(r.flags);

@@ -8,7 +8,8 @@ namespace watra::apps {
 struct LlamaFlags {
   ServeOptions serve;
   std::vector<std::string> unused;  // given, and without a meaning here
-  enum class Asks : uint8_t { to_serve, help, version };
+  std::vector<std::string> nearly;  // given, and obeyed as near as can be: a sentence for each
+  enum class Asks : uint8_t { to_serve, help, version, devices };
   Asks asks = Asks::to_serve;
 };
 

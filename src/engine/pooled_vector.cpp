@@ -12,14 +12,30 @@ void PooledVector::add(int64_t position, std::span<const float> hidden) {
   for (size_t i = 0; i < hidden.size(); ++i) sum_[i] += static_cast<double>(hidden[i]);
 }
 
-std::vector<float> PooledVector::normalized(int64_t n_dimensions) const {
+std::vector<float> PooledVector::scaled(int norm, int64_t n_dimensions) const {
+  constexpr double kLargest = 32760;  // llama.cpp's, for numbers of 16 bits
   const size_t n = n_dimensions > 0 ? std::min(sum_.size(), static_cast<size_t>(n_dimensions)) : sum_.size();
-  double square = 0;
-  for (size_t i = 0; i < n; ++i) square += sum_[i] * sum_[i];
-  const double length = square > 0 ? std::sqrt(square) : 1;
+  const auto values = std::span(sum_).first(n);
+  double length = 0;
+  if (norm < 0) {
+    length = pooling_ == model::Pooling::mean ? static_cast<double>(last_ + 1) : 1;
+  } else if (norm == 0) {
+    for (const double x : values) length = std::max(length, std::abs(x));
+    length /= kLargest;
+  } else if (norm == 2) {
+    for (const double x : values) length += x * x;
+    length = std::sqrt(length);
+  } else {
+    double largest = 0;  // powers of what is at most 1 stay numbers
+    for (const double x : values) largest = std::max(largest, std::abs(x));
+    if (largest > 0)
+      for (const double x : values) length += std::pow(std::abs(x) / largest, norm);
+    length = largest * std::pow(length, 1.0 / norm);
+  }
+  if (!(length > 0)) length = 1;
   std::vector<float> out;
   out.reserve(n);
-  for (size_t i = 0; i < n; ++i) out.push_back(static_cast<float>(sum_[i] / length));
+  for (const double x : values) out.push_back(static_cast<float>(x / length));
   return out;
 }
 

@@ -20,7 +20,10 @@ class PooledVector {
   void add(int64_t position, std::span<const float> hidden);
   // Of length 1; zeros stay zeros. n_dimensions: the first so many components alone, for models that were trained to be
   // cut (Matryoshka); 0 = all.
-  std::vector<float> normalized(int64_t n_dimensions = 0) const;
+  std::vector<float> normalized(int64_t n_dimensions = 0) const { return scaled(2, n_dimensions); }
+  // The same by another measure of length, in llama.cpp's numbers: -1 leaves the vector as it is, 0 makes its largest
+  // component 32760, 1 the sum of all 1, p the p-norm 1.
+  std::vector<float> scaled(int norm, int64_t n_dimensions = 0) const;
 
  private:
   model::Pooling pooling_;

@@ -10,7 +10,7 @@ namespace {
 using text::Shape;
 
 Shape schema_shape(const Json& schema, const std::string& field) {
-  if (!schema.is_object() && !schema.is_boolean()) throw bad_field(field, fmt::format("{} needs a JSON schema", field));
+  if (!schema.is_object() && !schema.is_boolean()) refuse_value(field, "a JSON schema", schema);
   return value_or_throw(Shape::json_schema(schema), field);
 }
 
@@ -26,7 +26,7 @@ Shape regex_shape(const std::string& pattern, const std::string& field) {
 Shape choice_shape(const std::vector<std::string>& texts, const std::string& field) {
   std::vector<Shape> choices;
   for (const std::string& t : texts) {
-    if (t.empty()) throw bad_field(field, fmt::format("{} needs texts that are not empty", field));
+    if (t.empty()) refuse_value(fmt::format("{}[{}]", field, choices.size()), "a text that is not empty", t);
     choices.push_back(Shape::literal(t));
   }
   if (choices.empty()) throw bad_field(field, fmt::format("{} needs at least one text", field));
@@ -69,7 +69,7 @@ void read_guided(const Fields& f, const std::string& prefix, Asked& asked) {
 }  // namespace
 
 AskedShape read_format(const Json& format, const std::string& field) {
-  if (!format.is_object()) throw bad_field(field, fmt::format("{} needs an object", field));
+  if (!format.is_object()) refuse_value(field, "an object with a type", format);
   const Fields f(format, field);
   const std::string type = f.text("type").value_or("text");
   if (type == "text") return {};
@@ -92,8 +92,7 @@ AskedShape read_format(const Json& format, const std::string& field) {
     const char* name = f.has("regex") ? "regex" : "pattern";
     return {regex_shape(f.required_text(name), f.name(name)), f.name(name), true};
   }
-  throw bad_field(field,
-                  fmt::format("{} needs type text, json_object, json_schema, grammar or regex, found {}", field, type));
+  f.refuse("type", "text, json_object, json_schema, grammar or regex");
 }
 
 AskedShape read_asked_shape(const Fields& f) {

@@ -12,10 +12,48 @@ namespace {
 
 constexpr const char* kPing = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
+std::string joined(const Json& content, const std::string& place);
+
+// What a block says in words: texts, documents that are texts, results of a search with what they are called.
+std::string read_words(const Json& given, const std::string& place) {
+  if (!given.is_object()) return read_part(given, place);
+  const Fields block(given, place);
+  const std::string type = block.text("type").value_or("text");
+  std::string words;
+  const auto add = [&](const std::string& more) { words += (words.empty() || more.empty() ? "" : "\n") + more; };
+  if (type == "search_result") {
+    add(block.text("title").value_or(""));
+    add(block.text("source").value_or(""));
+    const Json* content = block.array("content");
+    if (!content) block.refuse("content", "a list of blocks of text");
+    add(joined(*content, block.name("content")));
+    return words;
+  }
+  const Json* source = type == "document" ? block.object("source") : nullptr;
+  if (!source) return read_part(given, place);
+  const Fields from(*source, block.name("source"));
+  const std::string kind = from.text("type").value_or("");
+  if (kind != "text" && kind != "content") return read_part(given, place);
+  add(block.text("title").value_or(""));
+  add(block.text("context").value_or(""));
+  const Json* content = kind == "content" ? from.find("content") : nullptr;
+  if (kind == "content" && !content) from.refuse("content", "a text or a list of blocks");
+  add(content ? joined(*content, from.name("content")) : from.required_text("data"));
+  return words;
+}
+
+std::string joined(const Json& content, const std::string& place) {
+  if (!content.is_array()) return read_content(content, place);
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i)
+    text += (text.empty() ? "" : "\n") + read_words(content[i], fmt::format("{}[{}]", place, i));
+  return text;
+}
+
 // A result's content: a text, blocks of text, or nothing.
 std::string read_result(const Fields& block) {
   const Json* content = block.find("content");
-  const std::string text = content ? read_content(*content, block.name("content")) : "";
+  const std::string text = content ? joined(*content, block.name("content")) : "";
   return block.boolean("is_error").value_or(false) ? "error: " + text : text;
 }
 
@@ -35,15 +73,11 @@ void read_blocks(const Json& content, const std::string& role, const std::string
           {{"id", block.required_text("id")},
            {"type", "function"},
            {"function", {{"name", block.required_text("name")}, {"arguments", input ? *input : Json::object()}}}});
-    } else if (type == "document" && block.object("source") &&
-               block.object("source")->value("type", Json()) == "text") {
-      if (!text.empty()) text += '\n';
-      text += Fields(*block.object("source"), block.name("source")).required_text("data");
     } else if (type == "thinking" && role == "assistant") {
       thoughts += block.text("thinking").value_or("");
     } else if (type != "redacted_thinking") {
       if (!text.empty()) text += '\n';
-      text += read_content(Json::array({content[i]}), place);
+      text += read_words(content[i], fmt::format("{}[{}]", place, i));
     }
   }
   if (text.empty() && calls.empty() && !out.empty() && out.back().at("role") == "tool") return;

@@ -47,7 +47,7 @@ ApiError from_error(const Error& e, const std::string& prompt_field) {
   if (code == "engine.bad_parameter") return bad_field(field_of(e.message), with_hint(e));
   if (code == "engine.bad_stop") return bad_field("stop", with_hint(e));
   if (code == "engine.bad_token" || code.starts_with("template.")) return bad_field(prompt_field, with_hint(e));
-  if (code.starts_with("grammar.")) return bad_field(prompt_field, with_hint(e));
+  if (code.starts_with("grammar.")) return bad_field(prompt_field, fmt::format("{}: {}", prompt_field, with_hint(e)));
   if (code == "model.is_encoder")
     return {.status = 400, .code = "model_is_encoder", .message = with_hint(e), .param = "model"};
   if (code == "engine.no_token") return bad_field(field_of(e.message), with_hint(e));  // nothing can satisfy it

@@ -11,7 +11,15 @@ std::string template_role(const std::string& role, const std::string& place) {
   if (role == "developer") return "system";
   if (role == "function") return "tool";
   if (is_known_role(role)) return role;
-  throw bad_field(place, fmt::format("{} needs system, developer, user, assistant, tool or function", place));
+  refuse_value(place, "system, developer, user, assistant, tool or function", role);
+}
+
+// Parts that some API has and no model here reads.
+bool is_media(const std::string& type) {
+  constexpr std::string_view kMedia[] = {"image",       "image_url",  "input_image", "audio",
+                                         "input_audio", "video",      "video_url",   "input_video",
+                                         "file",        "input_file", "document"};
+  return std::ranges::find(kMedia, type) != std::end(kMedia);
 }
 
 // Templates want arguments as an object, clients send them as JSON in a text.
@@ -26,6 +34,8 @@ Json read_call(const Fields& f, const std::string& id) {
       }
     } else if (given->is_object()) {
       arguments = *given;
+    } else if (!given->is_string()) {
+      f.refuse("arguments", "JSON in a text, or an object");
     }
   }
   return {{"id", id},
@@ -55,25 +65,26 @@ bool is_known_role(const std::string& role) {
   return std::ranges::find(kKnown, role) != std::end(kKnown);
 }
 
+std::string read_part(const Json& given, const std::string& place) {
+  if (given.is_string()) return given.get<std::string>();
+  const Fields part(given, place);
+  const std::string type = part.text("type").value_or("text");
+  if (type == "refusal") return part.required_text("refusal");  // an answer of before that was one
+  if (is_media(type)) throw no_eyes(place, type);
+  if (type != "text" && type != "input_text" && type != "output_text")
+    part.refuse("type", "text (input_text and output_text are read as well)");
+  return part.required_text("text");
+}
+
 std::string read_content(const Json& content, const std::string& place) {
   if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) throw bad_field(place, fmt::format("{} needs a text or a list of parts", place));
+  if (!content.is_array()) refuse_value(place, "a text or a list of parts", content);
   std::string text;
   for (size_t i = 0; i < content.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", place, i);
-    if (content[i].is_string()) {
-      text += content[i].get<std::string>();
-      continue;
-    }
-    const Fields part(content[i], at);
-    const std::string type = part.text("type").value_or("text");
-    if (type == "refusal") {  // an answer of before that was one
-      text += part.required_text("refusal");
-      continue;
-    }
-    if (type != "text" && type != "input_text" && type != "output_text") throw no_eyes(at, type);
-    if (!text.empty()) text += '\n';
-    text += part.required_text("text");
+    const std::string part = read_part(content[i], fmt::format("{}[{}]", place, i));
+    const bool is_plain = content[i].is_string() || content[i].value("type", Json()) == "refusal";
+    if (!text.empty() && !is_plain) text += '\n';
+    text += part;
   }
   return text;
 }
@@ -97,8 +108,7 @@ Json read_messages(const Fields& fields) {
     const bool is_answer = m.at("role") == "assistant";
     const Json* content = message.find("content");
     Json calls = is_answer ? read_calls(message) : Json::array();
-    if (!content && !is_answer)
-      throw bad_field(message.name("content"), fmt::format("{} is missing", message.name("content")));
+    if (!content && !is_answer) message.refuse("content", "a text or a list of parts");
     m["content"] = content ? read_content(*content, message.name("content")) : message.text("refusal").value_or("");
     if (!calls.empty()) m["tool_calls"] = std::move(calls);
     if (const auto id = message.text("tool_call_id")) m["tool_call_id"] = *id;

@@ -16,6 +16,9 @@ bool is_known_role(const std::string& role);
 // and other parts, by place.
 std::string read_content(const Json& content, const std::string& place);
 
+// One part of it, which stands at `place`.
+std::string read_part(const Json& part, const std::string& place);
+
 // Arguments of a call, as a model wrote them; nothing where they are no JSON (an answer that was cut off), or nest
 // deeper than a client's may (64 levels).
 std::optional<Json> read_written_arguments(const std::string& text);

@@ -31,6 +31,9 @@ using Clock = Deadline::Clock;
 
 constexpr size_t kReadPiece = 4096;
 
+// Ends a handler whose answer would come in pieces, where its head alone was asked for.
+struct HeadTold {};
+
 // Stream: tcp::socket, or TLS over one.
 template <class Stream>
 class Connection final : public Exchange {
@@ -70,6 +73,7 @@ class Connection final : public Exchange {
     std::string text = head(200, content_type) + "X-Accel-Buffering: no\r\n";
     text += chunked_ ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
     co_await send(std::move(text));
+    if (method == "HEAD") throw HeadTold{};
   }
   Awaitable<void> write(std::string piece) override {
     if (piece.empty()) co_return;  // an empty chunk would end the answer
@@ -319,6 +323,8 @@ class Connection final : public Exchange {
     std::optional<ApiError> error;
     try {
       co_await route.handler(*this);
+      co_return;
+    } catch (const HeadTold&) {
       co_return;
     } catch (const ApiError& e) {
       error = e;

@@ -31,6 +31,13 @@ bool same_secret(std::string_view a, std::string_view b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+// Looks at all of them, whichever it is.
+bool is_one_of(std::string_view given, const std::vector<std::string>& secrets) {
+  bool found = false;
+  for (const std::string& secret : secrets) found |= same_secret(given, secret);
+  return found;
+}
+
 // The name in "name:port", "[::1]:port", "name"; empty when it is none of these. A name's last dot is dropped.
 std::string name_of(std::string_view host) {
   std::string_view name = host, port;
@@ -113,9 +120,11 @@ Result<Door> Door::create(const DoorOptions& options) {
     door.origins_.push_back(origin);
   }
   if (!options.token.empty()) {
-    door.token_ = options.token;
+    door.tokens_ = options.more_tokens;
+    door.tokens_.push_back(options.token);
   } else if (door.needs_token_) {
-    WATRA_ASSIGN(door.token_, read_or_make_token(options.token_file));
+    WATRA_ASSIGN(std::string token, read_or_make_token(options.token_file));
+    door.tokens_.push_back(std::move(token));
   }
   return door;
 }
@@ -141,9 +150,9 @@ bool Door::knows_token(std::string_view authorization, std::string_view x_api_ke
   if (!needs_token_) return true;
   constexpr std::string_view kBearer = "bearer ";
   if (authorization.size() > kBearer.size() && lower(authorization.substr(0, kBearer.size())) == kBearer &&
-      same_secret(trimmed(authorization.substr(kBearer.size())), token_))
+      is_one_of(trimmed(authorization.substr(kBearer.size())), tokens_))
     return true;
-  return !x_api_key.empty() && same_secret(trimmed(x_api_key), token_);
+  return !x_api_key.empty() && is_one_of(trimmed(x_api_key), tokens_);
 }
 
 bool Door::knows_origin(std::string_view origin) const { return std::ranges::find(origins_, origin) != origins_.end(); }

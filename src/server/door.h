@@ -18,6 +18,7 @@ struct DoorOptions {
   std::vector<std::string> cors_origins;  // exactly as browsers send them
   fs::path token_file;                    // made at first start
   std::string token;                      // given on the command line; replaces the file
+  std::vector<std::string> more_tokens;   // which open as well
   bool lan = false;                       // other machines are let in; `host` is then what they reach
   bool has_password = false;              // which that needs
   bool tls = false;
@@ -60,7 +61,7 @@ class Door {
 
  private:
   std::vector<std::string> hosts_, origins_;
-  std::string token_;
+  std::vector<std::string> tokens_;
   bool needs_token_ = true, is_tls_ = false, is_lan_ = false;
 };
 

@@ -27,6 +27,19 @@ TEST_F(DoorTest, MakesATokenOnceAndKeepsItForTheOwner) {
   EXPECT_EQ(*read_or_make_token(options().token_file), *first);
 }
 
+TEST_F(DoorTest, EachOfSeveralKeysOpensIt) {
+  auto o = options();
+  o.token = "one";
+  o.more_tokens = {"two", "three"};
+  const auto door = Door::create(o);
+  ASSERT_TRUE(door);
+  for (const char* key : {"one", "two", "three"}) {
+    EXPECT_TRUE(door->knows_token(std::string("Bearer ") + key, "")) << key;
+    EXPECT_TRUE(door->knows_token("", key)) << key;
+  }
+  for (const char* wrong : {"", "four", "one,two", "tw", "twoo"}) EXPECT_FALSE(door->knows_token("", wrong)) << wrong;
+}
+
 // llama-server has no page: its key is the door, and without one nobody outside is let in.
 TEST_F(DoorTest, AKeyAloneOpensTheDoorWhereThereIsNoPage) {
   auto o = options();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/json_nesting.h"
@@ -11,11 +12,18 @@ namespace watra::server {
 namespace {
 
 constexpr int kMaxNesting = 64;
-constexpr size_t kShownValue = 60;
+constexpr size_t kShownValue = 60, kLongestWord = 40;
+
+// One word is a name, right or mistyped; what has spaces may be a person's words, which stay out of messages.
+bool is_word(const std::string& text) {
+  return text.size() <= kLongestWord && std::ranges::all_of(text, [](char c) { return c > ' ' && c < 127; });
+}
 
 std::string shown(const Json& value) {
-  if (value.is_structured()) return value.is_array() ? "a list" : "an object";
-  if (value.is_string()) return "a text";  // a person's words stay out of messages
+  if (value.is_structured() && value.empty()) return value.is_array() ? "an empty list" : "an empty object";
+  if (value.is_array()) return fmt::format("a list of {}", value.size());
+  if (value.is_object()) return "an object";
+  if (value.is_string() && !is_word(value.get_ref<const std::string&>())) return "a text";
   std::string text = dump(value);
   if (text.size() > kShownValue) text = text.substr(0, kShownValue) + "...";
   return text;
@@ -122,11 +130,16 @@ std::vector<std::string> Fields::texts(std::string_view field) const {
   if (value->is_string()) return {value->get<std::string>()};
   if (!value->is_array()) refuse(field, "a text or a list of texts");
   std::vector<std::string> out;
-  for (const Json& entry : *value) {
-    if (!entry.is_string()) refuse(field, "a text or a list of texts");
+  for (size_t i = 0; i < value->size(); ++i) {
+    const Json& entry = (*value)[i];
+    if (!entry.is_string()) refuse_value(fmt::format("{}[{}]", name(field), i), "a text", entry);
     out.push_back(entry.get<std::string>());
   }
   return out;
+}
+
+void refuse_value(const std::string& place, std::string_view needs, const Json& found) {
+  throw bad_field(place, fmt::format("{} needs {}, found {}", place, needs, shown(found)));
 }
 
 }  // namespace watra::server

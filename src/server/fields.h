@@ -17,6 +17,9 @@ namespace watra::server {
 // JSON text -> value. Refused: what is not JSON, what nests deeper than 64 levels, what is not UTF-8.
 Json parse_json(std::string_view text);
 
+// 400 about a value inside a field: `place` is where it stands ("stop[1]"), and what was found is told shortened.
+[[noreturn]] void refuse_value(const std::string& place, std::string_view needs, const Json& found);
+
 class Fields {
  public:
   // `object` is borrowed. `path` goes in front of names in errors: "messages[2]".

@@ -70,7 +70,25 @@ TEST(Fields, PlacesAreNamedAndTextsAreNotQuoted) {
   const ApiError e = thrown([&] { f.integer("role"); });
   EXPECT_EQ(e.param, "messages[2].role");
   EXPECT_EQ(e.message.find("private"), std::string::npos);
-  EXPECT_EQ(thrown([&] { f.texts("stop"); }).param, "messages[2].stop");
+  EXPECT_EQ(thrown([&] { f.texts("stop"); }).param, "messages[2].stop[1]");
+}
+
+TEST(Fields, WhatWasFoundIsToldShortened) {
+  const auto told = [](const Json& value) {
+    return thrown([&] { refuse_value("a[1].b", "a number", value); }).message;
+  };
+  EXPECT_EQ(told(true), "a[1].b needs a number, found true");
+  EXPECT_EQ(told("red"), "a[1].b needs a number, found \"red\"");
+  EXPECT_EQ(told(""), "a[1].b needs a number, found \"\"");
+  EXPECT_EQ(told("\xC5\xBC"), "a[1].b needs a number, found a text") << "a word is ASCII";
+  EXPECT_EQ(told(std::string(41, 'x')), "a[1].b needs a number, found a text");
+  EXPECT_EQ(told(Json::array({1})), "a[1].b needs a number, found a list of 1");
+  EXPECT_EQ(told(Json::object()), "a[1].b needs a number, found an empty object");
+  EXPECT_EQ(told(nullptr), "a[1].b needs a number, found null");
+  const Json stop = {{"stop", {"a", {{"b", 1}}}}};
+  const ApiError e = thrown([&] { Fields(stop).texts("stop"); });
+  EXPECT_EQ(e.param, "stop[1]");
+  EXPECT_EQ(e.message, "stop[1] needs a text, found an object");
 }
 
 TEST(Fields, TheBodyMustBeAnObject) {

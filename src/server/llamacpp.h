@@ -10,12 +10,13 @@ void add_llamacpp_state(Router& router, House& house);       // /health /props /
 void add_llamacpp_text(Router& router, House& house);        // /tokenize /detokenize /apply-template
 void add_llamacpp_completion(Router& router, House& house);  // /completion /infill
 
-// One prompt: a text, token ids, or a list that mixes both. Throws ApiError.
-std::vector<TokenId> read_mixed(const Fields& fields, std::string_view name, const ServedModel& model,
+// One prompt: a text, token ids, or a list that mixes both. `given` stands at `place`; null = it is absent. Throws
+// ApiError.
+std::vector<TokenId> read_mixed(const std::string& place, const Json* given, const ServedModel& model,
                                 bool add_special = true, bool parse_special = true);
 // The list alone, in which the first part may begin as the model wants a text to begin.
-std::vector<TokenId> read_mixed_list(const Fields& fields, std::string_view name, const Json& list,
-                                     const ServedModel& model, bool add_special = true, bool parse_special = true);
+std::vector<TokenId> read_mixed_list(const std::string& place, const Json& list, const ServedModel& model,
+                                     bool add_special = true, bool parse_special = true);
 // Settings by llama.cpp's names.
 Json sampling_json(const engine::SamplingParams& params);
 

@@ -12,7 +12,9 @@
 namespace watra::server {
 namespace {
 
-constexpr int64_t kMostProbs = 100;
+// Probabilities that one request may ask for, so many for each token of its answers: a million of them are some hundred
+// MiB while they are written as JSON. 100 of a token may always be asked for.
+constexpr int64_t kMostProbs = 100, kMostOfAll = int64_t{1} << 20;
 constexpr size_t kMostPrompts = 256;
 constexpr int64_t kMostChoices = 64;
 
@@ -32,11 +34,13 @@ struct PlainAsk {
 // One prompt (a text, token ids, a list that mixes both) or several: a list of texts, a list with lists in it.
 void read_prompts_of(const Fields& f, PlainAsk& a) {
   const Json* given = f.find("prompt");
-  const auto read = [&](const Json& one) {
-    if (one.is_object() && !one.value("multimodal_data", Json()).empty())
-      throw no_eyes("prompt.multimodal_data", "multimodal_data");
-    const Json wrapped = {{"prompt", one.is_object() ? one.value("prompt_string", Json()) : one}};
-    a.prompts.push_back(read_mixed(Fields(wrapped), "prompt", *a.model));
+  const auto read = [&](const std::string& place, const Json* one) {
+    const bool is_object = one && one->is_object();
+    if (is_object && !one->value("multimodal_data", Json()).empty())
+      throw no_eyes(place + ".multimodal_data", "multimodal_data");
+    a.prompts.push_back(is_object
+                            ? read_mixed(place + ".prompt_string", Fields(*one, place).find("prompt_string"), *a.model)
+                            : read_mixed(place, one, *a.model));
     const auto& spec = a.model->tokenizer().spec();  // an empty text is where the model begins
     if (auto& p = a.prompts.back(); p.empty() && (spec.bos >= 0 || spec.eos >= 0))
       p.push_back(spec.bos >= 0 ? spec.bos : spec.eos);
@@ -46,9 +50,9 @@ void read_prompts_of(const Fields& f, PlainAsk& a) {
   a.is_list = given && given->is_array() && !given->empty();
   if (a.is_list)
     for (const Json& part : *given) a.is_list = a.is_list && !part.is_number();
-  if (!a.is_list) return read(given ? *given : Json());
+  if (!a.is_list) return read("prompt", given);
   if (given->size() > kMostPrompts) f.refuse("prompt", fmt::format("at most {} prompts", kMostPrompts));
-  for (const Json& one : *given) read(one);
+  for (size_t i = 0; i < given->size(); ++i) read(fmt::format("prompt[{}]", i), &(*given)[i]);
 }
 
 // What /infill calls them; the model writes what belongs between.
@@ -67,6 +71,23 @@ std::vector<TokenId> read_infill(const Fields& f, const ServedModel& model) {
   return prompt;
 }
 
+// As many as the model has tokens, as long as those of the whole answer are not too many.
+int32_t read_n_probs(const Fields& f, const PlainAsk& a) {
+  const int64_t n_vocab = a.model->n_vocab();
+  const int64_t asked = f.integer("n_probs", 0, n_vocab).value_or(0);
+  int64_t n_tokens = a.generate.max_tokens;
+  if (n_tokens < 0 || (n_tokens > a.model->n_ctx() && !a.generate.endless.wanted))
+    n_tokens = a.generate.endless.wanted ? kMostOfAll : a.model->n_ctx();
+  const int64_t n_answers = static_cast<int64_t>(a.prompts.size() * a.n);
+  n_tokens = std::max<int64_t>(n_tokens, 1) * n_answers;
+  const int64_t most = std::max(kMostProbs, kMostOfAll / n_tokens);
+  if (asked > most)
+    f.refuse("n_probs", fmt::format("a whole number from 0 to {} where {} tokens may be written (of up to {} tokens it "
+                                    "may be all {} of the vocabulary: n_predict)",
+                                    most, n_tokens, std::max<int64_t>(kMostOfAll / n_vocab, 1), n_vocab));
+  return static_cast<int32_t>(asked);
+}
+
 PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infill) {
   refuse_unsupported(f, "post_sampling_probs");
   PlainAsk a;
@@ -83,7 +104,7 @@ PlainAsk read_ask(const Fields& f, std::shared_ptr<ServedModel> model, bool infi
   a.return_tokens = f.boolean("return_tokens").value_or(false);
   a.timings_per_token = f.boolean("timings_per_token").value_or(false);
   a.return_progress = f.boolean("return_progress").value_or(false) && a.stream;
-  a.n_probs = static_cast<int32_t>(f.integer("n_probs", 0, kMostProbs).value_or(0));
+  a.n_probs = read_n_probs(f, a);
   a.sampling.n_probs = a.n_probs;
   a.sampling.probs_of_draw = f.boolean("post_sampling_probs").value_or(false);
   a.fields = f.texts("response_fields");

@@ -18,6 +18,7 @@ Json sampling_json(const engine::SamplingParams& p) {
           {"top_n_sigma", p.top_n_sigma},
           {"xtc_probability", p.xtc_probability},
           {"xtc_threshold", p.xtc_threshold},
+          {"min_keep", p.min_keep},
           {"repeat_last_n", p.repeat_last_n},
           {"repeat_penalty", p.repeat_penalty},
           {"presence_penalty", p.presence_penalty},
@@ -34,10 +35,27 @@ Json sampling_json(const engine::SamplingParams& p) {
 
 namespace {
 
+// What /completion does where a request says nothing.
+Json default_settings(const Manner& manner) {
+  Json out = sampling_json(manner.sampling);
+  out.update({{"n_predict", manner.max_tokens},
+              {"max_tokens", manner.max_tokens},
+              {"n_probs", 0},
+              {"post_sampling_probs", false},
+              {"stop", manner.stop},
+              {"ignore_eos", manner.ignore_end},
+              {"context_shift", manner.endless},
+              {"n_keep", manner.n_keep.value_or(0)},
+              {"n_discard", 0},
+              {"stream", false},
+              {"timings_per_token", false}});
+  return out;
+}
+
 Json props_json(const ServedModel& m) {
   const auto& spec = m.tokenizer().spec();
   const auto piece = [&](TokenId id) { return id >= 0 ? m.shown(id) : std::string(); };
-  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", sampling_json(m.manner().sampling)}}},
+  return {{"default_generation_settings", {{"n_ctx", m.n_ctx()}, {"params", default_settings(m.manner())}}},
           {"total_slots", m.n_parallel()},
           {"model_alias", m.id()},
           {"model_path", m.names().path.filename().string()},
@@ -45,6 +63,7 @@ Json props_json(const ServedModel& m) {
           {"bos_token", piece(spec.bos)},
           {"eos_token", piece(spec.eos)},
           {"modalities", {{"vision", false}, {"audio", false}}},
+          {"is_sleeping", false},
           {"build_info", fmt::format("watra {} ({})", kVersion, kCommit)}};
 }
 
@@ -69,6 +88,10 @@ std::string metrics_text(const engine::SchedulerStats& s, const engine::Schedule
   out.add("counter", "tokens_predicted_total", "Tokens written.", count(s.n_decoded + s.n_accepted));
   out.add("counter", "draft_tokens_total", "Tokens drafted.", count(s.n_drafted));
   out.add("counter", "draft_tokens_accepted_total", "Drafted tokens that came true.", count(s.n_accepted));
+  out.add("counter", "spec_decode_num_draft_tokens_total", "Tokens drafted, by llama.cpp's newer name.",
+          count(s.n_drafted));
+  out.add("counter", "spec_decode_num_accepted_tokens_total", "Drafted tokens that came true, by its newer name.",
+          count(s.n_accepted));
   out.add("counter", "tokens_predicted_seconds_total", "Seconds from the first token of an answer to its last.",
           s.writing_s);
   out.add("counter", "n_decode_total", "Passes of the model.", count(s.n_passes));
@@ -126,6 +149,8 @@ void add_llamacpp_state(Router& router, House& house) {
       throw ApiError{.status = 501, .code = "no_slots", .message = "this server was started with --no-slots"};
     const auto model = co_await house.room.acquire(x, "");
     const int64_t n_running = model->stats().n_running;
+    if (n_running >= model->n_parallel() && x.query.find("fail_on_no_slot=1") != std::string::npos)
+      throw ApiError{.status = 503, .code = "no_slot", .message = "every place is in use", .retry_after_s = 1};
     Json list = Json::array();
     for (int64_t i = 0; i < model->n_parallel(); ++i)
       list.push_back({{"id", i}, {"n_ctx", model->n_ctx()}, {"is_processing", i < n_running}});
@@ -144,6 +169,13 @@ void add_llamacpp_state(Router& router, House& house) {
   // What clients look for and this server does not do: an answer they know.
   const auto adapters = [](Exchange& x) -> Awaitable<void> { co_await x.reply_json(Json::array()); };
   router.add({.method = "GET", .pattern = "/lora-adapters", .handler = adapters});
+  const auto set_adapters = [](Exchange& x) -> Awaitable<void> {
+    if (const Json given = parse_json(x.body); !given.is_array() || !given.empty())
+      throw unsupported("lora", "no adapters are loaded here: an empty list is all that can be set");
+    Json reply = {{"success", true}};
+    co_await x.reply_json(std::move(reply));
+  };
+  router.add({.method = "POST", .pattern = "/lora-adapters", .handler = set_adapters});
   for (const char* path : {"/rerank", "/reranking", "/v1/rerank", "/v1/reranking"})
     router.add({.method = "POST", .pattern = path, .handler = [](Exchange&) -> Awaitable<void> {
                   throw ApiError{.status = 501,

@@ -18,30 +18,31 @@ Json piece_json(const std::string& bytes) {
 
 }  // namespace
 
-std::vector<TokenId> read_mixed_list(const Fields& f, std::string_view name, const Json& list, const ServedModel& model,
+std::vector<TokenId> read_mixed_list(const std::string& place, const Json& list, const ServedModel& model,
                                      bool add_special, bool parse_special) {
   std::vector<TokenId> out;
-  for (const Json& part : list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Json& part = list[i];
     if (part.is_string()) {
       const auto ids = model.encode(part.get<std::string>(), add_special && out.empty(), parse_special);
       out.insert(out.end(), ids.begin(), ids.end());
     } else if (part.is_number_integer() && part.get<int64_t>() >= 0 && part.get<int64_t>() < model.n_vocab()) {
       out.push_back(part.get<TokenId>());
     } else {
-      f.refuse(name, fmt::format("texts and token ids from 0 to {}", model.n_vocab() - 1));
+      refuse_value(fmt::format("{}[{}]", place, i),
+                   fmt::format("a text or a token id from 0 to {}", model.n_vocab() - 1), part);
     }
   }
   return out;
 }
 
-std::vector<TokenId> read_mixed(const Fields& f, std::string_view name, const ServedModel& model, bool add_special,
+std::vector<TokenId> read_mixed(const std::string& place, const Json* given, const ServedModel& model, bool add_special,
                                 bool parse_special) {
   constexpr const char* kNeeds = "a text, token ids, or a list of both";
-  const Json* given = f.find(name);
-  if (!given) f.refuse(name, kNeeds);
+  if (!given) throw bad_field(place, fmt::format("{} is missing: it needs {}", place, kNeeds));
   if (given->is_string()) return model.encode(given->get<std::string>(), add_special, parse_special);
-  if (!given->is_array()) f.refuse(name, kNeeds);
-  return read_mixed_list(f, name, *given, model, add_special, parse_special);
+  if (!given->is_array()) refuse_value(place, kNeeds, *given);
+  return read_mixed_list(place, *given, model, add_special, parse_special);
 }
 
 void add_llamacpp_text(Router& router, House& house) {
@@ -49,7 +50,7 @@ void add_llamacpp_text(Router& router, House& house) {
     const Json body = x.json();
     const Fields f(body);
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
-    const auto ids = read_mixed(f, "content", *model, f.boolean("add_special").value_or(false),
+    const auto ids = read_mixed("content", f.find("content"), *model, f.boolean("add_special").value_or(false),
                                 f.boolean("parse_special").value_or(true));
     Json tokens = Json::array();
     const bool pieces = f.boolean("with_pieces").value_or(false);
@@ -70,7 +71,7 @@ void add_llamacpp_text(Router& router, House& house) {
     const auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const Json* tokens = f.array("tokens");
     if (!tokens) f.refuse("tokens", "a list of token ids");
-    const auto ids = read_token_ids(f, "tokens", *tokens, *model);
+    const auto ids = read_token_ids("tokens", *tokens, *model);
     Json reply = {{"content", model->tokenizer().decode(ids, true)}};
     co_await x.reply_json(std::move(reply));
   };

@@ -8,6 +8,7 @@
 #include "server/infill.h"
 #include "server/logprobs.h"
 #include "server/ollama.h"
+#include "server/openai.h"
 #include "server/sampling_fields.h"
 
 namespace watra::server {
@@ -29,7 +30,7 @@ struct OllamaAsk {
   ChatTask task;
   engine::SamplingParams sampling;
   WriteOptions generate;
-  bool chat = true, stream = true, think = true, logprobs = false;
+  bool chat = true, raw = false, stream = true, think = true, logprobs = false;
   int32_t n_top = 0;
 };
 
@@ -132,12 +133,7 @@ Awaitable<OllamaAsk> read_chat(const Fields& f, std::shared_ptr<ServedModel> mod
 void add_before(const Fields& f, OllamaAsk& a, bool goes_on) {
   const Json* before = f.array("context");
   if (!before || before->empty()) return;
-  std::vector<TokenId> ids;
-  for (const Json& id : *before) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= a.model->n_vocab())
-      f.refuse("context", fmt::format("token ids from 0 to {}", a.model->n_vocab() - 1));
-    ids.push_back(id.get<TokenId>());
-  }
+  const std::vector<TokenId> ids = read_token_ids(f.name("context"), *before, *a.model);
   a.task.prompt.insert(a.task.prompt.begin(), ids.begin(), ids.end());
   if (!goes_on) check_context(*a.model, a.task.prompt.size(), "context");
 }
@@ -147,6 +143,7 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
   const Toolbox no_tools;
   OllamaAsk a;
   a.chat = false;
+  a.raw = f.boolean("raw").value_or(false);
   a.model = std::move(model);
   const Json endless = endless_fields(f);
   const bool goes_on = read_endless(Fields(endless), *a.model).wanted;
@@ -157,7 +154,7 @@ Awaitable<OllamaAsk> read_generate_ask(const Fields& f, std::shared_ptr<ServedMo
   if (!suffix.empty()) {
     a.task.prompt = infill_prompt({.prefix = prompt, .suffix = suffix}, *a.model, "suffix");
     check_context(*a.model, a.task.prompt.size(), "prompt");
-  } else if (f.boolean("raw").value_or(false) || !a.model->has_template()) {
+  } else if (a.raw || !a.model->has_template()) {
     a.task.prompt = a.model->encode(prompt);
     if (!goes_on) check_context(*a.model, a.task.prompt.size(), "prompt");
   } else {
@@ -209,7 +206,7 @@ void add_end(Json& p, const OllamaAsk& a, const engine::Finished& f) {
   p["prompt_eval_duration"] = ns(s.prefill_s);
   p["eval_count"] = s.n_generated;
   p["eval_duration"] = ns(s.decode_s);
-  if (a.chat) return;
+  if (a.chat || a.raw) return;
   p["context"] = a.task.prompt;
   for (const TokenId id : f.ids) p["context"].push_back(id);
 }

@@ -33,6 +33,7 @@ struct Embedded {
 struct EmbedWish {
   std::string field;         // what the route calls its texts
   int64_t n_dimensions = 0;  // the first so many components, made a vector of length 1 again; 0 = all
+  int norm = 2;              // PooledVector::scaled()
   bool truncate = false;     // a text longer than the context loses its end; else it is refused
 };
 Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::vector<std::vector<TokenId>> prompts,
@@ -40,9 +41,8 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
 // `dimensions`: from 1 to what the model has. 0 = not asked for.
 int64_t read_dimensions(const Fields& fields, const ServedModel& model);
 
-// A list of the model's token ids; `field` names it where it is none.
-std::vector<TokenId> read_token_ids(const Fields& fields, std::string_view field, const Json& list,
-                                    const ServedModel& model);
+// A list of the model's token ids, which stands at `place`.
+std::vector<TokenId> read_token_ids(const std::string& place, const Json& list, const ServedModel& model);
 
 // A prompt field: a text, token ids, or a list of either.
 std::vector<std::vector<TokenId>> read_prompts(const Fields& fields, std::string_view name, const ServedModel& model);

@@ -33,8 +33,10 @@ void refuse_absent(const Fields& f) {
     throw unsupported(name,
                       fmt::format("{}: what a prompt's tokens are and how likely is told by /v1/completions", name));
   }
-  for (const std::string& one : f.texts("modalities"))
-    if (one != "text") throw unsupported("modalities", fmt::format("modalities: answers are text, found {}", one));
+  const auto modalities = f.texts("modalities");
+  for (size_t i = 0; i < modalities.size(); ++i)
+    if (modalities[i] != "text")
+      refuse_value(fmt::format("modalities[{}]", i), "text: no other is written here", modalities[i]);
   if (f.has("audio")) throw unsupported("audio", "audio: answers are text");
   if (f.has("web_search_options"))
     throw unsupported("web_search_options", "web_search_options: nothing is looked up here");

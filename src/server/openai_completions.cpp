@@ -56,7 +56,8 @@ void fill_in(const Fields& f, const std::string& suffix, TextAsk& a) {
   const Json& given = *f.find("prompt");
   for (size_t i = 0; i < a.prompts.size(); ++i) {
     const Json& one = given.is_array() && !given.front().is_number() ? given[i] : given;
-    if (!one.is_string()) f.refuse("prompt", "texts, where there is a suffix");
+    if (!one.is_string())
+      refuse_value(&one == &given ? "prompt" : fmt::format("prompt[{}]", i), "a text, where there is a suffix", one);
     a.prompts[i] = infill_prompt({.prefix = one.get<std::string>(), .suffix = suffix}, *a.model, "suffix");
     check_context(*a.model, a.prompts[i].size(), "prompt", a.generate.max_tokens != 0);
   }
@@ -260,34 +261,36 @@ Awaitable<void> reply_stream(Exchange& x, const House& house, const TextAsk& a) 
 
 }  // namespace
 
-std::vector<TokenId> read_token_ids(const Fields& f, std::string_view field, const Json& list,
-                                    const ServedModel& model) {
+std::vector<TokenId> read_token_ids(const std::string& place, const Json& list, const ServedModel& model) {
   std::vector<TokenId> out;
-  for (const Json& id : list) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Json& id = list[i];
     if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= model.n_vocab())
-      f.refuse(field, fmt::format("token ids from 0 to {}", model.n_vocab() - 1));
+      refuse_value(fmt::format("{}[{}]", place, i), fmt::format("a token id from 0 to {}", model.n_vocab() - 1), id);
     out.push_back(id.get<TokenId>());
   }
   return out;
 }
 
 std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view name, const ServedModel& model) {
+  constexpr const char* kNeeds = "a text, token ids, or a list of these";
   const Json* given = f.find(name);
-  if (!given) f.refuse(name, "a text, token ids, or a list of these");
-  const auto ids = [&](const Json& list) {
+  if (!given) f.refuse(name, kNeeds);
+  const auto ids = [&](const Json& list, const std::string& place) {
     const bool has_text = std::ranges::any_of(list, [](const Json& part) { return part.is_string(); });
-    return has_text ? read_mixed_list(f, name, list, model) : read_token_ids(f, name, list, model);
+    return has_text ? read_mixed_list(place, list, model) : read_token_ids(place, list, model);
   };
   // llama.cpp's objects: {"prompt_string"}, or {"content"} as messages have it.
-  const auto wrapped = [&](const Json& one) {
-    const Fields at(one, f.name(name));
+  const auto wrapped = [&](const Json& one, const std::string& place) {
+    const Fields at(one, place);
     if (const auto text = at.text("prompt_string")) return model.encode(*text);
     const Json* parts = one.contains("prompt_string") ? nullptr : at.array("content");
-    if (!parts || parts->empty()) f.refuse(name, "a text, token ids, or a list of these");
+    if (!parts || parts->empty()) refuse_value(place, kNeeds, one);
     std::string all;
-    for (const Json& part : *parts) {
-      if (!part.is_object() || part.value("type", Json()) != "text") at.refuse("content", "parts of type text");
-      all += Fields(part, at.name("content")).required_text("text");
+    for (size_t i = 0; i < parts->size(); ++i) {
+      const Fields part((*parts)[i], fmt::format("{}[{}]", at.name("content"), i));
+      if (part.required_text("type") != "text") part.refuse("type", "text");
+      all += part.required_text("text");
     }
     return model.encode(all);
   };
@@ -295,23 +298,25 @@ std::vector<std::vector<TokenId>> read_prompts(const Fields& f, std::string_view
   if (given->is_string()) {
     prompts.push_back(model.encode(given->get<std::string>()));
   } else if (given->is_object()) {
-    prompts.push_back(wrapped(*given));
+    prompts.push_back(wrapped(*given, f.name(name)));
   } else if (given->is_array() && !given->empty() && given->front().is_number()) {
-    prompts.push_back(ids(*given));
+    prompts.push_back(ids(*given, f.name(name)));
   } else if (given->is_array()) {
     if (given->size() > kMostPrompts) f.refuse(name, fmt::format("at most {} prompts", kMostPrompts));
-    for (const Json& entry : *given) {
+    for (size_t i = 0; i < given->size(); ++i) {
+      const Json& entry = (*given)[i];
+      const std::string at = fmt::format("{}[{}]", f.name(name), i);
       if (entry.is_string())
         prompts.push_back(model.encode(entry.get<std::string>()));
       else if (entry.is_array())
-        prompts.push_back(ids(entry));
+        prompts.push_back(ids(entry, at));
       else if (entry.is_object())
-        prompts.push_back(wrapped(entry));
+        prompts.push_back(wrapped(entry, at));
       else
-        f.refuse(name, "a text, token ids, or a list of these");
+        refuse_value(at, "a text, or token ids", entry);
     }
   } else {
-    f.refuse(name, "a text, token ids, or a list of these");
+    f.refuse(name, kNeeds);
   }
   if (prompts.empty()) throw bad_field(f.name(name), fmt::format("{} is empty", f.name(name)));
   // An empty text is where the model begins.

@@ -17,6 +17,8 @@ model::Pooling pooling_of(const ServedModel& model) {
   return model.model().hparams().pooling;
 }
 
+constexpr int64_t kMostNorm = 1000;
+
 std::string base64(const std::vector<float>& vector) {
   static_assert(std::endian::native == std::endian::little, "clients expect little-endian floats");
   const auto n_bytes = vector.size() * sizeof(float);
@@ -30,10 +32,14 @@ std::string base64(const std::vector<float>& vector) {
 // Nothing has no meaning to tell; OpenAI refuses it too.
 void refuse_empty(const Fields& f, const std::string& field) {
   const Json* input = f.find(field);
-  bool is_empty = input && (input->empty() || *input == "");
-  if (input && input->is_array())
-    for (const Json& one : *input) is_empty = is_empty || one == "" || (one.is_array() && one.empty());
-  if (is_empty) throw bad_field(f.name(field), fmt::format("{} must not be empty", f.name(field)));
+  const auto refuse = [](const std::string& place) {
+    throw bad_field(place, fmt::format("{} must not be empty", place));
+  };
+  if (input && (input->empty() || *input == "")) refuse(f.name(field));
+  if (!input || !input->is_array()) return;
+  for (size_t i = 0; i < input->size(); ++i)
+    if (const Json& one = (*input)[i]; one == "" || (one.is_array() && one.empty()))
+      refuse(fmt::format("{}[{}]", f.name(field), i));
 }
 
 // The end goes, but for the token that closes a text.
@@ -54,6 +60,7 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
                           const EmbedWish& wish) {
   const std::string field = wish.field;
   const int64_t n_dimensions = wish.n_dimensions;
+  const int norm = wish.norm;
   std::vector<std::shared_ptr<engine::PooledVector>> vectors;  // the scheduler's until its request has finished
   std::vector<engine::Request> requests;
   for (auto& prompt : prompts) {
@@ -71,7 +78,7 @@ Awaitable<Embedded> embed(Exchange& x, std::shared_ptr<ServedModel> model, std::
   Embedded out;
   for (size_t i = 0; i < whole.size(); ++i) {
     out.n_tokens += whole[i].finished.stats.n_prompt;
-    out.vectors.push_back(vectors[i]->normalized(n_dimensions));
+    out.vectors.push_back(vectors[i]->scaled(norm, n_dimensions));
   }
   co_return out;
 }
@@ -100,15 +107,15 @@ void add_openai_embeddings(Router& router, House& house) {
     x.note("n_prompt", found.n_tokens);
     co_await x.reply_json(std::move(reply));
   };
-  for (const char* path : {"/v1/embeddings", "/embeddings"})
-    router.add({.method = "POST", .pattern = path, .handler = handler});
+  router.add({.method = "POST", .pattern = "/v1/embeddings", .handler = handler});
   // llama.cpp's own shape: a list, each with its vectors.
   const auto plain = [&house](Exchange& x) -> Awaitable<void> {
     const Json body = x.json();
     const Fields f(body);
     auto model = co_await house.room.acquire(x, f.text("model").value_or(""));
     const std::string field = f.has("input") && !f.has("content") ? "input" : "content";
-    const EmbedWish wish{.field = field};
+    const int64_t norm = f.integer("embd_normalize", -1, kMostNorm).value_or(model->manner().embedding_norm);
+    const EmbedWish wish{.field = field, .norm = static_cast<int>(norm)};
     auto prompts = read_prompts(f, field, *model);
     const Embedded found = co_await embed(x, std::move(model), std::move(prompts), wish);
     Json list = Json::array();
@@ -118,6 +125,12 @@ void add_openai_embeddings(Router& router, House& house) {
     co_await x.reply_json(std::move(list));
   };
   router.add({.method = "POST", .pattern = "/embedding", .handler = plain});
+  // llama.cpp's too by its path; OpenAI's clients, told of an address without /v1, always say how they read numbers.
+  const auto either = [handler, plain](Exchange& x) -> Awaitable<void> {
+    const Json body = x.json();
+    return Fields(body).has("encoding_format") ? handler(x) : plain(x);
+  };
+  router.add({.method = "POST", .pattern = "/embeddings", .handler = either});
 }
 
 }  // namespace watra::server

@@ -18,6 +18,7 @@ Json entry(const std::string& id, int64_t created, Json meta) {
           {"created", created},
           {"created_at", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", day)},
           {"owned_by", "watra"},
+          {"architecture", {{"input_modalities", {"text"}}, {"output_modalities", {"text"}}}},
           {"meta", std::move(meta)}};
 }
 

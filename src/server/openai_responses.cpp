@@ -35,9 +35,7 @@ void add_item(Json& given, const Fields& item, const std::string& at) {
                      {"content", read_content(*output, item.name("output"))}});
     return;
   }
-  if (type != "message")
-    throw unsupported(at,
-                      fmt::format("{} is of type {}; messages, function calls and their outputs are read", at, type));
+  if (type != "message") item.refuse("type", "message, function_call, function_call_output or reasoning");
   const Json* content = item.find("content");
   if (!content) item.refuse("content", "a text or a list of parts");
   const std::string role = item.required_text("role");
@@ -85,8 +83,11 @@ Json read_metadata(const Fields& f) {
   if (!given) return Json::object();
   if (given->size() > kMostMetadata) f.refuse("metadata", fmt::format("at most {} entries", kMostMetadata));
   for (const auto& [key, value] : given->items())
-    if (key.size() > kLongestKey || !value.is_string() || value.get_ref<const std::string&>().size() > kLongestNote)
-      f.refuse("metadata", fmt::format("texts of at most {} bytes by keys of at most {}", kLongestNote, kLongestKey));
+    if (key.size() > kLongestKey)
+      f.refuse("metadata", fmt::format("keys of at most {} bytes", kLongestKey));
+    else if (!value.is_string() || value.get_ref<const std::string&>().size() > kLongestNote)
+      refuse_value(fmt::format("{}.{}", f.name("metadata"), key),
+                   fmt::format("a text of at most {} bytes", kLongestNote), value);
   return *given;
 }
 
@@ -142,9 +143,9 @@ std::vector<std::string> read_include(const Fields& f) {
                                            "computer_call_output.output.image_url",
                                            "code_interpreter_call.outputs"};
   std::vector<std::string> included = f.texts("include");
-  for (const std::string& one : included)
-    if (std::ranges::find(kKnown, one) == std::end(kKnown))
-      throw unsupported("include", fmt::format("include: {} is not known here", one));
+  for (size_t i = 0; i < included.size(); ++i)
+    if (std::ranges::find(kKnown, included[i]) == std::end(kKnown))
+      refuse_value(fmt::format("include[{}]", i), fmt::format("one of {}", fmt::join(kKnown, ", ")), included[i]);
   return included;
 }
 

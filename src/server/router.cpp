@@ -60,7 +60,7 @@ Router::Found Router::find(std::string_view method, std::string_view path) const
       return found;
     }
     if (!found.allow.empty()) found.allow += ", ";
-    found.allow += route.method;
+    found.allow += route.method == "GET" ? "GET, HEAD" : route.method;
   }
   return found;
 }

@@ -21,6 +21,7 @@ TEST(Router, FindsByMethodAndPath) {
   EXPECT_EQ(r.find("GET", "/v1/models/").route, nullptr);
   EXPECT_EQ(r.find("GET", "/v1").route, nullptr);
   EXPECT_EQ(r.find("GET", "/v1/chat/completions").allow, "POST");
+  EXPECT_EQ(r.find("POST", "/v1/models").allow, "GET, HEAD");
   EXPECT_EQ(r.find("GET", "/nowhere").allow, "");
 }
 

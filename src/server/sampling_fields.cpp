@@ -22,7 +22,7 @@ void set(const Fields& f, std::string_view name, int32_t& to) {
   if (const auto x = f.integer(name, kLeast, kMost)) to = static_cast<int32_t>(*x);
 }
 
-TokenId token_of(const Fields& f, const Json& id, const ServedModel& model) {
+TokenId token_of(const std::string& place, const Json& id, const ServedModel& model) {
   int64_t token = -1;
   if (id.is_number_integer()) {
     token = id.get<int64_t>();
@@ -31,7 +31,7 @@ TokenId token_of(const Fields& f, const Json& id, const ServedModel& model) {
     if (std::from_chars(text.data(), text.data() + text.size(), token).ptr != text.data() + text.size()) token = -1;
   }
   if (token < 0 || token >= model.n_vocab())
-    f.refuse("logit_bias", fmt::format("token ids from 0 to {}", model.n_vocab() - 1));
+    refuse_value(place, fmt::format("a token id from 0 to {}", model.n_vocab() - 1), id);
   return static_cast<TokenId>(token);
 }
 
@@ -46,39 +46,39 @@ void read_logit_bias(const Fields& f, const ServedModel& model, Ranges ranges, s
     for (const TokenId t : model.encode(text, false)) out.push_back({t, value});
   };
   if (bias->is_object()) {
-    for (const auto& [key, value] : bias->items())
-      if (ranges == Ranges::llamacpp && !is_id(key))
-        add_text(key, read_bias(f, value, ranges));
+    for (const auto& [key, value] : bias->items()) {
+      const bool is_text = ranges == Ranges::llamacpp && !is_id(key);
+      const TokenId token = is_text ? text::kNoToken : token_of(f.name("logit_bias"), key, model);
+      const std::string at = is_text ? f.name("logit_bias") : fmt::format("{}.{}", f.name("logit_bias"), key);
+      const float read = read_bias(at, value, ranges);
+      if (is_text)
+        add_text(key, read);
       else
-        out.push_back({token_of(f, key, model), read_bias(f, value, ranges)});
+        out.push_back({token, read});
+    }
   } else if (bias->is_array()) {
-    for (const Json& entry : *bias) {
-      if (!entry.is_array() || entry.size() != 2) f.refuse("logit_bias", "pairs of token id and number");
-      const float value = read_bias(f, entry[1], ranges);
+    for (size_t i = 0; i < bias->size(); ++i) {
+      const Json& entry = (*bias)[i];
+      const std::string at = fmt::format("{}[{}]", f.name("logit_bias"), i);
+      if (!entry.is_array() || entry.size() != 2) refuse_value(at, "a pair of token id and number", entry);
+      const float value = read_bias(at + "[1]", entry[1], ranges);
       if (entry[0].is_string())
         add_text(entry[0].get<std::string>(), value);
       else
-        out.push_back({token_of(f, entry[0], model), value});
+        out.push_back({token_of(at + "[0]", entry[0], model), value});
     }
   } else {
     f.refuse("logit_bias", "an object of token ids and numbers");
   }
 }
 
-// A list of names, or llama.cpp's letters in one text: "edkypmxt".
+// A list of names, or llama.cpp's letters in one text.
 std::vector<std::string> sampler_names(const Fields& f) {
-  static constexpr std::pair<char, const char*> kLetters[] = {
-      {'e', "penalties"}, {'d', "dry"},   {'s', "top_n_sigma"}, {'k', "top_k"},      {'y', "typical_p"},
-      {'p', "top_p"},     {'m', "min_p"}, {'x', "xtc"},         {'t', "temperature"}};
   const auto names = f.texts("samplers");
   if (names.size() != 1 || !f.find("samplers")->is_string() || engine::parse_sampler_order(names)) return names;
-  std::vector<std::string> out;
-  for (const char letter : names[0]) {
-    const auto it = std::ranges::find(kLetters, letter, &std::pair<char, const char*>::first);
-    if (it == std::end(kLetters)) f.refuse("samplers", "names of samplers, or their letters out of edskypmxt");
-    out.emplace_back(it->second);
-  }
-  return out;
+  auto out = sampler_names_of_letters(names[0]);
+  if (!out) f.refuse("samplers", "names of samplers, or their letters out of edskypmxt");
+  return *std::move(out);
 }
 
 // The engine names the field as it knows it; the request may have another word for it, inside an object.
@@ -102,6 +102,19 @@ T value_of_field(const Fields& f, Result<T> result) {
 
 }  // namespace
 
+std::optional<std::vector<std::string>> sampler_names_of_letters(std::string_view letters) {
+  static constexpr std::pair<char, const char*> kLetters[] = {
+      {'e', "penalties"}, {'d', "dry"},   {'s', "top_n_sigma"}, {'k', "top_k"},      {'y', "typical_p"},
+      {'p', "top_p"},     {'m', "min_p"}, {'x', "xtc"},         {'t', "temperature"}};
+  std::vector<std::string> out;
+  for (const char letter : letters) {
+    const auto* it = std::ranges::find(kLetters, letter, &std::pair<char, const char*>::first);
+    if (it == std::end(kLetters)) return std::nullopt;
+    out.emplace_back(it->second);
+  }
+  return out;
+}
+
 void read_seed(const Fields& f, Ranges ranges, std::optional<uint64_t>& seed) {
   const Json* given = f.find("seed");
   if (!given) return;
@@ -116,12 +129,11 @@ void read_seed(const Fields& f, Ranges ranges, std::optional<uint64_t>& seed) {
   if (ranges == Ranges::llamacpp && seed == kRandom) seed.reset();
 }
 
-float read_bias(const Fields& f, const Json& value, Ranges ranges) {
+float read_bias(const std::string& place, const Json& value, Ranges ranges) {
   if (value.is_boolean() && !value.get<bool>()) return kForbidden;  // llama.cpp's way to forbid
   const double most = ranges == Ranges::openai ? 100 : std::numeric_limits<double>::max();
   if (!value.is_number() || std::abs(value.get<double>()) > most)
-    f.refuse("logit_bias", ranges == Ranges::openai ? "a number from -100 to 100 (or false) for each token"
-                                                    : "a number (or false) for each token");
+    refuse_value(place, ranges == Ranges::openai ? "a number from -100 to 100, or false" : "a number or false", value);
   constexpr double kDecides = 1e30;  // nothing a model says comes near; sums of such are still numbers
   return static_cast<float>(std::clamp(value.get<double>(), -kDecides, kDecides));
 }
@@ -158,8 +170,11 @@ engine::SamplingParams read_sampling(const Fields& f, const ServedModel& model, 
   if (f.boolean("ignore_eos").value_or(model.manner().ignore_end))
     for (const TokenId id : model.tokenizer().spec().end_of_generation) p.logit_bias.push_back({id, kForbidden});
   if (const auto given = f.texts("dry_sequence_breakers"); p.dry_multiplier > 0) {
-    std::vector<std::string_view> breakers(given.begin(), given.end());
-    if (!f.has("dry_sequence_breakers"))
+    const auto& own = model.manner().dry_breakers;
+    const std::vector<std::string> none;
+    const auto& said = f.has("dry_sequence_breakers") ? given : own ? *own : none;
+    std::vector<std::string_view> breakers(said.begin(), said.end());
+    if (!f.has("dry_sequence_breakers") && !own)
       breakers.assign(std::begin(engine::kDefaultDryBreakers), std::end(engine::kDefaultDryBreakers));
     p.dry_breakers = engine::resolve_dry_breakers(model.pieces(), breakers);
   }
@@ -180,7 +195,7 @@ WriteOptions read_generate(const Fields& f, std::initializer_list<std::string_vi
   o.reuse_prefix = f.boolean("cache_prompt").value_or(model.manner().reuse_prefix);
   if (const auto ms = f.integer("t_max_predict_ms", -1, kMostTokens); ms && *ms > 0)
     o.patience = std::chrono::milliseconds(*ms);
-  o.stop = f.texts("stop");
+  o.stop = f.has("stop") ? f.texts("stop") : model.manner().stop;
   if (o.stop.size() > kMostStops) f.refuse("stop", fmt::format("at most {} texts", kMostStops));
   std::erase(o.stop, "");
   o.ignore_end = f.boolean("ignore_eos").value_or(model.manner().ignore_end);

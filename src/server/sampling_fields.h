@@ -20,10 +20,13 @@ enum class Ranges : uint8_t { openai, llamacpp };
 // absent keeps the engine's default. Throws ApiError (400, `param`) for what is out of range.
 engine::SamplingParams read_sampling(const Fields& fields, const ServedModel& model, Ranges ranges = Ranges::openai);
 
+// llama.cpp's letters for samplers ("edskypmxt"), as names; nothing where one is none of them.
+std::optional<std::vector<std::string>> sampler_names_of_letters(std::string_view letters);
+
 // The field "seed" alone: none is a random one; what is absent leaves it.
 void read_seed(const Fields& fields, Ranges ranges, std::optional<uint64_t>& seed);
-// One bias, of the field "logit_bias"; -inf forbids.
-float read_bias(const Fields& fields, const Json& value, Ranges ranges);
+// One bias, which stands at `place` ("logit_bias.5"); -inf forbids.
+float read_bias(const std::string& place, const Json& value, Ranges ranges);
 
 // The engine's options, and what else a request may say about the writing of its answer.
 struct WriteOptions : engine::GenerateOptions {

@@ -35,15 +35,26 @@ TEST(SamplingFields, OpenAisSeedsHaveSixtyThreeBits) {
     EXPECT_THROW(seed_of(none, Ranges::openai), ApiError) << none;
 }
 
+TEST(SamplingFields, LettersAreNamesOfSamplers) {
+  EXPECT_EQ(sampler_names_of_letters("kpt"), (std::vector<std::string>{"top_k", "top_p", "temperature"}));
+  EXPECT_EQ(sampler_names_of_letters(""), std::vector<std::string>());
+  EXPECT_EQ(sampler_names_of_letters("kz"), std::nullopt);
+}
+
 TEST(SamplingFields, BiasesAreAsWideAsTheirApi) {
-  const Json body = Json::object();
-  const Fields f(body);
+  const std::string f = "logit_bias.5";
   for (const Ranges ranges : {Ranges::openai, Ranges::llamacpp}) {
     EXPECT_EQ(read_bias(f, -100, ranges), -100);
     EXPECT_TRUE(std::isinf(read_bias(f, false, ranges)));
     for (const Json& none : {Json(true), Json("1"), Json(nullptr)}) EXPECT_THROW(read_bias(f, none, ranges), ApiError);
   }
   EXPECT_THROW(read_bias(f, 100.5, Ranges::openai), ApiError);
+  try {
+    read_bias(f, 101, Ranges::openai);
+  } catch (const ApiError& e) {
+    EXPECT_EQ(e.param, f);
+    EXPECT_EQ(e.message, "logit_bias.5 needs a number from -100 to 100, or false, found 101");
+  }
   EXPECT_EQ(read_bias(f, -5000, Ranges::llamacpp), -5000);
   EXPECT_TRUE(std::isfinite(read_bias(f, 1e300, Ranges::llamacpp) + read_bias(f, 1e300, Ranges::llamacpp)));
 }

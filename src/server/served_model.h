@@ -13,6 +13,7 @@
 #include "server/api_error.h"
 #include "server/grammar_desk.h"
 #include "text/chat_prompt.h"
+#include "text/grammar.h"
 #include "text/tool_format.h"
 
 namespace watra::server {
@@ -38,6 +39,10 @@ struct Manner {
   bool continues = true;                  // a last message of the assistant is gone on with, instead of being answered
   std::string reasoning_format = "auto";  // is_reasoning_format()
   std::string pooling;                    // of embeddings: "mean", "cls", "last"; empty = the file's own
+  int embedding_norm = 2;                 // of /embedding, PooledVector::scaled()
+  std::vector<std::string> stop;          // where a request has none
+  std::optional<std::vector<std::string>> dry_breakers;  // the same
+  std::optional<text::Shape> shape;  // what answers are held to where a request asks for nothing and has no tools
 };
 
 class ServedModel {

@@ -99,8 +99,20 @@ void ChatTask::complete(WriteOptions& generate, const ServedModel& model) const 
   keep_beginning(generate.endless, n_beginning, model.n_ctx());
 }
 
+namespace {
+
+AskedShape or_own(AskedShape asked, const ServedModel& model) {
+  if (asked.shape || !model.manner().shape) return asked;
+  return {*model.manner().shape, "grammar", true};
+}
+
+}  // namespace
+
 Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, const Toolbox& tools, AskedShape asked) {
-  if (tools.in_use()) asked = {shape_with_tools(tools, model->tool_format(), asked), "tools", false};
+  if (tools.in_use())
+    asked = {shape_with_tools(tools, model->tool_format(), asked), "tools", false};
+  else
+    asked = or_own(std::move(asked), *model);
   if (!asked.shape) co_return;
   task.held.show_control = tools.in_use();
   task.held.field = asked.field;
@@ -109,6 +121,7 @@ Awaitable<void> hold_chat(std::shared_ptr<ServedModel> model, ChatTask& task, co
 }
 
 Awaitable<Held> hold_text(std::shared_ptr<ServedModel> model, AskedShape asked) {
+  asked = or_own(std::move(asked), *model);
   Held held{.field = asked.field};
   if (asked.shape) held.grammar = co_await model->grammars().compile(*std::move(asked.shape), asked.field);
   co_return held;

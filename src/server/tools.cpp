@@ -12,6 +12,7 @@ using Choice = Toolbox::Choice;
 constexpr size_t kMostTools = 128;
 constexpr size_t kMostNameBytes = 128;
 constexpr int64_t kMostCalls = 16;
+constexpr size_t kShownBytes = 60;  // of what is wrong, in an error
 
 // Names are written into JSON and between markers as they are.
 bool can_be_written(const std::string& name) {
@@ -24,10 +25,13 @@ bool can_be_written(const std::string& name) {
 void check_parameters(const Fields& f, const char* name, const Json& schema) {
   const Json type = schema.value("type", Json("object"));
   const bool is_object = type == "object" || (type.is_array() && std::ranges::find(type, Json("object")) != type.end());
-  if (!is_object) f.refuse(name, fmt::format("a schema of type object, found type {}", dump(type)));
+  if (!is_object)
+    throw bad_field(f.name(name), fmt::format("{} needs a schema of type object at /type, found {}", f.name(name),
+                                              dump(type).substr(0, kShownBytes)));
   const Json values = schema.contains("const") ? Json::array({schema["const"]}) : schema.value("enum", Json::array());
   if (!values.is_array() || !std::ranges::all_of(values, [](const Json& v) { return v.is_object(); }))
-    f.refuse(name, "a schema of type object, found values of other types");
+    throw bad_field(f.name(name), fmt::format("{} needs objects alone as its values, found {}", f.name(name),
+                                              dump(values).substr(0, kShownBytes)));
 }
 
 // The same schema, of which nothing but objects is left.
@@ -61,11 +65,11 @@ void settle(Toolbox& box, const Fields& f, std::string_view choice_field) {
   }
   if (box.choice == Choice::named &&
       std::ranges::none_of(box.tools, [&](const Json& t) { return t["function"]["name"] == box.named; }))
-    throw bad_field(f.name(choice_field),
-                    fmt::format("{} needs the name of one of the tools, found {}", f.name(choice_field), box.named));
+    refuse_value(f.name(choice_field), "the name of one of the tools", box.named);
 }
 
-void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, const std::string& word) {
+void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, const std::string& word,
+                      std::string_view needs = "none, auto, required or one function") {
   if (word == "none")
     box.choice = Choice::none;
   else if (word == "auto")
@@ -73,7 +77,7 @@ void read_choice_word(Toolbox& box, const Fields& f, std::string_view field, con
   else if (word == "required" || word == "any")
     box.choice = Choice::required;
   else
-    f.refuse(field, "none, auto, required or one function");
+    f.refuse(field, needs);
 }
 
 // Some of the tools, with a mode (auto, required) for them: in "allowed_tools" (chat) or beside the type (responses).
@@ -85,6 +89,7 @@ void read_allowed(Toolbox& box, const Fields& f, const Json& choice) {
   const Json* allowed = at.array("tools");
   if (!allowed || allowed->empty()) at.refuse("tools", "a list of tools");
   Json left = Json::array();
+  std::vector<std::string> places;
   for (size_t i = 0; i < allowed->size(); ++i) {
     const Fields one((*allowed)[i], fmt::format("{}[{}]", at.name("tools"), i));
     const Json* function = one.object("function");
@@ -92,16 +97,18 @@ void read_allowed(Toolbox& box, const Fields& f, const Json& choice) {
         function ? Fields(*function, one.name("function")).required_text("name") : one.required_text("name");
     const auto tool = std::ranges::find_if(box.tools, [&](const Json& t) { return t["function"]["name"] == name; });
     if (tool == box.tools.end())
-      throw bad_field(f.name("tool_choice"),
-                      fmt::format("{} needs the names of tools, found {}", f.name("tool_choice"), name));
+      refuse_value(one.name(function ? "function.name" : "name"), "the name of one of the tools", name);
     left.push_back(*tool);
+    places.push_back(box.schema_places[static_cast<size_t>(tool - box.tools.begin())]);
   }
   box.tools = std::move(left);
+  box.schema_places = std::move(places);
   box.choice = mode == "required" ? Choice::required : Choice::automatic;
 }
 
-// "auto", or an object that names a function: in "function" (chat) or beside the type (responses).
-void read_choice(Toolbox& box, const Fields& f) {
+// "auto", or an object that names a function: in "function" (chat, `is_inside`) or beside the type (responses). Each is
+// read in both.
+void read_choice(Toolbox& box, const Fields& f, bool is_inside) {
   box.choice = Choice::automatic;
   const Json* choice = f.find("tool_choice");
   if (!choice) return;
@@ -112,17 +119,22 @@ void read_choice(Toolbox& box, const Fields& f) {
   if (type == "allowed_tools") return read_allowed(box, f, *choice);
   if (type != "function") return read_choice_word(box, f, "tool_choice", type);
   const Json* function = c.object("function");
+  if (is_inside && !function && !c.has("name")) c.refuse("function", "an object with a name");
   box.choice = Choice::named;
   box.named = function ? Fields(*function, c.name("function")).required_text("name") : c.required_text("name");
 }
 
+// `schema`: where a tool has its own, seen from the tool.
 template <class F>
-Json read_tools(const Fields& f, F read_one) {
-  Json tools = Json::array();
+Toolbox read_tools(const Fields& f, std::string_view schema, F read_one) {
+  Toolbox box;
   if (const Json* given = f.array("tools"))
-    for (size_t i = 0; i < given->size(); ++i)
-      tools.push_back(read_one(Fields((*given)[i], fmt::format("{}[{}]", f.name("tools"), i))));
-  return tools;
+    for (size_t i = 0; i < given->size(); ++i) {
+      const Fields tool((*given)[i], fmt::format("{}[{}]", f.name("tools"), i));
+      box.tools.push_back(read_one(tool));
+      box.schema_places.push_back(tool.name(schema));
+    }
+  return box;
 }
 
 void refuse_other_types(const Fields& tool, const std::string& type) {
@@ -130,9 +142,8 @@ void refuse_other_types(const Fields& tool, const std::string& type) {
     throw unsupported(tool.name("type"), fmt::format("tools of type {} do not exist here; functions do", type));
 }
 
-Toolbox with_openai_choice(const Fields& f, Json tools) {
-  Toolbox box{.tools = std::move(tools)};
-  read_choice(box, f);
+Toolbox with_openai_choice(const Fields& f, Toolbox box, bool is_inside) {
+  read_choice(box, f, is_inside);
   box.parallel = f.boolean("parallel_tool_calls");
   settle(box, f, "tool_choice");
   return box;
@@ -154,7 +165,7 @@ Toolbox read_openai_tools(const Fields& f) {
     if (!function) tool.refuse("function", "an object with name and parameters");
     return one_tool(Fields(*function, tool.name("function")), "parameters");
   };
-  return with_openai_choice(f, read_tools(f, read_one));
+  return with_openai_choice(f, read_tools(f, "function.parameters", read_one), true);
 }
 
 Toolbox read_responses_tools(const Fields& f) {
@@ -162,7 +173,7 @@ Toolbox read_responses_tools(const Fields& f) {
     refuse_other_types(tool, tool.required_text("type"));
     return one_tool(tool, "parameters");
   };
-  return with_openai_choice(f, read_tools(f, read_one));
+  return with_openai_choice(f, read_tools(f, "parameters", read_one), false);
 }
 
 Toolbox read_anthropic_tools(const Fields& f) {
@@ -172,7 +183,7 @@ Toolbox read_anthropic_tools(const Fields& f) {
     if (!tool.object("input_schema")) tool.refuse("input_schema", "a JSON schema");
     return one_tool(tool, "input_schema");
   };
-  Toolbox box{.tools = read_tools(f, read_one)};
+  Toolbox box = read_tools(f, "input_schema", read_one);
   box.choice = Choice::automatic;
   if (const Json* choice = f.object("tool_choice")) {
     const Fields c(*choice, "tool_choice");
@@ -181,7 +192,7 @@ Toolbox read_anthropic_tools(const Fields& f) {
       box.choice = Choice::named;
       box.named = c.required_text("name");
     } else {
-      read_choice_word(box, c, "type", type);
+      read_choice_word(box, c, "type", type, "auto, any, tool or none");
     }
     if (const auto alone = c.boolean("disable_parallel_tool_use")) box.parallel = !*alone;
   }
@@ -199,8 +210,7 @@ text::Shape shape_with_tools(const Toolbox& box, const text::ToolFormat& format,
     if (box.choice == Choice::named && name != box.named) continue;
     const Json schema = of_objects(f["parameters"]);
     const auto rule = f.value("strict", false) ? text::SchemaRule::strict : text::SchemaRule::relaxed;
-    callable.push_back({name, value_or_throw(text::Shape::json_schema(schema, rule),
-                                             fmt::format("tools[{}].function.parameters", i))});
+    callable.push_back({name, value_or_throw(text::Shape::json_schema(schema, rule), box.schema_places[i])});
   }
   const bool must = box.choice == Choice::required || box.choice == Choice::named;
   const bool several = box.choice != Choice::named && box.parallel.value_or(!must);

@@ -14,7 +14,8 @@ namespace watra::server {
 
 struct Toolbox {
   enum class Choice : uint8_t { none, automatic, required, named };
-  Json tools = Json::array();  // OpenAI's shape; empty = none
+  Json tools = Json::array();              // OpenAI's shape; empty = none
+  std::vector<std::string> schema_places;  // where each tool's schema stands in the request
   Choice choice = Choice::none;
   std::string named;
   std::optional<bool> parallel;  // absent: several where the model chooses to call, one where it must

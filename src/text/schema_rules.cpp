@@ -48,6 +48,7 @@ constexpr std::array kOfStrings = {"pattern", "format", "minLength", "maxLength"
 constexpr std::array kOfNumbers = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
 constexpr std::array kTypes = {"string", "number", "integer", "boolean", "null", "array", "object"};
 constexpr std::array kCounts = {"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"};
+constexpr size_t kShownBytes = 60;                 // of what is wrong, in an error
 constexpr double kMostExact = 9007199254740992.0;  // 2^53: whole numbers that every reader of JSON keeps
 
 // Formats as patterns. XGrammar has its own, in which digits and labels go on without end, and small models write them
@@ -122,7 +123,7 @@ class Rules {
       if (!schema.get<bool>()) nothing(place, "a schema that something satisfies, found false");
       return Json::object();
     }
-    if (!schema.is_object()) bad(place, "an object or true");
+    if (!schema.is_object()) wrong(place, "an object or true", schema);
     Json s = schema;
     s.erase("$defs"), s.erase("definitions");  // read where something names them
     if (s.contains("const") || s.contains("enum")) return literals(s, place);
@@ -167,6 +168,13 @@ class Rules {
     throw Wrong{
         {"grammar.bad_schema", fmt::format("the schema needs {} at {}", needs, place.empty() ? "/" : place), ""},
         is_nothing};
+  }
+  // The same of a value that stands there and is of a wrong kind: it is told, shortened.
+  [[noreturn]] static void wrong(const std::string& place, const std::string& needs, const Json& found) {
+    std::string told = found.dump(-1, ' ', false, Json::error_handler_t::replace);
+    if (told.size() > kShownBytes) told = told.substr(0, kShownBytes) + "...";
+    throw Wrong{{"grammar.bad_schema",
+                 fmt::format("the schema needs {} at {}, found {}", needs, place.empty() ? "/" : place, told), ""}};
   }
   [[noreturn]] static void nothing(const std::string& place, const std::string& needs) { bad(place, needs, true); }
   [[noreturn]] static void unheld(const std::string& place, std::string_view keyword, std::string_view why = "") {
@@ -230,10 +238,13 @@ class Rules {
     for (int i = 0; at->is_object() && at->contains("$ref"); ++i) {
       const Json* next = target(*at);
       if (!next)
-        throw Wrong{{"grammar.unsupported_schema",
-                     fmt::format("the schema's keyword \"$ref\" at {} needs a place in the same schema (#/$defs/...)",
-                                 place.empty() ? "/" : place),
-                     ""}};
+        throw Wrong{
+            {"grammar.unsupported_schema",
+             fmt::format("the schema's keyword \"$ref\" at {} needs a place in the same schema (#/$defs/...), "
+                         "found {}",
+                         place.empty() ? "/" : place,
+                         (*at)["$ref"].dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, kShownBytes)),
+             ""}};
       if (i > kMostDepth) bad(place, "a reference that ends");
       const bool is_last = !next->is_object() || !next->contains("$ref") ||
                            (rule_ == SchemaRule::strict &&
@@ -259,7 +270,7 @@ class Rules {
   // anyOf and oneOf stand alone in XGrammar: what stands beside them moves into each choice.
   Json choices(Json s, const char* combiner, const std::string& place, int depth) {
     Json given = s[combiner];
-    if (!given.is_array() || given.empty()) bad(place + "/" + combiner, "a list of schemas");
+    if (!given.is_array() || given.empty()) wrong(place + "/" + combiner, "a list of schemas", given);
     if (combiner == std::string_view("oneOf")) given = of_one_alone(given, place);
     Json beside = Json::object(), out = Json::object();
     for (const auto& [name, value] : s.items())
@@ -315,7 +326,7 @@ class Rules {
   // Those of them that what stands beside them lets through.
   Json literals(const Json& s, const std::string& place) {
     const bool is_const = s.contains("const");
-    if (!is_const && !s["enum"].is_array()) bad(place + "/enum", "a list of values");
+    if (!is_const && !s["enum"].is_array()) wrong(place + "/enum", "a list of values", s["enum"]);
     Json beside = s;
     beside.erase("const");
     if (!is_const) beside.erase("enum");
@@ -338,7 +349,7 @@ class Rules {
     };
     const bool is_list = type.is_array() && !type.empty();
     if (is_list ? std::ranges::all_of(type, is_known) : is_known(type)) return;
-    bad(place + "/type", fmt::format("one or several of {}", fmt::join(kTypes, ", ")));
+    wrong(place + "/type", fmt::format("one or several of {}", fmt::join(kTypes, ", ")), type);
   }
 
   // Limits of another kind than JSON Schema has are a mistake of who wrote them. 5.0 is 5.
@@ -348,13 +359,13 @@ class Rules {
       Json& n = s[name];
       const double x = n.is_number() ? n.get<double>() : -1;
       if (x < 0 || x > kMostExact || x != std::floor(x))
-        bad(fmt::format("{}/{}", place, name), "a whole number from 0 on");
+        wrong(fmt::format("{}/{}", place, name), "a whole number from 0 on", n);
       n = static_cast<int64_t>(x);
     }
     if (s.contains("multipleOf") && !(s["multipleOf"].is_number() && s["multipleOf"].get<double>() > 0))
-      bad(place + "/multipleOf", "a number above 0");
+      wrong(place + "/multipleOf", "a number above 0", s["multipleOf"]);
     for (const char* name : {"minimum", "maximum"})
-      if (s.contains(name) && !s[name].is_number()) bad(fmt::format("{}/{}", place, name), "a number");
+      if (s.contains(name) && !s[name].is_number()) wrong(fmt::format("{}/{}", place, name), "a number", s[name]);
   }
 
   static void infer_type(Json& s) {
@@ -371,7 +382,7 @@ class Rules {
 
   void ready_pattern(Json& s, const std::string& place) const {
     if (!s.contains("pattern")) return;
-    if (!s["pattern"].is_string()) bad(place + "/pattern", "a text");
+    if (!s["pattern"].is_string()) wrong(place + "/pattern", "a text", s["pattern"]);
     const std::string regex = readable(s["pattern"], place, "pattern");
     if (regex.empty())
       s.erase("pattern");
@@ -435,7 +446,7 @@ class Rules {
                               !s.contains("propertyNames") && !s.contains("unevaluatedProperties");
     if (says_nothing && !s.contains("additionalProperties")) s["additionalProperties"] = true;
     for (const char* name : {"properties", "patternProperties"})
-      if (s.contains(name) && !s[name].is_object()) bad(place + "/" + name, "an object of schemas");
+      if (s.contains(name) && !s[name].is_object()) wrong(place + "/" + name, "an object of schemas", s[name]);
     const Json given = s;
     keep_patterns_apart(given, place);
     require_members(s, place);
@@ -473,7 +484,7 @@ class Rules {
   void require_members(Json& s, const std::string& place) {
     if (!s.contains("required")) return;
     if (!s["required"].is_array() || !std::ranges::all_of(s["required"], [](const Json& x) { return x.is_string(); }))
-      bad(place + "/required", "a list of names");
+      wrong(place + "/required", "a list of names", s["required"]);
     // Copies: a member that comes moves all of an object's.
     const Json required = s["required"], more = s.value("additionalProperties", Json(true));
     for (const Json& name : required) {
@@ -560,7 +571,7 @@ class Rules {
     }
     s.erase("additionalItems");
     if (s.contains("prefixItems")) {
-      if (!s["prefixItems"].is_array()) bad(place + "/prefixItems", "a list of schemas");
+      if (!s["prefixItems"].is_array()) wrong(place + "/prefixItems", "a list of schemas", s["prefixItems"]);
       Json list = Json::array();
       for (const Json& item : s["prefixItems"])
         list.push_back(read(item, fmt::format("{}/prefixItems/{}", place, list.size()), depth + 1));
@@ -584,7 +595,7 @@ class Rules {
   }
 
   Json merged_all_of(const Json& s, const std::string& place, int depth) {
-    if (!s["allOf"].is_array() || s["allOf"].empty()) bad(place + "/allOf", "a list of schemas");
+    if (!s["allOf"].is_array() || s["allOf"].empty()) wrong(place + "/allOf", "a list of schemas", s["allOf"]);
     if (depth > kMostDepth) bad(place, "an end of allOf in allOf");
     Json out = s;
     out.erase("allOf");
@@ -609,7 +620,7 @@ class Rules {
       if (!other.get<bool>()) nothing(place, "a schema that something satisfies, found false");
       return;
     }
-    if (!other.is_object()) bad(place, "an object or true");
+    if (!other.is_object()) wrong(place, "an object or true", other);
     for (const auto& [name, value] : other.items()) {
       if (!into.contains(name)) {
         into[name] = value;

@@ -177,6 +177,22 @@ TEST_F(SchemaRulesTest, LiteralsSatisfyWhatStandsBesideThem) {
   EXPECT_TRUE(accepts(matcher(*relaxed), R"("1")"));
 }
 
+TEST_F(SchemaRulesTest, WhatIsWrongIsToldWithItsPlace) {
+  const struct {
+    const char *schema, *told;
+  } cases[] = {{R"({"type":"strng"})", " at /type, found \"strng\""},
+               {R"({"properties":{"a":{"type":["string",5]}}})", R"( at /properties/a/type, found ["string",5])"},
+               {R"({"properties":{"a":5}})", " at /properties/a, found 5"},
+               {R"({"required":"a"})", " at /required, found \"a\""},
+               {R"({"anyOf":{}})", " at /anyOf, found {}"},
+               {R"({"type":"integer","minimum":"0"})", " at /minimum, found \"0\""},
+               {R"({"items":{"$ref":"#/$defs/none"}})", "found \"#/$defs/none\""}};
+  for (const auto& c : cases)
+    EXPECT_NE(refused(c.schema).message.find(c.told), std::string::npos) << refused(c.schema).message;
+  const std::string long_one = R"({"enum":")" + std::string(500, 'x') + "\"}";
+  EXPECT_LT(refused(long_one.c_str()).message.size(), 200u);
+}
+
 TEST_F(SchemaRulesTest, OneOfIsExactWhereItsChoicesAreToldApart) {
   struct Case {
     const char* schema;

@@ -88,7 +88,7 @@ class OpenAi(Tools):
         self.check(call.name, call.arguments, ("add",))
         with self.assertRaises(openai.BadRequestError) as e:
             self.chat(tool_choice={"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "none_such"}}]}})
-        self.assertEqual(e.exception.param, "tool_choice")
+        self.assertEqual(e.exception.param, "tool_choice.allowed_tools.tools[0].function.name")
 
     def test_only_offered_tools_are_called(self):
         ask = {"messages": [{"role": "user", "content": "Say hello."}], "tool_choice": "auto", "max_tokens": 64}

@@ -77,6 +77,26 @@ class Messages(unittest.TestCase):
         messages = [{"role": "user", "content": "Say the alphabet."}, {"role": "assistant", "content": [{"type": "text", "text": "A, B, C,"}]}]
         self.assertIn("D", self.ask(messages=messages, max_tokens=6).content[0].text)
 
+    def test_documents_and_results_of_searches_are_their_words(self):
+        count = lambda *blocks: self.server.post("/v1/messages/count_tokens", {"messages": [{"role": "user", "content": list(blocks)}]})
+        text = lambda words: {"type": "text", "text": words}
+        words = text("The moon is far.")
+        same = ((text("Moon\nmoon.txt\nThe moon is far."), {"type": "search_result", "title": "Moon", "source": "moon.txt", "content": [words]}),
+                (text("The moon is far."), {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "The moon is far."}}),
+                (text("Moon\nof May\nThe moon is far.\nThe moon is far."),
+                 {"type": "document", "title": "Moon", "context": "of May", "source": {"type": "content", "content": [words, words]}}))
+        for said, block in same:
+            (status, _, plain), (_, _, found) = count(said), count(block)
+            self.assertEqual((status, found), (200, plain), block)
+            (status, _, plain), (_, _, found) = (count({"type": "tool_result", "tool_use_id": "t", "content": [part]}) for part in (said, block))
+            self.assertEqual((status, found), (200, plain), block)
+        for block, place in (({"type": "search_result", "title": "a"}, "messages[0].content[0].content"), ({"type": "search_result", "content": [words, 5]}, "messages[0].content[0].content[1]"),
+                             ({"type": "document", "source": {"type": "base64", "data": "JVBERi0="}}, "messages[0].content[0]"),
+                             ({"type": "document", "source": {"type": "content"}}, "messages[0].content[0].source.content")):
+            status, _, reply = count(block)
+            self.assertEqual(status, 400)
+            self.assertTrue(reply["error"]["message"].startswith(place), reply)
+
     def test_count_tokens(self):
         n = self.client.messages.count_tokens(model="smollm2", messages=[{"role": "user", "content": "Name a colour."}]).input_tokens
         r = self.ask(max_tokens=1)

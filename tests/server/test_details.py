@@ -72,14 +72,14 @@ class Fields(Named):
 
     def test_ranges(self):
         for field, values in {"n_keep": (-2, "1"), "n_discard": (-1, 1.5), "id_slot": (-2, 999), "seed": (1.5, "1"),
-                              "logit_bias": ({"5": True}, [[5, "x"]]), "t_max_predict_ms": (-2, "1")}.items():
+                              "logit_bias.5": ({"5": True}, {"5": "x"}), "logit_bias[0][1]": ([[5, True]], [[5, "x"]]), "t_max_predict_ms": (-2, "1")}.items():
             for value in values:
                 for path, body in self.routes[:3]:
-                    self.refused(path, {**body, field: value}, field)
-        for field, values in {"seed": (-2, 1 << 63, 1e300), "logit_bias": ({"5": 100.5}, [[5, -1000]], {"5": 1e9})}.items():
+                    self.refused(path, {**body, field.partition(".")[0].partition("[")[0]: value}, field)
+        for field, values in {"seed": (-2, 1 << 63, 1e300), "logit_bias.5": ({"5": 100.5}, {"5": 1e9}), "logit_bias[0][1]": ([[5, -1000]],)}.items():
             for value in values:
                 for path, body in self.routes[:2]:
-                    self.refused(path, {**body, field: value}, field)
+                    self.refused(path, {**body, field.partition(".")[0].partition("[")[0]: value}, field)
         for path, body in self.routes[:2]:
             for seed in ((1 << 53) - 1, 1 << 53, (1 << 63) - 1):
                 self.ok(path, {**body, "max_tokens": 1, "seed": seed})
@@ -216,6 +216,24 @@ class Fields(Named):
             self.assertAlmostEqual(top[token], logprob)
             self.assertIn(len(top), (2, 3))
 
+    def test_all_of_the_vocabulary_may_be_told(self):
+        n_vocab = self.ok("/v1/completions", {"prompt": "a", "max_tokens": 1}) and self.server.get("/v1/models")[2]["data"][0]["meta"]["n_vocab"]
+        body = {"prompt": PARIS, "temperature": 0}
+        entry = self.ok("/completion", {**body, "n_predict": 1, "n_probs": n_vocab})["completion_probabilities"][0]
+        told = entry["top_logprobs"]
+        self.assertEqual(sorted(t["id"] for t in told), list(range(n_vocab)))
+        self.assertEqual(told, sorted(told, key=lambda t: -t["logprob"]))
+        self.assertAlmostEqual(sum(math.exp(t["logprob"]) for t in told), 1, delta=1e-3)
+        few = self.ok("/completion", {**body, "n_predict": 8, "n_probs": 101})["completion_probabilities"]
+        self.assertEqual([len(e["top_logprobs"]) for e in few], [101] * 8)
+        self.assertIn(f"from 0 to {n_vocab}", self.refused("/completion", {**body, "n_probs": n_vocab + 1}, "n_probs")["message"])
+        # A million of a request: more than that are refused with the number that may be.
+        error = self.refused("/completion", {**body, "n_predict": 64, "n_probs": n_vocab}, "n_probs")
+        self.assertIn(f"from 0 to {(1 << 20) // 64} where 64 tokens may be written", error["message"])
+        self.assertIn(f"of up to {(1 << 20) // n_vocab} tokens", error["message"])
+        self.ok("/completion", {**body, "prompt": [PARIS] * 64, "n_predict": 1, "n_probs": 100})
+        self.refused("/completion", {**body, "prompt": [PARIS] * 64, "n_predict": 1, "n_probs": n_vocab}, "n_probs")
+
     def test_pieces_of_characters_are_bytes(self):
         tokens = self.ok("/tokenize", {"content": "\U0001f9d1\u200d\U0001f680 a", "with_pieces": True})["tokens"]
         raw = b"".join(bytes(t["piece"]) if isinstance(t["piece"], list) else t["piece"].encode() for t in tokens)
@@ -320,13 +338,16 @@ class Fields(Named):
         for name in ("prompt_tokens_total", "prompt_seconds_total", "tokens_predicted_total", "tokens_predicted_seconds_total", "n_decode_total",
                      "n_tokens_max", "n_busy_slots_per_decode", "prompt_tokens_seconds", "predicted_tokens_seconds", "requests_processing",
                      "requests_deferred", "kv_cache_usage_ratio", "kv_cache_tokens", "prompt_tokens_cache_total", "prompt_cache_hit_ratio", "draft_tokens_total",
-                     "draft_tokens_accepted_total", "draft_acceptance_rate"):
+                     "draft_tokens_accepted_total", "draft_acceptance_rate", "spec_decode_num_draft_tokens_total", "spec_decode_num_accepted_tokens_total"):
             self.assertRegex(text, rf"(?m)^# TYPE llamacpp:{name} (counter|gauge)\nllamacpp:{name} [0-9.e+-]+$")
         for name in ("prompt_seconds_total", "tokens_predicted_seconds_total", "n_tokens_max", "predicted_tokens_seconds"):
             self.assertGreater(self.server.metric(name), 0, name)
 
     def test_what_is_looked_for_and_not_done(self):
         self.assertEqual(self.server.get("/lora-adapters")[2], [])
+        self.assertEqual(self.ok("/lora-adapters", []), {"success": True})
+        for body in ([{"id": 0, "scale": 1}], {}, 5):
+            super().refused("/lora-adapters", body, "lora")
         for path in ("/rerank", "/v1/rerank"):
             self.assertEqual(self.ok(path, {"query": "a", "documents": ["b"]}, 501)["error"]["code"], "no_reranking")
 
@@ -352,7 +373,7 @@ class Responses(Named):
     def test_errors_are_named_as_this_api_has_them(self):
         for body, param in (({"input": [{"role": "king", "content": "a"}]}, "input[0].role"), ({"input": [{"role": "user"}]}, "input[0].content"),
                             ({"input": [{"content": "a"}]}, "input[0].role"), ({}, "input"), ({"input": []}, "input"), ({"input": 5}, "input"),
-                            ({"input": "a", "metadata": {"a": 5}}, "metadata"), ({"input": "a", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
+                            ({"input": "a", "metadata": {"a": 5}}, "metadata.a"), ({"input": "a", "metadata": {str(i): "" for i in range(17)}}, "metadata"),
                             ({"input": "a", "truncation": "x"}, "truncation"), ({"input": "a", "max_output_tokens": 0}, "max_output_tokens"),
                             ({"input": "a", "previous_response_id": "resp_1"}, "previous_response_id")):
             self.refused("/v1/responses", body, param)
@@ -491,6 +512,7 @@ class Ollama(Named):
         ask = {"stream": False, "options": {"num_predict": 8, "temperature": 0}}
         first = self.ok("/api/generate", {"prompt": "My name is Hania.", **ask})
         self.assertEqual(len(first["context"]), first["prompt_eval_count"] + first["eval_count"])
+        self.assertNotIn("context", self.ok("/api/generate", {"prompt": "My name is Hania.", "raw": True, **ask}))
         second = self.ok("/api/generate", {"prompt": "And mine?", "context": first["context"], **ask})
         self.assertGreater(second["prompt_eval_count"], len(first["context"]))
         for wrong in ([-1], ["a"], [1 << 40], "x"):

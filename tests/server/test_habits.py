@@ -93,8 +93,8 @@ class Lists(Asking):
         self.assertEqual(len(one["data"]), 1)
         self.assertEqual(len(several["data"]), 2)
         self.assertEqual(one["data"][0]["embedding"], several["data"][0]["embedding"])
-        self.refused("/v1/embeddings", {"input": [5, {}]}, "input")
-        self.refused("/v1/completions", {"prompt": [[5, "a", 1.5]]}, "prompt")
+        self.refused("/v1/embeddings", {"input": [5, {}]}, "input[1]")
+        self.refused("/v1/completions", {"prompt": [[5, "a", 1.5]]}, "prompt[0][2]")
 
     def test_a_bias_may_name_a_text(self):
         said = self.ok("/completion", {"prompt": "The capital of France is", "n_predict": 1, "temperature": 0})["content"]

@@ -63,6 +63,27 @@ class Limits(unittest.TestCase):
             s.sendall(self.server.head("HEAD", "/health", headers=["Connection: close"]))
             self.assertTrue(s.makefile("rb").read().endswith(b"\r\n\r\n"))
 
+    def test_head_is_get_without_a_body(self):
+        paths = ["/", "/health", "/v1/models", "/v1/models/smollm2", "/props", "/slots", "/metrics", "/lora-adapters", "/api/tags", "/api/ps", "/api/version",
+                 "/v1/nowhere", "/v1/models/none", "/v1/chat/completions", "/watra/v1/house", "/watra/v1/settings", "/watra/v1/export", "/watra/v1/events"]
+        with self.server.connect() as s:
+            f = s.makefile("rb")
+            for path in paths:
+                s.sendall(self.server.head("HEAD", path))
+                status, headers, lines = int(f.readline().split()[1]), {}, iter(f.readline, b"\r\n")
+                for line in lines:
+                    name, _, value = line.decode().partition(":")
+                    headers[name.lower()] = value.strip()
+                if path.endswith(("/export", "/events")):  # what comes in pieces has no length
+                    self.assertEqual((status, headers["transfer-encoding"]), (200, "chunked"), path)
+                    continue
+                got, told, body = self.server.get(path)
+                self.assertEqual((status, headers["content-type"]), (got, told["content-type"]), path)
+                length = len(body.encode()) if isinstance(body, str) else None
+                self.assertTrue(headers["content-length"] == told["content-length"] or path == "/metrics" or status != 200, (path, length))
+            s.sendall(self.server.head("GET", "/health"))  # nothing of a body came between
+            self.assertEqual(read_reply(f)[2]["status"], "ok")
+
     def test_huge_headers(self):
         for head in (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
                      b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n",
@@ -153,6 +174,10 @@ class Limits(unittest.TestCase):
         self.assertEqual(self.server.get("/v1/nowhere")[2]["error"]["type"], "not_found_error")
         status, headers, _ = self.server.get("/v1/chat/completions")
         self.assertEqual((status, headers["allow"]), (405, "POST"))
+        for method, path in (("POST", "/v1/models"), ("OPTIONS", "/v1/models"), ("POST", "/health"), ("PUT", "/api/tags"), ("DELETE", "/watra/v1/events")):
+            status, headers, _ = self.server.request(method, path)
+            self.assertEqual((status, headers["allow"]), (405, "GET, HEAD"), path)
+        self.assertEqual(self.server.request("PATCH", "/watra/v1/presets/x")[1]["allow"], "PUT, DELETE")
         for path in ("/../etc/passwd", "/v1/models/../../token", "//evil.example/"):
             self.assertIn(self.server.get(path)[0], (400, 404), path)
         self.assertEqual(self.server.get("http://evil.example/v1/models")[0], 421)  # a whole address says the host too

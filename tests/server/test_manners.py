@@ -27,7 +27,9 @@ class Manners(Asking):
                               "presence_penalty": ["0"], "stream_options": ["x", []], "response_format": ["json"]}.items():
             for value in values:
                 with self.subTest(field=field, value=value):
-                    self.refused("/v1/chat/completions", {"messages": USER, "max_tokens": 1, "logprobs": True, field: value}, field)
+                    # Of a list the very entry is named, of an object the member.
+                    place = {"[None]": "stop[0]", "[['a']]": "stop[0]", "[5]": "logit_bias[0]", "{'5': 'x'}": "logit_bias.5"}.get(str(value), field)
+                    self.refused("/v1/chat/completions", {"messages": USER, "max_tokens": 1, "logprobs": True, field: value}, place)
 
     def test_numbers_out_of_range_are_refused_and_the_edges_taken(self):
         for field, low, high in (("temperature", 0, 5), ("top_p", 0, 1), ("min_p", 0, 1), ("presence_penalty", -2, 2),
@@ -275,8 +277,8 @@ class Manners(Asking):
         for i in range(2):
             self.assertEqual("".join(e["content"] for e in events if e["index"] == i), one)
         self.completion(prompt="")
-        for prompt in (None, 5, [-1], [10**9], [1.5], [[-1]], True):
-            self.refused("/completion", {"prompt": prompt, "n_predict": 1}, "prompt")
+        for prompt, place in ((None, ""), (5, ""), ([-1], "[0]"), ([10**9], "[0]"), ([1.5], "[0]"), ([[-1]], "[0][0]"), (True, "")):
+            self.refused("/completion", {"prompt": prompt, "n_predict": 1}, f"prompt{place}")
 
     def test_llama_cpps_stream(self):
         events = sse_data(self.ok("/completion", {"prompt": PARIS, "n_predict": 4, "temperature": 0, "stream": True, "timings_per_token": True, "n_probs": 1}))
@@ -317,8 +319,11 @@ class Manners(Asking):
         ids = self.ok("/tokenize", {"content": "hello"})["tokens"]
         self.assertEqual(self.ok("/v1/embeddings", {"input": ids})["data"][0]["embedding"], plain["data"][0]["embedding"])
         self.assertEqual(len(self.ok("/v1/embeddings", {"input": [ids, ids]})["data"]), 2)
-        for value in ([], None, "", ["a", ""], [[]], 5, {}, [{}], [1.5], [None]):
+        for value in ([], None, "", 5, {}):
             self.refused("/v1/embeddings", {"input": value}, "input")
+        for value in ([[]], [{}], [1.5], [None]):
+            self.refused("/v1/embeddings", {"input": value}, "input[0]")
+        self.refused("/v1/embeddings", {"input": ["a", ""]}, "input[1]")
         self.refused("/v1/embeddings", {"input": "a", "encoding_format": "hex"}, "encoding_format")
         for n in (0, -1, 1 << 20, "x"):
             self.refused("/v1/embeddings", {"input": "a", "dimensions": n}, "dimensions")
@@ -330,6 +335,23 @@ class Manners(Asking):
             self.assertTrue(self.ok("/v1/embeddings", {"input": value}, 400)["error"]["param"].startswith("input"), value)
         own = self.ok("/embedding", {"content": "hello"})
         self.assertEqual(own[0]["embedding"][0], plain["data"][0]["embedding"])
+        # Without the version it is llama.cpp's, unless somebody says how numbers shall be written, as OpenAI's clients do.
+        self.assertEqual(self.ok("/embeddings", {"input": "hello"}), own)
+        self.assertEqual(self.ok("/embeddings", {"input": ["hello", "world"], "encoding_format": "float"})["data"], plain["data"])
+
+    def test_embeddings_by_other_lengths(self):
+        vector = lambda norm: self.ok("/embedding", {"content": "hello", "embd_normalize": norm})[0]["embedding"][0]
+        straight, one = vector(-1), vector(2)
+        self.assertEqual(self.ok("/embedding", {"content": "hello"})[0]["embedding"][0], one)
+        self.assertNotAlmostEqual(math.hypot(*straight), 1, delta=0.5)  # as the model has it
+        for norm, length in ((0, lambda v: max(map(abs, v)) / 32760), (1, lambda v: sum(map(abs, v))), (2, lambda v: math.hypot(*v)),
+                             (3, lambda v: sum(abs(x) ** 3 for x in v) ** (1 / 3))):
+            found = vector(norm)
+            self.assertAlmostEqual(length(found), 1, delta=1e-4)
+            scale = length(straight)  # one direction
+            self.assertLess(max(abs(a - b / scale) for a, b in zip(found, straight)), 1e-4 * max(map(abs, found)))
+        for norm in (-2, 1.5, "2", 1 << 40):
+            self.refused("/embedding", {"content": "hello", "embd_normalize": norm}, "embd_normalize")
 
     def test_hundreds_of_inputs_at_once(self):
         found = self.ok("/v1/embeddings", {"input": [f"w {i}" for i in range(100)]})["data"]

@@ -168,18 +168,21 @@ class OpenAi(unittest.TestCase):
                             ("presence_penalty", 2.5), ("frequency_penalty", -3), ("seed", -2), ("seed", 1 << 70), ("max_tokens", -2),
                             ("max_tokens", 1.5), ("max_tokens", "10"), ("stop", 5), ("logprobs", 1), ("min_p", 2), ("repeat_last_n", -5),
                             ("repeat_last_n", 1 << 40), ("xtc_probability", 2), ("dry_base", 0), ("mirostat", 7), ("stream", "yes"),
-                            ("logit_bias", {"-1": 1}), ("logit_bias", {"99999999": 1}), ("logit_bias", [[1]]), ("samplers", ["nothing"]),
-                            ("min_keep", -1), ("response_format", {"type": "xml"})):
+                            ("logit_bias", {"-1": 1}), ("logit_bias", {"99999999": 1}), ("samplers", ["nothing"]),
+                            ("min_keep", -1)):
             self.refused(name, **{name: value})
+        self.refused("logit_bias[0]", logit_bias=[[1]])
+        self.refused("response_format.type", response_format={"type": "xml"})
 
     def test_what_is_not_done_is_said(self):
         self.assertEqual(self.refused("use_beam_search", use_beam_search=True)["code"], "unsupported")
 
     def test_media_and_kept_prompts_are_refused_by_name(self):
-        for field, value in {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "wav"}, "web_search_options": {}}.items():
+        self.assertIn("audio", self.refused("modalities[1]", modalities=["text", "audio"])["message"])
+        for field, value in {"audio": {"voice": "alloy", "format": "wav"}, "web_search_options": {}}.items():
             self.assertIn(field, self.refused(field, **{field: value})["message"])
-        for field, value in {"prompt": {"id": "pmpt_1"}, "include": ["something.else"]}.items():
-            self.refused(field, path="/v1/responses", input="x", **{field: value})
+        for place, field in {"prompt": {"prompt": {"id": "pmpt_1"}}, "include[0]": {"include": ["something.else"]}}.items():
+            self.refused(place, path="/v1/responses", input="x", **field)
 
     def test_samplers_are_obeyed(self):
         extras = {"min_p": 0.1, "top_k": 5, "typical_p": 0.9, "xtc_probability": 0.1, "dry_multiplier": 0.8, "repeat_penalty": 1.1,
@@ -241,8 +244,8 @@ class Completions(unittest.TestCase):
         self.assertEqual(many.choices[0].text, one)
         self.assertEqual(many.choices[0].text, many.choices[1].text)
         self.assertEqual(self.complete([ids, ids[:2]]).choices[0].text, one)
-        for bad in ([], [-1], [10**9], 5, [[1], 5], {"a": 1}):
-            self.assertEqual(self.server.post("/v1/completions", {"prompt": bad})[2]["error"]["param"], "prompt", bad)
+        for bad, place in (([], ""), ([-1], "[0]"), ([10**9], "[0]"), (5, ""), ([[1], 5], "[1]"), ({"a": 1}, "")):
+            self.assertEqual(self.server.post("/v1/completions", {"prompt": bad})[2]["error"]["param"], f"prompt{place}", bad)
 
     def test_default_length(self):
         r = self.client.completions.create(model="smollm2", prompt="Once", extra_body={"ignore_eos": True})

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import subprocess
+import tempfile
 import unittest
 
 from support import PATIENCE, WATRA, Server, main, sse_data, wait_until
@@ -31,8 +32,8 @@ class LlamaCpp(unittest.TestCase):
         self.assertEqual(self.server.post("/detokenize", {"tokens": tokens})[2]["content"], text)
         pieces = self.server.post("/tokenize", {"content": "a b", "with_pieces": True})[2]["tokens"]
         self.assertEqual("".join(p["piece"] for p in pieces), "a b")
-        for bad in ([-1], [10**9], ["x"], None):
-            self.assertEqual(self.server.post("/detokenize", {"tokens": bad})[2]["error"]["param"], "tokens")
+        for bad, place in (([-1], "tokens[0]"), ([5, 10**9], "tokens[1]"), (["x"], "tokens[0]"), (None, "tokens")):
+            self.assertEqual(self.server.post("/detokenize", {"tokens": bad})[2]["error"]["param"], place)
 
     def test_completion(self):
         body = {"prompt": "The capital of France is", "n_predict": 8, "temperature": 0, "n_probs": 2}
@@ -256,6 +257,80 @@ class Twin(unittest.TestCase):
         finally:
             server.stop()
 
+    def test_flags_of_the_newest_one(self):
+        model = "SmolLM2-135M-Instruct.Q4_1"
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "--api-key", "one,two", "--temp", "-1", "-ctk", "bf16", "-ctv", "q5_1",
+                                 "--control-vector-layer-range", "1", "2", "--samplers", "top_k;adaptive_p;temperature", "--mirostat", "1", "-l", "5-inf",
+                                 "--reverse-prompt", "Paris", "--dry-sequence-breaker", "none", "-rea", "off", "--reasoning-effort", "low",
+                                 "--spec-draft-n-max", "3", "--spec-type", "none", "--embd-normalize", "1", "-np", "1", "--load-mode", "mmap+mlock", "--log-jsonl"))
+        try:
+            for key, status in (("one", 200), ("two", 200), ("one,two", 401), ("three", 401)):
+                server.token = key
+                self.assertEqual(server.get("/v1/models")[0], status, key)
+            server.token = "two"
+            params = server.get("/props")[2]["default_generation_settings"]["params"]
+            self.assertEqual([params[k] for k in ("temperature", "samplers", "mirostat", "stop", "n_predict", "ignore_eos")],
+                             [0, ["top_k", "temperature"], 2, ["Paris"], -1, False])
+            self.assertEqual(server.get("/v1/models")[2]["data"][0]["architecture"]["output_modalities"], ["text"])
+            asked = {"prompt": "The capital of France is", "n_predict": 8, "mirostat": 0}
+            self.assertEqual(server.post("/completion", asked)[2]["stopping_word"], "Paris")
+            self.assertNotEqual(server.post("/completion", {**asked, "stop": []})[2]["stop_type"], "word")
+            self.assertAlmostEqual(sum(map(abs, server.post("/embedding", {"content": "a"})[2][0]["embedding"][0])), 1, delta=1e-3)
+            wait_until(lambda: server.get("/slots?fail_on_no_slot=1")[0] == 200, what="a place that is free")  # the last answer gives its own back
+            body = json.dumps({"prompt": "a", "stream": True, "n_predict": 200, "ignore_eos": True, "stop": []}).encode()
+            with server.connect() as s:
+                s.sendall(server.head("POST", "/completion", body) + body)
+                wait_until(lambda: server.get("/slots?fail_on_no_slot=1")[0] == 503, what="a place that is in use")
+                self.assertEqual(server.get("/slots")[0], 200)
+        finally:
+            server.stop()
+        log = "".join(server.log)
+        for said in ("-ctk bf16 becomes f16", "-ctv q5_1 becomes q8_0", "without adaptive_p", "--mirostat 1 becomes 2", "--control-vector-layer-range means nothing"):
+            self.assertIn(said, log)
+
+    def test_answers_are_held_to_the_grammar_of_a_flag(self):
+        model, sampled = "SmolLM2-135M-Instruct.Q4_1", {"n_predict": 40, "temperature": 1, "seed": 3}
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "--grammar", 'root ::= "yes" | "no"', "--sampler-seq", "kt"))
+        try:
+            self.assertIn(server.post("/completion", {"prompt": "Is it?", **sampled})[2]["content"], ("yes", "no"))
+            reply = server.post("/v1/chat/completions", {"messages": [{"role": "user", "content": "Is it?"}]})[2]
+            self.assertIn(reply["choices"][0]["message"]["content"], ("yes", "no"))
+            own = server.post("/completion", {"prompt": "Is it?", "grammar": 'root ::= "maybe"', **sampled})[2]  # a request's goes before it
+            self.assertEqual(own["content"], "maybe")
+            self.assertEqual(server.get("/props")[2]["default_generation_settings"]["params"]["samplers"], ["top_k", "temperature"])
+        finally:
+            server.stop()
+        server = Server(command=("llama-server", "-m", model, "--port", "0", "-c", "256", "-j", '{"enum": [1, 2]}'))
+        try:
+            self.assertIn(server.post("/completion", {"prompt": "Is it?", **sampled})[2]["content"], ("1", "2"))
+        finally:
+            server.stop()
+
+    def test_keys_of_a_file(self):
+        with tempfile.NamedTemporaryFile("w") as f:
+            f.write("# mine\nfirst\r\n\nsecond\n")
+            f.flush()
+            server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", "-c", "256", "--api-key-file", f.name, "--api-key", "third"))
+            try:
+                for key, status in (("first", 200), ("second", 200), ("third", 200), ("# mine", 401), ("mine", 401)):
+                    server.token = key
+                    self.assertEqual(server.get("/v1/models")[0], status, key)
+            finally:
+                server.stop()
+
+    def test_a_repository_is_not_fetched(self):
+        run = lambda *words: subprocess.run([WATRA, "--home", "/nowhere", "llama-server", "--port", "0", *words], capture_output=True, text=True, timeout=PATIENCE)
+        alone = run("-hf", "org/repo:Q4_K_M")
+        self.assertNotEqual(alone.returncode, 0)
+        self.assertIn("watra pull hf:org/repo/FILE.gguf", alone.stderr)
+        both = run("-hf", "org/repo:Q4_K_M", "-hff", "none.gguf")
+        self.assertNotEqual(both.returncode, 0)
+        self.assertIn("none.gguf", both.stderr)
+
+    def test_devices_are_listed(self):
+        said = subprocess.run([WATRA, "llama-server", "--list-devices"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
+        self.assertEqual(said, "Available devices:\n")
+
     def test_help_lists_the_flags(self):
         text = subprocess.run([WATRA, "llama-server", "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
         for flag in ("--model", "--ctx-size", "--api-key", "--reasoning-format", "--no-slots", "--temp"):
@@ -305,7 +380,8 @@ class Twin(unittest.TestCase):
 
     def test_flags_with_values_that_cannot_be(self):
         for words in (("--temp", "x"), ("--temp", "9"), ("--port", "70000"), ("-np", "0"), ("--api-prefix", "llm/"), ("--chat-template-file", "/nowhere"),
-                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",), ("--host", "0.0.0.0"), ("--reasoning-format", "x"), ("--reasoning-format", "deepseek-new"), ("--logit-bias", "5")):
+                      ("--chat-template-kwargs", "5"), ("--ssl-cert-file", "a.pem"), ("word",), ("--host", "0.0.0.0"), ("--reasoning-format", "x"), ("--reasoning-format", "deepseek-new"), ("--logit-bias", "5"), ("--logit-bias", "5+nan"), ("-j", "{"), ("--grammar", "x ::= y"), ("--sampler-seq", "z"), ("--reasoning", "x"), ("-ctk", "q3"), ("--api-key-file", "/dev/null"),
+                      ("--embd-normalize", "-2")):
             server = Server(command=("llama-server", "-m", "SmolLM2-135M-Instruct.Q4_1", "--port", "0", *words), wait=False)
             self.assertNotEqual(server.process.wait(PATIENCE), 0, words)
             server.stop()
