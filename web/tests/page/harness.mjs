@@ -23,10 +23,10 @@ export const PATIENCE_MS = Number(process.env.WATRA_PATIENCE_MS ?? 60_000); // w
 
 /** Waits until what `read` gives is what is wanted: a click's work is done some time after the click. What stood there at the end is told. */
 export async function until(read, wanted) {
-  for (const end = Date.now() + PATIENCE_MS; ; await pause(50)) {
+  for (const end = performance.now() + PATIENCE_MS; ; await pause(50)) {
     const found = await read();
     if (isDeepStrictEqual(found, wanted)) return;
-    if (Date.now() > end) assert.deepEqual(found, wanted);
+    if (performance.now() > end) assert.deepEqual(found, wanted);
   }
 }
 

@@ -15,6 +15,7 @@ import { cases as readyCases } from './ready.mjs';
 import { cases as realCases } from './real_suite.mjs';
 import { cases as lowCases } from './low.mjs';
 import { cases as mainCases } from './suite.mjs';
+import { cases as stormCases } from './storm.mjs';
 import { cases as swipeCases } from './swipe.mjs';
 import { cases as worstCases } from './worst.mjs';
 
@@ -22,7 +23,7 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...hasteCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...lowCases, ...wordCases, ...worstCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...hasteCases, ...manyCases, ...readyCases, ...columnCases, ...stormCases, ...swipeCases, ...lowCases, ...wordCases, ...worstCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
