@@ -241,11 +241,18 @@ export class Conversation {
   }
 }
 
+/** One that outlives the room in which it is opened: what is derived in it would stand still with the end of the effect that made it. */
+export function opened(id: string): Conversation {
+  let made: Conversation | undefined;
+  $effect.root(() => { made = new Conversation(id); });
+  return made!;
+}
+
 class Current {
   open = $state.raw<Conversation | null>(null);
   show(id: string | null): void {
     if (this.open?.id === (id ?? undefined)) return;
-    this.open = id ? new Conversation(id) : null;
+    this.open = id ? opened(id) : null;
     if (this.open) void this.open.load();
   }
   /** One that was made a moment ago. */
@@ -253,7 +260,7 @@ class Current {
   renew(): void {
     const id = this.open?.id;
     if (!id) return;
-    this.open = new Conversation(id);
+    this.open = opened(id);
     void this.open.load();
   }
 }

@@ -1,5 +1,5 @@
 // Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
-// leaves the machine, an error on the console or a broken script fails the suite.
+// leaves the machine, an error on the console, a warning of Svelte's or a broken script fails the suite.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -104,7 +104,7 @@ export async function open(browser, options = {}, view = {}) {
     document.addEventListener('securitypolicyviolation', (e) => globalThis.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
   });
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
-  page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) faults.push(`console: ${message.text()}`); });
+  page.on('console', (message) => { if ((message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) || message.text().includes('svelte.dev/e/')) faults.push(`console: ${message.text()}`); }); // of what stands still Svelte only warns
   page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
   const query = options.lang ? `/?lang=${options.lang}` : '/';
   const home = options.real ? mock.way.replace('/#', `${query}#`) : mock.url + query;

@@ -227,6 +227,18 @@ export const cases = [
     assert.equal(mock.house.runs.size, 0);
     assert.deepEqual(await page.locator('.notice.bad').allInnerTexts(), []);
   } },
+  { name: 'storm: a conversation that was left for another room goes on being drawn when one comes back', options: { lang: 'en', rate: 60 }, async run({ page, mock }) {
+    const [id] = mock.house.threads.keys();
+    await page.locator(`[data-thread="${id}"]`).click();
+    await page.locator('.md').first().waitFor();
+    for (const [room, place] of [['Shelf', 'polka'], ['Living room', 'izba'], ['Machine room', 'maszynownia'], ['Living room', 'izba']]) { await page.getByRole('link', { name: room }).click(); await page.locator(`.place[data-room=${place}]`).waitFor(); }
+    await box(page).fill('once more, long');
+    await box(page).press('Enter');
+    await page.locator('.mine', { hasText: 'once more, long' }).waitFor();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('Stopped.').waitFor();
+    await answerDone(page);
+  } },
   { name: 'storm: back and forth through rooms, conversations and dialogs while an answer comes', options: { lang: 'en', rate: 60 }, async run({ page, mock }) {
     const ids = [...mock.house.threads.keys()];
     await go(page, `#/izba/${ids[0]}`);
