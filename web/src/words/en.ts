@@ -68,5 +68,7 @@ export const en: Record<keyof typeof pl, string> = {
   'gauge.kept': '{used} of {all} tokens; {kept} are kept for the answer', 'gauge.into': '{all} of {all} tokens, and {into} of the {kept} kept for the answer',
   'file.noeyes.many': 'This model cannot see pictures. You can say in words what they show.', 'file.kind.many': 'Left out, as these are not text files: {names}. You can copy their text and paste it here.',
   'machine.free.disk': '{size} free of {all}',
+  'room.shut': 'This room did not open. The page is older than its server, or the connection broke.', 'room.again': 'Load the page anew',
+  'welcome.pick': 'Choose one: a model that is already on this disk loads at once, another is downloaded first.', 'welcome.other': 'Another model, by its name or address',
   'welcome.here': 'already on this disk', 'welcome.away': '{size} to download',
 };

@@ -67,19 +67,32 @@ export async function launchAlone() {
   const profile = mkdtempSync(join(tmpdir(), 'watra-browser-'));
   const quiet = ['--no-first-run', '--no-default-browser-check', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions', '--mute-audio'];
   const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore' });
-  const said = join(profile, 'DevToolsActivePort');
-  for (let i = 0; i < 200 && !existsSync(said); i++) await pause(50);
-  const way = `http://127.0.0.1:${readFileSync(said, 'utf8').split('\n')[0]}`;
+  const end = () => new Promise((gone) => {
+    const away = () => { rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); gone(); };
+    if (child.exitCode !== null || child.signalCode !== null) away(); else { child.once('exit', away); child.kill('SIGTERM'); }
+  });
+  // Its port stands in a file, which is there before all of it is written: a second line ends it. Beside other work a browser takes its time.
+  const port = () => { try { return /^(\d+)\n./.exec(readFileSync(join(profile, 'DevToolsActivePort'), 'utf8'))?.[1]; } catch { return undefined; } };
+  for (const late = performance.now() + PATIENCE_MS; port() === undefined; await pause(50)) {
+    if (child.exitCode === null && performance.now() < late) continue;
+    await end();
+    throw new Error(`the browser ${child.exitCode === null ? `does not say its port after ${PATIENCE_MS} ms` : `ended with ${child.exitCode}`}: ${CHROMIUM}`);
+  }
+  const way = `http://127.0.0.1:${port()}`;
+  /** Attaches to the tab whose address begins so, for as long as it takes. */
+  const steer = async (url, work) => {
+    const steered = await chromium.connectOverCDP(way);
+    try { return await work(steered.contexts()[0].pages().find((page) => page.url().startsWith(url))); } finally { await steered.close(); }
+  };
   return {
     pid: child.pid,
     open: async (url) => (await (await fetch(`${way}/json/new?${encodeURIComponent(url)}`, { method: 'PUT' })).json()).id,
     close: async (tab) => { await (await fetch(`${way}/json/close/${tab}`)).text(); },
-    /** What the tab at this address shows; attaches for as long as it takes. */
-    async look(url, ask) {
-      const steered = await chromium.connectOverCDP(way);
-      try { return await steered.contexts()[0].pages().find((page) => page.url() === url).evaluate(ask); } finally { await steered.close(); }
-    },
-    end: () => new Promise((gone) => { child.once('exit', () => { rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); gone(); }); child.kill('SIGTERM'); }),
+    /** What the tab at this address shows. */
+    look: (url, ask) => steer(url, (page) => page.evaluate(ask)),
+    /** Until the tab at this address shows it. */
+    shows: (url, what) => steer(url, (page) => page.waitForSelector(what, { timeout: PATIENCE_MS })),
+    end,
   };
 }
 

@@ -265,6 +265,28 @@ export const cases = [
     assert.deepEqual(await page.locator('.notice').allInnerTexts(), []);
     assert.deepEqual(await page.locator('.list a[aria-current]').evaluateAll((all) => all.map((one) => one.dataset.thread)), [ids[0]]);
   } },
+  ...both((lang, w) => ({ name: `storm: a room that does not come says so, and the page can be loaded anew (${lang})`, options: { lang }, async run({ page }) {
+    await page.route('**/assets/Polka-*.js', (route) => route.abort());
+    await go(page, '#/polka');
+    await page.locator('.notice', { hasText: w('Ta izba się nie otworzyła.', 'This room did not open.') }).waitFor();
+    await page.unroute('**/assets/Polka-*.js');
+    await page.getByRole('button', { name: w('Wczytaj stronę od nowa', 'Load the page anew') }).click();
+    await page.locator('.place[data-room=polka]').waitFor();
+  } })),
+  { name: 'storm: nothing is taller or wider than the window, in any room, theme and size', options: { lang: 'pl' }, async run({ page, mock }) {
+    const [id] = mock.house.threads.keys();
+    for (const hash of ['#/izba', `#/izba/${id}`, '#/izba/nowhere', '#/polka', '#/obok', '#/maszynownia']) {
+      await go(page, hash);
+      await page.locator(`.place[data-room=${hash.split('/')[1]}]`).waitFor();
+      for (const [width, height] of [[1440, 900], [1366, 657], [820, 1180], [390, 844], [640, 360]]) {
+        await page.setViewportSize({ width, height });
+        for (const theme of ['watra', 'poranek', 'papier', 'kontrast']) {
+          const over = await page.evaluate((worn) => { document.documentElement.dataset.theme = worn; return [document.documentElement, document.body].map((one) => [one.scrollHeight - innerHeight, one.scrollWidth - innerWidth]); }, theme);
+          assert.deepEqual(over, [[0, 0], [0, 0]], `${hash} ${theme} ${width}x${height}`);
+        }
+      }
+    }
+  } },
   { name: 'storm: two tabs rename, pin and put away the same conversation at once: both end as the server has it', options: { lang: 'en' }, async run({ page, mock, home }) {
     const [id] = mock.house.threads.keys();
     await go(page, `#/izba/${id}`);
@@ -274,8 +296,7 @@ export const cases = [
     const rename = async (where, to) => { await where.getByTitle('Change the title').click(); await where.getByLabel('Title of the conversation').fill(to); await where.keyboard.press('Enter'); };
     const act = async (where, name) => { await where.getByRole('button', { name: 'More about this conversation' }).click(); await where.getByRole('menuitem', { name }).click(); };
     for (let i = 0; i < 5; i++) await Promise.all([rename(page, `one ${i}`), rename(tab, `two ${i}`)]);
-    const pin = mock.house.threads.get(id).pinned ? 'Unpin' : 'Pin';
-    await Promise.all([act(page, pin), act(tab, pin)]);
+    await Promise.all([act(page, /^(Pin|Unpin)$/), act(tab, /^(Pin|Unpin)$/)]);
     await Promise.all([[page, 'left'], [tab, 'right']].map(async ([where, folder]) => { await act(where, 'Put into a folder…'); await where.getByLabel('Name of the folder').fill(folder); await where.keyboard.press('Enter'); }));
     await page.waitForTimeout(500);
     const thread = mock.house.threads.get(id);
