@@ -66,9 +66,12 @@ export async function launchAlone() {
   if (!CHROMIUM) return without();
   const profile = mkdtempSync(join(tmpdir(), 'watra-browser-'));
   const quiet = ['--no-first-run', '--no-default-browser-check', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions', '--mute-audio'];
-  const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore' });
+  const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore', detached: true });
+  // Its processes are a group: those that outlive the first one write into the profile while it is put away.
+  const rest = () => { try { process.kill(-child.pid, 'SIGKILL'); } catch { /* none is left */ } };
+  process.once('exit', rest);
   const end = () => new Promise((gone) => {
-    const away = () => { rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); gone(); };
+    const away = () => { process.off('exit', rest); rest(); rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }); gone(); };
     if (child.exitCode !== null || child.signalCode !== null) away(); else { child.once('exit', away); child.kill('SIGTERM'); }
   });
   // Its port stands in a file, which is there before all of it is written: a second line ends it. Beside other work a browser takes its time.
