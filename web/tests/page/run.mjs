@@ -28,15 +28,16 @@ const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
   const started = Date.now();
-  const house = await open(browser, one.options, { locale: 'en-US', ...one.view });
+  let house;
   try {
+    house = await open(browser, one.options, { locale: 'en-US', ...one.view });
     await one.run(house);
     await house.done();
     console.log(`ok    ${one.name} (${Date.now() - started} ms)`);
   } catch (error) {
     failed++;
     console.log(`FAIL  ${one.name}\n${String(error.stack ?? error).split('\n').slice(0, 9).join('\n')}`);
-    await house.done().catch((more) => console.log(more.message.slice(0, 600)));
+    await house?.done().catch((more) => console.log(more.message.slice(0, 600)));
   }
 }
 await browser.close();
