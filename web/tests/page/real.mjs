@@ -14,6 +14,7 @@ const SHELF = join(process.env.WATRA_TEST_HOME ?? join(ROOT, 'build/test-home'),
 // A test that breaks in the middle leaves no server behind.
 const alive = new Set();
 process.once('exit', () => { for (const one of alive) one.kill('SIGKILL'); });
+for (const sign of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(sign, () => process.exit(1)); // so that whoever ends it is heard above
 
 export async function startReal(watra, { model = 'smollm2', args = [], files = /SmolLM2|coder-0\.5b/i, road = false } = {}) {
   const home = mkdtempSync(join(tmpdir(), 'watra-page-'));
