@@ -172,7 +172,8 @@ export const routes = [
     return thread;
   }],
   ['DELETE', '/threads/:id', ({ house, id: key }) => {
-    house.need(house.threads, 'thread', key);
+    const { run } = house.need(house.threads, 'thread', key);
+    if (run) throw new Refusal(409, 'thread.busy', 'an answer is under way', { hint: run });
     return { erased: eraseThread(house, key), receipt: id('x') };
   }],
   ['GET', '/threads/:id/messages', ({ house, id: key, query }) => {

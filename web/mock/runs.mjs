@@ -28,10 +28,10 @@ export function contextOf(house, thread, head) {
 
 function facts(house, run, message, started, first, nGenerated, reason) {
   const model = house.models.find((m) => m.id === run.model) ?? house.models[0];
-  const seconds = (Date.now() - first) / 1000 || 0.001;
+  const seconds = (performance.now() - first) / 1000 || 0.001;
   return { model: { id: model.id, name: model.name, sha256: model.sha256, quant: model.quant, template: 'chatml' }, persona: run.persona ?? null, sampling: run.sampling ?? {}, seed: run.seed, prompt_hash: run.id.slice(2),
     n_prompt: run.read?.total ?? 0, n_cached: 12, n_generated: nGenerated, ttft_ms: first - started, prefill_tokens_per_s: 940, decode_tokens_per_s: nGenerated / seconds, predicted_tokens_per_s: model.estimate?.decode_tokens_per_s ?? null,
-    seconds: (Date.now() - started) / 1000, finish_reason: reason, tau: 2.4, context: contextOf(house, house.threads.get(message.thread), message.id), memory_bytes: 8.8e9 };
+    seconds: (performance.now() - started) / 1000, finish_reason: reason, tau: 2.4, context: contextOf(house, house.threads.get(message.thread), message.id), memory_bytes: 8.8e9 };
 }
 
 export function startRun(house, thread, answer, wish = {}) {
@@ -47,13 +47,13 @@ export function startRun(house, thread, answer, wish = {}) {
 
 async function speak(house, thread, answer, live, wish) {
   const { run } = live;
-  const started = Date.now();
+  const started = performance.now();
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const tell = (state) => { run.state = state; house.emit('answer.progress', { ...run }, thread.id, answer.id); };
   const end = (state, reason, error = null) => {
     run.state = state;
     Object.assign(answer, { state: state === 'done' ? 'done' : state, error });
-    answer.answer = { ...facts(house, { ...live, id: run.id, read: run.read }, answer, started, live.first ?? Date.now(), run.write?.done ?? 0, reason) };
+    answer.answer = { ...facts(house, { ...live, id: run.id, read: run.read }, answer, started, live.first ?? performance.now(), run.write?.done ?? 0, reason) };
     answer.seq = house.seq + 1;
     thread.run = null;
     house.runs.delete(run.id);
@@ -94,15 +94,15 @@ async function speak(house, thread, answer, live, wish) {
   const queue = [...pieces(thoughts).map((text) => ['reasoning', text]), ...pieces(body).map((text) => ['text', text])];
   const goal = queue.length;
   run.write = { done: 0, tokens_per_s: 0, left_s: null };
-  live.first = Date.now();
+  live.first = performance.now();
   let due = 0;
-  let last = Date.now();
+  let last = performance.now();
   let told = 0;
   while (queue.length > 0) {
     await wait(slow ? 100 : 50);
     if (live.stop) return end('stopped', 'stopped');
-    due += ((Date.now() - last) / 1000) * house.options.rate;
-    last = Date.now();
+    due += ((performance.now() - last) / 1000) * house.options.rate;
+    last = performance.now();
     let text = '';
     let kind = null;
     while (due >= 1 && queue.length > 0 && (kind === null || queue[0][0] === kind)) {
@@ -116,10 +116,10 @@ async function speak(house, thread, answer, live, wish) {
     if (part < 0) part = answer.parts.push(kind === 'text' ? { type: 'text', text: '' } : { type: 'reasoning', text: '', seconds: null }) - 1;
     answer.parts[part].text += text;
     answer.seq = house.emit('answer.piece', { part, kind, text }, thread.id, answer.id);
-    const rate = run.write.done / ((Date.now() - live.first) / 1000);
+    const rate = run.write.done / ((performance.now() - live.first) / 1000);
     run.write = { done: run.write.done, tokens_per_s: rate, left_s: slow ? (goal - run.write.done) / house.options.rate : null };
-    if (Date.now() - told > 500) {
-      told = Date.now();
+    if (performance.now() - told > 500) {
+      told = performance.now();
       tell(kind === 'reasoning' ? 'thinking' : 'speaking');
       house.setHearth(run.state, null, rate);
     }
@@ -132,7 +132,7 @@ async function speak(house, thread, answer, live, wish) {
         do await wait(50); while (house.options.holds && done === 1344 && !live.stop);
       }
       delete run.again;
-      last = Date.now();
+      last = performance.now();
       tell('speaking');
     }
     if (house.failNext === 'middle' && run.write.done > 6) {

@@ -11,12 +11,12 @@ export function wornTokens(): Record<string, string> {
   return Object.fromEntries(TOKENS.map((token) => [token, style.getPropertyValue(`--${token}`).trim()]));
 }
 
-export const isDay = (hour = new Date().getHours()): boolean => hour >= 7 && hour < 19;
+export const isDay = (hour: number): boolean => hour >= 7 && hour < 19;
 
-export function themeOf(values: Record<string, unknown>): Theme {
+export function themeOf(values: Record<string, unknown>, now = new Date()): Theme {
   const custom = values['look.custom_theme'] as CustomTheme | null | undefined;
   if (custom) return custom.base;
-  if (values['look.follow_hour'] === true) return ((isDay() ? values['look.day_theme'] : values['look.night_theme']) as Theme | undefined) ?? 'watra';
+  if (values['look.follow_hour'] === true) return ((isDay(now.getHours()) ? values['look.day_theme'] : values['look.night_theme']) as Theme | undefined) ?? 'watra';
   return (values['look.theme'] as Theme | undefined) ?? 'watra';
 }
 

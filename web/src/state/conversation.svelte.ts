@@ -2,6 +2,7 @@
 // are put in together; only the message they belong to changes.
 import { create, get, post, patch, remove, Refusal } from '../wire/client';
 import type { Message, Part, Run, Sampling, Thread, Turn } from '../wire/types';
+import { isBlank } from '../parts/blank';
 import { begun } from './begun.svelte';
 import { on, onRenew } from './bus';
 import { t } from '../words/index.svelte';
@@ -25,7 +26,7 @@ export interface Wish { model?: string; sampling?: Sampling; persona?: string; b
 /** What is typed as the beginning of an answer, as it is asked for: a space at its end would only be in the way of the next word. */
 export function beginning(typed: string): Wish {
   const begin = typed.replace(/[ \t]+$/, '');
-  return begin.trim() === '' ? {} : { begin };
+  return isBlank(begin) ? {} : { begin };
 }
 
 const AGAIN_MS = 2000; // the pause before a conversation that did not come is asked for again
@@ -187,7 +188,10 @@ export class Conversation {
     if (mine && on) await this.goOn(mine);
     return mine;
   }
-  stop() { return this.run ? attempt(() => post<Run>(`/runs/${this.run!.id}/stop`)) : Promise.resolve(undefined); }
+  async stop(): Promise<void> {
+    const run = this.run;
+    if (run) await attempt(() => post<Run>(`/runs/${run.id}/stop`).catch((error: unknown) => { if (!(error instanceof Refusal && error.status === 404)) throw error; })); // it ended by itself meanwhile
+  }
   pin(message: Message) { return attempt(() => patch<Message>(`/messages/${message.id}`, { pinned: !message.pinned })); }
   erase(message: Message) { return attempt(() => remove(`/messages/${message.id}`)); }
   /** The pinned messages of the whole tree, oldest first. */
@@ -237,11 +241,18 @@ export class Conversation {
   }
 }
 
+/** One that outlives the room in which it is opened: what is derived in it would stand still with the end of the effect that made it. */
+export function opened(id: string): Conversation {
+  let made: Conversation | undefined;
+  $effect.root(() => { made = new Conversation(id); });
+  return made!;
+}
+
 class Current {
   open = $state.raw<Conversation | null>(null);
   show(id: string | null): void {
     if (this.open?.id === (id ?? undefined)) return;
-    this.open = id ? new Conversation(id) : null;
+    this.open = id ? opened(id) : null;
     if (this.open) void this.open.load();
   }
   /** One that was made a moment ago. */
@@ -249,7 +260,7 @@ class Current {
   renew(): void {
     const id = this.open?.id;
     if (!id) return;
-    this.open = new Conversation(id);
+    this.open = opened(id);
     void this.open.load();
   }
 }

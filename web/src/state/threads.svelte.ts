@@ -1,5 +1,5 @@
 // The list of conversations.
-import { create, get, patch, post, remove } from '../wire/client';
+import { create, get, patch, post, Refusal, remove } from '../wire/client';
 import type { Thread } from '../wire/types';
 import { on, onRenew } from './bus';
 import { attempt } from './notice.svelte';
@@ -9,6 +9,18 @@ const behind = (end: Thread | null) => (end ? `&before=${end.updated_ms}&before_
 /** What can be done with many. */
 export interface Many { archived?: boolean; folder?: string | null; add_tags?: string[]; remove_tags?: string[] }
 const AT_ONCE = 500; // the server takes no more
+
+const STOPPING_MS = 30_000; // a large model is in the middle of a step for seconds
+/** Erases; an answer that is under way there is stopped first, as nobody waits for it any more. */
+async function evenSpeaking<T>(erase: () => Promise<T>): Promise<T> {
+  for (const since = performance.now(); ; ) {
+    try { return await erase(); } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'thread.busy' || !error.error.hint || performance.now() - since > STOPPING_MS) throw error;
+      await post(`/runs/${error.error.hint}/stop`).catch(() => undefined); // it may have ended by now
+      await new Promise((go) => setTimeout(go, 150));
+    }
+  }
+}
 
 class Threads {
   #erased = new Set<string>();
@@ -69,8 +81,9 @@ class Threads {
   }
   /** Many at once; what came of it is here when it is done. False where it was refused. */
   async changeMany(ids: readonly string[], what: Many): Promise<boolean> {
-    for (let at = 0; at < ids.length; at += AT_ONCE) {
-      const answer = await attempt(() => patch<{ threads: Thread[] }>('/threads', { ids: ids.slice(at, at + AT_ONCE), ...what }));
+    const left = ids.filter((id) => !this.isErased(id)); // what is taken back may have been erased meanwhile
+    for (let at = 0; at < left.length; at += AT_ONCE) {
+      const answer = await attempt(() => patch<{ threads: Thread[] }>('/threads', { ids: left.slice(at, at + AT_ONCE), ...what }));
       if (!answer) return false;
       for (const thread of answer.threads) this.take(thread);
     }
@@ -79,7 +92,7 @@ class Threads {
   async eraseMany(ids: readonly string[]): Promise<boolean> {
     for (let at = 0; at < ids.length; at += AT_ONCE) {
       const some = ids.slice(at, at + AT_ONCE);
-      if (!(await attempt(() => post<object>('/threads/erase', { ids: some })))) return false;
+      if (!(await attempt(() => evenSpeaking(() => post<object>('/threads/erase', { ids: some }))))) return false;
       for (const id of some) this.gone(id);
     }
     return true;
@@ -93,7 +106,7 @@ class Threads {
     if (this.archive) this.archive = this.archive.filter((thread) => thread.id !== id);
   }
   async erase(id: string): Promise<boolean> {
-    const done = await attempt(async () => { await remove(`/threads/${id}`); return true; });
+    const done = await attempt(() => evenSpeaking(async () => { await remove(`/threads/${id}`); return true; }));
     if (done) this.gone(id);
     return done === true;
   }

@@ -94,10 +94,9 @@ export function count(value: number, language: Language): string {
 /** 07:05, in English 7:05 AM. */
 const HOUR: Record<Language, Intl.DateTimeFormatOptions> = { pl: { hour: '2-digit', minute: '2-digit' }, en: { hour: 'numeric', minute: '2-digit' } };
 
-/** The hour of what is of today, else the day; `hour`: the hour of every day. */
-export function date(ms: number, language: Language, hour = false): string {
+/** The hour of what is of today, else the day; `hour`: the hour of every day; `today`: the day it is. */
+export function date(ms: number, language: Language, hour = false, today = new Date()): string {
   const then = new Date(ms);
-  const today = new Date();
   const day: Intl.DateTimeFormatOptions = then.getFullYear() === today.getFullYear() ? { day: 'numeric', month: 'long' } : { day: 'numeric', month: 'short', year: 'numeric' };
   const options = then.toDateString() === today.toDateString() ? HOUR[language] : hour ? { ...day, ...HOUR[language] } : day;
   return formatter(`d${language}${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(language, options)).format(then);

@@ -1,4 +1,5 @@
 // Words of the page in the language of the hour. `t` is reactive: what it was used in is drawn anew when the language changes.
+import { clock } from '../look/clock.svelte';
 import type { Words } from '../wire/types';
 import { bind } from './bind';
 import { en } from './en';
@@ -31,8 +32,8 @@ export const num = (value: number, digits = 1): string => f.number(value, curren
 export const amount = (value: number, unit: string, digits = 1): string => `${num(value, digits)}${unit === '%' ? '' : '\u00a0'}${unit}`;
 export const size = (value: number): string => f.bytes(value, current.language);
 export const many = (value: number): string => f.count(value, current.language);
-export const when = (ms: number): string => bound(f.date(ms, current.language));
-export const hourOf = (ms: number): string => bound(f.date(ms, current.language, true));
+export const when = (ms: number): string => bound(f.date(ms, current.language, false, clock.now));
+export const hourOf = (ms: number): string => bound(f.date(ms, current.language, true, clock.now));
 export const moment = (ms: number): string => bound(f.moment(ms, current.language));
 
 export function span(seconds: number): string {

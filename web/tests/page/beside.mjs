@@ -84,23 +84,25 @@ async function browse({ fire = false, card = false }) {
 const all = { closed: ['page closed', null], heard: ['a program listens', 'program'], open: ['page open', 'alone'], card: ['open, words as oft as with a card', { card: true }], fire: ['the same, fire drawn by the processor', { fire: true }] };
 const wanted = values.states === '' ? Object.keys(all) : ['closed', ...values.states.split(',').filter((word) => word !== 'closed')];
 const STATES = [];
+async function end() { for (const [, who] of STATES) { await who?.browser?.close(); await who?.alone?.end(); } await server.close(); }
 const doorOf = async () => `${server.url}/?lang=en#enter=${(await api('POST', '/codes', {})).code}`; // each browser has a way in of its own
-for (const [name, who] of wanted.map((word) => all[word])) {
-  if (who === null || who === 'program') { STATES.push([name, who]); continue; }
+async function prepare(name, who) {
+  if (who === null || who === 'program') { STATES.push([name, who]); return; }
   if (who === 'alone') {
     const browser = await launchAlone();
-    const tab = await browser.open(await doorOf());
-    await pause(4000);
-    await browser.close(tab);
     STATES.push([name, { pid: browser.pid, alone: browser }]);
-    continue;
+    const tab = await browser.open(await doorOf());
+    await browser.shows(`${server.url}/`, '.home');
+    await browser.close(tab);
+    return;
   }
   const one = await browse(who);
+  STATES.push([name, one]);
   await one.page.goto(await doorOf());
   await one.page.waitForSelector('.home');
   await one.page.goto('about:blank');
-  STATES.push([name, one]);
 }
+try { for (const word of wanted) await prepare(...all[word]); } catch (error) { await end(); throw error; }
 const rows = new Map(STATES.map(([name]) => [name, []]));
 
 async function one(name, who) {
@@ -110,7 +112,7 @@ async function one(name, who) {
   if (who === 'program') heard = listen(hangUp.signal);
   const address = `${server.url}/?lang=en#/izba/${thread.id}`;
   let tab;
-  if (who?.alone) { tab = await who.alone.open(address); await pause(2000); } else if (who?.page) { await who.page.goto(address); await who.page.waitForSelector('.composer'); }
+  if (who?.alone) { tab = await who.alone.open(address); await who.alone.shows(address, '.composer'); await pause(1000); } else if (who?.page) { await who.page.goto(address); await who.page.waitForSelector('.composer'); }
   await pause(900);
   const [browser, house] = [who?.pid ? family(who.pid) : [], family(server.pid)];
   const [events, bytes] = [stream.events, stream.bytes];
@@ -133,13 +135,16 @@ async function one(name, who) {
   await heard;
   if (who?.page) await who.page.goto('about:blank');
   if (tab) {
-    await pause(500);
-    const shown = await who.alone.look(address, () => `${document.visibilityState} ${document.querySelector('.last .md')?.textContent.length ?? 0}`);
-    if (!/^visible [1-9]\d\d/.test(shown)) throw new Error(`the page that nobody steers does not show the answer: ${shown}`);
+    const said = answer.parts.map((part) => (part.type === 'text' ? part.text : '')).join('').length; // and half as much with its signs of Markdown gone
+    for (let tries = 0; ; tries++) {
+      const [seen, shown] = await who.alone.look(address, () => [document.visibilityState, document.querySelector('.last .md')?.textContent.length ?? 0]);
+      if (seen === 'visible' && shown > 0 && shown >= said / 2) break;
+      if (tries === 20) throw new Error(`the page that nobody steers does not show the answer: ${seen}, ${shown} characters of ${said}`);
+      await pause(250);
+    }
     await who.alone.close(tab);
   }
 }
-async function end() { for (const [, who] of STATES) { await who?.browser?.close(); await who?.alone?.end(); } await server.close(); }
 try {
   for (const [name, who] of STATES) await one(name, who); // warm
   for (const list of rows.values()) list.length = 0;

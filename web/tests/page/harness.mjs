@@ -1,5 +1,5 @@
 // Drives the built page against the mock server with Debian's chromium. Every page is watched: a violation of the CSP, a request that
-// leaves the machine, an error on the console or a broken script fails the suite.
+// leaves the machine, an error on the console, a warning of Svelte's or a broken script fails the suite.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -23,10 +23,10 @@ export const PATIENCE_MS = Number(process.env.WATRA_PATIENCE_MS ?? 60_000); // w
 
 /** Waits until what `read` gives is what is wanted: a click's work is done some time after the click. What stood there at the end is told. */
 export async function until(read, wanted) {
-  for (const end = Date.now() + PATIENCE_MS; ; await pause(50)) {
+  for (const end = performance.now() + PATIENCE_MS; ; await pause(50)) {
     const found = await read();
     if (isDeepStrictEqual(found, wanted)) return;
-    if (Date.now() > end) assert.deepEqual(found, wanted);
+    if (performance.now() > end) assert.deepEqual(found, wanted);
   }
 }
 
@@ -66,20 +66,36 @@ export async function launchAlone() {
   if (!CHROMIUM) return without();
   const profile = mkdtempSync(join(tmpdir(), 'watra-browser-'));
   const quiet = ['--no-first-run', '--no-default-browser-check', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-extensions', '--mute-audio'];
-  const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore' });
-  const said = join(profile, 'DevToolsActivePort');
-  for (let i = 0; i < 200 && !existsSync(said); i++) await pause(50);
-  const way = `http://127.0.0.1:${readFileSync(said, 'utf8').split('\n')[0]}`;
+  const child = spawn(CHROMIUM, ['--headless', ...ARGS, '--disable-3d-apis', ...quiet, `--user-data-dir=${profile}`, '--remote-debugging-port=0', '--window-size=1440,900', 'about:blank'], { stdio: 'ignore', detached: true });
+  // Its processes are a group: those that outlive the first one write into the profile while it is put away.
+  const rest = () => { try { process.kill(-child.pid, 'SIGKILL'); } catch { /* none is left */ } };
+  process.once('exit', rest);
+  const end = () => new Promise((gone) => {
+    const away = () => { process.off('exit', rest); rest(); rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 }); gone(); };
+    if (child.exitCode !== null || child.signalCode !== null) away(); else { child.once('exit', away); child.kill('SIGTERM'); }
+  });
+  // Its port stands in a file, which is there before all of it is written: a second line ends it. Beside other work a browser takes its time.
+  const port = () => { try { return /^(\d+)\n./.exec(readFileSync(join(profile, 'DevToolsActivePort'), 'utf8'))?.[1]; } catch { return undefined; } };
+  for (const late = performance.now() + PATIENCE_MS; port() === undefined; await pause(50)) {
+    if (child.exitCode === null && performance.now() < late) continue;
+    await end();
+    throw new Error(`the browser ${child.exitCode === null ? `does not say its port after ${PATIENCE_MS} ms` : `ended with ${child.exitCode}`}: ${CHROMIUM}`);
+  }
+  const way = `http://127.0.0.1:${port()}`;
+  /** Attaches to the tab whose address begins so, for as long as it takes. */
+  const steer = async (url, work) => {
+    const steered = await chromium.connectOverCDP(way);
+    try { return await work(steered.contexts()[0].pages().find((page) => page.url().startsWith(url))); } finally { await steered.close(); }
+  };
   return {
     pid: child.pid,
     open: async (url) => (await (await fetch(`${way}/json/new?${encodeURIComponent(url)}`, { method: 'PUT' })).json()).id,
     close: async (tab) => { await (await fetch(`${way}/json/close/${tab}`)).text(); },
-    /** What the tab at this address shows; attaches for as long as it takes. */
-    async look(url, ask) {
-      const steered = await chromium.connectOverCDP(way);
-      try { return await steered.contexts()[0].pages().find((page) => page.url() === url).evaluate(ask); } finally { await steered.close(); }
-    },
-    end: () => new Promise((gone) => { child.once('exit', () => { rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }); gone(); }); child.kill('SIGTERM'); }),
+    /** What the tab at this address shows. */
+    look: (url, ask) => steer(url, (page) => page.evaluate(ask)),
+    /** Until the tab at this address shows it. */
+    shows: (url, what) => steer(url, (page) => page.waitForSelector(what, { timeout: PATIENCE_MS })),
+    end,
   };
 }
 
@@ -104,7 +120,7 @@ export async function open(browser, options = {}, view = {}) {
     document.addEventListener('securitypolicyviolation', (e) => globalThis.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
   });
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`));
-  page.on('console', (message) => { if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) faults.push(`console: ${message.text()}`); });
+  page.on('console', (message) => { if ((message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) || message.text().includes('svelte.dev/e/')) faults.push(`console: ${message.text()}`); }); // of what stands still Svelte only warns
   page.on('request', (request) => { if (!request.url().startsWith(mock.url) && !request.url().startsWith('blob:')) faults.push(`foreign request: ${request.url()}`); });
   const query = options.lang ? `/?lang=${options.lang}` : '/';
   const home = options.real ? mock.way.replace('/#', `${query}#`) : mock.url + query;

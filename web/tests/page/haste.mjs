@@ -58,7 +58,7 @@ export const cases = [
     await page.reload();
     await field.fill('cześć');
     await field.press('Enter');
-    await page.getByText(w('Nikt nie siedzi przy ogniu: wybierz model na półce. Słowa tu zaczekają.', 'Nobody sits by the fire: choose a model on the shelf. Your words wait here.')).first().waitFor();
+    await page.getByText(w('Nikt nie siedzi przy ogniu: wybierz model na Półce. Słowa tu zaczekają.', 'Nobody sits by the fire: choose a model on the shelf. Your words wait here.')).first().waitFor();
     assert.equal(house.threads.size, before);
     assert.equal(await field.inputValue(), 'cześć');
     const [thread] = house.threads.values();

@@ -11,6 +11,11 @@ import { startRoad } from './road.mjs';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SHELF = join(process.env.WATRA_TEST_HOME ?? join(ROOT, 'build/test-home'), 'models');
 
+// A test that breaks in the middle leaves no server behind.
+const alive = new Set();
+process.once('exit', () => { for (const one of alive) one.kill('SIGKILL'); });
+for (const sign of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(sign, () => process.exit(1)); // so that whoever ends it is heard above
+
 export async function startReal(watra, { model = 'smollm2', args = [], files = /SmolLM2|coder-0\.5b/i, road = false } = {}) {
   const home = mkdtempSync(join(tmpdir(), 'watra-page-'));
   mkdirSync(join(home, 'models'));
@@ -21,6 +26,9 @@ export async function startReal(watra, { model = 'smollm2', args = [], files = /
   const start = () => new Promise((done, reject) => {
     let log = '';
     child = spawn(resolve(ROOT, watra), ['serve', '--home', home, '--port', String(port), ...(model ? ['--model', model] : []), '-v', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const one = child;
+    alive.add(one);
+    one.once('exit', () => alive.delete(one));
     child.once('exit', (code) => reject(new Error(`watra serve ended with ${code}\n${log.slice(-2000)}`)));
     const ready = () => { if (port && way) done(); };
     child.stdout.on('data', (said) => { port = Number(/listening on http:\/\/[^:]+:(\d+)/.exec(said)?.[1] ?? port); ready(); });

@@ -465,7 +465,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Rozpalmy ogień' }).click();
     await page.getByRole('button', { name: 'Wybierzmy model' }).click();
     await page.getByRole('button', { name: 'Później' }).waitFor();
-    await page.locator('summary', { hasText: 'Nazwa albo adres modelu' }).click();
+    await page.locator('summary', { hasText: 'Inny model, po nazwie albo adresie' }).click();
     await page.getByLabel('Nazwa albo adres modelu').fill('taki-co-go-nie-ma');
     await page.getByRole('button', { name: 'Pobierz' }).click();
     await page.getByText('Nie znam takiego modelu.').first().waitFor();

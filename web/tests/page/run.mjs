@@ -15,6 +15,7 @@ import { cases as readyCases } from './ready.mjs';
 import { cases as realCases } from './real_suite.mjs';
 import { cases as lowCases } from './low.mjs';
 import { cases as mainCases } from './suite.mjs';
+import { cases as stormCases } from './storm.mjs';
 import { cases as swipeCases } from './swipe.mjs';
 import { cases as worstCases } from './worst.mjs';
 
@@ -22,20 +23,21 @@ if (!existsSync(fileURLToPath(new URL('../../dist/index.html', import.meta.url))
 const { values, positionals } = parseArgs({ options: { smoke: { type: 'boolean' }, real: { type: 'string' } }, allowPositionals: true });
 const { smoke, real } = values;
 const word = positionals[0] ?? '';
-const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...hasteCases, ...manyCases, ...readyCases, ...columnCases, ...swipeCases, ...lowCases, ...wordCases, ...worstCases];
+const cases = real ? realCases.map((one) => ({ ...one, options: { lang: 'en', ...one.options, real } })) : [...mainCases, ...detailCases, ...draftCases, ...habitCases, ...hasteCases, ...manyCases, ...readyCases, ...columnCases, ...stormCases, ...swipeCases, ...lowCases, ...wordCases, ...worstCases];
 const browser = await launch();
 let failed = 0;
 for (const one of cases.filter((c) => c.name.includes(word) && (!smoke || c.smoke))) {
   const started = Date.now();
-  const house = await open(browser, one.options, { locale: 'en-US', ...one.view });
+  let house;
   try {
+    house = await open(browser, one.options, { locale: 'en-US', ...one.view });
     await one.run(house);
     await house.done();
     console.log(`ok    ${one.name} (${Date.now() - started} ms)`);
   } catch (error) {
     failed++;
     console.log(`FAIL  ${one.name}\n${String(error.stack ?? error).split('\n').slice(0, 9).join('\n')}`);
-    await house.done().catch((more) => console.log(more.message.slice(0, 600)));
+    await house?.done().catch((more) => console.log(more.message.slice(0, 600)));
   }
 }
 await browser.close();

@@ -77,7 +77,7 @@ export const cases = [
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByText(/Downloading/).waitFor({ state: 'detached' });
     await until(() => small.isEnabled(), true);
-    await page.locator('summary', { hasText: 'Name or address of a model' }).click();
+    await page.locator('summary', { hasText: 'Another model, by its name or address' }).click();
     await page.getByLabel('Name or address of a model').fill('no such model');
     await page.locator('.welcome form').first().getByRole('button', { name: 'Download' }).click();
     await page.getByText('I know no such model.').first().waitFor();

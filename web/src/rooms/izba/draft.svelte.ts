@@ -1,6 +1,7 @@
 // What is about to be said: text, attachments, a quoted message. Saved on the server a moment after the last key, per conversation.
 import { get, patch, upload } from '../../wire/client';
 import type { Draft as WireDraft, Message, Part, Thread } from '../../wire/types';
+import { isBlank } from '../../parts/blank';
 import { keep, keepHere, kept, keptHere } from '../../state/begun.svelte';
 import { on, onRenew } from '../../state/bus';
 import { wordsOf } from '../../state/conversation.svelte';
@@ -14,6 +15,8 @@ type File_ = Extract<Part, { type: 'attachment' | 'image' }>;
 
 export const LONG_PASTE = 4000; // characters; longer pastes become a chip
 const TEXT = /^(text\/|application\/(json|xml|x-yaml|toml|javascript))|\.(md|txt|csv|json|ya?ml|toml|xml|html?|css|[jt]sx?|py|cpp|h|hpp|c|rs|go|java|kt|sh|sql|log|tex)$/i;
+const isPicture = (file: Blob): boolean => file.type.startsWith('image/');
+const isText = (file: Blob, name: string): boolean => TEXT.test(file.type) || TEXT.test(name);
 
 // A conversation that has not begun has no place on the server yet: its words wait in this browser.
 // Its files are on the server already; which they are waits here too. So does the message that is quoted, of every conversation.
@@ -32,7 +35,7 @@ function keptFiles(): File_[] {
 
 /** What was taken out to be said, as it was. */
 export interface Taken { text: string; files: File_[]; quoted: Message | null; begin: string }
-export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(text.trim() !== '' ? [{ type: 'text' as const, text }] : [])];
+export const partsOf = ({ text, files }: Taken): Part[] => [...files, ...(!isBlank(text) ? [{ type: 'text' as const, text }] : [])];
 
 /** What makes two drafts the same. */
 const sign = (text: string, files: readonly { hash?: string }[]): string => (text === '' && files.length === 0 ? '' : JSON.stringify([text, ...files.map((file) => file.hash)]));
@@ -209,17 +212,23 @@ class Draft {
     if (begin !== '') this.beginWith(begin);
     this.touched();
   }
-  add(file: Blob, name: string, vision: boolean): void {
-    const adding = this.#add(file, name, vision);
+  /** Files that were given together: what none of them can be is told once. */
+  addAll(files: readonly File[], vision: boolean): void {
+    const unseen = files.filter((file) => isPicture(file) && !vision);
+    const kinds = files.filter((file) => !isPicture(file) && !isText(file, file.name));
+    if (unseen.length > 0) notices.say(unseen.length > 1 ? t('file.noeyes.many') : t('file.noeyes', { name: unseen[0]!.name }), 'bad');
+    if (kinds.length > 0) notices.say(kinds.length > 1 ? t('file.kind.many', { names: kinds.slice(0, 3).map((file) => file.name).join(', ') + (kinds.length > 3 ? '…' : '') }) : t('file.kind', { name: kinds[0]!.name }), 'bad');
+    for (const file of files) if (!unseen.includes(file) && !kinds.includes(file)) this.add(file, file.name);
+  }
+  add(file: Blob, name: string): void {
+    const adding = this.#add(file, name);
     this.#adding.add(adding);
     void adding.then(() => this.#adding.delete(adding));
   }
   /** Waits for the files on their way; false when one did not arrive. */
   async arrived(): Promise<boolean> { return (await Promise.all(this.#adding)).every(Boolean); }
-  async #add(file: Blob, name: string, vision: boolean): Promise<boolean> {
-    const image = file.type.startsWith('image/');
-    if (image && !vision) { notices.say(t('file.noeyes', { name }), 'bad'); return true; }
-    if (!image && !TEXT.test(file.type) && !TEXT.test(name)) { notices.say(t('file.kind', { name }), 'bad'); return true; }
+  async #add(file: Blob, name: string): Promise<boolean> {
+    const image = isPicture(file);
     if (file.size === 0) { notices.say(t('file.nothing', { name }), 'bad'); return true; }
     const thread = this.#thread;
     const place = this.#placed++;
