@@ -131,6 +131,13 @@ class Bench {
   uint64_t state_ = 1;
 };
 
+// Multiply-accumulates of a token of a prompt that is not its last one: nobody asks for its logits, so the output
+// matrix (which may be the embedding table) is not multiplied. An encoder has none.
+int64_t prefill_macs(const model::Model& m) {
+  const auto* output = m.globals()[static_cast<size_t>(model::Role::output)].tensor;
+  return m.pass_macs() - (output ? output->shape.elements() : 0);
+}
+
 struct Peaks {
   double read_gb_s = 0, disk_gb_s = 0;
 };
@@ -193,6 +200,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"weight_bytes", model.model->weight_bytes()},
               {"pass_bytes", model.model->pass_bytes()},
               {"pass_macs", model.model->pass_macs()},
+              {"prefill_macs", prefill_macs(*model.model)},
               {"streamed_bytes", model.streamed_bytes},
               {"disk_direct_gb_s", peaks.disk_gb_s > 0 ? Json(peaks.disk_gb_s) : Json()},
               {"isa", b.forward().kernels().isa},
