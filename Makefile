@@ -30,7 +30,7 @@ test: test-env
 
 ## make test-slow    the long suites
 test-slow: test-env
-	@tools/deps page
+	@tools/deps page bench
 	@tools/test_env --slow
 	@tools/run_tests --slow
 

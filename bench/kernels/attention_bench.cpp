@@ -3,6 +3,8 @@
 //
 //   kernels_bench --benchmark_filter='attention/llama-1b/.*/avx2'
 //
+// attention_parts/: in chunks of positions that threads share, and merged, instead of whole.
+//
 // KV_GB/s counts the cached keys and values once, whatever M is; GFLOP/s the two products over the positions a row
 // sees.
 #include <benchmark/benchmark.h>
@@ -35,11 +37,12 @@ struct HeadShape {
   int32_t heads, kv_heads, d_head;
 };
 constexpr HeadShape kShapes[] = {{"smollm2-135m", 9, 3, 64}, {"qwen2.5-0.5b", 14, 2, 64}, {"qwen2.5-1.5b", 12, 2, 128},
-                                 {"llama-1b", 32, 8, 64},    {"llama-8b", 32, 8, 128},    {"phi3-mini", 32, 32, 96}};
+                                 {"llama-1b", 32, 8, 64},    {"llama-8b", 32, 8, 128},    {"llama-70b", 64, 8, 128},
+                                 {"phi3-mini", 32, 32, 96}};
 
 // M rows of a chain, the last one at position depth + m - 1. Several layers' caches in turn, so that they come from
-// memory as in a pass.
-void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvType type) {
+// memory as in a pass. In parts: chunk by chunk, and their results merged.
+void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvType type, bool in_parts) {
   const int64_t m = state.range(0), depth = state.range(1), n_positions = depth + m;
   const int64_t row_bytes = kv_row_bytes(type, shape.d_head);
   const int64_t layer_bytes = 2 * shape.kv_heads * kKvPage * row_bytes;
@@ -81,13 +84,21 @@ void attention(benchmark::State& state, const Kernels* k, HeadShape shape, KvTyp
   a.rows = rows.data();
   a.blocks = blocks.data();
   a.n_chunks = static_cast<int32_t>((n_positions + kAttentionChunk - 1) / kAttentionChunk);
+  std::vector<float> partial(in_parts ? attention_partial_floats(m, shape.heads, shape.d_head, a.n_chunks) : 0);
+  a.partial = partial.data();
+  const int64_t n_units = static_cast<int64_t>(blocks.size()) * shape.kv_heads;
+  std::byte* aligned = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
   int64_t layer = 0;
   for (auto _ : state) {
     a.k_offset_bytes = layer * layer_bytes;
     a.v_offset_bytes = a.k_offset_bytes + layer_bytes / 2;
     layer = (layer + 1) % n_layers;
-    k->attention_whole(a, 0, static_cast<int64_t>(blocks.size()) * shape.kv_heads,
-                       scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64);
+    if (in_parts) {
+      k->attention_partial(a, 0, n_units * a.n_chunks, aligned);
+      k->attention_merge(a, 0, m * shape.heads);
+    } else {
+      k->attention_whole(a, 0, n_units, aligned);
+    }
     benchmark::ClobberMemory();
   }
   state.counters["KV_GB/s"] =
@@ -105,11 +116,16 @@ const bool registered = [] {
     for (const HeadShape& shape : kShapes)
       for (const KvType type : kKvTypes) {
         const std::string name = "attention/" + std::string(shape.name) + "/" + std::string(kv_type_name(type)) + isa;
-        benchmark::RegisterBenchmark(name.c_str(), attention, k, shape, type)
+        benchmark::RegisterBenchmark(name.c_str(), attention, k, shape, type, false)
             ->ArgNames({"m", "depth"})
             ->ArgsProduct({{1, 16}, {128, 1024, 8192}})
             ->Args({512, 0})
             ->Args({512, 7680})
+            ->Unit(benchmark::kMicrosecond);
+        benchmark::RegisterBenchmark(("attention_parts" + name.substr(name.find('/'))).c_str(), attention, k, shape,
+                                     type, true)
+            ->ArgNames({"m", "depth"})
+            ->ArgsProduct({{1, 16}, {1024, 8192}})
             ->Unit(benchmark::kMicrosecond);
       }
   }

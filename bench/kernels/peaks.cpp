@@ -26,6 +26,25 @@ double fma_gflop_s(ThreadTeam& threads, const kernels::Kernels& kernels) {
   return best;
 }
 
+double cached_gb_s(ThreadTeam& threads, const kernels::Kernels& kernels) {
+  constexpr int64_t kBytes = 16 << 10, kTimes = 4000;
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    std::atomic<uint64_t> sum{0};
+    const auto t = Clock::now();
+    threads.run([&](int) {
+      alignas(64) std::byte line[kBytes] = {};
+      for (int64_t i = 0; i < kTimes; ++i) {
+        line[i % kBytes] ^= std::byte{1};  // or one pass would do for all
+        sum += kernels.read_burst(line, kBytes);
+      }
+    });
+    const double seconds = std::chrono::duration<double>(Clock::now() - t).count();
+    best = std::max(best, 1e-9 * kBytes * kTimes * threads.size() / seconds);
+  }
+  return best;
+}
+
 }  // namespace
 
 ThreadTeam& team(int n_threads) {
@@ -42,6 +61,7 @@ const Peaks& peaks(int n_threads, const kernels::Kernels& kernels) {
   if (!is_new && std::chrono::duration<double>(Clock::now() - at).count() < kFreshSeconds) return p;
   ThreadTeam& threads = team(n_threads);
   p = {.read_gb_s = engine::measure_read_gb_s(threads, {.seconds = 0.1}).value(),
+       .cached_gb_s = cached_gb_s(threads, kernels),
        .int8_gmac_s = engine::measure_int8_gop_s(threads, kernels, 0.05) / 2,
        .fp32_fma_gflop_s = fma_gflop_s(threads, kernels)};
   at = Clock::now();

@@ -11,6 +11,7 @@ ThreadTeam& team(int n_threads);
 
 struct Peaks {
   double read_gb_s;         // from memory, all threads
+  double cached_gb_s;       // from 16 KiB in each thread's first-level cache, all threads
   double int8_gmac_s;       // 8-bit multiply-accumulates by the ISA's own instruction, all threads
   double fp32_fma_gflop_s;  // two operations each, by the ISA's own instruction, all threads
 };

@@ -37,9 +37,15 @@ struct Shape {
   const char* name;
   int64_t rows, columns;
 };
-constexpr Shape kShapes[] = {{"1b-up", 8192, 2048},    {"1b-down", 2048, 8192}, {"8b-up", 14336, 4096},
-                             {"8b-down", 4096, 14336}, {"70b-up", 28672, 8192}, {"70b-down", 8192, 28672}};
-constexpr int64_t kColumns = 4096;           // of compute/
+constexpr Shape kShapes[] = {
+    {"1b-up", 8192, 2048},       {"1b-down", 2048, 8192},     {"1b-qo", 2048, 2048},        {"1b-kv", 512, 2048},
+    {"8b-up", 14336, 4096},      {"8b-down", 4096, 14336},    {"8b-qo", 4096, 4096},        {"8b-kv", 1024, 4096},
+    {"70b-up", 28672, 8192},     {"70b-down", 8192, 28672},   {"70b-qo", 8192, 8192},       {"70b-kv", 1024, 8192},
+    {"1b-output", 128256, 2048}, {"8b-output", 128256, 4096}, {"70b-output", 128256, 8192},
+};
+const std::vector<int64_t> kWidths = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 32, 512};
+const std::vector<int64_t> kFewTokens = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16};  // the output matrix is never asked for more
+constexpr int64_t kColumns = 4096;                                         // of compute/
 constexpr int64_t kMemoryBytes = 192 << 20;  // passes go round so many weights: several times the caches
 constexpr int64_t kCachedBytes = 256 << 10;
 constexpr int64_t kRowsPerClaim = 64;
@@ -123,20 +129,20 @@ void machine(benchmark::State& state, const Kernels* k) {
   for (auto _ : state) benchmark::DoNotOptimize(peaks(static_cast<int>(state.range(0)), *k));
   const Peaks& p = peaks(static_cast<int>(state.range(0)), *k);
   state.counters["GB/s"] = p.read_gb_s;
+  state.counters["cached_GB/s"] = p.cached_gb_s;
   state.counters["int8_GMAC/s"] = p.int8_gmac_s;
   state.counters["fp32_GFLOP/s"] = p.fp32_fma_gflop_s;
 }
 
 void register_products(const Kernels* k, const tensor::DTypeTraits& t, tensor::Layout layout, const char* suffix,
                        int n_threads) {
-  const std::vector<int64_t> widths = {1, 2, 4, 8, 16, 32, 512};
   const std::string name = std::string(t.name) + "/" + std::string(k->isa);
   for (const Shape& s : kShapes) {
     const auto bytes = s.rows * static_cast<int64_t>(tensor::row_bytes(t.dtype, s.columns));
     benchmark::RegisterBenchmark(("matmul/" + name + "/" + s.name + suffix).c_str(), matmul, k, t.dtype, layout, s.rows,
                                  s.columns, (kMemoryBytes + bytes - 1) / bytes, n_threads)
         ->ArgName("m")
-        ->ArgsProduct({widths})
+        ->ArgsProduct({std::string_view(s.name).ends_with("-output") ? kFewTokens : kWidths})
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
   }
@@ -144,7 +150,7 @@ void register_products(const Kernels* k, const tensor::DTypeTraits& t, tensor::L
   const int64_t rows = std::max<int64_t>(1, kCachedBytes / row_bytes / kernels::kRowGroup) * kernels::kRowGroup;
   benchmark::RegisterBenchmark(("compute/" + name + suffix).c_str(), matmul, k, t.dtype, layout, rows, kColumns, 1, 1)
       ->ArgName("m")
-      ->ArgsProduct({widths})
+      ->ArgsProduct({kWidths})
       ->Unit(benchmark::kMicrosecond);
 }
 

@@ -21,6 +21,13 @@ def ahead(llama: float, ik, of_llama: float, of_ik: float) -> tuple:
     return f"{of_llama}x llama.cpp and {of_ik}x ik_llama.cpp", llama >= of_llama and ik >= of_ik
 
 
+def beside(test) -> str:
+    """The name of the test that the verdict on this one looks at as well, empty where it looks at none."""
+    if test.batch == 8:
+        return test.name.replace("@b8", "@b1")
+    return f"tg{test.n_gen}" if test.depth >= DEEP else ""
+
+
 def speed(test, ours: str, ratios: dict, share: float, medians: dict, pass_bytes: int) -> str:
     """The verdict on one test, empty where there is no bar. ratios: ours by rival; medians: rate by test and runtime."""
     llama, ik = ratios["llama.cpp"], ratios.get("ik_llama.cpp")
@@ -29,10 +36,10 @@ def speed(test, ours: str, ratios: dict, share: float, medians: dict, pass_bytes
         asked, reached = ahead(llama, ik, 1.5, 1.1)
         return f"{asked}: {met(reached)}"
     if test.batch == 8:
-        one = medians.get(test.name.replace("@b8", "@b1"))
+        one = medians.get(beside(test))
         return f"4x llama.cpp's one sequence: {rate / one['llama.cpp']:.1f}x {met(rate >= 4 * one['llama.cpp'])}" if one else ""
     if test.depth >= DEEP:
-        empty = medians.get(f"tg{test.n_gen}")
+        empty = medians.get(beside(test))
         kept = f"70 % of empty: {100 * rate / empty[ours]:.0f} % {met(rate >= 0.7 * empty[ours])}, " if empty else ""
         return f"{kept}2x llama.cpp: {met(llama >= 2)}"
     if test.depth or test.is_batch():

@@ -65,9 +65,25 @@ def model_path(name: str) -> pathlib.Path:
     return requantized(path, kind) if kind else path
 
 
+def is_there(name: str) -> bool:
+    """Whether model_path(name) has nothing to fetch, requantize or write."""
+    if pathlib.Path(name).is_file():
+        return True
+    if name.startswith("synthetic:"):
+        return synthetic_path(name).exists()
+    base, _, kind = name.partition(":")
+    if not pathlib.Path(base).is_file() and all(m["name"] != base for m in watra("list")["models"]):
+        return False
+    return not kind or requantized_path(model_path(base), kind).exists()
+
+
+def requantized_path(path: pathlib.Path, kind: str) -> pathlib.Path:
+    return PEERS / "requantized" / f"{path.stem}.{kind}.gguf"
+
+
 def requantized(path: pathlib.Path, kind: str) -> pathlib.Path:
     """The file in another format, made by llama.cpp's tool (F32: the same weights, dequantized)."""
-    out = PEERS / "requantized" / f"{path.stem}.{kind}.gguf"
+    out = requantized_path(path, kind)
     if not out.exists():
         build_llama(QUALITY_TOOLS)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +93,12 @@ def requantized(path: pathlib.Path, kind: str) -> pathlib.Path:
     return out
 
 
+def synthetic_path(name: str) -> pathlib.Path:
+    return PEERS / "synthetic" / f"{name.removeprefix('synthetic:').replace(':', '.')}.gguf"
+
+
 def synthetic(name: str) -> pathlib.Path:
-    out = PEERS / "synthetic" / f"{name.removeprefix('synthetic:').replace(':', '.')}.gguf"
+    out = synthetic_path(name)
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
         watra("convert", name, out)

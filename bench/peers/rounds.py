@@ -3,6 +3,7 @@
 A round is one test run by every runtime, one after the other. It is the unit that is kept: ratios hold within a round, not between.
 """
 import json
+import math
 import re
 import statistics
 import sys
@@ -45,14 +46,20 @@ class Rounds:
         """Of neighbours: the machine may change its speed from round to round."""
         return statistics.median(a / b for a, b in zip(self.of(ours, "rate"), self.of(theirs, "rate")))
 
+    def share(self, ours: str, test: Test) -> float:
+        """Of the peak. Prefill rounds kept without prefill_macs counted the output matrix for every token: of those nothing is known (NaN)."""
+        known = [r[ours]["share"] for r in self.rounds if not test.n_prompt or "prefill_macs" in r[ours]]
+        return statistics.median(known) if known else math.nan
+
     def text(self, runtime: str) -> str:
         return f"{self.rate(runtime):.1f} ({statistics.median(self.of(runtime, 'pressure')):.0f} %)"
 
 
 def share_of_peak(report: dict, test: Test, rate: float) -> float:
-    """Decoding: of the read bandwidth. Prefill: of the 8-bit multiply-accumulates."""
+    """Decoding: of the read bandwidth. Prefill: of the 8-bit multiply-accumulates; the output matrix is for the last token only."""
     if test.n_prompt:
-        return rate * report["pass_macs"] / report["peak_macs_per_s"]
+        output = report["pass_macs"] - report["prefill_macs"]
+        return rate * (report["prefill_macs"] + output / test.n_prompt) / report["peak_macs_per_s"]
     return rate / test.batch * report["pass_bytes"] / report["peak_bytes_per_s"]
 
 

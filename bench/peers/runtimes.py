@@ -53,7 +53,7 @@ class Watra:
     def facts(self) -> dict:
         """What the last report says beside the rates."""
         return {"commit": self.report["commit"], "pass_bytes": self.report["pass_bytes"], "pass_macs": self.report["pass_macs"],
-                "peak_bytes_per_s": self.peak_bytes_per_s(), "peak_macs_per_s": self.peak_macs_per_s()}
+                "prefill_macs": self.report["prefill_macs"], "peak_bytes_per_s": self.peak_bytes_per_s(), "peak_macs_per_s": self.peak_macs_per_s()}
 
     def peak_macs_per_s(self) -> float:
         """Reports without the multiply-accumulates name them operations."""

@@ -20,6 +20,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
+// --verify: so many rounds for each of -r, as of at least so many: one pass is short.
+constexpr int kVerifyRounds = 3, kLeastVerifyRepeats = 3;
+
 struct BenchOptions {
   std::string model;
   std::vector<int64_t> prompt{512}, gen{128}, depth{0}, batch{1}, verify;
@@ -131,6 +134,13 @@ class Bench {
   uint64_t state_ = 1;
 };
 
+// Multiply-accumulates of a token of a prompt that is not its last one: nobody asks for its logits, so the output
+// matrix (which may be the embedding table) is not multiplied. An encoder has none.
+int64_t prefill_macs(const model::Model& m) {
+  const auto* output = m.globals()[static_cast<size_t>(model::Role::output)].tensor;
+  return m.pass_macs() - (output ? output->shape.elements() : 0);
+}
+
 struct Peaks {
   double read_gb_s = 0, disk_gb_s = 0;
 };
@@ -203,6 +213,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
               {"weight_bytes", model.model->weight_bytes()},
               {"pass_bytes", model.model->pass_bytes()},
               {"pass_macs", model.model->pass_macs()},
+              {"prefill_macs", prefill_macs(*model.model)},
               {"streamed_bytes", model.streamed_bytes},
               {"disk_direct_gb_s", peaks.disk_gb_s > 0 ? Json(peaks.disk_gb_s) : Json()},
               {"isa", b.forward().kernels().isa},
@@ -258,11 +269,12 @@ Status bench(const Globals& g, const BenchOptions& o) {
   if (!o.verify.empty()) {
     // All widths in turn, round after round, so that a machine that changes its speed changes it for all.
     const int64_t base = most(o.depth);
+    const int verify_rounds = kVerifyRounds * std::max(o.repeats, kLeastVerifyRepeats);
     WATRA_ASSIGN(const auto sequences, b.begin(1, base));
     const engine::SequenceId s = sequences[0];
     std::vector<std::vector<double>> seconds(o.verify.size());
     std::vector<double> one;
-    for (int r = -1; r < std::max(o.repeats, 3) * 3; ++r) {
+    for (int r = -1; r < verify_rounds; ++r) {
       WATRA_ASSIGN(const double t1, b.time_verify(s, 1, base));
       if (r >= 0) one.push_back(t1);
       for (size_t i = 0; i < o.verify.size(); ++i) {
@@ -276,6 +288,7 @@ Status bench(const Globals& g, const BenchOptions& o) {
     out["verify"] = Json::array();
     for (size_t i = 0; i < o.verify.size(); ++i)
       out["verify"].push_back({{"m", o.verify[i]},
+                               {"depth", base},
                                {"seconds", spread_json(seconds[i])},
                                {"ratio_to_one", spread(seconds[i]).median / spread(one).median}});
   }
@@ -322,7 +335,10 @@ void add_bench(CLI::App& app, Globals& g, Handler& chosen) {
   c->add_option("-d", o->depth, "Tokens already in the cache (list)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-b", o->batch, "Sequences decoded together (list)")->delimiter(',')->allow_extra_args(false);
   c->add_option("-r", o->repeats, "Runs of each test")->check(CLI::Range(1, 1000));
-  c->add_option("--verify", o->verify, "Also one pass over so many tokens of one sequence (list)")
+  c->add_option(
+       "--verify", o->verify,
+       "Also one pass over so many tokens of one sequence (list), behind the most tokens that -d names; three rounds "
+       "for each of -r, at least nine")
       ->delimiter(',')
       ->allow_extra_args(false);
   auto* answers = c->add_option("--answers", o->answers.file,

@@ -21,8 +21,9 @@ using tensor::DType;
 using Clock = std::chrono::steady_clock;
 
 // Those that models come in most. Others cost what their nearest neighbour costs (pass_time.cpp).
-constexpr DType kTypes[] = {DType::q8_0, DType::q6_k, DType::q5_k,  DType::q4_k,  DType::q4_0, DType::q4_1,
-                            DType::q3_k, DType::q2_k, DType::iq3_s, DType::iq2_s, DType::f16};
+constexpr DType kTypes[] = {DType::q8_0,  DType::q6_k,  DType::q5_k,   DType::q4_k,   DType::q4_0, DType::q4_1,
+                            DType::q5_0,  DType::q5_1,  DType::iq4_nl, DType::iq4_xs, DType::q3_k, DType::q2_k,
+                            DType::iq3_s, DType::iq2_s, DType::f16,    DType::bf16,   DType::f32};
 constexpr int64_t kRows[] = {1, 2, 4, 8, 16, 512};
 int thread_count(const MeasureHardwareOptions& o) {
   return o.threads > 0 ? o.threads : !o.cpus.empty() ? static_cast<int>(o.cpus.size()) : default_thread_count();
