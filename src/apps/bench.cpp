@@ -318,9 +318,12 @@ Status bench(const Globals& g, const BenchOptions& o) {
     fmt::print("\n");
   }
   if (out.contains("verify"))
-    for (const auto& v : out["verify"])
-      fmt::print("pass over {:>3} tokens: {:>8.2f} ms, {:.2f} x one\n", v["m"].get<int64_t>(),
-                 1e3 * v["seconds"]["median"].get<double>(), v["ratio_to_one"].get<double>());
+    for (const auto& v : out["verify"]) {
+      const auto depth = v["depth"].get<int64_t>();
+      fmt::print("pass over {:>3} tokens{}: {:>8.2f} ms, {:.2f} x one\n", v["m"].get<int64_t>(),
+                 depth > 0 ? fmt::format(" behind {}", depth) : "", 1e3 * v["seconds"]["median"].get<double>(),
+                 v["ratio_to_one"].get<double>());
+    }
   return {};
 }
 
