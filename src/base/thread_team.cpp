@@ -185,18 +185,18 @@ void ThreadTeam::run_sized(Call call, void* context) {
              static_cast<double>(lost_ns_.load(std::memory_order_relaxed)) * 1e-9);
 }
 
-void ThreadTeam::barrier() {
+bool ThreadTeam::arrive(uint32_t& phase) {
   const int n = n_running_;
-  if (n == 1) return;
-  const uint32_t phase = barrier_phase_.load(std::memory_order_relaxed);
-  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == n - 1) {
-    arrived_.store(0, std::memory_order_relaxed);
-    barrier_phase_.fetch_add(1, std::memory_order_release);
-    barrier_phase_.notify_all();
-  } else {
-    wait_while_equal(barrier_phase_, phase, kYieldInRun);
-  }
+  if (n == 1) return true;
+  phase = barrier_phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) != n - 1) return false;
+  arrived_.store(0, std::memory_order_relaxed);
+  barrier_phase_.fetch_add(1, std::memory_order_release);
+  barrier_phase_.notify_all();
+  return true;
 }
+
+void ThreadTeam::await(uint32_t phase) { wait_while_equal(barrier_phase_, phase, kYieldInRun); }
 
 void ThreadTeam::slept(std::chrono::nanoseconds time) { slept_ns += time.count(); }
 

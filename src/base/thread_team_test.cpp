@@ -36,6 +36,30 @@ TEST(ThreadTeam, NobodyPassesABarrierEarly) {
   EXPECT_EQ(arrived.load(), 2000);
 }
 
+TEST(ThreadTeam, WhoWaitsAtABarrierMayDoSomethingMeanwhile) {
+  ThreadTeam team(3);
+  std::atomic<int> arrived{0}, n_idle{0};
+  std::atomic<bool> early{false}, too_often{false};
+  team.run([&](int rank) {
+    for (int round = 1; round <= 200; ++round) {
+      if (rank == 0 && round % 20 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      ++arrived;
+      int left = 5;
+      team.barrier([&] {
+        if (left == 0) too_often = true;
+        ++n_idle;
+        return --left > 0;
+      });
+      if (arrived.load() < 3 * round) early = true;
+      team.barrier();
+    }
+  });
+  EXPECT_FALSE(early);
+  EXPECT_FALSE(too_often) << "called again after it had nothing to do";
+  EXPECT_GT(n_idle.load(), 0);
+  EXPECT_LE(n_idle.load(), 200 * 2 * 5) << "the last to come does not wait";
+}
+
 TEST(ThreadTeam, ParallelForCoversTheRangeOnce) {
   ThreadTeam team(3);
   for (const int64_t n : {0, 1, 7, 1000}) {

@@ -42,6 +42,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->weights = std::move(weights);
   impl->team = std::move(team);
   impl->k = &kernels;
+  for (auto& r : impl->ranges) r = internal::WorkRanges(impl->team->size());
   impl->options = options;
   // An encoder's pass holds a whole text, or several; of a decoder's nobody needs more than a context.
   impl->options.max_rows = impl->model->hparams().is_encoder
@@ -61,7 +62,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
     WATRA_ASSIGN(impl->key_shift,
                  internal::KeyShift::create(impl->model->hparams(), options.kv_types, *impl->weights, options.budget));
   }
-  impl->steps = internal::compile(*impl->model, *impl->weights, kernels, impl->team->size(), true);
+  impl->steps = internal::compile(*impl->model, *impl->weights, kernels, true);
   impl->stream = impl->weights->stream();
   WATRA_TRY(impl->allocate());
   return std::unique_ptr<Forward>(new Forward(std::move(impl)));
@@ -166,6 +167,12 @@ Status Forward::Impl::allocate() {
   return {};
 }
 
+void Forward::Impl::clear_claims() {
+  for (auto& c : counters) c.next.store(0, std::memory_order_relaxed);
+  for (auto& r : ranges)
+    for (int member = 0; member < team->size(); ++member) r.clear(member);
+}
+
 void Forward::Impl::run_row_op(const RowOp& op, int64_t i, int64_t n_rows, int64_t in_first) {
   const int64_t source = op.gathered ? out_rows[static_cast<size_t>(i)] : op.in == Act::h ? i + in_first : i;
   const float* in = row(op.in, source);
@@ -224,6 +231,7 @@ void Forward::Impl::run_step(const Step& s, Member& me, int64_t n_rows, int64_t 
   if (s.ends_layer && me.rank == 0 &&
       ((pass.cancel && pass.cancel->load(std::memory_order_relaxed)) || (stream && stream->has_failed())))
     abort.store(true, std::memory_order_relaxed);
+  look_ahead(s.next_products, me, n_rows);
   switch (s.kind) {
     case Step::Kind::rows:
       share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
@@ -297,8 +305,7 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   if (!s.has_key_shift) s.key_shift.compute(s.model->hparams(), s.rope_tables, *s.k);
   s.has_key_shift = true;
   if (pass.tap && !s.tapped_steps)
-    s.tapped_steps =
-        std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, s.team->size(), false));
+    s.tapped_steps = std::make_unique<CompiledGraph>(internal::compile(*s.model, *s.weights, *s.k, false));
   const CompiledGraph& steps = pass.tap ? *s.tapped_steps : s.steps;
 
   const auto n_rows = static_cast<int64_t>(batch.rows.size());
@@ -311,9 +318,10 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     reading.emplace(*s.stream, steps.stream_order, layers, whole && s.n_logits > 0 ? steps.logit_units() : UnitRange{});
   }
   s.abort = false;
-  for (auto& c : s.counters) c.next = 0;
+  s.clear_claims();
   s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
+    s.look_ahead(steps.layers[steps.first_step[static_cast<size_t>(s.pass.first_layer)]].next_products, me, n_rows);
     s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
       for (; b < e; ++b) s.embed_row(b, s.scratch.data() + rank * s.scratch_stride);
     });
@@ -364,7 +372,7 @@ Status Forward::project(int64_t first, int64_t n) {
   s.pass = {};
   std::optional<WeightStream::Pass> reading;
   if (s.stream) reading.emplace(*s.stream, s.steps.stream_order, s.steps.logit_units(), UnitRange{});
-  for (auto& c : s.counters) c.next = 0;
+  s.clear_claims();
   s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
     s.run_logits(s.steps.logits, me, first, n);

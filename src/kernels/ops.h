@@ -60,6 +60,11 @@ struct MatmulArgs {
   float* y;  // y[m * y_stride + r]
   int64_t y_stride;
   ActFormat x_format = ActFormat::f32;  // what act_format() gave for w.dtype
+  // Of weights that come from memory; both change no result. Rows from the range's end up to next_row_end are what the
+  // calling thread will probably compute next: what they begin with is fetched meanwhile (0 = nothing is known).
+  // is_fetched: so it was with the range at hand.
+  int64_t next_row_end = 0;
+  bool is_fetched = false;
 };
 
 // ---- attention ----

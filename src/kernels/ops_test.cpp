@@ -88,12 +88,14 @@ std::vector<float> run_matmul(const Kernels& k, const TensorView& w, Acts& x, Rn
   const int64_t n_rows = w.shape.rows(), y_stride = n_rows + 3, m = x.m;
   AlignedBytes scratch(k.matmul_scratch_bytes(w.shape.cols()));
   std::vector<float> y(m * y_stride, std::numeric_limits<float>::quiet_NaN());
-  const MatmulArgs args{w, x.bytes.data(), x.stride, m, y.data(), y_stride, x.format};
+  MatmulArgs args{w, x.bytes.data(), x.stride, m, y.data(), y_stride, x.format};
+  if (cuts) args.next_row_end = n_rows;
   for (int64_t r = 0; r < n_rows;) {
     const int64_t left = (n_rows - r + kRowGroup - 1) / kRowGroup;
     const int64_t groups = cuts ? 1 + static_cast<int64_t>((*cuts)() % left) : left;
     const int64_t end = std::min(n_rows, r + groups * kRowGroup);
     k.matmul(args, r, end, scratch.data());
+    args.is_fetched = cuts != nullptr;
     r = end;
   }
   std::vector<float> packed(m * n_rows);

@@ -10,6 +10,7 @@
 #include "engine/internal/key_shift.h"
 #include "engine/internal/row_reader.h"
 #include "engine/internal/steps.h"
+#include "engine/internal/work_ranges.h"
 
 namespace watra::engine {
 
@@ -70,6 +71,7 @@ struct Forward::Impl {
     std::atomic<int64_t> next{0};
   };
   Counter counters[4];
+  internal::WorkRanges ranges[4];
   std::vector<internal::RowReader::Wanted> read_rows;  // embeddings that this pass reads from disk
 
   ~Impl() {
@@ -78,32 +80,52 @@ struct Forward::Impl {
     if (tapped_steps) stream->forget(tapped_steps->stream_order);
   }
 
-  // One thread's way through the pass. Work is claimed from a counter per phase; a phase ends with a barrier.
+  // Weights that a member will read, in the order in which they lie: [begin, at) are fetched.
+  struct Ahead {
+    const std::byte *begin = nullptr, *at = nullptr, *end = nullptr;
+  };
+  // One thread's way through the pass. Work is claimed by phase, which ends with a barrier; who waits there fetches
+  // what its next products begin with.
   struct Member {
     int rank;
     uint32_t phase = 0;
+    const internal::Step* ahead_of = nullptr;
+    Ahead ahead[2];                    // of gate and up; otherwise of what comes first
+    const std::byte* fetched[2] = {};  // of the products at hand: where weights begin that are fetched already
   };
 
   template <class Fn>  // fn(unit_begin, unit_end)
   void share(Member& me, int64_t n, int64_t chunk, Fn&& fn) {
-    share(me, n, chunk, fn, [] {});
+    auto& next = begin_phase(me).next;
+    for (int64_t b; (b = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) fn(b, std::min(b + chunk, n));
+    end_phase(me);
   }
 
-  // As above; then(): before the barrier, when nothing is left to claim.
-  template <class Fn, class Then>
-  void share(Member& me, int64_t n, int64_t chunk, Fn&& fn, Then&& then) {
-    // Everyone has left phase-1 (barrier), so the counter of phase+1, last used in phase-3, is free to be set back.
+  // Everyone has left phase-1 (barrier), so the claims of phase+1, last used in phase-3, are free to be cleared.
+  Counter& begin_phase(const Member& me) {
     if (me.rank == 0) counters[(me.phase + 1) & 3].next.store(0, std::memory_order_relaxed);
-    auto& next = counters[me.phase & 3].next;
-    for (int64_t b; (b = next.fetch_add(chunk, std::memory_order_relaxed)) < n;) fn(b, std::min(b + chunk, n));
-    then();
-    team->barrier();
+    ranges[(me.phase + 1) & 3].clear(me.rank);
+    return counters[me.phase & 3];
+  }
+  void end_phase(Member& me) {
+    team->barrier([&] { return fetch_ahead(me); });
     ++me.phase;
   }
+  static bool fetch_ahead(Member& me) {
+    constexpr int kLines = 4;
+    Ahead& from = me.ahead[me.ahead[0].at < me.ahead[0].end ? 0 : 1];
+    if (from.at >= from.end) return false;
+    for (int i = 0; i < kLines; ++i) __builtin_prefetch(from.at + i * 64, 0, 2);
+    from.at += int64_t{kLines} * 64;
+    return true;
+  }
+  // From now on this member fetches for these products (null: for none).
+  void look_ahead(const internal::Step* products, Member& me, int64_t n_rows) const;
 
   float* row(model::Act a, int64_t i) const { return act[static_cast<int>(a)] + i * act_stride[static_cast<int>(a)]; }
 
   Status allocate();
+  void clear_claims();
   Status prepare(const Batch& b);
   Status read_embeddings();
   void embed_token(const std::byte* packed, float* x) const;
@@ -112,8 +134,13 @@ struct Forward::Impl {
   void run_head(const std::vector<internal::RowOp>& ops, int64_t i, int head, float* x);
   void run_step(const internal::Step& s, Member& me, int64_t n_rows, int64_t in_first);
   void run_linears(const internal::Step& s, Member& me, int64_t n_rows, int64_t in_first);
-  void run_product(const internal::Linear& l, const tensor::TensorView& rows, int64_t first_row, int64_t begin,
-                   int64_t end, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
+  struct RowRange {
+    int64_t begin, end;
+    int64_t next_end;  // of the rows behind it that the same member computes next
+    bool is_fetched = false;
+  };
+  void run_product(const internal::Linear& l, const tensor::TensorView& rows, int64_t first_row, RowRange range,
+                   int64_t n_rows, int64_t in_first, std::byte* my_scratch);
   void finish_glu(const internal::Step& s, int64_t begin, int64_t end, int64_t n_rows);
   bool run_streamed(const internal::Step& s, bool wait, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
   void attend(const internal::Step& s, Member& me, int64_t n_rows);

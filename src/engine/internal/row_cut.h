@@ -1,8 +1,4 @@
-// Ranges of output rows that the members of a team claim one after the other.
-//
-// They shrink towards the end: each is a third of what one member would get if the rest were shared out evenly. So
-// there are few claims, and a member that is three times slower than the others (an efficient core, a core shared with
-// another program) still ends within a few percent of the ideal time with them.
+// Ranges of output rows, in the order in which they lie: the units that the members of a team share out (WorkRanges).
 #pragma once
 
 #include <cstdint>
@@ -19,7 +15,8 @@ struct ProductRows {
   int32_t linear = 0, part = 0;  // as the chunks shall name them
 };
 
-// Chunks of all products of a step, in order. Ranges begin at multiples of kernels::kRowGroup.
-std::vector<Chunk> cut_rows(std::span<const ProductRows> products, int n_threads);
+// Chunks of about the same number of bytes, of all products of a step, in order. They begin at multiples of
+// kernels::kRowGroup.
+std::vector<Chunk> cut_rows(std::span<const ProductRows> products);
 
 }  // namespace watra::engine::internal

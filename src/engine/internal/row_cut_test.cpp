@@ -2,64 +2,45 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <numeric>
-
 namespace watra::engine::internal {
 namespace {
 
-// Seconds until the last member is done when free members claim chunks in order; speed = rows a second.
-double finish(const std::vector<Chunk>& chunks, std::vector<double> speeds) {
-  std::vector<double> free_at(speeds.size(), 0.0);
-  for (const Chunk& c : chunks) {
-    const auto next = std::min_element(free_at.begin(), free_at.end());
-    *next += static_cast<double>(c.row_end - c.row_begin) / speeds[static_cast<size_t>(next - free_at.begin())];
-  }
-  return *std::max_element(free_at.begin(), free_at.end());
-}
-
 TEST(RowCut, CoversEveryRowOnceInGroups) {
-  for (const int n_threads : {1, 2, 7, 64})
-    for (std::vector<ProductRows> products : {std::vector<ProductRows>{{1, 34}},
-                                              {{49152, 612}},
-                                              {{576, 612}, {192, 612}, {192, 612}},
-                                              {{17, 1}, {4096, 9216}}}) {
-      for (size_t i = 0; i < products.size(); ++i) products[i].linear = static_cast<int32_t>(i);
-      std::vector<int64_t> done(products.size(), 0);
-      int32_t last = 0;
-      for (const Chunk& c : cut_rows(products, n_threads)) {
-        ASSERT_GE(c.linear, last);
-        last = c.linear;
-        auto& at = done[static_cast<size_t>(c.linear)];
-        ASSERT_EQ(c.row_begin, at);
-        ASSERT_EQ(c.row_begin % kernels::kRowGroup, 0);
-        ASSERT_GT(c.row_end, c.row_begin);
-        at = c.row_end;
-      }
-      for (size_t i = 0; i < products.size(); ++i) EXPECT_EQ(done[i], products[i].rows);
-    }
-}
-
-// Eight fast cores and four of 60 %; one core three times slower, because another program runs there.
-TEST(RowCut, UnequalCoresFinishTogether) {
-  for (const int n : {2, 4, 8, 12, 16})
-    for (const int64_t rows : {2048, 8192, 28672, 128256}) {
-      std::vector<double> one_slow(static_cast<size_t>(n), 1e6), hybrid = one_slow;
-      one_slow[0] /= 3;
-      for (size_t i = hybrid.size() * 2 / 3; i < hybrid.size(); ++i) hybrid[i] *= 0.6;
-      for (const auto& speeds : {one_slow, hybrid}) {
-        const double ideal = static_cast<double>(rows) / std::accumulate(speeds.begin(), speeds.end(), 0.0);
-        const double took = finish(cut_rows(std::vector<ProductRows>{{rows, 2176}}, n), speeds);
-        // The last chunk of a slow core is what cannot be helped: 16 rows.
-        const double last = 16.0 / *std::min_element(speeds.begin(), speeds.end());
-        EXPECT_LT(took, 1.02 * ideal + last) << n << " threads, " << rows << " rows";
+  for (std::vector<ProductRows> products : {std::vector<ProductRows>{{1, 34}},
+                                            {{49152, 612}},
+                                            {{576, 612}, {192, 612}, {192, 612}},
+                                            {{17, 1}, {4096, 9216}}}) {
+    for (size_t i = 0; i < products.size(); ++i) products[i].linear = static_cast<int32_t>(i);
+    std::vector<int64_t> done(products.size(), 0);
+    const std::vector<Chunk> chunks = cut_rows(products);
+    int32_t last = 0;
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      const Chunk& c = chunks[i];
+      ASSERT_GE(c.linear, last);
+      last = c.linear;
+      auto& at = done[static_cast<size_t>(c.linear)];
+      ASSERT_EQ(c.row_begin, at);
+      ASSERT_EQ(c.row_begin % kernels::kRowGroup, 0);
+      ASSERT_GT(c.row_end, c.row_begin);
+      at = c.row_end;
+      ASSERT_GT(c.part_end, static_cast<int64_t>(i));
+      ASSERT_LE(c.part_end, static_cast<int64_t>(chunks.size()));
+      ASSERT_EQ(chunks[static_cast<size_t>(c.part_end - 1)].linear, c.linear);
+      if (c.part_end < static_cast<int64_t>(chunks.size())) {
+        ASSERT_NE(chunks[static_cast<size_t>(c.part_end)].linear, c.linear);
       }
     }
+    for (size_t i = 0; i < products.size(); ++i) EXPECT_EQ(done[i], products[i].rows);
+  }
 }
 
-TEST(RowCut, ClaimsAreFew) {
-  EXPECT_LT(cut_rows(std::vector<ProductRows>{{28672, 4352}}, 2).size(), 60u);
-  EXPECT_LT(cut_rows(std::vector<ProductRows>{{576, 324}}, 2).size(), 14u);
+TEST(RowCut, ChunksAreAboutAsLargeWhateverTheRows) {
+  for (const uint64_t row_bytes : {34, 324, 612, 4352}) {
+    const auto chunks = cut_rows(std::vector<ProductRows>{{28672, row_bytes}});
+    const uint64_t n_bytes = static_cast<uint64_t>(chunks[0].row_end) * row_bytes;
+    EXPECT_GE(n_bytes, 16u << 10);
+    EXPECT_LT(n_bytes, (16u << 10) + 16 * row_bytes);
+  }
 }
 
 }  // namespace

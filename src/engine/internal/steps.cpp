@@ -16,8 +16,8 @@ using model::OpKind;
 
 class Compiler {
  public:
-  Compiler(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads, bool fuse)
-      : hp_(model.hparams()), model_(model), weights_(weights), kernels_(k), n_threads_(n_threads), fuse_(fuse) {}
+  Compiler(const model::Model& model, const Residency& weights, const kernels::Kernels& k, bool fuse)
+      : hp_(model.hparams()), model_(model), weights_(weights), kernels_(k), fuse_(fuse) {}
 
   CompiledGraph run() {
     CompiledGraph out;
@@ -46,6 +46,14 @@ class Compiler {
       }
     }
     if (weights_.stream()) order_units(out, weights_.stream()->unit_bytes());
+    const Step* next = nullptr;
+    for (auto* steps : {&out.logits, &out.final_norm, &out.layers})
+      for (size_t i = steps->size(); i-- > 0;) {
+        Step& s = (*steps)[i];
+        s.next_products = next;
+        if (s.kind == Step::Kind::linears) next = &s;
+      }
+    out.first_products = next;
     return out;
   }
 
@@ -245,14 +253,13 @@ class Compiler {
         products.push_back({resident[part].matrix.shape.rows(), resident[part].matrix.row_size_bytes(),
                             static_cast<int32_t>(l), static_cast<int32_t>(part)});
     }
-    return cut_rows(products, n_threads_);
+    return cut_rows(products);
   }
 
   const model::HParams& hp_;
   const model::Model& model_;
   const Residency& weights_;
   const kernels::Kernels& kernels_;
-  const int n_threads_;
   const bool fuse_;
   int layer_ = 0;
   std::vector<Step>* steps_ = nullptr;
@@ -264,9 +271,8 @@ class Compiler {
 
 }  // namespace
 
-CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads,
-                      bool fuse) {
-  return Compiler(model, weights, k, n_threads, fuse).run();
+CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, bool fuse) {
+  return Compiler(model, weights, k, fuse).run();
 }
 
 }  // namespace watra::engine::internal

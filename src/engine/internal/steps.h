@@ -52,6 +52,7 @@ struct Chunk {
   int32_t linear;
   int32_t part;
   int64_t row_begin, row_end;  // of the part
+  int64_t part_end;            // the step's first chunk behind it that is of another part
 };
 
 struct Step {
@@ -66,15 +67,17 @@ struct Step {
   kernels::GluKind glu = kernels::GluKind::silu;
   std::vector<RowOp> query_ops, key_ops;  // attend: on q and on k before they are used
   Act q = Act::q, k = Act::k, v = Act::v, attention_out = Act::attn;
-  const model::Op* op = nullptr;  // with taps: the one op this step is
+  const model::Op* op = nullptr;        // with taps: the one op this step is
+  const Step* next_products = nullptr;  // of the pass: the next step of kind linears, whose weights may be fetched
 };
 
 struct CompiledGraph {
-  std::vector<RowOp> embed;         // on each row, once its token is there
-  std::vector<Step> layers;         // of all layers, in order
-  std::vector<size_t> first_step;   // by layer, and one past the end
-  std::vector<Step> final_norm;     // rows that want results: x -> h
-  std::vector<Step> logits;         // h -> logits; none of an encoder
+  std::vector<RowOp> embed;        // on each row, once its token is there
+  std::vector<Step> layers;        // of all layers, in order
+  std::vector<size_t> first_step;  // by layer, and one past the end
+  std::vector<Step> final_norm;    // rows that want results: x -> h
+  std::vector<Step> logits;        // h -> logits; none of an encoder
+  const Step* first_products = nullptr;
   StreamOrder stream_order;         // of the layers' steps, then those of the logits
   std::vector<int64_t> first_unit;  // by layer, one past the end, and one past those of the logits
   UnitRange logit_units() const {
@@ -83,8 +86,7 @@ struct CompiledGraph {
   }
 };
 
-// `fuse` = false gives one step per op, for taps. n_threads only sets the size of chunks, which changes no result.
-CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, int n_threads,
-                      bool fuse);
+// `fuse` = false gives one step per op, for taps.
+CompiledGraph compile(const model::Model& model, const Residency& weights, const kernels::Kernels& k, bool fuse);
 
 }  // namespace watra::engine::internal

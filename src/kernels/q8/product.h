@@ -168,13 +168,18 @@ inline constexpr int64_t kBlockBytes =
   __builtin_prefetch(ahead, 0, 2);
   __builtin_prefetch(ahead - (kFetchFar - kFetchNear));
 }
-// What one block adds to the stream of weights. One token of eight-bit weights is done sooner than memory answers and
-// comes upon lines that are on their way: straight into the first level is faster then.
+// One token of eight-bit weights is done sooner than memory answers and comes upon lines that are on their way:
+// straight into the first level is faster then.
+template <class Unpack>
+constexpr bool fetches_straight(int64_t n_tokens) {
+  return n_tokens == 1 && kBlockBytes<Unpack> >= 512;
+}
+// What one block adds to the stream of weights.
 template <class Unpack, int kTokens>
 [[gnu::always_inline]] inline void fetch_block(const std::byte* ahead, int b) {
   constexpr int64_t kBytes = kBlockBytes<Unpack>;
   for (int64_t i = b * kBytes; i < (b + 1) * kBytes; i += 64) {
-    if constexpr (kTokens == 1 && kBytes >= 512)
+    if constexpr (fetches_straight<Unpack>(kTokens))
       __builtin_prefetch(ahead - (kFetchFar - kFetchStraight) + i);
     else
       fetch_line(ahead + i);
@@ -510,14 +515,14 @@ inline void fetch_as_it_lies(const std::byte* at, int64_t n_bytes) {
   for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch(at + i, 0, 2);
 }
 
-// All panels of a group of 16 rows for the tokens [first, first + n): sums to scratch. is_last: no group comes behind.
+// All panels of a group of 16 rows for the tokens [first, first + n): sums to scratch. Weights are fetched ahead up to
+// fetch_end.
 template <class Unpack>
-void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, bool is_last, int64_t first, int64_t n,
-               ProductScratch& scratch) {
+void sum_group(const MatmulArgs& a, const tensor::InterleavePlan& plan, int64_t r, int64_t rows_here, bool is_raw,
+               const std::byte* fetch_end, int64_t first, int64_t n, ProductScratch& scratch) {
   using Block = typename Unpack::Block;
   constexpr bool kSuper = Block::kElements > 32;  // then the blocks of a panel are views of their own
-  const tensor::InterleavePlan plan = tensor::interleave_plan(a.w.dtype);
-  const ActLayout at(a.m, a.w.shape.cols());
+  const ActLayout layout(a.m, a.w.shape.cols());
   const int64_t n_blocks = a.w.shape.cols() / Block::kElements, row_bytes = n_blocks * int64_t{sizeof(Block)};
   const auto add = add_panel_of<Unpack>(n);
   const auto sums_bytes = static_cast<size_t>(n * kGroupRows) * sizeof(float);
@@ -535,35 +540,39 @@ void sum_group(const MatmulArgs& a, int64_t r, int64_t rows_here, bool is_raw, b
       from = scratch.panel;
     }
     const int64_t panel_bytes = blocks * kGroupRows * int64_t{sizeof(Block)};
-    if (is_raw && !is_last) fetch_as_it_lies(panel + kGroupRows * row_bytes, panel_bytes);
+    if (is_raw && panel + kGroupRows * row_bytes < fetch_end)
+      fetch_as_it_lies(panel + kGroupRows * row_bytes, panel_bytes);
     panel += panel_bytes;
     const std::byte* words = from + blocks * kGroupRows * plan.half_bytes();
     for (int64_t i = 0; i < (kSuper ? blocks : 1); ++i) {
-      const PanelActs acts = panel_acts(at, a.x, (b + i) * (Block::kElements / 32), first, n);
+      const PanelActs acts = panel_acts(layout, a.x, (b + i) * (Block::kElements / 32), first, n);
       const PanelView view = {words + i * plan.words() * 64, plan.half_offset < 0 ? nullptr : from + i * 32,
                               kSuper ? 1 : static_cast<int>(blocks)};
-      const bool fetches = !is_raw && first == 0;
-      add(view, acts, scratch.sums, scratch.rests,
-          fetches ? from + i * plan.block_bytes * kGroupRows + kFetchFar : nullptr);
+      const std::byte* at = from + i * plan.block_bytes * kGroupRows;
+      const bool fetches =
+          !is_raw && first == 0 && at + (fetches_straight<Unpack>(n) ? kFetchStraight : kFetchFar) < fetch_end;
+      add(view, acts, scratch.sums, scratch.rests, fetches ? at + kFetchFar : nullptr);
     }
   }
 }
 
 template <class Unpack>
 void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScratch& scratch) {
+  using Block = typename Unpack::Block;
   const int64_t in_groups = a.w.layout == tensor::Layout::rows ? 0 : a.w.shape.rows() / kGroupRows * kGroupRows;
+  const int64_t row_bytes = a.w.shape.cols() / Block::kElements * int64_t{sizeof(Block)};
+  const tensor::InterleavePlan plan = tensor::interleave_plan(a.w.dtype);
+  const std::byte* fetch_end = a.w.data + (a.next_row_end > row_end ? a.next_row_end : row_end) * row_bytes;
   for (int64_t m0 = 0; m0 < a.m; m0 += kTokenBlock) {
     const int64_t n = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
-    if (m0 == 0 || row_begin >= in_groups) {  // nobody fetched what these rows begin with
-      using Block = typename Unpack::Block;
-      const int64_t row_bytes = a.w.shape.cols() / Block::kElements * int64_t{sizeof(Block)};
+    if (m0 == 0 ? !a.is_fetched : row_begin >= in_groups) {  // nobody fetched what these rows begin with
       const int64_t rows = row_end - row_begin, bytes = rows * row_bytes;
       const int64_t first = row_begin < in_groups ? kFetchFar : kGroupRows * row_bytes;
       fetch_as_it_lies(a.w.data + row_begin * row_bytes, first < bytes ? first : bytes);
     }
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {
       const int64_t rows_here = row_end - r < kGroupRows ? row_end - r : kGroupRows;
-      sum_group<Unpack>(a, r, rows_here, r >= in_groups, r + kGroupRows >= row_end, m0, n, scratch);
+      sum_group<Unpack>(a, plan, r, rows_here, r >= in_groups, fetch_end, m0, n, scratch);
       for (int64_t m = 0; m < n; ++m) {
         float* y = a.y + (m0 + m) * a.y_stride + r;
         const float *sum = scratch.sums + m * kGroupRows, *rest = scratch.rests + m * kGroupRows;
