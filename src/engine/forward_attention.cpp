@@ -128,7 +128,10 @@ void Forward::Impl::attend(const Step& s, Member& me, int64_t n_rows) {
     }
     args.blocks = attention_blocks.data() + first;
     args.partial_row = args.blocks[0].first;
-    share(me, n * n_kv * args.n_chunks, 1, [&](int64_t b, int64_t e) { k->attention_partial(args, b, e, my_scratch); });
+    share_in_order(
+        me, n * n_kv * args.n_chunks,
+        [&](const internal::WorkRange& units) { k->attention_partial(args, units.begin, units.end, my_scratch); },
+        [] {});
     share(me, rows * n_q, ceil_div<int64_t>(rows * n_q, 4 * team->size()), [&](int64_t b, int64_t e) {
       k->attention_merge(args, args.partial_row * n_q + b, args.partial_row * n_q + e);
     });

@@ -141,20 +141,19 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
     product(s.linears[1], 1);
     finish_glu(s, begin + rows.begin, begin + rows.end, n_rows);
   };
-  begin_phase(me);
-  internal::WorkRanges& claims = ranges[me.phase & 3];
-  const auto n = static_cast<int64_t>(s.chunks.size());
   arrived(false);
-  for (internal::WorkRange r; !(r = claims.take(n, me.rank, team->n_running())).is_empty();)
-    while (!r.is_empty()) {
-      const Chunk& first = s.chunks[static_cast<size_t>(r.begin)];
-      const int64_t end = std::min(r.end, first.part_end);
-      compute(first, end, r.own_end);
-      r.begin = end;
-      arrived(false);
-    }
-  arrived(true);
-  end_phase(me);
+  share_in_order(
+      me, static_cast<int64_t>(s.chunks.size()),
+      [&](internal::WorkRange r) {
+        while (!r.is_empty()) {
+          const Chunk& first = s.chunks[static_cast<size_t>(r.begin)];
+          const int64_t end = std::min(r.end, first.part_end);
+          compute(first, end, r.own_end);
+          r.begin = end;
+          arrived(false);
+        }
+      },
+      [&] { arrived(true); });
 }
 
 }  // namespace watra::engine

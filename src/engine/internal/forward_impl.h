@@ -101,6 +101,17 @@ struct Forward::Impl {
     end_phase(me);
   }
 
+  // For units that lie in memory one behind the other: each member has a range of its own. then(): before the barrier,
+  // when nothing is left to claim.
+  template <class Fn, class Then>  // fn(WorkRange)
+  void share_in_order(Member& me, int64_t n, Fn&& fn, Then&& then) {
+    begin_phase(me);
+    internal::WorkRanges& claims = ranges[me.phase & 3];
+    for (internal::WorkRange r; !(r = claims.take(n, me.rank, team->n_running())).is_empty();) fn(r);
+    then();
+    end_phase(me);
+  }
+
   // Everyone has left phase-1 (barrier), so the claims of phase+1, last used in phase-3, are free to be cleared.
   Counter& begin_phase(const Member& me) {
     if (me.rank == 0) counters[(me.phase + 1) & 3].next.store(0, std::memory_order_relaxed);

@@ -184,10 +184,16 @@ void with_tile(const KvRows& rows, const TileView& view, int64_t d_head, float* 
   }
 }
 
+// What is fetched while a tile is computed: the next tile's keys during the scores, its values during the values; of a
+// tile that nobody fetched for, its own values during the scores as well.
+struct TileAhead {
+  Ahead own_values, next_keys, next_values;
+};
+
 inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& view, const KvRows& keys,
-                        const KvRows& values, Ahead next_keys, const AttentionScratch& scratch) {
+                        const KvRows& values, const TileAhead& next, const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
-  const Ahead ahead[2] = {{values.page, values.stride_bytes}, next_keys};
+  const Ahead ahead[2] = {next.own_values, next.next_keys};
   const float* q[kAttentionPairs];
   float* s[kAttentionPairs];
   float* o[kAttentionPairs];
@@ -214,7 +220,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
   with_tile(values, view, a.d_head, scratch.tile, [&]<bool kHalf>(Tile tile) {
     const auto alone = [&](int64_t i, int64_t from, int64_t to) {
       if (from >= to) return;
-      add_values<kHalf, 1>(s + i, correction + i, tile, d, from, to, o + i);
+      add_values<kHalf, 1>(s + i, correction + i, tile, {}, d, from, to, o + i);
       correction[i] = 1.0f;  // done
     };
     in_groups(view.n, [&]<int kRows>(int64_t i) {
@@ -228,7 +234,7 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
         return;
       }
       for (int r = 0; r < kRows; ++r) alone(i + r, view.from[i + r], from);
-      add_values<kHalf, kRows>(s + i, correction + i, tile, d, from, to, o + i);
+      add_values<kHalf, kRows>(s + i, correction + i, tile, i == 0 ? next.next_values : Ahead{}, d, from, to, o + i);
       for (int r = 0; r < kRows; ++r) {
         correction[i + r] = 1.0f;
         alone(i + r, to, view.to[i + r]);
@@ -254,9 +260,10 @@ inline void attend_scattered_tile(const AttentionArgs& a, Pairs& pairs, int64_t 
               scratch);
 }
 
-// All positions of [begin, end) that the pairs see, into scratch.o and pairs.softmax.
-inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_t begin, int64_t end,
-                         const AttentionScratch& scratch) {
+// All positions of [begin, end) that the pairs see, into scratch.o and pairs.softmax. follows: the chunk before was
+// computed just now; goes_on: the one behind will be.
+inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_t begin, int64_t end, bool follows,
+                         bool goes_on, const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
   const Places stored(a, false), exact(a, true);
   for (int64_t i = 0; i < pairs.n; ++i) {
@@ -281,11 +288,15 @@ inline void attend_chunk(const AttentionArgs& a, Pairs& pairs, int64_t g, int64_
       const Places& places = is_exact ? exact : stored;
       const AttentionRow& row = *pairs.pair[0].row;
       const int64_t page = tile / kKvPage;
-      const bool is_last = tile + kKvPage >= end;
-      attend_tile(a, pairs, views[is_exact],
-                  {places.keys.type, places.keys.head(a, row, g, page), places.keys.row_bytes, nullptr},
-                  {places.values.type, places.values.head(a, row, g, page), places.values.row_bytes, nullptr},
-                  {is_last ? nullptr : stored.keys.head(a, row, g, page + 1), stored.keys.row_bytes}, scratch);
+      const KvRows keys = {places.keys.type, places.keys.head(a, row, g, page), places.keys.row_bytes, nullptr};
+      const KvRows values = {places.values.type, places.values.head(a, row, g, page), places.values.row_bytes, nullptr};
+      TileAhead next;
+      if (tile <= begin && !follows) next.own_values = {values.page, values.stride_bytes};
+      if (tile + kKvPage < end || (goes_on && tile + kKvPage <= pairs.last)) {
+        next.next_keys = {stored.keys.head(a, row, g, page + 1), stored.keys.row_bytes};
+        next.next_values = {stored.values.head(a, row, g, page + 1), stored.values.row_bytes};
+      }
+      attend_tile(a, pairs, views[is_exact], keys, values, next, scratch);
     }
     for (int64_t i = 0, next = 0; any_scattered && i < pairs.n; i = next) {
       const Pair& p = pairs.pair[i];
@@ -333,7 +344,7 @@ inline void attention_whole(const AttentionArgs& a, int64_t unit_begin, int64_t 
       Softmax total[kAttentionPairs];
       for (int64_t c = pairs.first / kAttentionChunk; c <= pairs.last / kAttentionChunk; ++c) {
         const int64_t begin = c * kAttentionChunk, end = begin + kAttentionChunk;
-        attend_chunk(a, pairs, g, begin, end, scratch);
+        attend_chunk(a, pairs, g, begin, end, c > pairs.first / kAttentionChunk, true, scratch);
         for (int64_t i = 0; i < pairs.n; ++i) {
           const Visible& seen = pairs.pair[i].seen;
           if (!seen.sees(begin, end)) continue;
@@ -360,7 +371,9 @@ inline void attention_partial(const AttentionArgs& a, int64_t unit_begin, int64_
     const int64_t begin = c * kAttentionChunk, end = begin + kAttentionChunk;
     for_pairs(a, a.blocks[unit / a.n_chunks / a.n_kv_heads], g, scratch, [&](Pairs& pairs) {
       if (pairs.first >= end || pairs.last < begin) return;
-      attend_chunk(a, pairs, g, begin, end, scratch);
+      // Units of one kv head follow each other.
+      attend_chunk(a, pairs, g, begin, end, unit > unit_begin && c > 0 && pairs.first < begin,
+                   unit + 1 < unit_end && c + 1 < a.n_chunks, scratch);
       for (int64_t i = 0; i < pairs.n; ++i) {
         const Pair& p = pairs.pair[i];
         if (!p.seen.sees(begin, end)) continue;

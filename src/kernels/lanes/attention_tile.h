@@ -19,8 +19,8 @@ struct Tile {
   int64_t stride_bytes;
 };
 
-// Rows that are needed next, brought into the second cache while scores are computed: asked for in the first they would
-// hold the loads of the scores up (attention_bench, M = 1 at 8192: 13.5 instead of 9 GB/s). Null: nothing.
+// Rows that are needed next, brought into the second cache while others are computed with: asked for in the first they
+// would hold the loads of these up (attention_bench, M = 1 at 8192: 13.5 instead of 9 GB/s). Null: nothing.
 struct Ahead {
   const std::byte* rows = nullptr;
   int64_t stride_bytes = 0;
@@ -107,14 +107,17 @@ inline void value_columns(const float* const* w, const float* correction, Tile v
     for (int i = 0; i < kVectors; ++i) store(o[r] + e + 8 * i, acc[r][i]);
 }
 
+// ahead: its rows are fetched evenly meanwhile.
 template <bool kHalf, int kRows>
-inline void add_values(const float* const* w, const float* correction, Tile values, int64_t d, int64_t begin,
-                       int64_t end, float* const* o) {
+inline void add_values(const float* const* w, const float* correction, Tile values, Ahead ahead, int64_t d,
+                       int64_t begin, int64_t end, float* const* o) {
   constexpr int kWide = vectors_of(kRows);
   int64_t e = 0;
   const auto columns = [&]<int kVectors>() {
-    for (; e + 8 * kVectors <= d; e += 8 * kVectors)
+    for (; e + 8 * kVectors <= d; e += 8 * kVectors) {
+      ahead.fetch(e * kKvPage / d, (e + 8 * kVectors) * kKvPage / d);
       value_columns<kHalf, kRows, kVectors>(w, correction, values, e, begin, end, o);
+    }
   };
   columns.template operator()<kWide>();
   if constexpr (kWide > 4) columns.template operator()<4>();
