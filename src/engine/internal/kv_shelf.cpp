@@ -37,6 +37,26 @@ void sweep(const fs::path& part) {
   if (const auto lock = FileLock::try_take(part); lock && *lock) (void)remove_file(part);
 }
 
+// The file under a name of its own, then under `path`. Another process that sweeps may lock a part between its making
+// and our locking, taking it for one whose writer has died: then another name is tried.
+Status write_part(const fs::path& path, std::span<const std::byte> file) {
+  constexpr int kTries = 16;
+  fs::path part;
+  std::optional<FileLock> lock;
+  for (int i = 0; i < kTries && !lock; ++i) {
+    part = path.parent_path() / (name_of_our_own() + std::string(kPartEnd));
+    WATRA_ASSIGN(lock, FileLock::try_take(part));
+  }
+  if (!lock) return fail("kv_store.part_in_use", fmt::format("{} belongs to somebody else", part.string()));
+  const auto written = [&]() -> Status {
+    WATRA_ASSIGN(const File f, File::open(part, File::Mode::read_write));
+    WATRA_TRY(f.write_at(0, file));
+    return rename_over(part, path);
+  }();
+  if (!written) (void)remove_file(part);
+  return written;
+}
+
 std::optional<KvPageHeader> header_of(const fs::path& path) {
   const auto file = File::open(path, File::Mode::read);
   std::byte header[kKvPageHeaderBytes];
@@ -133,18 +153,8 @@ Result<KvShelf::Put> KvShelf::put(const KvPageName& name, std::span<const std::b
   WATRA_TRY(make_folders(path.parent_path()));
   WATRA_ASSIGN(const Put room, make_room(file.size(), name.parent));
   if (room != Put::stored) return room;
-  const fs::path part = path.parent_path() / (name_of_our_own() + std::string(kPartEnd));
-  const auto written = [&]() -> Status {
-    WATRA_ASSIGN(const auto lock, FileLock::try_take(part));
-    if (!lock) return fail("kv_store.part_in_use", fmt::format("{} belongs to somebody else", part.string()));
-    WATRA_ASSIGN(const File f, File::open(part, File::Mode::read_write));
-    WATRA_TRY(f.write_at(0, file));
-    return rename_over(part, path);
-  }();
-  if (!written) {
-    (void)remove_file(part);
-    return fail(written.error());
-  }
+  const Status written = write_part(path, file);
+  if (!written) return fail(written.error());
   *used_bytes_ += file.size();
   written_bytes_ += file.size();
   return Put::stored;
