@@ -4,7 +4,6 @@
 #include <charconv>
 #include <functional>
 #include <numeric>
-#include <ranges>
 #include <unordered_set>
 
 #include "base/file_lock.h"
@@ -204,7 +203,7 @@ Result<std::vector<std::vector<TokenId>>> KvShelf::texts(const PageKey& root, si
     }
     if (pages.empty()) continue;
     std::vector<TokenId>& text = texts.emplace_back();
-    for (const auto& page : pages | std::views::reverse) text.insert(text.end(), page.begin(), page.end());
+    for (auto page = pages.rbegin(); page != pages.rend(); ++page) text.insert(text.end(), page->begin(), page->end());
     n_tokens += text.size();
   }
   return texts;
