@@ -1,6 +1,8 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -45,6 +47,16 @@ uint64_t enabled_state() {
   return uint64_t{hi} << 32 | lo;
 }
 
+// Linux gives 8 KiB of tile registers to processes that ask for them: for all their threads, from then on.
+bool may_use_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int kRequest = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 CpuFeatures read_features() {
   CpuFeatures f;
   const uint64_t state = enabled_state();
@@ -59,6 +71,8 @@ CpuFeatures read_features() {
   f.avx512 = zmm && bit(leaf7.b, 16) && bit(leaf7.b, 17) && bit(leaf7.b, 30) && bit(leaf7.b, 31);
   f.avx512_vnni = f.avx512 && bit(leaf7.c, 11);
   f.avx512_bf16 = f.avx512 && bit(leaf7_1.a, 5);
+  const bool tiles = (state & 0x60000) == 0x60000;  // their configuration and their data
+  f.amx_int8 = tiles && bit(leaf7.d, 24) && bit(leaf7.d, 25) && may_use_tiles();
   return f;
 }
 
@@ -137,7 +151,8 @@ std::string CpuInfo::features_text() const {
                                   {features.avx_vnni, "avx_vnni"},
                                   {features.avx512, "avx512"},
                                   {features.avx512_vnni, "avx512_vnni"},
-                                  {features.avx512_bf16, "avx512_bf16"}})
+                                  {features.avx512_bf16, "avx512_bf16"},
+                                  {features.amx_int8, "amx_int8"}})
     if (has) out += (out.empty() ? "" : " ") + std::string(name);
   return out;
 }

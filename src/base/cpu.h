@@ -20,6 +20,7 @@ struct CpuFeatures {
   bool avx512 = false;  // F, BW, DQ and VL together: what our kernels mean by AVX-512
   bool avx512_vnni = false;
   bool avx512_bf16 = false;
+  bool amx_int8 = false;  // tiles and their integer products; this process was given their registers
 };
 
 // The largest cache that the processor says it has; 0 where it does not say.

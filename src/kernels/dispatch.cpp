@@ -17,6 +17,7 @@ struct Entry {
 
 bool has_avx2(const CpuFeatures& f) { return f.avx2 && f.fma && f.f16c; }
 bool has_avx512(const CpuFeatures& f) { return has_avx2(f) && f.avx512 && f.avx512_vnni; }
+bool has_amx(const CpuFeatures& f) { return has_avx512(f) && f.avx512_bf16 && f.amx_int8; }
 bool has_avx512_bf16(const CpuFeatures& f) { return has_avx512(f) && f.avx512_bf16; }
 
 // Slowest first. The scalar truths are only used when they are named.
@@ -32,6 +33,7 @@ constexpr Entry kEntries[] = {
     {avx512_table, [](const CpuFeatures& f) { return has_avx512(f) && !has_avx512_bf16(f); },
      "AVX-512 (F, BW, DQ, VL) and its VNNI"},
     {avx512_bf16_table, has_avx512_bf16, "AVX-512 (F, BW, DQ, VL), its VNNI and BF16"},
+    {amx_table, has_amx, "AMX (tiles and INT8) beside AVX-512 with VNNI and BF16"},
 #endif
 };
 

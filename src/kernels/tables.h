@@ -17,6 +17,7 @@ const Kernels& avxvnni_table();       // and AVX-VNNI: 256-bit dot products of b
 const Kernels& avxvnni_evex_table();  // the same kernels in EVEX form, for processors with AVX-512 VNNI only
 const Kernels& avx512_table();        // AVX-512 F, BW, DQ, VL and VNNI
 const Kernels& avx512_bf16_table();   // and BF16: the same but for the products of bfloat16 weights
+const Kernels& amx_table();           // and AMX: the same but for products of quantized weights with many tokens
 #endif
 
 }  // namespace watra::kernels

@@ -13,7 +13,15 @@ inline float largest_of(__m256 v) {
   return _mm_cvtss_f32(_mm_max_ss(t, _mm_movehdup_ps(t)));
 }
 
-inline void write_record(ActFormat format, const __m256* v, float scale, ActRecord& out) {
+// Where the parts of a record go.
+struct RecordPlace {
+  int8_t* q;
+  float* scale;
+  ActSum *sum, *first_half, *second_half;
+};
+inline RecordPlace place_of(ActRecord& r) { return {r.q, &r.scale, &r.sum, &r.half[0], &r.half[1]}; }
+
+inline void write_record(ActFormat format, const __m256* v, float scale, const RecordPlace& out) {
   const __m256 inverse = _mm256_set1_ps(scale > 0.0f ? 1.0f / scale : 0.0f);
   const __m256i most = _mm256_set1_epi32(127), least = _mm256_set1_epi32(-127);
   __m256i q[4];
@@ -29,24 +37,23 @@ inline void write_record(ActFormat format, const __m256* v, float scale, ActReco
   const __m256i twos = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4e));
   const __m256i ones = _mm256_add_epi32(twos, _mm256_shuffle_epi32(twos, 0xb1));
   const int low = _mm256_extract_epi32(ones, 0), high = _mm256_extract_epi32(ones, 4);
-  out.scale = scale;
+  *out.scale = scale;
   if (format == ActFormat::q8) {
-    out.sum.scaled = scale * static_cast<float>(low + high);
-    out.half[0].scaled = scale * static_cast<float>(low);
-    out.half[1].scaled = scale * static_cast<float>(high);
+    out.sum->scaled = scale * static_cast<float>(low + high);
+    out.first_half->scaled = scale * static_cast<float>(low);
+    out.second_half->scaled = scale * static_cast<float>(high);
   } else {
     const int added = added_to_weights(format);
-    out.sum.start = kFloatMagic - added * (low + high);
-    out.half[0].start = kFloatMagic - added * low;
-    out.half[1].start = kFloatMagic - added * high;
+    out.sum->start = kFloatMagic - added * (low + high);
+    out.first_half->start = kFloatMagic - added * low;
+    out.second_half->start = kFloatMagic - added * high;
   }
 }
 
-inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d) {
-  if (!is_integer(format)) return convert_act_row(format, x, acts, row, m, d);
-  const ActLayout at(m, d);
+// at: n_blocks; record(acts, block), rest(acts, block) and flag(acts, block) of the row at hand.
+template <class Layout>
+inline void convert_row_to(ActFormat format, const float* x, std::byte* acts, const Layout& at) {
   const __m256 magnitude = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
-  const auto record = [&](int64_t offset) -> ActRecord& { return *reinterpret_cast<ActRecord*>(acts + offset); };
   float power = 0.0f;
   for (int64_t b = 0; b < at.n_blocks; ++b) {
     __m256 v[4], largest = _mm256_setzero_ps();
@@ -55,23 +62,41 @@ inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64
       largest = _mm256_max_ps(largest, _mm256_and_ps(v[i], magnitude));
     }
     const float most = largest_of(largest), scale = most < kActSmallest ? 0.0f : most / 127.0f;
-    write_record(format, v, scale, record(at.record(b, row)));
+    write_record(format, v, scale, at.record(acts, b));
     power += scale * scale;
   }
   const float limit = power / static_cast<float>(at.n_blocks) * kActRestAbove;
   for (int64_t b = 0; b < at.n_blocks; ++b) {
-    const ActRecord& r = record(at.record(b, row));
-    const bool has_rest = r.scale * r.scale > limit;
-    acts[at.flag(b, row)] = static_cast<std::byte>(has_rest);
+    const RecordPlace r = at.record(acts, b);
+    const float scale = *r.scale;
+    const bool has_rest = scale * scale > limit;
+    *at.flag(acts, b) = static_cast<std::byte>(has_rest);
     if (!has_rest) continue;
     __m256 rest[4];
     for (int i = 0; i < 4; ++i) {
       const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(r.q + 8 * i));
       const __m256 value = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
-      rest[i] = _mm256_fmadd_ps(_mm256_set1_ps(-r.scale), value, _mm256_loadu_ps(x + 32 * b + 8 * i));
+      rest[i] = _mm256_fmadd_ps(_mm256_set1_ps(-scale), value, _mm256_loadu_ps(x + 32 * b + 8 * i));
     }
-    write_record(format, rest, r.scale * kActSecondLevel, record(at.rest(b, row)));
+    write_record(format, rest, scale * kActSecondLevel, at.rest(acts, b));
   }
+}
+
+struct RowOfRecords {
+  ActLayout at;
+  int64_t row, n_blocks = at.n_blocks;
+  RecordPlace record(std::byte* acts, int64_t b) const {
+    return place_of(*reinterpret_cast<ActRecord*>(acts + at.record(b, row)));
+  }
+  RecordPlace rest(std::byte* acts, int64_t b) const {
+    return place_of(*reinterpret_cast<ActRecord*>(acts + at.rest(b, row)));
+  }
+  std::byte* flag(std::byte* acts, int64_t b) const { return acts + at.flag(b, row); }
+};
+
+inline void convert_row(ActFormat format, const float* x, std::byte* acts, int64_t row, int64_t m, int64_t d) {
+  if (!is_integer(format)) return convert_act_row(format, x, acts, row, m, d);
+  convert_row_to(format, x, acts, RowOfRecords{ActLayout(m, d), row});
 }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA

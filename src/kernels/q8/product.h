@@ -597,50 +597,58 @@ constexpr ProductOf product_of() {
   return {product<Unpack>, kFormat};
 }
 
-// f32: no integer kernel, activations stay float.
-inline ProductOf product_for(DType dtype) {
+// fn(OfFormat<Unpack>()) for the format of a dtype; R() where there is no integer kernel.
+template <class Unpack>
+struct OfFormat {};
+template <class R = void, class Fn>
+R with_unpack(DType dtype, Fn fn) {
   switch (dtype) {
     case DType::q4_0:
-      return product_of<UnpackQ4_0>();
+      return fn(OfFormat<UnpackQ4_0>());
     case DType::q4_1:
-      return product_of<UnpackQ4_1>();
+      return fn(OfFormat<UnpackQ4_1>());
     case DType::q5_0:
-      return product_of<UnpackQ5_0>();
+      return fn(OfFormat<UnpackQ5_0>());
     case DType::q5_1:
-      return product_of<UnpackQ5_1>();
+      return fn(OfFormat<UnpackQ5_1>());
     case DType::q8_0:
-      return product_of<UnpackQ8_0>();
+      return fn(OfFormat<UnpackQ8_0>());
     case DType::q2_k:
-      return product_of<UnpackQ2K>();
+      return fn(OfFormat<UnpackQ2K>());
     case DType::q3_k:
-      return product_of<UnpackQ3K>();
+      return fn(OfFormat<UnpackQ3K>());
     case DType::q4_k:
-      return product_of<UnpackQ4K>();
+      return fn(OfFormat<UnpackQ4K>());
     case DType::q5_k:
-      return product_of<UnpackQ5K>();
+      return fn(OfFormat<UnpackQ5K>());
     case DType::q6_k:
-      return product_of<UnpackQ6K>();
+      return fn(OfFormat<UnpackQ6K>());
     case DType::iq4_nl:
-      return product_of<UnpackIQ4NL>();
+      return fn(OfFormat<UnpackIQ4NL>());
     case DType::iq4_xs:
-      return product_of<UnpackIQ4XS>();
+      return fn(OfFormat<UnpackIQ4XS>());
     case DType::iq2_xxs:
-      return product_of<UnpackIQ2XXS>();
+      return fn(OfFormat<UnpackIQ2XXS>());
     case DType::iq2_xs:
-      return product_of<UnpackIQ2XS>();
+      return fn(OfFormat<UnpackIQ2XS>());
     case DType::iq2_s:
-      return product_of<UnpackIQ2S>();
+      return fn(OfFormat<UnpackIQ2S>());
     case DType::iq3_xxs:
-      return product_of<UnpackIQ3XXS>();
+      return fn(OfFormat<UnpackIQ3XXS>());
     case DType::iq3_s:
-      return product_of<UnpackIQ3S>();
+      return fn(OfFormat<UnpackIQ3S>());
     case DType::iq1_s:
-      return product_of<UnpackIQ1S>();
+      return fn(OfFormat<UnpackIQ1S>());
     case DType::iq1_m:
-      return product_of<UnpackIQ1M>();
+      return fn(OfFormat<UnpackIQ1M>());
     default:
-      return {};
+      return R();
   }
+}
+
+// f32: no integer kernel, activations stay float.
+inline ProductOf product_for(DType dtype) {
+  return with_unpack<ProductOf>(dtype, []<class Unpack>(OfFormat<Unpack>) { return product_of<Unpack>(); });
 }
 
 }  // namespace watra::kernels::WATRA_KERNELS_ISA
