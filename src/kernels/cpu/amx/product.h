@@ -191,7 +191,7 @@ template <bool kHalves, bool kMin>
   return sum;
 }
 
-// n >= 1 tiles one after the other: each is made, two steps later stored to memory, and added.
+// n >= 1 tiles one after the other: each is made, a step later stored to memory, and another step later added.
 template <class Make, class Keep, class Add>
 [[gnu::always_inline]] inline void in_stages(int n, Make make, Keep keep, Add add) {
   constexpr std::false_type kEven;
