@@ -36,7 +36,7 @@ double cached_gb_s(ThreadTeam& threads, const kernels::Kernels& kernels) {
       alignas(64) std::byte line[kBytes] = {};
       for (int64_t i = 0; i < kTimes; ++i) {
         line[i % kBytes] ^= std::byte{1};  // or one pass would do for all
-        sum += kernels.read_burst(line, kBytes);
+        sum += kernels.read_burst(line, kBytes, {.far = 0, .near = 0});
       }
     });
     const double seconds = std::chrono::duration<double>(Clock::now() - t).count();

@@ -1,6 +1,7 @@
 #include "engine/forward.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <optional>
 
@@ -17,6 +18,7 @@ using internal::RowOp;
 using internal::Step;
 using model::Act;
 using model::Role;
+using Clock = std::chrono::steady_clock;
 
 // Partial attention results of at most this many bytes at a time.
 constexpr int64_t kPartialBytes = 64 << 20;
@@ -43,6 +45,7 @@ Result<std::unique_ptr<Forward>> Forward::create(std::shared_ptr<const model::Mo
   impl->team = std::move(team);
   impl->k = &kernels;
   for (auto& r : impl->ranges) r = internal::WorkRanges(impl->team->size());
+  impl->fetch = internal::FetchChoice(impl->model->hparams().n_layers);
   impl->options = options;
   // An encoder's pass holds a whole text, or several; of a decoder's nobody needs more than a context.
   impl->options.max_rows = impl->model->hparams().is_encoder
@@ -319,18 +322,26 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
   }
   s.abort = false;
   s.clear_claims();
+  s.fetch.begin_pass(n_rows == 1 && whole && s.pass.first_layer == 0 && !s.stream && !pass.tap);
   s.team->run_claimed([&](int rank) {
     Impl::Member me{rank};
+    const bool is_clock = rank == 0 && s.fetch.teaches();
     s.look_ahead(steps.layers[steps.first_step[static_cast<size_t>(s.pass.first_layer)]].next_products, me, n_rows);
     s.share(me, n_rows, n_rows > 32 ? 4 : 1, [&](int64_t b, int64_t e) {
       for (; b < e; ++b) s.embed_row(b, s.scratch.data() + rank * s.scratch_stride);
     });
     const size_t end = steps.first_step[static_cast<size_t>(s.pass.last_layer)];
+    auto layer_begin = Clock::now();
     for (size_t i = steps.first_step[static_cast<size_t>(s.pass.first_layer)]; i < end; ++i) {
       s.run_step(steps.layers[i], me, n_rows, 0);
       // Looked at only behind the barrier of the step in which it may be set: everyone sees the same and leaves
       // together.
-      if (steps.layers[i].ends_layer && s.abort.load(std::memory_order_relaxed)) return;
+      if (!steps.layers[i].ends_layer) continue;
+      if (s.abort.load(std::memory_order_relaxed)) return;
+      if (!is_clock) continue;
+      const auto now = Clock::now();
+      s.fetch.took(steps.layers[i].layer, std::chrono::duration<double>(now - layer_begin).count());
+      layer_begin = now;
     }
     if (!whole || s.out_rows.empty()) return;
     for (const Step& step : steps.final_norm) s.run_step(step, me, static_cast<int64_t>(s.out_rows.size()), 0);
@@ -342,6 +353,7 @@ Status Forward::run(const Batch& batch, const PassOptions& pass) {
     if (!read) return read;
     return fail("forward.cancelled", "the pass was cancelled");
   }
+  s.fetch.end_pass();
   if (whole && !s.model->hparams().is_encoder)  // of a text that was encoded nothing is kept
     for (const auto& q : s.sequences)
       if (q.is_chain) s.kv.commit_chain(q.id, q.n_rows);

@@ -39,8 +39,8 @@ void interleave_in_place(const tensor::TensorView& view, std::byte* rows, std::b
 }  // namespace
 
 // y[:, first_row + r] for rows `range` of a part of the matrix that begins at first_row.
-void Forward::Impl::run_product(const Linear& l, const tensor::TensorView& rows, int64_t first_row, RowRange range,
-                                int64_t n_rows, int64_t in_first, std::byte* my_scratch) {
+void Forward::Impl::run_product(const Step& s, const Linear& l, const tensor::TensorView& rows, int64_t first_row,
+                                RowRange range, int64_t n_rows, int64_t in_first, std::byte* my_scratch) {
   const bool plain = l.format == ActFormat::f32;
   const kernels::MatmulArgs args{
       .w = rows,
@@ -53,6 +53,7 @@ void Forward::Impl::run_product(const Linear& l, const tensor::TensorView& rows,
       .x_format = l.format,
       .next_row_end = range.next_end,
       .is_fetched = range.is_fetched,
+      .fetch = fetch.of(s.layer),
   };
   k->matmul(args, range.begin, range.end, my_scratch);
   if (!l.weight->bias) return;
@@ -81,7 +82,7 @@ bool Forward::Impl::run_streamed(const Step& s, bool wait, int64_t n_rows, int64
                                   {n, whole.shape.cols()},
                                   piece.bytes[static_cast<size_t>(p)]};
     if (interleaves) interleave_in_place(rows, piece.bytes[static_cast<size_t>(p)], my_scratch);
-    run_product(l, rows, at, {0, n, n}, n_rows, in_first, my_scratch);
+    run_product(s, l, rows, at, {0, n, n}, n_rows, in_first, my_scratch);
   }
   if (s.finish_with_glu) finish_glu(s, at, at + n, n_rows);
   stream->give_back(piece);
@@ -133,7 +134,7 @@ void Forward::Impl::run_linears(const Step& s, Member& me, int64_t n_rows, int64
       const bool stays =
           rows.next_end > rows.end && (!s.finish_with_glu || (rows.end - rows.begin) * row_bytes < kKeptBytes);
       me.fetched[slot] = stays ? part.matrix.data + rows.end * row_bytes : nullptr;
-      run_product(l, part.matrix, part.begin, rows, n_rows, in_first, my_scratch);
+      run_product(s, l, part.matrix, part.begin, rows, n_rows, in_first, my_scratch);
       return part.begin;
     };
     const int64_t begin = product(s.linears[static_cast<size_t>(first.linear)], 0);

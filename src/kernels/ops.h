@@ -52,6 +52,17 @@ constexpr ActFormat q8_for_added(int added) {
   return ActFormat::q8_128;
 }
 
+// How many bytes ahead of what is computed weights are fetched: into the second-level cache, and from there into the
+// first (0 = not). At least 0, multiples of 64. What is fastest differs from processor to processor by up to a fifth
+// (docs/decisions/0035-fetching-is-measured.md); no result depends on it.
+struct FetchAhead {
+  int64_t far = 16384, near = 2048;
+  // One token's products with eight-bit weights fetch straight into the first-level cache, so far ahead (0 = as above).
+  int64_t straight = 8192;
+};
+// What was fastest on some processor, the one to begin with first.
+inline constexpr FetchAhead kFetchAheads[] = {{}, {16384, 2048, 0}, {8192, 2048, 0}, {4608, 2048, 0}};
+
 struct MatmulArgs {
   TensorView w;        // [R, D]
   const std::byte* x;  // f32: M rows x_stride_bytes apart; others: act_bytes() of all M rows
@@ -60,11 +71,12 @@ struct MatmulArgs {
   float* y;  // y[m * y_stride + r]
   int64_t y_stride;
   ActFormat x_format = ActFormat::f32;  // what act_format() gave for w.dtype
-  // Of weights that come from memory; both change no result. Rows from the range's end up to next_row_end are what the
-  // calling thread will probably compute next: what they begin with is fetched meanwhile (0 = nothing is known).
-  // is_fetched: so it was with the range at hand.
+  // Of weights that come from memory; none of it changes a result. Rows from the range's end up to next_row_end are
+  // what the calling thread will probably compute next: what they begin with is fetched meanwhile (0 = nothing is
+  // known). is_fetched: so it was with the range at hand.
   int64_t next_row_end = 0;
   bool is_fetched = false;
+  FetchAhead fetch = {};
 };
 
 // ---- attention ----
@@ -190,8 +202,8 @@ struct Kernels {
   int64_t (*int8_burst)(int64_t iterations);
   // The same of floats.
   int64_t (*fma_burst)(int64_t iterations);
-  // Reads memory as fast as one core can; bytes % 256 == 0. What it returns depends on every byte.
-  uint64_t (*read_burst)(const std::byte* from, int64_t bytes);
+  // Reads memory as fast as one core can with such fetching; bytes % 256 == 0. What it returns depends on every byte.
+  uint64_t (*read_burst)(const std::byte* from, int64_t bytes, const FetchAhead&);
 };
 
 // For people: "avxvnni (dot products in EVEX form)".

@@ -22,13 +22,15 @@ inline int64_t fma_burst(int64_t iterations) {
   return iterations * kChains * 8;
 }
 
-// Reads whole lines and does nothing else, asking for them `kAhead` bytes before, as the products do. bytes % 256 == 0.
-inline uint64_t read_burst(const std::byte* from, int64_t bytes) {
-  constexpr int64_t kAhead = 8192;
+// Reads whole lines and does nothing else; they are fetched before as the products do it. bytes % 256 == 0.
+inline uint64_t read_burst(const std::byte* from, int64_t bytes, const FetchAhead& fetch) {
   I8 seen[4] = {set_bits(0), set_bits(0), set_bits(0), set_bits(0)};
   for (int64_t at = 0; at < bytes; at += 256) {
     const auto* p = reinterpret_cast<const float*>(from + at);
-    for (int64_t line = 0; line < 256; line += 64) __builtin_prefetch(from + at + kAhead + line);
+    for (int64_t line = 0; line < 256; line += 64) {
+      if (fetch.far) __builtin_prefetch(from + at + fetch.far + line, 0, 2);
+      if (fetch.near) __builtin_prefetch(from + at + fetch.near + line);
+    }
     for (int i = 0; i < 8; ++i) seen[i % 4] = seen[i % 4] | bits(load(p + 8 * i));
   }
   float all[8];

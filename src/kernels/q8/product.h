@@ -53,11 +53,6 @@ inline constexpr int kUnpackedTokens = 32;
 
 inline constexpr int kPanelBlocks = 8;  // of 32 columns, at most
 
-// How far ahead weights are fetched, into the second-level cache and from there into the first. As many lines are on
-// their way as the second-level cache can wait for, which is some three times what the first can; fetched into the
-// first alone, half of what memory gives is left.
-inline constexpr int64_t kFetchFar = 16384, kFetchNear = 2048, kFetchStraight = 8192;
-
 struct alignas(64) ProductScratch {
   float sums[kTokenBlock * kGroupRows];   // [token][part][lane]: of the records
   float rests[kTokenBlock * kGroupRows];  // likewise: of the rests
@@ -163,28 +158,55 @@ inline PanelActs panel_acts(const ActLayout& at, const std::byte* acts, int64_t 
 template <class Unpack>
 inline constexpr int64_t kBlockBytes =
     kGroupRows * 32 * int64_t{sizeof(typename Unpack::Block)} / Unpack::Block::kElements;
-// A line of the stream of weights, and one that was fetched as far as the second level when it was this line.
-[[gnu::always_inline]] inline void fetch_line(const std::byte* ahead) {
-  __builtin_prefetch(ahead, 0, 2);
-  __builtin_prefetch(ahead - (kFetchFar - kFetchNear));
+// What weights are fetched while a panel is computed: as many bytes from each of the two on. Far ahead into the
+// second-level cache, and from there into the first. So as many lines are on their way as the second-level cache can
+// wait for, some three times what the first can; fetched into the first alone, half of what memory gives is left.
+struct Fetch {
+  const std::byte *far, *near;
+};
+// Of a panel at `at`; what would lie behind `end` is the panel itself, which is there.
+inline Fetch fetch_of(const std::byte* at, const FetchAhead& ahead, const std::byte* end) {
+  return {.far = at + ahead.far < end ? at + ahead.far : at, .near = at + ahead.near < end ? at + ahead.near : at};
 }
-// One token of eight-bit weights is done sooner than memory answers and comes upon lines that are on their way:
-// straight into the first level is faster then.
+[[gnu::always_inline]] inline void fetch_line(const Fetch& fetch, int64_t i) {
+  __builtin_prefetch(fetch.far + i, 0, 2);
+  __builtin_prefetch(fetch.near + i);
+}
+// One token of eight-bit weights is done sooner than memory answers and comes upon lines that are on their way. Some
+// processors are faster then if these come straight into the first level.
 template <class Unpack>
-constexpr bool fetches_straight(int64_t n_tokens) {
-  return n_tokens == 1 && kBlockBytes<Unpack> >= 512;
+FetchAhead ahead_of(const FetchAhead& ahead, int64_t n_tokens) {
+  const bool straight = n_tokens == 1 && kBlockBytes<Unpack> >= 512 && ahead.straight > 0;
+  return straight ? FetchAhead{.far = 0, .near = ahead.straight} : ahead;
 }
-// What one block adds to the stream of weights.
-template <class Unpack, int kTokens>
-[[gnu::always_inline]] inline void fetch_block(const std::byte* ahead, int b) {
+// What one block adds to the stream of weights: all at once, or word j's share with that word. Spread among the words
+// is faster by up to a fifth: several lines in a row wait for each other, and the words behind them too.
+template <class Unpack>
+[[gnu::always_inline]] inline void fetch_block(const Fetch& fetch, int b) {
   constexpr int64_t kBytes = kBlockBytes<Unpack>;
-  for (int64_t i = b * kBytes; i < (b + 1) * kBytes; i += 64) {
-    if constexpr (fetches_straight<Unpack>(kTokens))
-      __builtin_prefetch(ahead - (kFetchFar - kFetchStraight) + i);
-    else
-      fetch_line(ahead + i);
-  }
+  for (int64_t i = 0; i < kBytes; i += 64) fetch_line(fetch, b * kBytes + i);
 }
+template <class Unpack>
+[[gnu::always_inline]] inline I fetch_share(const Fetch& fetch, int b, int j, I word) {
+  constexpr int64_t kBytes = kBlockBytes<Unpack>;
+  const int64_t first = (j * kBytes / 8 + 63) / 64 * 64, end = (j + 1) * kBytes / 8;
+  const auto with_line = [&](int64_t i) __attribute__((always_inline)) {
+    word = with_fetches(word, fetch.far + b * kBytes + i, fetch.near + b * kBytes + i);
+  };
+  if (first < end) with_line(first);
+  if (first + 64 < end) with_line(first + 64);
+  return word;
+}
+// A block of which each word fetches its share when it is used.
+template <class Unpack, class Block>
+struct FetchingBlock : Block {
+  Fetch fetch;
+  int at;  // the block's number in its panel
+  I word(int p, int j) const {
+    const I w = Block::word(p, j);
+    return p == 0 ? fetch_share<Unpack>(fetch, at, j, w) : w;
+  }
+};
 
 // The lines of n records from token m on, without a last one in which the records behind them begin.
 [[gnu::always_inline]] inline void fetch_records(const PanelActs& acts, int64_t b, int64_t m, int n) {
@@ -312,11 +334,11 @@ template <class Unpack, bool kUnrolled, class TermsAt, class Then>
   }
 }
 
-// Adds a panel of 16 rows to the sums of kFew tokens, which stay in registers as far as these go. `ahead`, unless null,
-// is fetched meanwhile: as many bytes, needed soon.
+// Adds a panel of 16 rows to the sums of kFew tokens, which stay in registers as far as these go. `fetch`:
+// meanwhile.
 template <class Unpack, int kFew>
 [[gnu::noinline]] void add_panel_few(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
-                                     const std::byte* ahead) {
+                                     Fetch fetch) {
   constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
   F few[kFew][kParts];
   for (int t = 0; t < kFew; ++t)
@@ -325,14 +347,16 @@ template <class Unpack, int kFew>
   for_each_block<Unpack, (kFew <= 4)>(
       view, [&](int) __attribute__((always_inline))->BlockTerms & { return w; },
       [&](int b) __attribute__((always_inline)) {
-        if (ahead) fetch_block<Unpack, kFew>(ahead, b);
+        const auto tile = [&]<int kFirst>(const auto& block, std::integral_constant<int, kFirst>)
+            __attribute__((always_inline)) {
+          add_terms<Unpack, (kFew - kFirst < kTokens ? kFew - kFirst : kTokens)>(
+              few + kFirst, block, [&](int t) -> const ActRecord& { return acts.record_of(b, kFirst + t); });
+        };
+        tile(FetchingBlock<Unpack, MadeBlock<false>>{{w}, fetch, b}, std::integral_constant<int, 0>());
         [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
-          (add_terms<Unpack, (kFew - kTile * kTokens < kTokens ? kFew - kTile * kTokens : kTokens)>(
-               few + kTile * kTokens, MadeBlock<false>{w},
-               [&](int t) -> const ActRecord& { return acts.record_of(b, kTile * kTokens + t); }),
-           ...);
+          (tile(MadeBlock<false>{w}, std::integral_constant<int, (kTile + 1) * kTokens>()), ...);
         }
-        (std::make_integer_sequence<int, (kFew + kTokens - 1) / kTokens>());
+        (std::make_integer_sequence<int, (kFew + kTokens - 1) / kTokens - 1>());
         for (auto& token : few)
           for (F& sum : token) sum = computed(sum);
         uint64_t mask = rest_mask(acts.flags + b * acts.flag_stride, kFew);
@@ -353,10 +377,10 @@ template <class Unpack, int kFew>
 // The same for any number of tokens: block by block, with sums in memory.
 template <class Unpack>
 [[gnu::noinline]] void add_panel_by_blocks(const PanelView& view, const PanelActs& in, float* sums, float* rest_sums,
-                                           const std::byte* ahead) {
+                                           Fetch fetch) {
   const PanelActs acts = in;  // not read again after each store
   const auto add = [&](int b, const BlockTerms& w) __attribute__((always_inline)) {
-    if (ahead) fetch_block<Unpack, kTokenBlock>(ahead, b);
+    fetch_block<Unpack>(fetch, b);
     uint8_t token[kTokenBlock];
     int64_t n_rests = 0, n_fetched = 0;
     for_each_rest(
@@ -392,15 +416,15 @@ template <class Unpack>
 // guesses wrong once a panel instead of at every block.
 template <class Unpack>
 [[gnu::noinline]] void add_panel_unpacked(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
-                                          const std::byte* ahead) {
+                                          Fetch fetch) {
   BlockTerms terms[kPanelBlocks];
   for_each_block<Unpack, true>(
       view, [&](int b) __attribute__((always_inline))->BlockTerms & { return terms[b]; }, [](int) {});
   const int n_blocks = blocks_of<Unpack>(view);
   // Weights are fetched evenly while all tokens pass by: a burst would hold up what is needed now.
   const int64_t steps = n_blocks * ((acts.n + kTokensAtOnce<Unpack> - 1) / kTokensAtOnce<Unpack>);
-  const std::byte* const ahead_end = ahead ? ahead + n_blocks * kBlockBytes<Unpack> : nullptr;
-  const int64_t per_step = ahead ? (n_blocks * kBlockBytes<Unpack> / 64 + steps - 1) / steps * 64 : 0;
+  const int64_t n_bytes = n_blocks * kBlockBytes<Unpack>, per_step = (n_bytes / 64 + steps - 1) / steps * 64;
+  int64_t n_fetched = 0;
   for_each_tile<Unpack>(
       acts.n, [&](int64_t m, auto n_tokens) __attribute__((always_inline)) {
         constexpr int kTokens = n_tokens;
@@ -410,8 +434,8 @@ template <class Unpack>
 #pragma GCC unroll 1
         for (int b = 0; b < n_blocks; ++b) {
           fetch_records(acts, b + 1, m, kTokens);
-          for (const std::byte* end = ahead + per_step; ahead < ahead_end && ahead < end; ahead += 64)
-            fetch_line(ahead);
+          for (const int64_t end = n_fetched + per_step; n_fetched < n_bytes && n_fetched < end; n_fetched += 64)
+            fetch_line(fetch, n_fetched);
           add_terms<Unpack, kTokens>(here, MadeBlock<false>{terms[b]},
                                      [&](int t) -> const ActRecord& { return acts.record_of(b, m + t); });
         }
@@ -439,7 +463,7 @@ template <class Unpack>
 // A panel for kFew tokens, each word unpacked when its products are made. Rests come at the end of the panel.
 template <class Unpack, int kFew>
 [[gnu::noinline]] void add_panel_by_words(const PanelView& view, const PanelActs& acts, float* sums, float* rest_sums,
-                                          const std::byte* ahead) {
+                                          Fetch fetch) {
   constexpr int kTokens = kFew < kTokensAtOnce<Unpack> ? kFew : kTokensAtOnce<Unpack>;
   PanelScales scales[kParts];
   for (int p = 0; p < kParts; ++p) Unpack::scales(view.part(p), scales[p]);
@@ -453,11 +477,18 @@ template <class Unpack, int kFew>
     const auto word = [ base, k, view ](int p, int j) __attribute__((always_inline)) {
       return Unpack::word(view.part(p), base, k, j);
     };
-    add_terms<Unpack, kHere>(few + kFirst, BlockByWord<Unpack, decltype(word)>{word, scales, base + k},
-                             [&](int t) -> const ActRecord& { return acts.record_of(base + k, kFirst + t); });
+    using Words = BlockByWord<Unpack, decltype(word)>;
+    const auto add = [&](const auto& w) __attribute__((always_inline)) {
+      add_terms<Unpack, kHere>(few + kFirst, w,
+                               [&](int t) -> const ActRecord& { return acts.record_of(base + k, kFirst + t); });
+    };
+    const Words words{word, scales, base + k};
+    if constexpr (kFirst == 0)
+      add(FetchingBlock<Unpack, Words>{words, fetch, base + k});
+    else
+      add(words);
   };
   const auto block = [&](int base, int k) __attribute__((always_inline)) {
-    if (ahead) fetch_block<Unpack, kFew>(ahead, base + k);
     rests |= rest_mask(acts.flags + (base + k) * acts.flag_stride, kFew) << (8 * (base + k));
     [&]<int... kTile>(std::integer_sequence<int, kTile...>) __attribute__((always_inline)) {
       (tile(base, k, std::integral_constant<int, kTile * kTokens>()), ...);
@@ -487,7 +518,7 @@ template <class Unpack, int kFew>
   }
 }
 
-using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float* rest_sums, const std::byte* ahead);
+using AddPanel = void (*)(const PanelView&, const PanelActs&, float* sums, float* rest_sums, Fetch fetch);
 
 // Whether kFew tokens have code of their own, and of which kind.
 template <class Unpack, int kFew>
@@ -525,6 +556,7 @@ void sum_group(const MatmulArgs& a, const tensor::InterleavePlan& plan, int64_t 
   const ActLayout layout(a.m, a.w.shape.cols());
   const int64_t n_blocks = a.w.shape.cols() / Block::kElements, row_bytes = n_blocks * int64_t{sizeof(Block)};
   const auto add = add_panel_of<Unpack>(n);
+  const FetchAhead ahead = ahead_of<Unpack>(a.fetch, n);
   const auto sums_bytes = static_cast<size_t>(n * kGroupRows) * sizeof(float);
   __builtin_memset(scratch.sums, 0, sums_bytes);
   __builtin_memset(scratch.rests, 0, sums_bytes);
@@ -549,9 +581,8 @@ void sum_group(const MatmulArgs& a, const tensor::InterleavePlan& plan, int64_t 
       const PanelView view = {words + i * plan.words() * 64, plan.half_offset < 0 ? nullptr : from + i * 32,
                               kSuper ? 1 : static_cast<int>(blocks)};
       const std::byte* at = from + i * plan.block_bytes * kGroupRows;
-      const bool fetches =
-          !is_raw && first == 0 && at + (fetches_straight<Unpack>(n) ? kFetchStraight : kFetchFar) < fetch_end;
-      add(view, acts, scratch.sums, scratch.rests, fetches ? at + kFetchFar : nullptr);
+      const bool fetches = !is_raw && first == 0;
+      add(view, acts, scratch.sums, scratch.rests, fetch_of(at, ahead, fetches ? fetch_end : nullptr));
     }
   }
 }
@@ -567,7 +598,9 @@ void product(const MatmulArgs& a, int64_t row_begin, int64_t row_end, ProductScr
     const int64_t n = a.m - m0 < kTokenBlock ? a.m - m0 : kTokenBlock;
     if (m0 == 0 ? !a.is_fetched : row_begin >= in_groups) {  // nobody fetched what these rows begin with
       const int64_t rows = row_end - row_begin, bytes = rows * row_bytes;
-      const int64_t first = row_begin < in_groups ? kFetchFar : kGroupRows * row_bytes;
+      const FetchAhead ahead = ahead_of<Unpack>(a.fetch, a.m);
+      const int64_t most = ahead.far > ahead.near ? ahead.far : ahead.near;
+      const int64_t first = row_begin < in_groups ? most : kGroupRows * row_bytes;
       fetch_as_it_lies(a.w.data + row_begin * row_bytes, first < bytes ? first : bytes);
     }
     for (int64_t r = row_begin; r < row_end; r += kGroupRows) {

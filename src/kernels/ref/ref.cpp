@@ -122,7 +122,7 @@ int64_t int8_burst(int64_t iterations) {
   return iterations;
 }
 
-uint64_t read_burst(const std::byte* from, int64_t bytes) {
+uint64_t read_burst(const std::byte* from, int64_t bytes, const FetchAhead&) {
   uint64_t sum = 0;
   for (int64_t i = 0; i < bytes; i += 8) {
     uint64_t word;

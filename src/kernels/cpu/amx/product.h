@@ -250,7 +250,7 @@ template <bool kHalves, bool kMin, int kTokens>
   const auto add = [&](int b, auto is_odd) __attribute__((always_inline)) {
 #pragma GCC unroll 16
     for (int t = 0; t < kTokens; ++t) sum[t] = added<kHalves, kMin>(sum[t], out[is_odd], t, chunk.scales[b], x[b]);
-    for (int64_t i = 0; i < ahead.per_block; i += 64) fetch_line(ahead.at + i);
+    for (int64_t i = 0; i < ahead.per_block; i += 64) __builtin_prefetch(ahead.at + i, 0, 2);
     ahead.at += ahead.per_block;
   };
   in_stages(chunk.n_blocks, make, keep, add);
@@ -372,7 +372,7 @@ void product_by_tiles(const MatmulArgs& a, int64_t row_begin, int64_t row_end, T
   const TileLayout layout(a.m, a.w.shape.cols());
   const std::byte* const fetch_end = a.w.data + std::max(a.next_row_end, row_end) * row_bytes;
   if (!a.is_fetched) {  // nobody fetched what these rows begin with
-    const int64_t first = row_begin < in_groups ? kFetchFar : kGroupRows * row_bytes;
+    const int64_t first = row_begin < in_groups ? a.fetch.far : kGroupRows * row_bytes;
     fetch_as_it_lies(a.w.data + row_begin * row_bytes, std::min(first, (row_end - row_begin) * row_bytes));
   }
   configure<kHalves>();
