@@ -152,8 +152,8 @@ struct Forward::Impl {
     int64_t next_end;  // of the rows behind it that the same member computes next
     bool is_fetched = false;
   };
-  void run_product(const internal::Step& s, const internal::Linear& l, const tensor::TensorView& rows, int64_t first_row,
-                   RowRange range, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
+  void run_product(const internal::Step& s, const internal::Linear& l, const tensor::TensorView& rows,
+                   int64_t first_row, RowRange range, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
   void finish_glu(const internal::Step& s, int64_t begin, int64_t end, int64_t n_rows);
   bool run_streamed(const internal::Step& s, bool wait, int64_t n_rows, int64_t in_first, std::byte* my_scratch);
   void attend(const internal::Step& s, Member& me, int64_t n_rows);
