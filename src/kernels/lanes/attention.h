@@ -193,7 +193,6 @@ struct TileAhead {
 inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& view, const KvRows& keys,
                         const KvRows& values, const TileAhead& next, const AttentionScratch& scratch) {
   const int64_t d = padded(a.d_head);
-  const Ahead ahead[2] = {next.own_values, next.next_keys};
   const float* q[kAttentionPairs];
   float* s[kAttentionPairs];
   float* o[kAttentionPairs];
@@ -210,7 +209,8 @@ inline void attend_tile(const AttentionArgs& a, Pairs& pairs, const TileView& vi
         from = view.from[i + r] < from ? view.from[i + r] : from;
         to = view.to[i + r] > to ? view.to[i + r] : to;
       }
-      score_rows<kHalf, kRows>(q + i, tile, i == 0 ? ahead : nullptr, d, from, to, s + i);
+      score_rows<kHalf, kRows>(q + i, tile, i == 0 ? next.own_values : Ahead{}, i == 0 ? next.next_keys : Ahead{}, d,
+                               from, to, s + i);
     });
   });
   for (int64_t i = 0; i < view.n; ++i) {

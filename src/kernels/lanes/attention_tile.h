@@ -9,6 +9,8 @@
 // fold_sum; o one FMA per position, left to right.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/lanes/math.h"
 #include "kernels/ops.h"
 
@@ -19,16 +21,41 @@ struct Tile {
   int64_t stride_bytes;
 };
 
-// Rows that are needed next, brought into the second cache while others are computed with: asked for in the first they
-// would hold the loads of these up (attention_bench, M = 1 at 8192: 13.5 instead of 9 GB/s). Null: nothing.
+// A tile that is needed next, brought into the second cache while others are computed with: asked for in the first it
+// would hold the loads of these up. So do many lines in a row: beside f16, which is read as it lies, they are fetched
+// one at a time (AheadStream). Null: nothing.
 struct Ahead {
   const std::byte* rows = nullptr;
   int64_t stride_bytes = 0;
+  // Rows [begin, end).
   void fetch(int64_t begin, int64_t end) const {
     if (!rows) return;
     for (int64_t at = begin * stride_bytes; at < end * stride_bytes; at += 64) __builtin_prefetch(rows + at, 0, 2);
   }
 };
+
+// Lines of an f16 tile, beside a loop that takes n times eight elements a turn: one in kTurns, or kLines in each. idle:
+// what is touched where nothing is needed.
+template <int n>
+struct AheadStream {
+  static constexpr int kTurns = n < 4 ? 4 / n : 1, kLines = n > 4 ? n / 4 : 1;
+  const std::byte* at;
+  int64_t step_bytes;
+  AheadStream(Ahead ahead, int64_t offset_bytes, const std::byte* idle)
+      : at(ahead.rows ? ahead.rows + offset_bytes : idle), step_bytes(ahead.rows ? kLines * 64 : 0) {}
+  void step() {
+    for (int i = 0; i < kLines; ++i) __builtin_prefetch(at + i * 64, 0, 2);
+    at += step_bytes;
+  }
+};
+// The same for tiles that are fetched otherwise.
+struct NoStream {
+  static constexpr int kTurns = 1;
+  NoStream(Ahead, int64_t, const std::byte*) {}
+  void step() {}
+};
+template <bool kHalf, int n>
+using StreamBeside = std::conditional_t<kHalf, AheadStream<n>, NoStream>;
 
 template <bool kHalf>
 F8 load_element(const std::byte* row, int64_t e) {
@@ -41,32 +68,39 @@ F8 load_element(const std::byte* row, int64_t e) {
 // Vectors beside kRows queries: as many sums as sixteen registers hold beside what they are made of.
 constexpr int vectors_of(int rows) { return rows > 4 ? 2 : 8 / rows; }
 
-// Adds to acc[r * kPositions + p] the lanes of q[r] . keys[p].
+// acc[r * kPositions + p]: the lanes of q[r] . keys[p].
 template <bool kHalf, int kRows, int kPositions>
-inline void score_positions(const float* const* q, const std::byte* keys, int64_t stride_bytes, int64_t d, F8* acc) {
+inline void score_positions(const float* const* q, const std::byte* keys, int64_t stride_bytes, int64_t d,
+                            StreamBeside<kHalf, kPositions> next, F8* acc) {
   for (int i = 0; i < kRows * kPositions; ++i) acc[i] = zero();
-  for (int64_t e = 0; e < d; e += 8) {
+  const auto eight = [&](int64_t e) {
     F8 k[kPositions];
     for (int p = 0; p < kPositions; ++p) k[p] = load_element<kHalf>(keys + p * stride_bytes, e);
     for (int r = 0; r < kRows; ++r) {
       const F8 x = keep(load(q[r] + e));
       for (int p = 0; p < kPositions; ++p) acc[r * kPositions + p] = fma(x, k[p], acc[r * kPositions + p]);
     }
+  };
+  constexpr int kTurns = decltype(next)::kTurns;
+  int64_t e = 0;
+  for (; e + 8 * kTurns <= d; e += 8 * kTurns) {
+    next.step();
+    for (int i = 0; i < kTurns; ++i) eight(e + 8 * i);
   }
+  for (; e < d; e += 8) eight(e);
 }
 
 // Scores of positions [begin, end) and of some more around them, which nobody may look at. d: a multiple of eight.
-// ahead: null, or two.
+// own_values, next: fetched meanwhile, the former first.
 template <bool kHalf, int kRows>
-inline void score_rows(const float* const* q, Tile keys, const Ahead* ahead, int64_t d, int64_t begin, int64_t end,
-                       float* const* s) {
+inline void score_rows(const float* const* q, Tile keys, Ahead own_values, Ahead next, int64_t d, int64_t begin,
+                       int64_t end, float* const* s) {
   constexpr int kPositions = vectors_of(kRows);
   const auto positions = [&](int64_t j, F8* acc) {
-    if (ahead) {
-      ahead[0].fetch(j, j + kPositions);
-      ahead[1].fetch(j, j + kPositions);
-    }
-    score_positions<kHalf, kRows, kPositions>(q, keys.rows + j * keys.stride_bytes, keys.stride_bytes, d, acc);
+    const std::byte* from = keys.rows + j * keys.stride_bytes;
+    own_values.fetch(j, j + kPositions);
+    if constexpr (!kHalf) next.fetch(j, j + kPositions);
+    score_positions<kHalf, kRows, kPositions>(q, from, keys.stride_bytes, d, {next, j * next.stride_bytes, from}, acc);
   };
   if constexpr (kRows != 6) {
     for (int64_t j = begin / kPositions * kPositions; j < end; j += kPositions) {
@@ -89,20 +123,30 @@ inline void score_rows(const float* const* q, Tile keys, const Ahead* ahead, int
 }
 
 template <bool kHalf, int kRows, int kVectors>
-inline void value_columns(const float* const* w, const float* correction, Tile values, int64_t e, int64_t begin,
-                          int64_t end, float* const* o) {
+inline void value_columns(const float* const* w, const float* correction, Tile values, Ahead ahead, int64_t e,
+                          int64_t begin, int64_t end, float* const* o) {
   F8 acc[kRows][kVectors];
   for (int r = 0; r < kRows; ++r)
     for (int i = 0; i < kVectors; ++i) acc[r][i] = load(o[r] + e + 8 * i) * set(correction[r]);
   const std::byte* row = values.rows + begin * values.stride_bytes;
-  for (int64_t j = begin; j < end; ++j, row += values.stride_bytes) {
+  const auto position = [&](int64_t j) {
     F8 v[kVectors];
     for (int i = 0; i < kVectors; ++i) v[i] = load_element<kHalf>(row, e + 8 * i);
     for (int r = 0; r < kRows; ++r) {
       const F8 weight = keep(set(w[r][j]));
       for (int i = 0; i < kVectors; ++i) acc[r][i] = fma(weight, v[i], acc[r][i]);
     }
+    row += values.stride_bytes;
+  };
+  // These columns' share of the tile that is fetched, in the order of its lines.
+  StreamBeside<kHalf, kVectors> next(ahead, (e * kKvPage + begin * 8 * kVectors) * 2, row);
+  constexpr int kTurns = decltype(next)::kTurns;
+  int64_t j = begin;
+  for (; j + kTurns <= end; j += kTurns) {
+    next.step();
+    for (int i = 0; i < kTurns; ++i) position(j + i);
   }
+  for (; j < end; ++j) position(j);
   for (int r = 0; r < kRows; ++r)
     for (int i = 0; i < kVectors; ++i) store(o[r] + e + 8 * i, acc[r][i]);
 }
@@ -115,8 +159,8 @@ inline void add_values(const float* const* w, const float* correction, Tile valu
   int64_t e = 0;
   const auto columns = [&]<int kVectors>() {
     for (; e + 8 * kVectors <= d; e += 8 * kVectors) {
-      ahead.fetch(e * kKvPage / d, (e + 8 * kVectors) * kKvPage / d);
-      value_columns<kHalf, kRows, kVectors>(w, correction, values, e, begin, end, o);
+      if constexpr (!kHalf) ahead.fetch(e * kKvPage / d, (e + 8 * kVectors) * kKvPage / d);
+      value_columns<kHalf, kRows, kVectors>(w, correction, values, ahead, e, begin, end, o);
     }
   };
   columns.template operator()<kWide>();

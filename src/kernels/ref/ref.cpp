@@ -1,5 +1,6 @@
 #include "kernels/ref/ref.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -12,36 +13,55 @@ namespace watra::kernels {
 namespace ref {
 namespace {
 
-double dot(const float* w, const float* x, int64_t d) {
+// In several sums, as one addition would wait for the other: whole models over long texts take minutes, not hours.
+double dot(const double* w, const double* x, int64_t d) {
+  constexpr int kSums = 8;
+  double sums[kSums] = {};
+  int64_t i = 0;
+  for (; i + kSums <= d; i += kSums)
+    for (int k = 0; k < kSums; ++k) sums[k] += w[i + k] * x[i + k];
   double sum = 0;
-  for (int64_t i = 0; i < d; ++i) sum += static_cast<double>(w[i]) * x[i];
+  for (; i < d; ++i) sum += w[i] * x[i];
+  for (double part : sums) sum += part;
   return sum;
+}
+
+// y(i, r): where row r of w times row i of x goes, for rows [row_begin, row_end) of w and m of x. Some rows of w at a
+// time, as all of x does not fit a core's cache.
+template <class Y>
+void multiply(const TensorView& w, int64_t row_begin, int64_t row_end, const std::vector<double>& x, int64_t m, Y&& y) {
+  constexpr int64_t kRows = 8;
+  const int64_t d = w.shape.cols();
+  std::vector<float> decoded(static_cast<size_t>(d));
+  std::vector<double> rows(static_cast<size_t>(kRows * d));
+  for (int64_t first = row_begin; first < row_end; first += kRows) {
+    const int64_t n = std::min(kRows, row_end - first);
+    for (int64_t r = 0; r < n; ++r) {
+      tensor::dequantize_row(w.dtype, w.row(first + r), decoded.data(), d);
+      std::copy(decoded.begin(), decoded.end(), rows.begin() + r * d);
+    }
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t r = 0; r < n; ++r) y(i, first + r) = dot(rows.data() + r * d, x.data() + i * d, d);
+  }
 }
 
 // ---- the table ----
 
-void matmul_table(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
+// With the rows of x as they are, or as they were rounded.
+void matmul_table(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte*) {
   const int64_t d = a.w.shape.cols();
-  auto* w = reinterpret_cast<float*>(scratch);
-  for (int64_t r = row_begin; r < row_end; ++r) {
-    tensor::dequantize_row(a.w.dtype, a.w.row(r), w, d);
-    for (int64_t m = 0; m < a.m; ++m)
-      a.y[m * a.y_stride + r] =
-          static_cast<float>(dot(w, reinterpret_cast<const float*>(a.x + m * a.x_stride_bytes), d));
+  std::vector<double> x;
+  std::vector<float> decoded(static_cast<size_t>(d));
+  x.reserve(static_cast<size_t>(a.m * d));
+  for (int64_t m = 0; m < a.m; ++m) {
+    const float* row = reinterpret_cast<const float*>(a.x + m * a.x_stride_bytes);
+    if (a.x_format != ActFormat::f32) {
+      decode_act_row(a.x_format, a.x, m, a.m, decoded.data(), d);
+      row = decoded.data();
+    }
+    x.insert(x.end(), row, row + d);
   }
-}
-
-// The rows of x as they were rounded, then the same sums.
-void matmul_int8(const MatmulArgs& a, int64_t row_begin, int64_t row_end, std::byte* scratch) {
-  if (a.x_format == ActFormat::f32) return matmul_table(a, row_begin, row_end, scratch);
-  const int64_t d = a.w.shape.cols();
-  std::vector<float> x(static_cast<size_t>(a.m * d));
-  for (int64_t m = 0; m < a.m; ++m) decode_act_row(a.x_format, a.x, m, a.m, x.data() + m * d, d);
-  MatmulArgs floats = a;
-  floats.x = reinterpret_cast<const std::byte*>(x.data());
-  floats.x_stride_bytes = d * static_cast<int64_t>(sizeof(float));
-  floats.x_format = ActFormat::f32;
-  matmul_table(floats, row_begin, row_end, scratch);
+  multiply(a.w, row_begin, row_end, x, a.m, [&](int64_t m, int64_t r) -> float& { return a.y[m * a.y_stride + r]; });
 }
 
 // Of the types whose products every ISA of q8/ computes in integers (ops_test.cpp compares the lists).
@@ -141,12 +161,9 @@ int64_t fma_burst(int64_t iterations) {
 }  // namespace
 
 void matmul(const TensorView& w, const float* x, int64_t m, double* y) {
-  const int64_t d = w.shape.cols(), n_rows = w.shape.rows();
-  std::vector<float> row(d);
-  for (int64_t r = 0; r < n_rows; ++r) {
-    tensor::dequantize_row(w.dtype, w.row(r), row.data(), d);
-    for (int64_t i = 0; i < m; ++i) y[i * n_rows + r] = dot(row.data(), x + i * d, d);
-  }
+  const int64_t n_rows = w.shape.rows();
+  multiply(w, 0, n_rows, std::vector<double>(x, x + m * w.shape.cols()), m,
+           [&](int64_t i, int64_t r) -> double& { return y[i * n_rows + r]; });
 }
 
 double activation(GluKind kind, double x) {
@@ -172,7 +189,7 @@ const Kernels& ref_table() {
       .convert_act_row = convert_act_row,
       .supports = tensor::can_dequantize,
       .matmul = ref::matmul_table,
-      .matmul_scratch_bytes = [](int64_t d) { return d * static_cast<int64_t>(sizeof(float)); },
+      .matmul_scratch_bytes = [](int64_t) { return int64_t{0}; },
       .attention_scratch_bytes = [](int64_t) { return int64_t{0}; },
       .attention_whole = ref::attention_whole,
       .attention_partial = ref::attention_partial,
@@ -198,7 +215,6 @@ const Kernels& ref_int8_table() {
     Kernels k = ref_table();
     k.isa = "ref_int8";
     k.act_format = ref::int8_act_format;
-    k.matmul = ref::matmul_int8;
     return k;
   }();
   return table;
