@@ -44,7 +44,7 @@ struct AheadStream {
   AheadStream(Ahead ahead, int64_t offset_bytes, const std::byte* idle)
       : at(ahead.rows ? ahead.rows + offset_bytes : idle), step_bytes(ahead.rows ? kLines * 64 : 0) {}
   void step() {
-    for (int i = 0; i < kLines; ++i) __builtin_prefetch(at + i * 64, 0, 2);
+    for (int i = 0; i < kLines; ++i) fetch_far(at + i * 64);
     at += step_bytes;
   }
 };

@@ -116,11 +116,15 @@ TileActs<typename Factors::Act> tile_acts(const ActRows<typename Factors::Act>& 
   return {x + from, rows.stride, rows.rest, steps};
 }
 
+// What a tile fetches meanwhile, each line beside the weights of a row (several in a row hold each other up): the line
+// at `ahead` and those behind it, as many as the tile's weights have, so that memory is read in the order in which it
+// lies; into the second-level cache, and near ones of its own rows into the first, or straight into that.
+enum class Fetches { nothing, far_and_near, straight };
+inline constexpr int64_t kNearLines = 8;
+
 // What a chunk of n columns adds to kRows rows and kTokens tokens: to y, or, as the first chunk, into it; of the rows
-// only the first n_rows. kFetches: the line at `ahead` and those behind it are fetched meanwhile, as many as the tile's
-// weights have: so memory is read in the order in which it lies, which is how it is fast. A function of its own, so
-// that registers are given out for it alone.
-template <class Factors, int kRows, int kTokens, bool kFetches>
+// only the first n_rows. A function of its own, so that registers are given out for it alone.
+template <class Factors, int kRows, int kTokens, Fetches kFetches>
 [[gnu::noinline]] void dot_tile(const typename Factors::Weight* w, TileStrides stride,
                                 const TileActs<typename Factors::Act>& acts, int64_t n, float* y, int64_t y_stride,
                                 int n_rows, bool is_first, const typename Factors::Weight* ahead = nullptr) {
@@ -136,23 +140,39 @@ template <class Factors, int kRows, int kTokens, bool kFetches>
   const int64_t x_stride = acts.stride;
   const auto* at = w;
   int64_t i = 0;
-  const auto step = [&]() __attribute__((always_inline)) {
+  // beside(r): before row r's weights.
+  const auto step_beside = [&](auto beside) __attribute__((always_inline)) {
     add_step<Factors, kRows, kTokens>(
-        acc, [&](int r) __attribute__((always_inline)) { return Factors::weights(at + r * stride.row); },
+        acc,
+        [&](int r) __attribute__((always_inline)) {
+          beside(r);
+          return Factors::weights(at + r * stride.row);
+        },
         [&](int m) __attribute__((always_inline)) { return Factors::acts(x + m * x_stride + i); });
     at += stride.step;
     i += kStep;
+  };
+  const auto step = [&]() __attribute__((always_inline)) {
+    step_beside([](int) {});
   };
   const auto last_step = [&](int64_t left) __attribute__((always_inline)) {
     add_step<Factors, kRows, kTokens>(
         acc, [&](int r) __attribute__((always_inline)) { return Factors::weights_tail(at + r * stride.row, left); },
         [&](int m) __attribute__((always_inline)) { return Factors::acts_tail(x + m * x_stride + i, left); });
   };
-  if constexpr (kFetches)
-    while (i + kLine <= n) {  // NOLINT(bugprone-infinite-loop): step() moves i
-      for (int r = 0; r < kRows; ++r, ahead += kLine) __builtin_prefetch(ahead);
-      for (int64_t j = 0; j < kLine; j += kStep) step();
+  if constexpr (kFetches != Fetches::nothing) {
+    constexpr int kSteps = static_cast<int>(kLine / kStep);  // that a line lasts
+    while (i + kLine <= n) {                                 // NOLINT(bugprone-infinite-loop): steps move i
+#pragma GCC unroll 8
+      for (int s = 0; s < kSteps; ++s)
+        step_beside([&](int r) __attribute__((always_inline)) {
+          if (r * kSteps / kRows != s) return;
+          kFetches == Fetches::straight ? fetch_near(ahead) : fetch_far(ahead);
+          ahead += kLine;
+          if (kFetches == Fetches::far_and_near) fetch_near(at + r * stride.row + kLine * kNearLines);
+        });
     }
+  }
   while (i + kStep <= n) step();  // NOLINT(bugprone-infinite-loop)
   if (i < n) last_step(n - i);
   if constexpr (Factors::kRests) {
@@ -214,7 +234,9 @@ void rows_in_place(const MatmulArgs& a, int64_t r, const ActRows<typename Factor
   for (int64_t from = 0; from < d; from += Factors::kChunk) {
     const int64_t n = d - from < Factors::kChunk ? d - from : Factors::kChunk;
     for_token_tiles(a.m, [&](auto tokens, int64_t m) {
-      const auto tile = m == 0 ? dot_tile<Factors, kRows, tokens(), true> : dot_tile<Factors, kRows, tokens(), false>;
+      const auto tile = m > 0                              ? dot_tile<Factors, kRows, tokens(), Fetches::nothing>
+                        : a.m == 1 && a.fetch.straight > 0 ? dot_tile<Factors, kRows, tokens(), Fetches::straight>
+                                                           : dot_tile<Factors, kRows, tokens(), Fetches::far_and_near>;
       tile(w + from, {d, Factors::kStep}, tile_acts<Factors>(acts, m, tokens(), from), n, a.y + m * a.y_stride + r,
            a.y_stride, kRows, from == 0, w + kRows * (d + from));  // where the rows that follow have their share
     });

@@ -75,7 +75,7 @@ void multiply_block(const MatmulArgs& a, const typename Factors::Weight* block, 
         int64_t next = m + kDotTokens;  // the token whose activations are fetched beside a tile
         for (int64_t i = near; i < end; i += kDotRows) {
           if (next < a.m && next < m + 2 * kDotTokens) fetch_lines(x.x + next++ * x.stride + from, n_bytes);
-          dot_tile<Factors, kDotRows, tokens(), false>(
+          dot_tile<Factors, kDotRows, tokens(), Fetches::nothing>(
               block + i * row_elements, {kStep, kDotRows * kStep}, acts, n, a.y + m * a.y_stride + r + i, a.y_stride,
               static_cast<int>(end - i < kDotRows ? end - i : kDotRows), from == 0);
         }

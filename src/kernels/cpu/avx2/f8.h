@@ -88,6 +88,8 @@ inline F8 keep(F8 v) {
   asm("" : "+x"(v.v));
   return v;
 }
+inline void fetch_far(const void* p) { asm volatile("prefetcht1 (%0)" : : "r"(p)); }
+inline void fetch_near(const void* p) { asm volatile("prefetcht0 (%0)" : : "r"(p)); }
 inline F8 set_f16(uint16_t half) { return {_mm256_set1_ps(_cvtsh_ss(half))}; }
 inline F8 load_i8(const int8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))))};
