@@ -213,7 +213,7 @@ Result<double> measure_kernel_gb_s(ThreadTeam& team, const kernels::Kernels& ker
     });
     return static_cast<double>(w.size_bytes()) / since(t) / 1e9;
   };
-  if (m == 1 && layout == tensor::Layout::interleaved_16) {  // decoding finds out how to fetch; so do we
+  if (m == 1 && !options.as_in_file) {  // decoding finds out how to fetch; so do we
     double best = 0;
     kernels::FetchAhead chosen;
     for (const auto& fetch : kernels::kFetchAheads) {

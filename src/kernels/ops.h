@@ -57,8 +57,8 @@ constexpr ActFormat q8_for_added(int added) {
 // (docs/decisions/0035-fetching-is-measured.md); no result depends on it.
 struct FetchAhead {
   int64_t far = 16384, near = 2048;
-  // One token's products with weights of eight bits fetch straight into the first-level cache, so far ahead (0 = as
-  // above). Those with floats fetch as many bytes ahead as four rows have, straight or by the second-level cache.
+  // One token's products with eight-bit weights fetch straight into the first-level cache, so far ahead (0 = as above).
+  // Of floats they take from here only whether this is 0; how far they look is fixed (lanes/dot.h).
   int64_t straight = 8192;
 };
 // What was fastest on some processor, the one to begin with first.

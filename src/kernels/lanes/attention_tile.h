@@ -23,7 +23,7 @@ struct Tile {
 
 // A tile that is needed next, brought into the second cache while others are computed with: asked for in the first it
 // would hold the loads of these up. So do many lines in a row: beside f16, which is read as it lies, they are fetched
-// one at a time (AheadStream). Null: nothing.
+// one at a time (AheadStream), but for what a first tile lacks itself. Null: nothing.
 struct Ahead {
   const std::byte* rows = nullptr;
   int64_t stride_bytes = 0;
@@ -34,8 +34,9 @@ struct Ahead {
   }
 };
 
-// Lines of an f16 tile, beside a loop that takes n times eight elements a turn: one in kTurns, or kLines in each. idle:
-// what is touched where nothing is needed.
+// Lines beside a loop over an f16 tile that takes n times eight elements a turn: one in kTurns, or kLines in each. So
+// many are fetched as such a tile has, too many where a quantized one follows (once a pass). idle: what is touched
+// where nothing is needed.
 template <int n>
 struct AheadStream {
   static constexpr int kTurns = n < 4 ? 4 / n : 1, kLines = n > 4 ? n / 4 : 1;
@@ -151,7 +152,7 @@ inline void value_columns(const float* const* w, const float* correction, Tile v
     for (int i = 0; i < kVectors; ++i) store(o[r] + e + 8 * i, acc[r][i]);
 }
 
-// ahead: its rows are fetched evenly meanwhile.
+// ahead: fetched evenly meanwhile; beside f16 the share of these positions.
 template <bool kHalf, int kRows>
 inline void add_values(const float* const* w, const float* correction, Tile values, Ahead ahead, int64_t d,
                        int64_t begin, int64_t end, float* const* o) {

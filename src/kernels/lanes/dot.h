@@ -161,6 +161,7 @@ template <class Factors, int kRows, int kTokens, Fetches kFetches>
         [&](int m) __attribute__((always_inline)) { return Factors::acts_tail(x + m * x_stride + i, left); });
   };
   if constexpr (kFetches != Fetches::nothing) {
+    static_assert(kLine % kStep == 0);
     constexpr int kSteps = static_cast<int>(kLine / kStep);  // that a line lasts
     while (i + kLine <= n) {                                 // NOLINT(bugprone-infinite-loop): steps move i
 #pragma GCC unroll 8

@@ -100,8 +100,7 @@ inline void store_f16(uint16_t* p, F8 v) {
 
 // v, held in a register from here on: the compiler would load it again at each of several uses.
 inline F8 keep(F8 v) { return v; }
-// Brings a line into the second-level cache, or into the first, at this place among the loads around it: compilers
-// gather what they may move, and several fetches in a row hold loads up.
+// Brings a line into the second-level cache, or into the first.
 inline void fetch_far(const void* p) { __builtin_prefetch(p, 0, 2); }
 inline void fetch_near(const void* p) { __builtin_prefetch(p, 0, 3); }
 inline F8 set_f16(uint16_t half) { return set(tensor::f16_to_f32(half)); }

@@ -13,7 +13,7 @@ namespace watra::kernels {
 namespace ref {
 namespace {
 
-// In several sums, as one addition would wait for the other: whole models over long texts take minutes, not hours.
+// In several sums, as one addition would wait for the other: half of a whole model's time.
 double dot(const double* w, const double* x, int64_t d) {
   constexpr int kSums = 8;
   double sums[kSums] = {};

@@ -1,5 +1,4 @@
-// The truth: every operation as its definition reads, sums in double. Slow on purpose, but not so slow that nobody
-// waits for a whole model over a long text.
+// The truth: every operation as its definition reads, sums in double. Slow on purpose.
 //
 // Besides the tables (`--isa ref`: whole models in plain arithmetic; `--isa ref_int8`: the same, with activations
 // rounded to 8 bits where the integer kernels round them) the products and attention are here with results in double,

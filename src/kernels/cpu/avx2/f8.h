@@ -88,6 +88,8 @@ inline F8 keep(F8 v) {
   asm("" : "+x"(v.v));
   return v;
 }
+// At this place among the loads around them: what compilers may move they gather, and several fetches in a row hold
+// loads up.
 inline void fetch_far(const void* p) { asm volatile("prefetcht1 (%0)" : : "r"(p)); }
 inline void fetch_near(const void* p) { asm volatile("prefetcht0 (%0)" : : "r"(p)); }
 inline F8 set_f16(uint16_t half) { return {_mm256_set1_ps(_cvtsh_ss(half))}; }
